@@ -1,0 +1,114 @@
+//! Why a context is done.
+
+use std::fmt;
+
+/// Why a context is done.
+///
+/// Its text form, which is how it comes from the host, is `name` or `name: message`. It is written
+/// by [`Display`](fmt::Display) and read by `from`:
+///
+/// ```
+/// use hourglass_sdk::Cause;
+///
+/// assert_eq!(Cause::from("shutdown"), Cause::Shutdown);
+/// assert_eq!(Cause::LimitExceeded("fuel".into()).to_string(), "limit-exceeded: fuel");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was cancelled, and nobody said why.
+    Canceled,
+    /// Its deadline passed.
+    DeadlineExceeded,
+    /// The client that sent the request went away.
+    ClientDisconnected,
+    /// What the invocation was part of has ended.
+    ParentDone,
+    /// The host shuts down.
+    Shutdown,
+    /// Somebody who runs the host ended it.
+    Operator,
+    /// It used more of something than it may; the message says of what.
+    LimitExceeded(String),
+    /// The embedder's own cause, in its own words.
+    Custom(String),
+}
+
+impl Cause {
+    /// The cause's name: the same in the API, the host's log and its metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Canceled => "canceled",
+            Self::DeadlineExceeded => "deadline-exceeded",
+            Self::ClientDisconnected => "client-disconnected",
+            Self::ParentDone => "parent-done",
+            Self::Shutdown => "shutdown",
+            Self::Operator => "operator",
+            Self::LimitExceeded(_) => "limit-exceeded",
+            Self::Custom(_) => "custom",
+        }
+    }
+}
+
+/// Reads the text form. A text that names no cause known here, as from a newer host, is a
+/// [`Cause::Custom`] with all of it as the message.
+impl From<&str> for Cause {
+    fn from(text: &str) -> Self {
+        let (name, message) = text.split_once(": ").unwrap_or((text, ""));
+        match name {
+            "canceled" => Self::Canceled,
+            "deadline-exceeded" => Self::DeadlineExceeded,
+            "client-disconnected" => Self::ClientDisconnected,
+            "parent-done" => Self::ParentDone,
+            "shutdown" => Self::Shutdown,
+            "operator" => Self::Operator,
+            "limit-exceeded" => Self::LimitExceeded(message.to_owned()),
+            "custom" => Self::Custom(message.to_owned()),
+            _ => Self::Custom(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::LimitExceeded(message) | Self::Custom(message) => write!(f, ": {message}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Cause {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_is_read_as_it_was_written() {
+        let causes = [
+            Cause::Canceled,
+            Cause::DeadlineExceeded,
+            Cause::ClientDisconnected,
+            Cause::ParentDone,
+            Cause::Shutdown,
+            Cause::Operator,
+            Cause::LimitExceeded("request body: 10 MiB".into()),
+            Cause::Custom("quota: used up".into()),
+        ];
+        for cause in causes {
+            assert_eq!(Cause::from(cause.to_string().as_str()), cause);
+        }
+    }
+
+    #[test]
+    fn a_cause_of_the_future_keeps_its_words() {
+        assert_eq!(
+            Cause::from("moved: away"),
+            Cause::Custom("moved: away".into())
+        );
+        assert_eq!(Cause::from(""), Cause::Custom(String::new()));
+    }
+}

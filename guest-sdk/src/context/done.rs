@@ -1,0 +1,40 @@
+//! How a context is done.
+
+use std::fmt;
+
+/// How a context is done. Why it is, is its [`Cause`](crate::Cause).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Done {
+    /// It was cancelled.
+    Canceled,
+    /// Its deadline passed.
+    DeadlineExceeded,
+}
+
+impl Done {
+    /// The name that the host has for it too: `canceled` or `deadline-exceeded`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Canceled => "canceled",
+            Self::DeadlineExceeded => "deadline-exceeded",
+        }
+    }
+
+    /// Whether time ran out, so that trying again with more of it may help.
+    #[must_use]
+    pub const fn is_timeout(self) -> bool {
+        matches!(self, Self::DeadlineExceeded)
+    }
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Canceled => "context canceled",
+            Self::DeadlineExceeded => "context deadline exceeded",
+        })
+    }
+}
+
+impl std::error::Error for Done {}

@@ -1,0 +1,185 @@
+//! What `?` makes of any error in a handler.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use http::{HeaderValue, StatusCode, header};
+
+use crate::{Body, Done, Response};
+
+/// What a handler returns: [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a handler has no response: any error, and the status to answer with.
+///
+/// Every [`std::error::Error`] becomes one through `?`. What the client gets depends on it:
+///
+/// - An error with a status of its own ([`Error::status`]) is answered with that status and with
+///   the error's text, so that text must be fit for the client to read.
+/// - Any other error is answered with 500 and a text that tells nothing. The error and its sources
+///   go to stderr, which is the function's log.
+/// - [`Done`], as [`Context::check`](crate::Context::check) returns it, is not answered at all: see
+///   [`Error::done`].
+///
+/// It does not implement [`std::error::Error`] itself: the conversion from all of those would
+/// then be ambiguous.
+///
+/// ```
+/// use hourglass_sdk::{Error, Request, Result, StatusCode};
+///
+/// fn double(req: &Request) -> Result<String> {
+///     let text = req.uri().query().ok_or_else(|| {
+///         Error::status(StatusCode::BAD_REQUEST, "add a number to the URL, as in ?21")
+///     })?;
+///     let number: u32 = text.parse()?; // 500: nobody said that this is the client's mistake
+///     Ok((number * 2).to_string())
+/// }
+/// # assert_eq!(double(&Request::default()).unwrap_err().status_code(), 400);
+/// ```
+pub struct Error {
+    status: Option<StatusCode>,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl Error {
+    /// An error that has no status of its own, from a text or from another error.
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            status: None,
+            source: source.into(),
+        }
+    }
+
+    /// An error that is answered with `status`, from a text or from another error.
+    pub fn status(status: StatusCode, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            status: Some(status),
+            source: source.into(),
+        }
+    }
+
+    /// The status that it is answered with: its own, or 500.
+    #[must_use]
+    pub fn status_code(&self) -> StatusCode {
+        self.status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Whether it says that the context is done: it is a [`Done`], or one is among its sources.
+    ///
+    /// Such an error is not answered: the function ends without a response, and the host reports
+    /// how the context ended. An error with a status of its own is never one of these, because
+    /// whoever gave it a status wants it answered.
+    #[must_use]
+    pub fn done(&self) -> Option<Done> {
+        match self.status {
+            Some(_) => None,
+            None => self.chain().find_map(|error| error.downcast_ref().copied()),
+        }
+    }
+
+    /// The response that the client gets.
+    #[cfg_attr(
+        not(any(target_arch = "wasm32", test)),
+        expect(dead_code, reason = "for guests")
+    )]
+    pub(crate) fn answer(&self) -> Response {
+        let text = match self.status {
+            Some(_) => format!("{self}\n").into(),
+            None => Body::from("the function failed\n"),
+        };
+        let mut response = Response::new(text);
+        *response.status_mut() = self.status_code();
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, text);
+        response
+    }
+
+    /// The error itself and all of its sources.
+    fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+        let first: &(dyn StdError + 'static) = &*self.source;
+        std::iter::successors(Some(first), |error: &&(dyn StdError + 'static)| {
+            (*error).source()
+        })
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+/// The error and its sources in a line each, as a failed test or a log should show it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        self.chain()
+            .skip(1)
+            .try_for_each(|source| write!(f, "\n  because: {source}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error with a source, as libraries have them.
+    #[derive(Debug)]
+    struct Outer(Done);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the row was not read")
+        }
+    }
+
+    impl StdError for Outer {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_status_tells_the_client_nothing() {
+        let answer = Error::new("the password is hunter2").answer();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.body().as_ref(), b"the function failed\n");
+    }
+
+    #[test]
+    fn an_error_with_a_status_is_for_the_client_to_read() {
+        let answer = Error::status(StatusCode::NOT_FOUND, "no such page").answer();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert_eq!(answer.body().as_ref(), b"no such page\n");
+        assert_eq!(
+            answer.headers()["content-type"],
+            "text/plain; charset=utf-8"
+        );
+    }
+
+    #[test]
+    fn done_is_found_among_the_sources() {
+        assert_eq!(Error::from(Done::Canceled).done(), Some(Done::Canceled));
+        let deep = Error::from(Outer(Done::DeadlineExceeded));
+        assert_eq!(deep.done(), Some(Done::DeadlineExceeded));
+        assert_eq!(Error::new("something else").done(), None);
+    }
+
+    #[test]
+    fn done_with_a_status_is_answered() {
+        let error = Error::status(StatusCode::SERVICE_UNAVAILABLE, Done::Canceled);
+        assert_eq!(error.done(), None);
+    }
+
+    #[test]
+    fn debug_shows_the_sources() {
+        let text = format!("{:?}", Error::from(Outer(Done::Canceled)));
+        assert_eq!(text, "the row was not read\n  because: context canceled");
+    }
+}

@@ -1,0 +1,75 @@
+//! What a Hourglass function is written with.
+//!
+//! A function is a plain binary crate, built for `wasm32-wasip1`: its `main` hands a handler to
+//! [`serve`], and the handler turns a [`Request`] into a response on behalf of a [`Context`].
+//!
+//! ```no_run
+//! use hourglass_sdk::{serve, Context, Request, Response, Result};
+//!
+//! fn main() {
+//!     serve(hello)
+//! }
+//!
+//! fn hello(ctx: &Context, req: Request) -> Result<Response> {
+//!     ctx.check()?; // Err(Done) once the context is done
+//!     Ok(Response::new(format!("hello {}, {:?} left\n", req.uri().path(), ctx.remaining()).into()))
+//! }
+//! ```
+//!
+//! A handler is an ordinary function, so it is tested like one, natively and without a runtime:
+//!
+//! ```
+//! # use hourglass_sdk::{Context, Request, Response, Result};
+//! # fn hello(ctx: &Context, req: Request) -> Result<Response> {
+//! #     ctx.check()?;
+//! #     Ok(Response::new(format!("hello {}", req.uri().path()).into()))
+//! # }
+//! use std::time::Duration;
+//!
+//! let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
+//! assert!(hello(&ctx, Request::default()).is_ok());
+//!
+//! cancel.cancel();
+//! assert!(hello(&ctx, Request::default()).is_err());
+//! ```
+//!
+//! # Layout
+//!
+//! - [`serve`]: what `main` calls; one request in, one response out.
+//! - [`Context`]: the invocation's deadline, cancellation and values; [`Done`], [`Cause`].
+//! - [`Body`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a handler.
+//! - [`Error`]: what `?` makes of any error in a handler.
+//! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
+//! - `wire`: the encoding that the contract uses.
+
+pub mod abi;
+mod body;
+mod context;
+mod error;
+mod response;
+mod serve;
+#[cfg(any(target_arch = "wasm32", test))]
+mod wire;
+
+pub use body::Body;
+#[cfg(not(target_arch = "wasm32"))]
+pub use context::Cancel;
+pub use context::{Cause, Context, Done};
+pub use error::{Error, Result};
+pub use response::{IntoResponse, Json};
+pub use serve::serve;
+
+pub use bytes::Bytes;
+pub use http;
+pub use http::{Method, StatusCode, header};
+
+/// A request: an [`http::Request`] whose [`Body`] is already here, whole.
+///
+/// Its URI has the origin form: the client's whole path and query, no scheme and no host (that is
+/// in the `host` header). Its version is always `HTTP/1.1`; functions are not told it.
+pub type Request<B = Body> = http::Request<B>;
+
+/// A response: an [`http::Response`] with its whole [`Body`].
+///
+/// The host writes `content-length` and `date` itself.
+pub type Response<B = Body> = http::Response<B>;

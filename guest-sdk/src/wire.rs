@@ -1,0 +1,123 @@
+//! The encoding of what goes through [`abi`](crate::abi): pure functions, compiled for the guest
+//! and for their own tests.
+//!
+//! Whatever the bytes are, decoding them ends in a value or in a [`Malformed`], never in a panic;
+//! and no allocation is larger than the bytes that are really there allow.
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+
+/// The length that stands for "not known".
+const UNKNOWN: u64 = u64::MAX;
+
+/// What came from the host is not what the contract says.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Malformed(&'static str);
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the host sent {} that cannot be read", self.0)
+    }
+}
+
+/// Decodes the head of a request. The request's body is the announced length of the body that
+/// follows, `None` when it is not known.
+///
+/// The URI and the values of headers share the memory of `bytes`.
+pub(crate) fn request(mut bytes: Bytes) -> Result<Request<Option<u64>>, Malformed> {
+    let bytes = &mut bytes;
+    let length = bytes
+        .try_get_u64_le()
+        .map_err(|_| Malformed("a body length"))?;
+    let mut request = Request::new((length != UNKNOWN).then_some(length));
+    *request.method_mut() =
+        with_field(bytes, |field| Method::from_bytes(field).ok()).ok_or(Malformed("a method"))?;
+    *request.uri_mut() = field(bytes)
+        .and_then(|field| Uri::from_maybe_shared(field).ok())
+        .ok_or(Malformed("a URI"))?;
+    *request.headers_mut() = headers(bytes).ok_or(Malformed("headers"))?;
+    Ok(request)
+}
+
+/// Encodes the head of a response, in a single allocation.
+pub(crate) fn response<B>(response: &Response<B>) -> Vec<u8> {
+    let headers = response.headers();
+    let fields: usize = headers
+        .iter()
+        .map(|(n, v)| 8 + n.as_str().len() + v.len())
+        .sum();
+    let mut head = Vec::with_capacity(2 + 4 + fields);
+    head.extend_from_slice(&response.status().as_u16().to_le_bytes());
+    put_len(&mut head, headers.len());
+    for (name, value) in headers {
+        put_field(&mut head, name.as_str().as_bytes());
+        put_field(&mut head, value.as_bytes());
+    }
+    head
+}
+
+/// Decodes the values of a context.
+pub(crate) fn values(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malformed> {
+    let bytes = &mut bytes;
+    let text = |field: &[u8]| std::str::from_utf8(field).ok().map(str::to_owned);
+    let count = count(bytes).ok_or(Malformed("a number of values"))?;
+    let mut values = Vec::with_capacity(count);
+    for _ in 0..count {
+        let name = with_field(bytes, text).ok_or(Malformed("a value's name"))?;
+        let value = with_field(bytes, text).ok_or(Malformed("a value"))?;
+        values.push((name, value));
+    }
+    Ok(values)
+}
+
+fn headers(bytes: &mut Bytes) -> Option<HeaderMap> {
+    let count = count(bytes)?;
+    let mut headers = HeaderMap::try_with_capacity(count).ok()?;
+    for _ in 0..count {
+        let name = with_field(bytes, |field| HeaderName::from_bytes(field).ok())?;
+        let value = HeaderValue::from_maybe_shared(field(bytes)?).ok()?;
+        headers.try_append(name, value).ok()?;
+    }
+    Some(headers)
+}
+
+/// The number of pairs that follow. A number that the bytes at hand cannot hold (a pair takes
+/// eight bytes at least) is malformed: it must not decide how much is allocated.
+fn count(bytes: &mut Bytes) -> Option<usize> {
+    let count = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
+    (count <= bytes.remaining() / 8).then_some(count)
+}
+
+/// The next `str` or `bytes`, sharing the memory.
+fn field(bytes: &mut Bytes) -> Option<Bytes> {
+    let len = field_len(bytes)?;
+    Some(bytes.split_to(len))
+}
+
+/// The next `str` or `bytes`, handed to `read` where it lies.
+fn with_field<T>(bytes: &mut Bytes, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+    let len = field_len(bytes)?;
+    let value = read(bytes.get(..len)?);
+    bytes.advance(len);
+    value
+}
+
+/// The length of the next field, which is there in full.
+fn field_len(bytes: &mut Bytes) -> Option<usize> {
+    let len = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
+    (len <= bytes.remaining()).then_some(len)
+}
+
+fn put_field(out: &mut Vec<u8>, field: &[u8]) {
+    put_len(out, field.len());
+    out.extend_from_slice(field);
+}
+
+/// A length of something in a guest's memory, which always fits: it is addressed with 32 bits.
+fn put_len(out: &mut Vec<u8>, len: usize) {
+    out.extend_from_slice(&(len as u32).to_le_bytes());
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

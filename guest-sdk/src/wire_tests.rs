@@ -1,0 +1,125 @@
+//! Round trips through an encoder and a decoder that only tests need, and bytes that are wrong.
+
+use proptest::prelude::*;
+
+use super::*;
+
+type Pair = (String, Vec<u8>);
+
+/// Encodes the head of a request, as the host does.
+fn encode_request(length: u64, method: &str, uri: &str, headers: &[Pair]) -> Bytes {
+    let mut out = length.to_le_bytes().to_vec();
+    put_field(&mut out, method.as_bytes());
+    put_field(&mut out, uri.as_bytes());
+    encode_pairs(&mut out, headers);
+    out.into()
+}
+
+fn encode_pairs(out: &mut Vec<u8>, pairs: &[Pair]) {
+    put_len(out, pairs.len());
+    for (name, value) in pairs {
+        put_field(out, name.as_bytes());
+        put_field(out, value);
+    }
+}
+
+/// Decodes the head of a response, as the host does.
+fn decode_response(bytes: &[u8]) -> Option<(u16, HeaderMap)> {
+    let mut bytes = Bytes::copy_from_slice(bytes);
+    let status = bytes.try_get_u16_le().ok()?;
+    let headers = headers(&mut bytes)?;
+    bytes.is_empty().then_some((status, headers))
+}
+
+fn pairs(headers: &HeaderMap) -> Vec<Pair> {
+    let owned = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), value.as_bytes().to_vec())
+    };
+    headers.iter().map(owned).collect()
+}
+
+/// Pairs of headers in the order in which a map gives them: by name.
+fn some_headers() -> impl Strategy<Value = Vec<Pair>> {
+    let name = "[a-z][a-z0-9-]{0,40}";
+    let value = prop::collection::vec(prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8], 0..100);
+    prop::collection::btree_map(name, value, 0..40).prop_map(|map| map.into_iter().collect())
+}
+
+fn sorted(mut pairs: Vec<Pair>) -> Vec<Pair> {
+    pairs.sort();
+    pairs
+}
+
+proptest! {
+    #[test]
+    fn a_request_is_decoded_as_it_was_encoded(
+        length: u64, method in "[A-Z]{1,12}", uri in "/[a-z0-9/]{0,60}(\\?[a-z0-9=&]{0,60})?",
+        headers in some_headers(),
+    ) {
+        let request = request(encode_request(length, &method, &uri, &headers)).expect("is valid");
+        prop_assert_eq!(*request.body(), (length != u64::MAX).then_some(length));
+        prop_assert_eq!(request.method().as_str(), method);
+        prop_assert_eq!(request.uri().to_string(), uri);
+        prop_assert_eq!(sorted(pairs(request.headers())), headers);
+    }
+
+    #[test]
+    fn a_response_is_decoded_as_it_was_encoded(
+        status in 100..1000_u16, headers in some_headers(),
+    ) {
+        let mut encoded = Response::builder().status(status);
+        for (name, value) in &headers {
+            encoded = encoded.header(name, &value[..]);
+        }
+        let head = response(&encoded.body(()).expect("is valid"));
+        prop_assert_eq!(head.len(), head.capacity());
+        let (decoded, map) = decode_response(&head).expect("is valid");
+        prop_assert_eq!(decoded, status);
+        prop_assert_eq!(sorted(pairs(&map)), headers);
+    }
+
+    #[test]
+    fn values_are_decoded_as_they_were_encoded(
+        pairs in prop::collection::vec((".{0,20}", ".{0,20}"), 0..20),
+    ) {
+        let bytes: Vec<Pair> =
+            pairs.iter().map(|(n, v)| (n.clone(), v.clone().into_bytes())).collect();
+        let mut encoded = Vec::new();
+        encode_pairs(&mut encoded, &bytes);
+        prop_assert_eq!(values(encoded.into()).expect("is valid"), pairs);
+    }
+
+    #[test]
+    fn a_request_that_is_cut_short_is_malformed(
+        headers in some_headers(), cut in any::<prop::sample::Index>(),
+    ) {
+        let whole = encode_request(0, "GET", "/hello/world", &headers);
+        prop_assert!(request(whole.slice(..cut.index(whole.len()))).is_err());
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = request(bytes.clone().into());
+        let _ = values(bytes.into());
+    }
+}
+
+#[test]
+fn an_unknown_body_length_is_none() {
+    let request = request(encode_request(u64::MAX, "GET", "/", &[])).expect("is valid");
+    assert_eq!(*request.body(), None);
+}
+
+#[test]
+fn headers_of_one_name_stay_in_order() {
+    let cookies = ["a", "b"].map(|value| ("cookie".to_owned(), value.into()));
+    let request = request(encode_request(0, "GET", "/", &cookies)).expect("is valid");
+    assert_eq!(pairs(request.headers()), cookies);
+}
+
+#[test]
+fn a_count_that_cannot_be_true_allocates_nothing() {
+    let mut bytes = u32::MAX.to_le_bytes().to_vec();
+    bytes.extend([0; 64]);
+    assert_eq!(values(bytes.into()), Err(Malformed("a number of values")));
+}

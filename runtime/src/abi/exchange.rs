@@ -1,0 +1,120 @@
+//! The request and the response: how a guest takes one and gives the other.
+
+use bytes::Bytes;
+use wasmtime::Linker;
+
+use super::memory::{parts, range};
+use super::state::{Call, Incoming};
+use super::{MODULE, code, wire};
+use crate::context::Context;
+use crate::message::{Body, Response};
+use crate::outcome::Outcome;
+
+pub(super) fn add_to(linker: &mut Linker<super::State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "request", request)?
+        .func_wrap(MODULE, "respond", respond)?
+        .func_wrap_async(MODULE, "body_read", |call: Call<'_>, (ptr, cap): (u32, u32)| {
+            Box::new(body_read(call, ptr, cap))
+        })?;
+    Ok(())
+}
+
+fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let len = wire::request_len(&state.head);
+    if let Ok(len) = u32::try_from(len)
+        && len <= cap
+    {
+        let room = range(memory, ptr, len)?;
+        wire::write_request(room, &state.head, state.body.body.len());
+    }
+    // The front bounds heads far below this; a longer one is cut off by it.
+    Ok(i32::try_from(len).unwrap_or(i32::MAX))
+}
+
+fn respond(
+    mut call: Call<'_>,
+    head_ptr: u32,
+    head_len: u32,
+    body_ptr: u32,
+    body_len: u32,
+) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    if state.response.is_some() || state.malformed.is_some() {
+        return Ok(code::INVALID);
+    }
+    let (status, headers) = match wire::read_response(range(memory, head_ptr, head_len)?) {
+        Ok(head) => head,
+        Err(reason) => {
+            state.malformed = Some(reason);
+            return Ok(code::INVALID);
+        }
+    };
+    let body = Bytes::copy_from_slice(range(memory, body_ptr, body_len)?);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    state.response = Some(response);
+    Ok(code::OK)
+}
+
+async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    // Checked before the wait, so that a bad range traps whatever arrives.
+    let (memory, state) = parts(&mut call)?;
+    range(memory, ptr, cap)?;
+    if cap == 0 {
+        return Ok(code::INVALID);
+    }
+    let ctx = state.ctx.clone();
+    if let Err(code) = state.body.fill(&ctx).await {
+        return Ok(code);
+    }
+    let (memory, state) = parts(&mut call)?;
+    let len = state.body.piece.len().min(cap as usize).min(i32::MAX as usize);
+    let piece = state.body.piece.split_to(len);
+    range(memory, ptr, len as u32)?.copy_from_slice(&piece);
+    Ok(len as i32)
+}
+
+impl Incoming {
+    /// Waits until a piece is there; it stays empty at the end.
+    ///
+    /// # Errors
+    /// The code for the guest: the context is done, or the body failed.
+    async fn fill(&mut self, ctx: &Context) -> Result<(), i32> {
+        if self.failure.is_some() {
+            return Err(code::BODY_FAILED);
+        }
+        if !self.piece.is_empty() {
+            return Ok(());
+        }
+        let next = tokio::select! {
+            biased;
+            next = self.body.next() => next,
+            done = ctx.done() => return Err(code::done(done)),
+        };
+        match next {
+            None => Ok(()),
+            Some(Ok(piece)) => self.accept(piece),
+            Some(Err(error)) => Err(self.fail(Outcome::BadRequest(error.to_string()))),
+        }
+    }
+
+    fn accept(&mut self, piece: Bytes) -> Result<(), i32> {
+        match self.left.checked_sub(piece.len() as u64) {
+            Some(left) => {
+                self.left = left;
+                self.piece = piece;
+                Ok(())
+            }
+            None => Err(self.fail(Outcome::BodyTooLarge { limit: self.limit })),
+        }
+    }
+
+    fn fail(&mut self, outcome: Outcome) -> i32 {
+        self.failure = Some(outcome);
+        self.body = Body::empty();
+        code::BODY_FAILED
+    }
+}

@@ -1,0 +1,56 @@
+//! Ranges of guest memory, checked before they are touched.
+
+use wasmtime::{Extern, Trap};
+
+use super::state::{Call, State};
+
+/// The caller's memory, and its state beside it.
+///
+/// # Errors
+/// A trap where the guest has no memory, which deploying it has ruled out.
+pub(super) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8], &'a mut State)> {
+    let export = call.data().memory_export;
+    let Some(Extern::Memory(memory)) = call.get_module_export(&export) else {
+        return Err(Trap::MemoryOutOfBounds.into());
+    };
+    Ok(memory.data_and_store_mut(call))
+}
+
+/// The range that a guest named.
+///
+/// # Errors
+/// A trap where it is not inside the memory.
+pub(super) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&mut [u8]> {
+    let (start, len) = (ptr as usize, len as usize);
+    let end = start.checked_add(len).ok_or(Trap::MemoryOutOfBounds)?;
+    memory.get_mut(start..end).ok_or_else(|| Trap::MemoryOutOfBounds.into())
+}
+
+/// A `u32` at `ptr`.
+pub(super) fn read_u32(memory: &mut [u8], ptr: u32) -> wasmtime::Result<u32> {
+    let bytes = range(memory, ptr, 4)?;
+    let bytes = <[u8; 4]>::try_from(&*bytes).map_err(|_| Trap::MemoryOutOfBounds)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+/// Writes `bytes` at `ptr`.
+pub(super) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> wasmtime::Result<()> {
+    let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
+    range(memory, ptr, len)?.copy_from_slice(bytes);
+    Ok(())
+}
+
+/// Writes `bytes` where they fit into the room that the guest gave, and says
+/// how long they are.
+pub(super) fn write_if_fits(
+    memory: &mut [u8],
+    ptr: u32,
+    cap: u32,
+    bytes: &[u8],
+) -> wasmtime::Result<i32> {
+    let len = i32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
+    if bytes.len() <= cap as usize {
+        write(memory, ptr, bytes)?;
+    }
+    Ok(len)
+}

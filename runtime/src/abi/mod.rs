@@ -1,0 +1,70 @@
+//! What a guest sees of its host: the context ABI and WASI.
+//!
+//! This is the only reader and writer of guest memory. Every pointer and
+//! length is the guest's word: a range outside its memory traps, a size is
+//! bounded before anything of it is allocated, and nothing here panics.
+//!
+//! # Layout
+//! - [`state`]: what a store holds for its guest.
+//! - [`memory`]: ranges of guest memory.
+//! - [`wire`]: how requests, responses and values are laid out in it.
+//! - [`exchange`]: the request and the response.
+//! - [`context`]: the context.
+//! - [`wasi`]: the few calls of WASI that every guest makes.
+//! - [`stdio`]: what a guest prints.
+//!
+//! The ABI's reference, for those who write guests, is the documentation of
+//! the SDK's module `abi`.
+
+mod context;
+mod exchange;
+mod memory;
+mod state;
+mod stdio;
+mod wasi;
+mod wire;
+
+pub(crate) use state::{State, give_up_at};
+pub(crate) use wasi::Exit;
+
+use wasmtime::Linker;
+
+/// The import module of the context ABI, with its version.
+pub(crate) const MODULE: &str = "hourglass_v1";
+
+/// What the import modules of all versions start with.
+pub(crate) const MODULE_PREFIX: &str = "hourglass_v";
+
+/// What a call answers where it does not answer with a length.
+pub(crate) mod code {
+    use crate::context::Done;
+
+    pub(crate) const OK: i32 = 0;
+    pub(crate) const CANCELED: i32 = -1;
+    pub(crate) const DEADLINE_EXCEEDED: i32 = -2;
+    pub(crate) const ABSENT: i32 = -3;
+    pub(crate) const INVALID: i32 = -4;
+    pub(crate) const BODY_FAILED: i32 = -5;
+
+    pub(crate) fn done(done: Done) -> i32 {
+        match done {
+            Done::Canceled => CANCELED,
+            Done::DeadlineExceeded => DEADLINE_EXCEEDED,
+        }
+    }
+}
+
+/// Everything a guest may import.
+///
+/// WASI as a whole comes from `wasmtime-wasi`; the calls that every guest
+/// makes are shadowed by ones that cost next to nothing.
+pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi)?;
+    linker.allow_shadowing(true);
+    wasi::add_to(&mut linker)?;
+    linker.allow_shadowing(false);
+    exchange::add_to(&mut linker)?;
+    context::add_to(&mut linker)?;
+    Ok(linker)
+}

@@ -1,0 +1,187 @@
+//! What a store holds for its guest during one invocation.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::request::Parts;
+use wasmtime::{Caller, ModuleExport, ResourceLimiter};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{ResourceTable, WasiCtxBuilder};
+
+use super::stdio::Stdio;
+use crate::context::Context;
+use crate::function::Deployed;
+use crate::message::{Body, Request, Response};
+use crate::outcome::Outcome;
+
+/// The most handles that a guest may hold through WASI.
+const MAX_HANDLES: usize = 1_000;
+
+/// One invocation, as its host calls see it.
+pub(crate) struct State {
+    pub(crate) ctx: Context,
+    pub(super) function: Arc<str>,
+    pub(super) started: Instant,
+    grace: Duration,
+    pub(super) head: Parts,
+    pub(super) body: Incoming,
+    pub(crate) response: Option<Response>,
+    /// Why what the guest gave as a response is none.
+    pub(crate) malformed: Option<String>,
+    pub(crate) memory: MemoryMeter,
+    pub(crate) stdio: Stdio,
+    pub(super) memory_export: ModuleExport,
+    wasi: Option<Box<WasiP1Ctx>>,
+}
+
+/// The request's body on its way to the guest.
+pub(super) struct Incoming {
+    pub(super) body: Body,
+    /// What is left of the piece that arrived last.
+    pub(super) piece: Bytes,
+    /// How many bytes may still come.
+    pub(super) left: u64,
+    /// Why the body broke off.
+    pub(super) failure: Option<Outcome>,
+    pub(super) limit: u64,
+}
+
+/// Bounds an instance's memory and table, and keeps the peak.
+pub(crate) struct MemoryMeter {
+    limit: u64,
+    table_limit: u64,
+    pub(crate) peak: u64,
+    /// Whether the guest was last refused memory that it asked for.
+    pub(crate) refused: bool,
+}
+
+impl State {
+    pub(crate) fn new(
+        ctx: Context,
+        function: &Deployed,
+        request: Request,
+        started: Instant,
+    ) -> Self {
+        let (head, body) = request.into_parts();
+        let limits = &function.limits;
+        Self {
+            ctx,
+            function: function.name.clone(),
+            started,
+            grace: limits.grace,
+            head,
+            body: Incoming::new(body, limits.request_body),
+            response: None,
+            malformed: None,
+            memory: MemoryMeter::new(limits.memory, function.table_limit),
+            stdio: Stdio::default(),
+            memory_export: function.exports.memory,
+            wasi: None,
+        }
+    }
+
+    /// The state of an instance in which no guest code will run.
+    pub(crate) fn idle(memory_export: ModuleExport) -> Self {
+        Self {
+            ctx: Context::background(),
+            function: "".into(),
+            started: Instant::now(),
+            grace: Duration::ZERO,
+            head: Request::default().into_parts().0,
+            body: Incoming::new(Body::empty(), 0),
+            response: None,
+            malformed: None,
+            memory: MemoryMeter::new(u64::MAX, u64::MAX),
+            stdio: Stdio::default(),
+            memory_export,
+            wasi: None,
+        }
+    }
+
+    /// Whether the guest has had its grace after its context was done.
+    pub(crate) fn overdue(&self) -> bool {
+        give_up_at(&self.ctx, self.grace).is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Why the request's body broke off, where it did.
+    pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
+        self.body.failure.take()
+    }
+
+    /// WASI's own state, made when a guest first asks for something that only
+    /// `wasmtime-wasi` answers.
+    pub(super) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        self.wasi.get_or_insert_with(|| {
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(MAX_HANDLES);
+            let mut builder = WasiCtxBuilder::new();
+            builder.max_random_size(1 << 20);
+            Box::new(builder.build_p1())
+        })
+    }
+}
+
+/// When a guest is interrupted; `None` while its context is not done.
+pub(crate) fn give_up_at(ctx: &Context, grace: Duration) -> Option<Instant> {
+    let since = ctx.done_since()?;
+    Some(since.checked_add(grace).unwrap_or(since))
+}
+
+impl Incoming {
+    fn new(body: Body, limit: u64) -> Self {
+        Self { body, piece: Bytes::new(), left: limit, failure: None, limit }
+    }
+}
+
+impl MemoryMeter {
+    fn new(limit: u64, table_limit: u64) -> Self {
+        Self { limit, table_limit, peak: 0, refused: false }
+    }
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let desired = desired as u64;
+        let allowed = desired <= self.limit && maximum.is_none_or(|most| desired <= most as u64);
+        self.refused = !allowed;
+        if allowed {
+            self.peak = self.peak.max(desired);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired as u64 <= self.table_limit && maximum.is_none_or(|most| desired <= most))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        1
+    }
+}
+
+/// Shorthand for a host call's caller.
+pub(super) type Call<'a> = Caller<'a, State>;

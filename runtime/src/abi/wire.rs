@@ -1,0 +1,189 @@
+//! How requests, responses and values are laid out in guest memory: little
+//! endian, every text and byte string behind its length as a `u32`.
+
+use http::header::{HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+
+/// The most headers that a response may have.
+const MAX_HEADERS: usize = 256;
+
+/// The length of a body that is not known beforehand.
+const UNKNOWN: u64 = u64::MAX;
+
+/// How long a request's head is on the wire.
+pub(super) fn request_len(head: &Parts) -> usize {
+    let headers: usize =
+        head.headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum();
+    8 + 4 + head.method.as_str().len() + 4 + target(head).len() + 4 + headers
+}
+
+/// Lays out a request's head in `room`, which is as long as
+/// [`request_len`] says.
+pub(super) fn write_request(room: &mut [u8], head: &Parts, body_len: Option<u64>) {
+    let mut writer = Writer(room);
+    writer.put(&body_len.unwrap_or(UNKNOWN).to_le_bytes());
+    writer.bytes(head.method.as_str().as_bytes());
+    writer.bytes(target(head).as_bytes());
+    writer.put(&(head.headers.len() as u32).to_le_bytes());
+    for (name, value) in &head.headers {
+        writer.bytes(name.as_str().as_bytes());
+        writer.bytes(value.as_bytes());
+    }
+}
+
+/// The request's target in origin form.
+fn target(head: &Parts) -> &str {
+    head.uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// Lays out names and values.
+pub(super) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Vec<u8> {
+    let mut out = vec![0; 4];
+    let mut count: u32 = 0;
+    for (name, value) in pairs {
+        for text in [name, &value] {
+            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+        count += 1;
+    }
+    if let Some(room) = out.first_chunk_mut() {
+        *room = count.to_le_bytes();
+    }
+    out
+}
+
+/// Reads a response's head.
+///
+/// # Errors
+/// What is wrong with it, in words for whoever wrote the guest.
+pub(super) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), String> {
+    let mut reader = Reader(head);
+    let status = reader.u16()?;
+    let status = StatusCode::from_u16(status)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .ok_or_else(|| format!("{status} is no final HTTP status"))?;
+    let count = reader.u32()? as usize;
+    if count > MAX_HEADERS {
+        return Err(format!("{count} headers, the most is {MAX_HEADERS}"));
+    }
+    let mut headers = HeaderMap::with_capacity(count);
+    for _ in 0..count {
+        let name = reader.bytes()?;
+        let name = HeaderName::from_bytes(name)
+            .map_err(|_| format!("`{}` is no header name", String::from_utf8_lossy(name)))?;
+        let value = HeaderValue::from_bytes(reader.bytes()?)
+            .map_err(|_| format!("the value of header `{name}` has bytes that HTTP forbids"))?;
+        headers.append(name, value);
+    }
+    if reader.0.is_empty() { Ok((status, headers)) } else { Err("bytes after the head".into()) }
+}
+
+/// Fills a range from its start; what does not fit is left out.
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some((room, rest)) = std::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.0 = rest;
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.put(&(bytes.len() as u32).to_le_bytes());
+        self.put(bytes);
+    }
+}
+
+/// Takes a range apart from its start.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or("the head is cut short")?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn u16(&mut self) -> Result<u16, String> {
+        let bytes = self.take(2)?;
+        Ok(bytes.try_into().map_or(0, u16::from_le_bytes))
+    }
+
+    fn u32(&mut self) -> Result<u32, String> {
+        let bytes = self.take(4)?;
+        Ok(bytes.try_into().map_or(0, u32::from_le_bytes))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], String> {
+        let len = self.u32()? as usize;
+        self.take(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn head(status: u16, headers: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut out = status.to_le_bytes().to_vec();
+        out.extend((headers.len() as u32).to_le_bytes());
+        for (name, value) in headers {
+            for part in [name.as_bytes(), value] {
+                out.extend((part.len() as u32).to_le_bytes());
+                out.extend(part);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_response_is_read() {
+        let (status, headers) =
+            read_response(&head(201, &[("x-a", b"1"), ("x-a", b"2")])).expect("well-formed");
+        assert_eq!(status, 201);
+        assert_eq!(headers.get_all("x-a").iter().count(), 2);
+    }
+
+    #[test]
+    fn a_malformed_response_says_why() {
+        for (bytes, why) in [
+            (head(99, &[]), "status"),
+            (head(101, &[]), "status"),
+            (head(200, &[("a b", b"")]), "header name"),
+            (head(200, &[("a", b"x\r\ny: z")]), "HTTP forbids"),
+            ([head(200, &[]), vec![0]].concat(), "after the head"),
+            (vec![200], "cut short"),
+        ] {
+            let error = read_response(&bytes).expect_err("malformed");
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_request_fills_its_room_exactly() {
+        let request = http::Request::get("/a?b=c").header("x-y", "z").body(()).expect("valid");
+        let (head, ()) = request.into_parts();
+        let mut room = vec![0xff; request_len(&head)];
+        write_request(&mut room, &head, None);
+        let mut reader = Reader(&room);
+        assert_eq!(reader.take(8).expect("length"), u64::MAX.to_le_bytes());
+        assert_eq!(reader.bytes().expect("method"), b"GET");
+        assert_eq!(reader.bytes().expect("target"), b"/a?b=c");
+        assert_eq!(reader.u32().expect("count"), 1);
+        assert_eq!(reader.bytes().expect("name"), b"x-y");
+        assert_eq!(reader.bytes().expect("value"), b"z");
+        assert!(reader.0.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_response(&bytes);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Builds functions with cargo: one call for all those of one workspace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_metadata::PackageId;
+
+use super::command::{self, CommandError, Line};
+use super::crates::{FunctionCrate, Origin};
+use super::messages::{Messages, News};
+use super::progress::Progress;
+use super::target::TARGET;
+
+/// What became of one function.
+#[derive(Debug)]
+pub struct Built {
+    /// The function.
+    pub function: FunctionCrate,
+    /// The module that cargo made, or why there is none.
+    pub outcome: Result<PathBuf, BuildFailure>,
+}
+
+/// A function did not build.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` does not build:\n{words}")]
+pub struct BuildFailure {
+    /// The function.
+    pub name: String,
+    /// What the compiler or cargo said, in its own words, over many lines.
+    /// They hold colours where [`Progress::colour`] allowed them.
+    pub words: String,
+}
+
+/// Builds the functions for [`TARGET`] as `cargo build --release` does, with
+/// each workspace's own lock file, profile and `target` folder, and tells what
+/// became of each, in the order given. A function that does not build keeps
+/// none of the others from being built.
+///
+/// The compiler's warnings go to [`Progress::note`]. The target has to be
+/// there: see [`target::ensure`](super::target::ensure). Cargo takes whatever
+/// time it needs.
+pub fn build(functions: &[FunctionCrate], progress: &mut dyn Progress) -> Vec<Built> {
+    let of = functions.len();
+    let functions_are = if of == 1 {
+        "1 function".to_owned()
+    } else {
+        format!("{of} functions")
+    };
+    progress.step(&format!("building {functions_are} for {TARGET}"));
+    let mut said: BTreeMap<&Path, Result<Messages, CommandError>> = BTreeMap::new();
+    let mut counter = Counter {
+        done: 0,
+        of,
+        progress,
+    };
+    for (workspace, wanted) in by_workspace(functions) {
+        said.insert(workspace, run(workspace, &wanted, &mut counter));
+    }
+    progress.end();
+
+    let outcome = |function: &FunctionCrate| match &function.origin {
+        Origin::Unreadable(said) => Err(said.clone()),
+        Origin::Package { id, workspace } => match said.get(workspace.as_path()) {
+            Some(Ok(messages)) => messages.outcome(id, &function.name),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("cargo was not asked".to_owned()),
+        },
+    };
+    let built = |function: &FunctionCrate| Built {
+        function: function.clone(),
+        outcome: outcome(function).map_err(|words| BuildFailure {
+            name: function.name.clone(),
+            words: words.trim_end().to_owned(),
+        }),
+    };
+    functions.iter().map(built).collect()
+}
+
+/// The packages and programs of each workspace.
+type Wanted<'a> = BTreeSet<(&'a PackageId, &'a str)>;
+
+fn by_workspace(functions: &[FunctionCrate]) -> BTreeMap<&Path, Wanted<'_>> {
+    let mut workspaces: BTreeMap<&Path, Wanted<'_>> = BTreeMap::new();
+    for function in functions {
+        if let Origin::Package { id, workspace } = &function.origin {
+            workspaces
+                .entry(workspace)
+                .or_default()
+                .insert((id, &function.name));
+        }
+    }
+    workspaces
+}
+
+/// How many functions are built, across workspaces.
+struct Counter<'a> {
+    done: usize,
+    of: usize,
+    progress: &'a mut dyn Progress,
+}
+
+/// One call of cargo, which builds whatever of `wanted` can be built.
+fn run(
+    workspace: &Path,
+    wanted: &Wanted<'_>,
+    counter: &mut Counter<'_>,
+) -> Result<Messages, CommandError> {
+    let colour = counter.progress.colour();
+    let format = if colour {
+        "json,json-diagnostic-rendered-ansi"
+    } else {
+        "json"
+    };
+    let mut cargo = command(workspace);
+    cargo.args([
+        "build",
+        "--release",
+        "--target",
+        TARGET,
+        "--bins",
+        "--keep-going",
+        "--message-format",
+        format,
+    ]);
+    let packages: BTreeSet<_> = wanted.iter().map(|(id, _)| &id.repr).collect();
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+
+    let mut messages = Messages::default();
+    let status = command::watch(&mut cargo, None, &mut |line| match line {
+        Line::Err(line) => {
+            counter.progress.detail(line.trim());
+            messages.read_stderr(&line);
+        }
+        Line::Out(line) => match messages.read(&line) {
+            Some(News::Module(id, name)) if wanted.contains(&(&id, &name)) => {
+                counter.done += 1;
+                counter.progress.part(&name, counter.done, counter.of);
+            }
+            Some(News::Warning(words)) => counter.progress.note(words.trim_end()),
+            _ => {}
+        },
+    })?;
+    tracing::debug!(workspace = %workspace.display(), %status, "cargo ended");
+    Ok(messages)
+}
+
+/// The cargo to call: the one that called this program, else that on the PATH.
+pub(super) fn program() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// A call of cargo at `dir`, in the environment that its user has.
+///
+/// A program started by `cargo run` or `cargo test` finds variables about
+/// itself in its environment; an inner cargo would pass them on to compilers
+/// and build scripts, and some of them would take a crate for changed.
+pub(super) fn command(dir: &Path) -> Command {
+    let mut cargo = Command::new(program());
+    cargo.current_dir(dir);
+    for name in env::vars_os().map(|(name, _)| name) {
+        if name.to_str().is_some_and(is_outer_cargos) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+/// Whether cargo sets this variable for the programs that it starts.
+fn is_outer_cargos(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "CARGO",
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_MAKEFLAGS",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+        "CARGO_TARGET_TMPDIR",
+        "OUT_DIR",
+    ];
+    NAMES.contains(&name)
+        || ["CARGO_BIN_EXE_", "CARGO_PKG_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::progress::Quiet;
+    use super::*;
+
+    #[test]
+    fn what_the_outer_cargo_says_of_itself_is_told_from_what_the_user_says() {
+        let outer = [
+            "CARGO",
+            "CARGO_BIN_EXE_hourglass",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_PKG_NAME",
+            "OUT_DIR",
+        ];
+        assert!(outer.into_iter().all(is_outer_cargos));
+        let users = [
+            "CARGO_BUILD_JOBS",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "PATH",
+            "RUSTFLAGS",
+            "RUSTUP_TOOLCHAIN",
+        ];
+        assert!(!users.into_iter().any(is_outer_cargos));
+    }
+
+    #[test]
+    fn a_manifest_that_cannot_be_read_is_reported_in_cargos_words() {
+        let origin = Origin::Unreadable("error: unclosed array".to_owned());
+        let function = FunctionCrate {
+            name: "broken".to_owned(),
+            dir: PathBuf::new(),
+            origin,
+        };
+        let built = build(&[function], &mut Quiet);
+        let outcomes: Vec<_> = built
+            .into_iter()
+            .map(|built| built.outcome.map_err(|error| error.to_string()))
+            .collect();
+        assert_eq!(
+            outcomes,
+            [Err(
+                "`broken` does not build:\nerror: unclosed array".to_owned()
+            )]
+        );
+    }
+}

@@ -1,0 +1,282 @@
+//! Runs another program to its end: within a time, with its words kept.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+/// Why another program did not do what it was run for.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such program.
+    #[error("`{program}` is not on the PATH")]
+    Missing {
+        /// What was looked for.
+        program: String,
+    },
+    /// It could not be started, or not be waited for.
+    #[error("`{command}` could not be run")]
+    Io {
+        /// The command line.
+        command: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It ended, and not well.
+    #[error("`{command}` ended with {status}: {said}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The telling part of what it wrote to standard error.
+        said: String,
+    },
+    /// It was still running when its time was over, and was killed.
+    #[error("`{command}` was not done after {limit:?}")]
+    TimedOut {
+        /// The command line.
+        command: String,
+        /// The time it had.
+        limit: Duration,
+    },
+}
+
+/// One line that a program wrote, without its end.
+pub(super) enum Line {
+    Out(String),
+    Err(String),
+}
+
+/// Runs `command` to its end, hands every line to `on_line` as it comes, and
+/// tells how it ended. A `limit` of `None` waits as long as it takes.
+pub(super) fn watch(
+    command: &mut Command,
+    limit: Option<Duration>,
+    on_line: &mut dyn FnMut(Line),
+) -> Result<ExitStatus, CommandError> {
+    let failed = |command: &Command, source| CommandError::Io {
+        command: shown(command),
+        source,
+    };
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => CommandError::Missing {
+                program: text(command.get_program()),
+            },
+            _ => failed(command, source),
+        })?;
+    let (lines, arriving) = mpsc::channel();
+    if let Some(out) = child.stdout.take() {
+        read_lines(out, Line::Out, lines.clone());
+    }
+    if let Some(err) = child.stderr.take() {
+        read_lines(err, Line::Err, lines);
+    }
+
+    // A limit beyond what the clock can tell is none.
+    let end = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
+    loop {
+        // Both pipes closed means that the program is gone or about to be.
+        let line = match end {
+            None => arriving.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some((end, _)) => arriving.recv_timeout(end.saturating_duration_since(Instant::now())),
+        };
+        match (line, end) {
+            (Ok(line), _) => on_line(line),
+            (Err(RecvTimeoutError::Timeout), Some((_, limit))) => {
+                // The readers are left to end by themselves: a grandchild may
+                // hold the pipes open for as long as it likes.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(CommandError::TimedOut {
+                    command: shown(command),
+                    limit,
+                });
+            }
+            (Err(_), _) => return child.wait().map_err(|source| failed(command, source)),
+        }
+    }
+}
+
+/// Runs `command` within `limit`, returns what it wrote to standard output.
+/// Every line that it writes to standard error goes to `on_err` as well.
+pub(super) fn output(
+    command: &mut Command,
+    limit: Duration,
+    on_err: &mut dyn FnMut(&str),
+) -> Result<String, CommandError> {
+    let (mut out, mut err) = (String::new(), String::new());
+    let status = watch(command, Some(limit), &mut |line| match line {
+        Line::Out(line) => push_line(&mut out, &line),
+        Line::Err(line) => {
+            on_err(&line);
+            push_line(&mut err, &line);
+        }
+    })?;
+    if status.success() {
+        return Ok(out);
+    }
+    Err(CommandError::Failed {
+        command: shown(command),
+        status,
+        said: telling(&err, 12),
+    })
+}
+
+/// Reads lines in a thread of its own, so that neither pipe can fill up and
+/// stop the program.
+fn read_lines(from: impl Read + Send + 'static, kind: fn(String) -> Line, to: Sender<Line>) {
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let text = String::from_utf8_lossy(&line);
+            if to
+                .send(kind(text.trim_end_matches(['\r', '\n']).to_owned()))
+                .is_err()
+            {
+                return;
+            }
+            line.clear();
+        }
+    });
+}
+
+/// Appends `line` and a line's end.
+pub(super) fn push_line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+/// What of a program's standard error says why it failed: from its first
+/// error on, or else the end of it; `most` lines, without the empty ones.
+pub(super) fn telling(stderr: &str, most: usize) -> String {
+    let lines: Vec<&str> = stderr
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let is_error = |line: &&str| {
+        ["error", "E:", "Err:", "W: Fail"]
+            .iter()
+            .any(|word| line.starts_with(word))
+    };
+    let first = lines.iter().position(is_error);
+    let from = first.unwrap_or(lines.len().saturating_sub(most));
+    let told: Vec<&str> = lines.into_iter().skip(from).take(most).collect();
+    if told.is_empty() {
+        "it did not say why".to_owned()
+    } else {
+        told.join("\n")
+    }
+}
+
+/// The command line as it would be typed, near enough; long ones lose their
+/// end, so that what went wrong stays in sight.
+fn shown(command: &Command) -> String {
+    const MOST: usize = 60;
+    let mut shown = text(command.get_program());
+    for word in command.get_args() {
+        if shown.len() > MOST {
+            return shown + " ...";
+        }
+        shown = shown + " " + &text(word);
+    }
+    shown
+}
+
+fn text(word: &OsStr) -> String {
+    word.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[test]
+    fn output_is_what_was_written_and_errors_pass_by() -> Result<(), CommandError> {
+        let mut seen = Vec::new();
+        let mut on_err = |line: &str| seen.push(line.to_owned());
+        let out = output(
+            &mut shell("echo one; echo aside >&2; printf two"),
+            Duration::MAX,
+            &mut on_err,
+        )?;
+        assert_eq!(out, "one\ntwo\n");
+        assert_eq!(seen, ["aside"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_failure_says_what_ran_and_what_it_said() {
+        let error = output(
+            &mut shell("echo error: no luck >&2; exit 3"),
+            Duration::MAX,
+            &mut |_| (),
+        );
+        let error = error.expect_err("the shell failed").to_string();
+        assert!(
+            error.starts_with("`sh -c") && error.ends_with("exit status: 3: error: no luck"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_killed() {
+        let error = output(
+            &mut shell("exec sleep 1000"),
+            Duration::from_millis(1),
+            &mut |_| (),
+        );
+        assert!(
+            matches!(error, Err(CommandError::TimedOut { .. })),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = output(
+            &mut Command::new("no-such-program"),
+            Duration::MAX,
+            &mut |_| (),
+        );
+        let error = error.expect_err("there is none").to_string();
+        assert_eq!(error, "`no-such-program` is not on the PATH");
+    }
+
+    #[test]
+    fn what_tells_starts_at_the_first_error() {
+        let apt = "Hit:1 http://example.org/debian trixie InRelease\n\n\
+                   E: Failed to fetch http://example.org/debian/dists/sid/InRelease\nE: Some index files failed\n";
+        assert!(telling(apt, 1).starts_with("E: Failed to fetch"));
+        assert_eq!(telling("one\ntwo\nthree\n", 2), "two\nthree");
+        assert_eq!(telling(" \n", 2), "it did not say why");
+    }
+
+    #[test]
+    fn long_command_lines_are_cut() {
+        let mut command = Command::new("apt-get");
+        command
+            .arg("update")
+            .args(["-o", "Some::Option=value"].repeat(20));
+        let shown = shown(&command);
+        assert!(
+            shown.starts_with("apt-get update -o") && shown.ends_with(" ..."),
+            "{shown}"
+        );
+        assert!(shown.len() < 100);
+    }
+}

@@ -1,0 +1,114 @@
+//! The Rust compiler that cargo would use in a folder, and what it can build.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::command::{self, CommandError};
+use super::target::TARGET;
+
+/// The compiler answers within milliseconds, save where rustup has to start.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A Rust compiler: which one, and where its libraries are.
+pub(super) struct Compiler {
+    /// Its version without the commit, such as `1.95.0`.
+    pub(super) release: String,
+    /// The folder that everything belonging to it is under.
+    pub(super) sysroot: PathBuf,
+}
+
+impl Compiler {
+    /// The compiler in use at `dir`. A folder can choose its own, so every
+    /// question is asked from there.
+    pub(super) fn at(dir: &Path) -> Result<Self, CommandError> {
+        let ask = |what: &[&str]| command::output(rustc(dir).args(what), LIMIT, &mut |_| ());
+        Ok(Self {
+            release: release(&ask(&["-vV"])?),
+            sysroot: PathBuf::from(ask(&["--print", "sysroot"])?.trim_end()),
+        })
+    }
+
+    /// The folder that holds one folder of libraries for each target.
+    pub(super) fn rustlib(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib")
+    }
+
+    /// The compiler's program itself, past rustup, whatever the folder.
+    pub(super) fn rustc(&self) -> PathBuf {
+        self.sysroot.join("bin/rustc")
+    }
+
+    /// The cargo that came with the compiler, or else the one in use.
+    pub(super) fn cargo(&self) -> OsString {
+        let own = self.sysroot.join("bin/cargo");
+        if own.is_file() {
+            own.into()
+        } else {
+            super::cargo::program()
+        }
+    }
+
+    /// Links an empty program against the libraries under `sysroot`, with
+    /// link-time optimisation, which is what asks the most of them.
+    pub(super) fn links_with(&self, sysroot: &Path) -> Result<(), CommandError> {
+        let mut rustc = Command::new(self.rustc());
+        link(rustc.args(["-Clto=fat", "--sysroot"]).arg(sysroot))
+    }
+}
+
+/// Whether the compiler in use at `dir` can build for the target. Its own word
+/// is the only good answer: files can be there and be half of what is needed,
+/// or be left over from a compiler since replaced.
+pub(super) fn links(dir: &Path) -> Result<(), CommandError> {
+    link(&mut rustc(dir))
+}
+
+fn link(rustc: &mut Command) -> Result<(), CommandError> {
+    let io = |source| CommandError::Io {
+        command: "a trial of the compiler".to_owned(),
+        source,
+    };
+    let scratch = tempfile::tempdir().map_err(io)?;
+    let source = scratch.path().join("trial.rs");
+    fs::write(&source, "fn main() {}\n").map_err(io)?;
+    rustc
+        .args(["--target", TARGET, "-o"])
+        .arg(scratch.path().join("trial.wasm"))
+        .arg(source);
+    command::output(rustc, LIMIT, &mut |_| ()).map(drop)
+}
+
+fn rustc(dir: &Path) -> Command {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.current_dir(dir);
+    rustc
+}
+
+/// The release in what `rustc -vV` writes.
+fn release(verbose: &str) -> String {
+    let found = verbose
+        .lines()
+        .find_map(|line| line.strip_prefix("release: "));
+    found.unwrap_or("of an unknown version").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_is_read_from_the_verbose_version() {
+        let said = "rustc 1.95.0 (59807616e 2026-04-14)\nbinary: rustc\n\
+                    commit-hash: 59807616e1fa2540724bfbac14d7976d7e4a3860\n\
+                    host: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
+        assert_eq!(release(said), "1.95.0");
+        assert_eq!(
+            release("rustc 1.97.0-nightly\nrelease: 1.97.0-nightly\n"),
+            "1.97.0-nightly"
+        );
+    }
+}

@@ -1,0 +1,262 @@
+//! Which crates are functions: those with a program of their own that depend on
+//! the SDK.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, PackageId, Target};
+
+use super::cargo;
+use super::command::{self, CommandError};
+
+/// The package that makes a function of a program that depends on it.
+const SDK: &str = "hourglass-sdk";
+
+/// cargo only reads manifests here; it downloads nothing.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A program that is a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionCrate {
+    pub(super) name: String,
+    pub(super) dir: PathBuf,
+    pub(super) origin: Origin,
+}
+
+/// What is known about the package that a function is a program of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A package, and the root of its workspace.
+    Package { id: PackageId, workspace: PathBuf },
+    /// cargo cannot read the manifest; this is what it says.
+    Unreadable(String),
+}
+
+impl FunctionCrate {
+    /// The function's name: that of its program, which is the package's name
+    /// unless the manifest gives it another.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder that its manifest is in.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// Why it cannot be told which functions there are.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionsError {
+    /// The path cannot be read.
+    #[error("cannot look for functions in {}", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No crate there is a function.
+    #[error(
+        "no function in {}: a function is a crate with a `main` that depends on `{SDK}`. \
+         Give the path of one, or of a folder of them",
+        path.display()
+    )]
+    None {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Two functions would have the same name.
+    #[error(
+        "two functions are called `{name}`, in {} and in {}. Give one of them another name: \
+         `[[bin]]` and `name = \"...\"` in its Cargo.toml",
+        first.display(),
+        second.display()
+    )]
+    SameName {
+        /// The name.
+        name: String,
+        /// The folder of one of them.
+        first: PathBuf,
+        /// The folder of the other.
+        second: PathBuf,
+    },
+    /// cargo could not be asked.
+    #[error(
+        "cannot ask cargo which crates there are. Install Rust with rustup, or put `cargo` on the PATH"
+    )]
+    Cargo(#[source] CommandError),
+    /// cargo gave an answer that is no metadata.
+    #[error("cannot read what cargo says about {}", manifest.display())]
+    Metadata {
+        /// The manifest that it was asked about.
+        manifest: PathBuf,
+        /// What is wrong with the answer.
+        #[source]
+        source: cargo_metadata::Error,
+    },
+}
+
+/// The functions under `path`, sorted by name: every program, of every package
+/// with its manifest there, that depends on `hourglass-sdk`. The path is a
+/// crate, a workspace, a folder of a workspace's members, or a folder of crates
+/// that have nothing to do with each other. Hidden folders and build output
+/// (`target`) are not looked into.
+///
+/// A manifest that names the SDK but that cargo cannot read counts as a
+/// function named after its folder, so that [`build`](super::build()) can
+/// report it beside the others.
+///
+/// # Errors
+///
+/// See [`FunctionsError`]; that there is no function at all is one.
+pub fn functions(path: &Path) -> Result<Vec<FunctionCrate>, FunctionsError> {
+    let unreadable = |source| FunctionsError::Path {
+        path: path.to_owned(),
+        source,
+    };
+    let root = path.canonicalize().map_err(unreadable)?;
+    let root = if root.ends_with("Cargo.toml") {
+        root.parent().unwrap_or(&root).to_owned()
+    } else {
+        root
+    };
+    let mut manifests = BTreeSet::new();
+    find_manifests(&root, &mut manifests).map_err(unreadable)?;
+
+    let mut found = BTreeMap::new();
+    while let Some(manifest) = manifests.pop_first() {
+        for function in of_workspace(&manifest, &root, &mut manifests)? {
+            let (name, second) = (function.name.clone(), function.dir.clone());
+            if let Some(other) = found.insert(name.clone(), function) {
+                return Err(FunctionsError::SameName {
+                    name,
+                    first: other.dir,
+                    second,
+                });
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(FunctionsError::None {
+            path: path.to_owned(),
+        });
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The functions under `root` in the workspace that `manifest` belongs to.
+/// Takes the manifests of that workspace out of `rest`.
+fn of_workspace(
+    manifest: &Path,
+    root: &Path,
+    rest: &mut BTreeSet<PathBuf>,
+) -> Result<Vec<FunctionCrate>, FunctionsError> {
+    let dir = manifest.parent().unwrap_or(root);
+    let mut ask = cargo::command(dir);
+    ask.args([
+        "metadata",
+        "--no-deps",
+        "--format-version=1",
+        "--manifest-path",
+    ])
+    .arg(manifest);
+    let metadata = match command::output(&mut ask, LIMIT, &mut |_| ()) {
+        Ok(json) => MetadataCommand::parse(json).map_err(|source| FunctionsError::Metadata {
+            manifest: manifest.to_owned(),
+            source,
+        })?,
+        Err(CommandError::Failed { said, .. }) => {
+            return Ok(broken(manifest, said).into_iter().collect());
+        }
+        Err(error) => return Err(FunctionsError::Cargo(error)),
+    };
+    let mut functions = Vec::new();
+    for package in &metadata.packages {
+        let own = package.manifest_path.as_std_path();
+        rest.remove(own);
+        if !own.starts_with(root) || !uses_sdk(package) {
+            continue;
+        }
+        let programs = package
+            .targets
+            .iter()
+            .filter(|target| target.is_bin() && is_on(package, target));
+        functions.extend(programs.map(|program| FunctionCrate {
+            name: program.name.clone(),
+            dir: own.parent().unwrap_or(root).to_owned(),
+            origin: Origin::Package {
+                id: package.id.clone(),
+                workspace: metadata.workspace_root.clone().into_std_path_buf(),
+            },
+        }));
+    }
+    Ok(functions)
+}
+
+/// Whether the package itself, rather than its tests, depends on the SDK, under
+/// whatever name.
+fn uses_sdk(package: &Package) -> bool {
+    let is_sdk = |dependency: &Dependency| {
+        dependency.name == SDK && dependency.kind == DependencyKind::Normal && !dependency.optional
+    };
+    package.dependencies.iter().any(is_sdk)
+}
+
+/// Whether cargo builds the target unasked: with no other features on than the
+/// default ones, and those that they turn on.
+fn is_on(package: &Package, target: &Target) -> bool {
+    let mut on = vec!["default"];
+    let mut seen = 0;
+    while let Some(feature) = on.get(seen) {
+        let implied = package
+            .features
+            .get(*feature)
+            .into_iter()
+            .flatten()
+            .map(String::as_str);
+        let new: Vec<&str> = implied.filter(|implied| !on.contains(implied)).collect();
+        on.extend(new);
+        seen += 1;
+    }
+    target
+        .required_features
+        .iter()
+        .all(|feature| on.contains(&feature.as_str()))
+}
+
+/// The function that a manifest which cargo cannot read would be.
+fn broken(manifest: &Path, said: String) -> Option<FunctionCrate> {
+    let text = fs::read_to_string(manifest).ok()?;
+    let dir = manifest.parent()?.to_owned();
+    let name = dir.file_name()?.to_string_lossy().into_owned();
+    let is_function = text.contains(SDK) && text.contains("[package]");
+    is_function.then_some(FunctionCrate {
+        name,
+        dir,
+        origin: Origin::Unreadable(said),
+    })
+}
+
+/// Adds every manifest in `dir` and below it.
+fn find_manifests(dir: &Path, manifests: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        if name == "Cargo.toml" && !kind.is_dir() {
+            manifests.insert(entry.path());
+        } else if kind.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
+            find_manifests(&entry.path(), manifests)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "crates_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! Compiles the standard library for the target.
+//!
+//! The library is a cargo workspace like any other. Its member `sysroot`
+//! depends on all that belongs into a sysroot, and building it needs none of
+//! the target's libraries to be there before: the source can stay where it was
+//! unpacked, and the compiler's own folder is touched only when all is done.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs, io};
+
+use super::command::{self, CommandError};
+use super::compiler::Compiler;
+use super::debian::Sources;
+use super::progress::Progress;
+use super::target::TARGET;
+
+/// It takes a minute on two cores, and the crates have to be downloaded.
+const LIMIT: Duration = Duration::from_secs(1800);
+
+/// Why the standard library could not be compiled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StdlibError {
+    #[error(transparent)]
+    Cargo(#[from] CommandError),
+    #[error("cannot put the libraries together")]
+    Io(#[from] io::Error),
+}
+
+/// Compiles the standard library in `sources` and puts it, with the C library,
+/// into the new folder `lib`. On failure `lib` may be there, half filled.
+pub(super) fn build(
+    compiler: &Compiler,
+    sources: &Sources,
+    lib: &Path,
+    progress: &mut dyn Progress,
+) -> Result<(), StdlibError> {
+    progress.step(&format!(
+        "compiling the standard library {} for {TARGET}",
+        compiler.release
+    ));
+    let out = sources.library.join("target");
+    let mut cargo = Command::new(compiler.cargo());
+    cargo
+        .current_dir(&sources.library)
+        .args([
+            "build",
+            "--package=sysroot",
+            "--features=backtrace",
+            "--release",
+            "--locked",
+        ])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(&out);
+    settle(&mut cargo, env::vars_os().map(|(name, _)| name));
+    cargo
+        .env("RUSTC", compiler.rustc())
+        // A stable compiler builds its own library with this set, as its makers do.
+        .env("RUSTC_BOOTSTRAP", "1")
+        // Functions with link-time optimisation need the bitcode. The crates
+        // under std are to stay hidden from those who use std.
+        .env(
+            "RUSTFLAGS",
+            "-Cembed-bitcode=yes -Zforce-unstable-if-unmarked",
+        );
+    command::output(&mut cargo, LIMIT, &mut |line| progress.detail(line.trim()))?;
+
+    let own = lib.join("self-contained");
+    fs::create_dir_all(&own)?;
+    let is_library = |name: &str| name.ends_with(".rlib") && !name.starts_with("libsysroot-");
+    take(&out.join(TARGET).join("release/deps"), lib, is_library)?;
+    take(&sources.libc, &own, |name| {
+        name.ends_with(".o") || name.ends_with(".a")
+    })?;
+    Ok(())
+}
+
+/// Takes from the caller's environment whatever would change how the library is
+/// compiled, and leaves what says how to reach the crates.
+fn settle(cargo: &mut Command, names: impl Iterator<Item = impl AsRef<OsStr>>) {
+    const KEPT: [&str; 5] = [
+        "CARGO_HOME",
+        "CARGO_HTTP_",
+        "CARGO_NET_",
+        "CARGO_REGISTR",
+        "CARGO_SOURCE_",
+    ];
+    for name in names {
+        let text = name.as_ref().to_string_lossy();
+        let of_cargo = text.starts_with("CARGO") && !KEPT.iter().any(|kept| text.starts_with(kept));
+        if of_cargo || text.starts_with("RUSTC") || text == "RUSTFLAGS" {
+            cargo.env_remove(name.as_ref());
+        }
+    }
+    // Empty means none, and goes before what a configuration file says.
+    cargo
+        .env("RUSTC_WRAPPER", "")
+        .env("RUSTC_WORKSPACE_WRAPPER", "");
+}
+
+/// Moves the files that `wanted` accepts, by name, from one folder to another.
+fn take(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(&wanted) {
+            fs::rename(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_flags_do_not_reach_the_library() {
+        let mut cargo = Command::new("cargo");
+        let names = [
+            "CARGO",
+            "CARGO_BUILD_JOBS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_HOME",
+            "CARGO_HTTP_PROXY",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_TARGET_DIR",
+            "PATH",
+            "RUSTC_WRAPPER",
+            "RUSTFLAGS",
+            "RUSTUP_HOME",
+        ];
+        settle(&mut cargo, names.iter());
+        let gone: Vec<_> = cargo
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        let expected = [
+            "CARGO",
+            "CARGO_BUILD_JOBS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_TARGET_DIR",
+            "RUSTFLAGS",
+        ];
+        assert_eq!(gone, expected);
+        let wrapper = cargo
+            .get_envs()
+            .find(|(name, _)| *name == "RUSTC_WRAPPER")
+            .and_then(|(_, value)| value);
+        assert_eq!(wrapper, Some(OsStr::new("")));
+    }
+}

@@ -1,0 +1,46 @@
+//! `hourglass check`: whether modules would deploy.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::deploy::{self, Module};
+use super::options::{CacheOptions, LimitOptions};
+use super::output;
+use crate::runtime::Runtime;
+
+/// Says of modules whether they would deploy, and if not, why and what to do.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Modules, each a function named after its file; or one hourglass.toml
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    cache: CacheOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
+    let (config, modules) = deploy::sources(&args.files)?;
+    let runtime = args.cache.build(Runtime::builder().max_in_flight(1), &config)?;
+    let mut refused = 0;
+    for module in &modules {
+        let verdict = match check(&runtime, module, args.limits) {
+            Ok(()) => "would deploy".to_owned(),
+            Err(error) => {
+                refused += 1;
+                format!("would not deploy: {error:#}")
+            }
+        };
+        output::line(&format!("{}: {verdict}", module.path.display()))?;
+    }
+    match refused {
+        0 => Ok(()),
+        refused => bail!("{refused} of {} would not deploy", modules.len()),
+    }
+}
+
+fn check(runtime: &Runtime, module: &Module, limits: LimitOptions) -> anyhow::Result<()> {
+    Ok(runtime.check(&module.function(limits)?)?)
+}

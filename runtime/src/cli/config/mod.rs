@@ -1,0 +1,107 @@
+//! `hourglass.toml` as it is read: every key, typed, with its place in the
+//! file. What it means is worked out in [`resolve`].
+//!
+//! ```toml
+//! listen = "127.0.0.1:8080"
+//! drain = "10s"
+//! max_in_flight = 1000
+//! cache = "cache"
+//!
+//! [function.thumbnail]
+//! file = "thumbnail.wasm"
+//! timeout = "2s"
+//! grace = "100ms"
+//! memory = "64MiB"
+//! request_body = "10MiB"
+//! routes = ["/images/{id}"]
+//! ```
+//!
+//! Every key may be left out. An error names the file, the line and what is
+//! allowed there.
+
+pub(crate) mod resolve;
+#[cfg(test)]
+mod tests;
+pub(crate) mod units;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use self::units::{Address, Period, Size};
+
+/// The name that the file has where nobody names one.
+pub(crate) const FILE_NAME: &str = "hourglass.toml";
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{} can't be read", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}:{line}:{column}: {reason}\n  {line} | {text}", path.display())]
+    Line { path: PathBuf, line: usize, column: usize, reason: String, text: String },
+}
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    listen: Option<Address>,
+    drain: Option<Period>,
+    max_in_flight: Option<NonZeroUsize>,
+    cache: Option<PathBuf>,
+    #[serde(default)]
+    function: BTreeMap<Spanned<String>, FunctionTable>,
+}
+
+/// One `[function.NAME]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FunctionTable {
+    file: Option<Spanned<PathBuf>>,
+    timeout: Option<Period>,
+    grace: Option<Period>,
+    memory: Option<Size>,
+    request_body: Option<Size>,
+    #[serde(default)]
+    routes: Vec<Spanned<String>>,
+}
+
+/// The file's text, for errors that point into it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    fn parse(&self) -> Result<File, ConfigError> {
+        toml::from_str(&self.text)
+            .map_err(|error| self.error(error.span().unwrap_or_default(), error.message()))
+    }
+
+    /// An error about what stands at `span`, which is in bytes.
+    fn error(&self, span: Range<usize>, reason: impl ToString) -> ConfigError {
+        let before = self.text.get(..span.start).unwrap_or(&self.text);
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let (line, column) = (before.matches('\n').count() + 1, before.get(start..).unwrap_or_default());
+        ConfigError::Line {
+            path: self.path.clone(),
+            line,
+            column: column.chars().count() + 1,
+            reason: reason.to_string(),
+            text: self.text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What `hourglass.toml` means: paths relative to the file, names and routes
+//! checked, nothing left to be worked out.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::units::Address;
+use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
+use crate::cli::options::LimitOptions;
+use crate::function::Function;
+use crate::http::Routes;
+
+/// A configuration. The default is that of an empty file.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) listen: Option<Address>,
+    pub(crate) drain: Option<Duration>,
+    pub(crate) max_in_flight: Option<usize>,
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) functions: BTreeMap<String, FunctionConfig>,
+    pub(crate) routes: Routes,
+    source: Source,
+}
+
+/// What the file says about one function.
+#[derive(Debug)]
+pub(crate) struct FunctionConfig {
+    pub(crate) limits: LimitOptions,
+    file: Option<PathBuf>,
+    /// Where its file is named, or else the function itself.
+    span: Range<usize>,
+}
+
+impl Config {
+    /// Reads a file.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let source = Source::read(path)?;
+        let file = source.parse()?;
+        Self::resolve(source, file)
+    }
+
+    /// Reads the [`FILE_NAME`] in a folder, where there is one.
+    pub(crate) fn find(folder: &Path) -> Result<Self, ConfigError> {
+        let path = folder.join(FILE_NAME);
+        if path.exists() { Self::load(&path) } else { Ok(Self::default()) }
+    }
+
+    fn resolve(source: Source, file: File) -> Result<Self, ConfigError> {
+        let folder = source.path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut functions = BTreeMap::new();
+        let mut routes = Routes::new();
+        for (name, table) in file.function {
+            // The names that the library takes are its own business.
+            Function::from_bytes(name.get_ref(), []).map_err(|error| source.error(name.span(), error))?;
+            for route in &table.routes {
+                routes
+                    .add(route.get_ref(), name.get_ref())
+                    .map_err(|error| source.error(route.span(), error))?;
+            }
+            let function = FunctionConfig::resolve(table, name.span(), &folder);
+            functions.insert(name.into_inner(), function);
+        }
+        Ok(Self {
+            listen: file.listen,
+            drain: file.drain.map(|drain| drain.0),
+            max_in_flight: file.max_in_flight.map(usize::from),
+            cache: file.cache.map(|cache| folder.join(cache)),
+            functions,
+            routes,
+            source,
+        })
+    }
+
+    /// What the flags leave open about a function's limits.
+    pub(crate) fn limits(&self, name: &str) -> LimitOptions {
+        self.functions.get(name).map(|function| function.limits).unwrap_or_default()
+    }
+
+    /// The module of a function that the file names. Only now is it looked
+    /// for: a function that is built needs none.
+    pub(crate) fn module(&self, function: &FunctionConfig) -> Result<Option<PathBuf>, ConfigError> {
+        match &function.file {
+            Some(file) if !file.is_file() => Err(self.error(
+                function,
+                format!("there is no file {}; build it, or name another", file.display()),
+            )),
+            file => Ok(file.clone()),
+        }
+    }
+
+    /// An error about a function that the file names.
+    pub(crate) fn error(&self, function: &FunctionConfig, reason: impl ToString) -> ConfigError {
+        self.source.error(function.span.clone(), reason)
+    }
+}
+
+impl FunctionConfig {
+    fn resolve(table: FunctionTable, name: Range<usize>, folder: &Path) -> Self {
+        let span = table.file.as_ref().map_or(name, |file| file.span());
+        Self {
+            limits: LimitOptions {
+                timeout: table.timeout,
+                grace: table.grace,
+                memory: table.memory,
+                request_body: table.request_body,
+            },
+            file: table.file.map(|file| folder.join(file.into_inner())),
+            span,
+        }
+    }
+}

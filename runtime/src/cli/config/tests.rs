@@ -1,0 +1,131 @@
+//! Whole files, good and bad. Every error has to name the file and the line.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::FILE_NAME;
+use super::resolve::Config;
+use super::units::{Period, Size};
+
+/// A folder with a configuration of this text.
+fn folder_with(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join(FILE_NAME), text).expect("the file is written");
+    folder
+}
+
+/// What is said of a file with this text, without the folder's name.
+fn error(text: &str) -> String {
+    let folder = folder_with(text);
+    let modules = |config: &Config| config.functions.values().try_for_each(|f| config.module(f).map(drop));
+    let error = match Config::find(folder.path()) {
+        Ok(config) => modules(&config).expect_err("the file is bad"),
+        Err(error) => error,
+    };
+    error.to_string().replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let folder = folder_with(
+        r#"
+        listen = "0.0.0.0:80"
+        drain = "1m30s"
+        max_in_flight = 5
+        cache = "code"
+
+        [function.thumbnail]
+        file = "built/thumbnail.wasm"
+        timeout = "2s"
+        grace = "50ms"
+        memory = "64MiB"
+        request_body = 1024
+        routes = ["/images/{id}", "/pictures/{*path}"]
+
+        [function."v1.2"]
+        "#,
+    );
+    let config = Config::find(folder.path()).expect("a good file");
+    assert_eq!(config.listen.as_ref().map(|address| &*address.0), Some("0.0.0.0:80"));
+    assert_eq!(config.drain, Some(Duration::from_secs(90)));
+    assert_eq!(config.max_in_flight, Some(5));
+    assert_eq!(config.cache, Some(folder.path().join("code")));
+    assert_eq!(config.functions.len(), 2);
+    let limits = config.limits("thumbnail");
+    assert_eq!(limits.timeout, Some(Period(Duration::from_secs(2))));
+    assert_eq!(limits.grace, Some(Period(Duration::from_millis(50))));
+    assert_eq!(limits.memory, Some(Size(64 << 20)));
+    assert_eq!(limits.request_body, Some(Size(1024)));
+    assert_eq!(config.limits("v1.2").timeout, None);
+    assert_eq!(config.limits("another").timeout, None);
+}
+
+#[test]
+fn a_folder_without_a_file_has_an_empty_configuration() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = Config::find(folder.path()).expect("no file is no error");
+    assert!(config.functions.is_empty() && config.listen.is_none());
+}
+
+#[test]
+fn a_module_is_looked_for_beside_the_file() {
+    let folder = folder_with("[function.f]\nfile = \"f.wasm\"\n");
+    let module = folder.path().join("f.wasm");
+    fs::write(&module, "").expect("the module is written");
+    let config = Config::find(folder.path()).expect("a good file");
+    assert_eq!(config.module(&config.functions["f"]).expect("it is there"), Some(module));
+}
+
+#[test]
+fn a_missing_module_is_told_with_its_line() {
+    let said = error("[function.f]\ntimeout = \"1s\"\nfile = \"gone.wasm\"\n");
+    assert!(said.starts_with("hourglass.toml:3:8: there is no file gone.wasm"), "{said}");
+    assert!(said.ends_with("3 | file = \"gone.wasm\""), "{said}");
+}
+
+#[test]
+fn an_unknown_key_is_told_with_its_line_and_the_known_ones() {
+    let said = error("listen = \"127.0.0.1:1\"\nlisten_on = \"x\"\n");
+    assert!(said.starts_with("hourglass.toml:2:1: unknown field `listen_on`"), "{said}");
+    assert!(said.contains("`max_in_flight`"), "{said}");
+    let said = error("[function.f]\n\ntimeuot = \"1s\"\n");
+    assert!(said.starts_with("hourglass.toml:3:1: unknown field `timeuot`"), "{said}");
+    assert!(said.contains("`timeout`"), "{said}");
+}
+
+#[test]
+fn a_bad_value_is_told_with_its_line_and_what_to_write() {
+    for (text, start, allowed) in [
+        ("drain = \"10 seconds\"", "hourglass.toml:1:9: `10 seconds`", "`1m30s`"),
+        ("\ndrain = 10", "hourglass.toml:2:9: invalid type: integer `10`", "1m30s"),
+        ("[function.f]\nmemory = \"64MB\"", "hourglass.toml:2:10: `64MB`", "`64MiB`"),
+        ("[function.f]\nmemory = -1", "hourglass.toml:2:10: invalid type: integer `-1`", "64MiB"),
+        ("listen = \"8080\"", "hourglass.toml:1:10: `8080`", "`127.0.0.1:8080`"),
+        ("listen = 8080", "hourglass.toml:1:10: invalid type: integer `8080`", "127.0.0.1:8080"),
+        ("max_in_flight = 0", "hourglass.toml:1:17: invalid value", "nonzero"),
+        ("[function.f]\nroutes = \"/a\"", "hourglass.toml:2:10: invalid type: string", "sequence"),
+        ("[function.\"a b\"]", "hourglass.toml:1:11: `a b` can't be a function's name", "a-z"),
+        ("drain = \"1s\"\ndrain = \"2s\"", "hourglass.toml:2:1: duplicate key", ""),
+        ("drain = ", "hourglass.toml:1:8: ", "value"),
+    ] {
+        let said = error(text);
+        assert!(said.starts_with(start), "{text:?}: {said}");
+        assert!(said.contains(allowed), "{text:?}: {said}");
+    }
+}
+
+#[test]
+fn a_route_clash_is_told_with_its_line() {
+    let said = error("[function.a]\nroutes = [\"/{x}\"]\n[function.b]\nroutes = [\"/ok\",\n  \"/{y}\"]\n");
+    assert!(said.starts_with("hourglass.toml:5:3: the route `/{y}` can't be used"), "{said}");
+    assert!(said.contains("/{x}"), "{said}");
+    let said = error("[function.a]\nroutes = [\"images\"]\n");
+    assert!(said.starts_with("hourglass.toml:2:11: the route `images` can't be used"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Path::new("no/such/hourglass.toml")).expect_err("it is not there");
+    assert_eq!(error.to_string(), "no/such/hourglass.toml can't be read");
+}

@@ -1,0 +1,82 @@
+//! From a module's file to a function that runs: its name, its limits, and
+//! what to say where it can't be deployed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use super::config::FILE_NAME;
+use super::config::resolve::Config;
+use super::options::LimitOptions;
+use crate::function::Function;
+use crate::runtime::Runtime;
+
+/// A module on disk, the name under which it is to be deployed, and what the
+/// file says about its limits.
+#[derive(Debug)]
+pub(crate) struct Module {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) limits: LimitOptions,
+}
+
+impl Module {
+    /// A module whose function is named after its file, without limits of its
+    /// own.
+    pub(crate) fn named_after_file(path: &Path) -> anyhow::Result<Self> {
+        let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
+            bail!("{} is no name of a module's file; name a file such as hello.wasm", path.display());
+        };
+        let name = stem.to_owned();
+        Ok(Self { name, path: path.to_owned(), limits: LimitOptions::default() })
+    }
+
+    /// All modules that the file names.
+    pub(crate) fn of_config(config: &Config) -> anyhow::Result<Vec<Self>> {
+        let mut modules = Vec::new();
+        for (name, function) in &config.functions {
+            let Some(path) = config.module(function)? else {
+                return Err(config.error(function, "this function has no `file`; name its module").into());
+            };
+            modules.push(Self { name: name.clone(), path, limits: function.limits });
+        }
+        if modules.is_empty() {
+            bail!("{FILE_NAME} names no function; add `[function.NAME]` with a `file`");
+        }
+        Ok(modules)
+    }
+
+    /// Reads the module. `limits` are those of the flags.
+    pub(crate) fn function(&self, limits: LimitOptions) -> anyhow::Result<Function> {
+        let function = Function::from_file(&self.name, &self.path)?;
+        Ok(function.limits(limits.over(self.limits)))
+    }
+}
+
+/// Deploys a module. `limits` are those of the flags.
+pub(crate) fn deploy(runtime: &Runtime, module: &Module, limits: LimitOptions) -> anyhow::Result<()> {
+    let said = || format!("`{}` can't be deployed from {}", module.name, module.path.display());
+    let function = module.function(limits).with_context(said)?;
+    runtime.deploy(function).with_context(said)
+}
+
+/// Whether a path names a configuration rather than a module.
+pub(crate) fn is_config(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// Reads what the command line names: modules, or one configuration.
+pub(crate) fn sources(paths: &[PathBuf]) -> anyhow::Result<(Config, Vec<Module>)> {
+    if let [path] = paths
+        && is_config(path)
+    {
+        let config = Config::load(path)?;
+        let modules = Module::of_config(&config)?;
+        return Ok((config, modules));
+    }
+    if let Some(path) = paths.iter().find(|path| is_config(path)) {
+        bail!("{} must be given alone; or name modules, such as hello.wasm", path.display());
+    }
+    let modules: Vec<_> = paths.iter().map(|path| Module::named_after_file(path)).collect::<Result<_, _>>()?;
+    Ok((Config::default(), modules))
+}

@@ -1,0 +1,161 @@
+//! `hourglass invoke`: one invocation, in this process.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method};
+
+use super::config::FILE_NAME;
+use super::config::resolve::Config;
+use super::deploy::{self, Module};
+use super::options::{CacheOptions, LimitOptions};
+use super::report::Report;
+use super::signals::Signals;
+use crate::build::TARGET;
+use crate::context::{Cause, Context};
+use crate::message::{REQUEST_ID, Request};
+use crate::runtime::Runtime;
+
+/// Runs a function once, in this process, and prints the body of its response.
+///
+/// A response with a status other than 2xx is one too; its status is told on
+/// standard error. Where there is no response the reason is told, and the exit
+/// code is 1.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InvokeArgs {
+    /// A module; or the name of a function in hourglass.toml, or of one built
+    /// in this folder
+    #[arg(value_name = "FILE|NAME")]
+    function: String,
+    /// The request's body: a text, @FILE for a file's content, or - for
+    /// standard input
+    #[arg(long, short, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
+    data: Option<String>,
+    /// A header of the request; may be given again
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+    headers: Vec<Header>,
+    /// The request's method [default: GET, or POST with --data]
+    #[arg(long, short = 'X')]
+    method: Option<Method>,
+    /// The request's path, and query [default: / and the function's name]
+    #[arg(long)]
+    path: Option<PathAndQuery>,
+    /// Print a JSON object with the outcome, the response and what was used
+    #[arg(long)]
+    json: bool,
+    /// The file that names functions [default: hourglass.toml, where it is
+    /// there]
+    #[arg(long, value_name = "FILE", env = "HOURGLASS_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    cache: CacheOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+/// A header as it is typed.
+#[derive(Debug, Clone)]
+struct Header(HeaderName, HeaderValue);
+
+impl FromStr for Header {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (name, value) = text.split_once(':').context("write it as `name: value`")?;
+        Ok(Self(name.trim().parse()?, value.trim().parse()?))
+    }
+}
+
+pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<()> {
+    let (config, module) = find(args)?;
+    let runtime = args.cache.build(Runtime::builder().max_in_flight(1), &config)?;
+    deploy::deploy(&runtime, &module, args.limits)?;
+    let report = super::block_on(invoke(runtime, &module.name, request(args, &module.name)?))?;
+    if args.json { report.print_json() } else { report.print() }
+}
+
+/// Invokes the function; a signal cancels it.
+async fn invoke(runtime: Runtime, name: &str, request: Request) -> anyhow::Result<Report> {
+    let signals = Signals::listen().context("signals can't be listened to")?;
+    let (ctx, cancel) = Context::background().with_cancel();
+    tokio::spawn(async move {
+        signals.first().await;
+        cancel.cancel_with(Cause::Operator);
+    });
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let ctx = match id {
+        Some(id) => ctx.with_value(&REQUEST_ID, id.to_owned()),
+        None => ctx,
+    };
+    match runtime.invoke(&ctx, name, request).await {
+        Ok(response) => Report::of_response(name, response).await,
+        Err(error) => Ok(Report::of_failure(&error)),
+    }
+}
+
+/// The module that is meant, and the file that may have named it.
+fn find(args: &InvokeArgs) -> anyhow::Result<(Config, Module)> {
+    let config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::find(Path::new(""))?,
+    };
+    let name = &args.function;
+    let path = Path::new(name);
+    if path.is_file() || name.contains('/') || name.ends_with(".wasm") {
+        return Ok((config, Module::named_after_file(path)?));
+    }
+    let named = match config.functions.get(name) {
+        Some(function) => config.module(function)?,
+        None => None,
+    };
+    let built = Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"));
+    let path = match named {
+        Some(path) => path,
+        None if built.is_file() => built,
+        None => bail!(
+            "no function `{name}`: {} names no file for it, and there is no {}; \
+             build it with `hourglass build`, or give its file",
+            args.config.as_deref().unwrap_or(Path::new(FILE_NAME)).display(),
+            built.display()
+        ),
+    };
+    let module = Module { name: name.clone(), path, limits: config.limits(name) };
+    Ok((config, module))
+}
+
+fn request(args: &InvokeArgs, name: &str) -> anyhow::Result<Request> {
+    let method = match (&args.method, &args.data) {
+        (Some(method), _) => method.clone(),
+        (None, Some(_)) => Method::POST,
+        (None, None) => Method::GET,
+    };
+    let path = match &args.path {
+        Some(path) if !path.as_str().starts_with('/') => bail!("--path has to start with `/`"),
+        Some(path) => path.clone(),
+        None => PathAndQuery::from_str(&format!("/{name}"))?,
+    };
+    let body = args.data.as_deref().map(read).transpose()?.unwrap_or_default();
+    let mut request = Request::new(body.into());
+    *request.method_mut() = method;
+    *request.uri_mut() = path.into();
+    for Header(name, value) in &args.headers {
+        request.headers_mut().append(name, value.clone());
+    }
+    Ok(request)
+}
+
+/// The request's body, from where `--data` says.
+fn read(data: &str) -> anyhow::Result<Vec<u8>> {
+    if data == "-" {
+        let mut body = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut body).context("standard input can't be read")?;
+        return Ok(body);
+    }
+    match data.strip_prefix('@') {
+        Some(file) => std::fs::read(file).with_context(|| format!("{file} can't be read")),
+        None => Ok(data.as_bytes().to_owned()),
+    }
+}

@@ -1,0 +1,102 @@
+//! The program: commands on top of the library.
+//!
+//! Settings come from flags, then from the environment (`HOURGLASS_...`), then
+//! from `hourglass.toml`, then from the defaults.
+//!
+//! # Layout
+//! - `up`, `build`, `serve`, `invoke`, `check`: a command each.
+//! - `report`: what `invoke` prints.
+//! - `options`: the flags that several of them share.
+//! - `config`: `hourglass.toml`, as read and as resolved, and the units that
+//!   values are written in.
+//! - `deploy`: modules, from files to functions that run.
+//! - `logging`, `signals`, `output`, [`Error`]: the program's edges.
+//!
+//! Commands run on the main thread, where blocking is allowed: finding,
+//! compiling and reading happen there, and only serving and invoking enter the
+//! async runtime, which is made in one place.
+
+mod build;
+mod check;
+mod config;
+mod deploy;
+mod error;
+mod invoke;
+mod logging;
+mod options;
+mod output;
+mod report;
+mod serve;
+mod signals;
+mod up;
+
+use std::ffi::OsString;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+pub use self::error::Error;
+
+/// Runs functions as sandboxed WebAssembly instances, each on a deadline.
+///
+/// Flags come before the environment, the environment before hourglass.toml,
+/// and that before the defaults.
+#[derive(Debug, Parser)]
+#[command(name = "hourglass", version, propagate_version = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: logging::LogOptions,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Up(up::UpArgs),
+    Build(build::BuildArgs),
+    Serve(serve::ServeArgs),
+    Invoke(invoke::InvokeArgs),
+    Check(check::CheckArgs),
+}
+
+/// Runs the program with the given command line, whose first word is the
+/// program's own name, until it is done.
+///
+/// It installs the process's log, and with `up` and `serve` its signal
+/// handlers, so it is for a program's `main`, once.
+///
+/// # Errors
+/// [`Error`] knows what to say and the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
+    let args = Args::try_parse_from(args)?;
+    logging::start(&args.log)?;
+    match args.command {
+        Command::Up(up) => up::run(&up),
+        Command::Build(build) => build::run(&build),
+        Command::Serve(serve) => serve::run(&serve),
+        Command::Invoke(invoke) => invoke::run(&invoke),
+        Command::Check(check) => check::run(&check),
+    }?;
+    Ok(())
+}
+
+/// Runs a future to its end on the program's async runtime.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime can't be started")?
+        .block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,238 @@
+//! The flags that several commands share, and how they come together with the
+//! environment, the file and the defaults: the first of them that says
+//! something counts.
+//!
+//! clap puts a flag before its variable; here both come before the file.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::config::resolve::Config;
+use super::config::units::{Address, Period, Size};
+use crate::error::BuildError;
+use crate::limits::Limits;
+use crate::runtime::{Runtime, RuntimeBuilder};
+
+/// Where a server listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// How long a server drains unless told otherwise.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The limits of every function of the command.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Limits of every function (over those in hourglass.toml)")]
+pub(crate) struct LimitOptions {
+    /// How long an invocation has before its context is done [default: 10s]
+    #[arg(long, value_name = "TIME", env = "HOURGLASS_TIMEOUT")]
+    pub(crate) timeout: Option<Period>,
+    /// How long it may then go on before it is interrupted [default: 100ms]
+    #[arg(long, value_name = "TIME", env = "HOURGLASS_GRACE")]
+    pub(crate) grace: Option<Period>,
+    /// How much linear memory it may have [default: 128MiB]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_MEMORY")]
+    pub(crate) memory: Option<Size>,
+    /// How long its request's body may be [default: 10MiB]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_REQUEST_BODY")]
+    pub(crate) request_body: Option<Size>,
+}
+
+impl LimitOptions {
+    /// These limits, where they are open those of the file, and where both are
+    /// open the defaults.
+    pub(crate) fn over(self, file: Self) -> Limits {
+        let default = Limits::default();
+        let time = |flag: Option<Period>, file: Option<Period>, default| {
+            flag.or(file).map_or(default, |period| period.0)
+        };
+        let size = |flag: Option<Size>, file: Option<Size>, default| {
+            flag.or(file).map_or(default, |size| size.0)
+        };
+        Limits {
+            timeout: time(self.timeout, file.timeout, default.timeout),
+            grace: time(self.grace, file.grace, default.grace),
+            memory: size(self.memory, file.memory, default.memory),
+            request_body: size(self.request_body, file.request_body, default.request_body),
+        }
+    }
+}
+
+/// Where compiled code is kept.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct CacheOptions {
+    /// Where compiled code is kept, so that a second start compiles nothing
+    /// [default: hourglass in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR", env = "HOURGLASS_CACHE")]
+    cache: Option<PathBuf>,
+    /// Keep no compiled code, whatever else is set
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl CacheOptions {
+    /// Makes the runtime that `builder` describes, with its cache.
+    pub(crate) fn build(&self, builder: RuntimeBuilder, config: &Config) -> anyhow::Result<Runtime> {
+        if self.no_cache {
+            return Ok(builder.build()?);
+        }
+        if let Some(dir) = self.cache.as_ref().or(config.cache.as_ref()) {
+            return builder.cache_dir(dir).build().map_err(|error| match error {
+                BuildError::Cache { .. } => anyhow::Error::new(error)
+                    .context("no compiled code can be kept; try `--cache DIR` or `--no-cache`"),
+                error => error.into(),
+            });
+        }
+        let Some(dir) = default_cache() else { return Ok(builder.build()?) };
+        match builder.clone().cache_dir(dir).build() {
+            // Nobody asked for this one, so nobody has to put up with it.
+            Err(BuildError::Cache { dir, source }) => {
+                tracing::warn!(dir = %dir.display(), %source, "compiled code is not kept");
+                Ok(builder.build()?)
+            }
+            built => Ok(built?),
+        }
+    }
+}
+
+/// The directory for this user's compiled code, where the environment tells.
+fn default_cache() -> Option<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("hourglass"))
+}
+
+/// How functions are served.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct ServeOptions {
+    /// The address to listen on; port 0 stands for any free one
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "HOURGLASS_LISTEN")]
+    listen: Option<Address>,
+    /// How long invocations may go on once the server is told to stop
+    /// [default: 10s]
+    #[arg(long, value_name = "TIME", env = "HOURGLASS_DRAIN")]
+    drain: Option<Period>,
+    /// How many invocations may run at once; one more is answered with 503
+    /// [default: 1000, or what the machine allows]
+    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_IN_FLIGHT")]
+    max_in_flight: Option<NonZeroUsize>,
+    #[command(flatten)]
+    cache: CacheOptions,
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+}
+
+impl ServeOptions {
+    pub(crate) fn listen(&self, config: &Config) -> Address {
+        let given = self.listen.as_ref().or(config.listen.as_ref());
+        given.cloned().unwrap_or_else(|| Address(LISTEN.to_owned()))
+    }
+
+    pub(crate) fn drain(&self, config: &Config) -> Duration {
+        self.drain.map(|drain| drain.0).or(config.drain).unwrap_or(DRAIN)
+    }
+
+    pub(crate) fn runtime(&self, config: &Config) -> anyhow::Result<Runtime> {
+        let mut builder = Runtime::builder();
+        if let Some(most) = self.max_in_flight.map(usize::from).or(config.max_in_flight) {
+            builder = builder.max_in_flight(most);
+        }
+        self.cache.build(builder, config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: ServeOptions,
+    }
+
+    /// What a command line without variables in the environment says.
+    fn typed(flags: &[&str]) -> ServeOptions {
+        let command = Line::command().mut_args(|arg| arg.env(None::<&str>));
+        let matches = command.get_matches_from([&["hourglass"], flags].concat());
+        <Line as clap::FromArgMatches>::from_arg_matches(&matches).expect("good flags").serve
+    }
+
+    fn config() -> Config {
+        Config {
+            listen: Some(Address("file:1".to_owned())),
+            drain: Some(Duration::from_secs(1)),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn flags_come_before_the_file_and_that_before_the_defaults() {
+        let (none, flags) = (typed(&[]), typed(&["--listen", "flag:1", "--drain", "2s"]));
+        assert_eq!(flags.listen(&config()).0, "flag:1");
+        assert_eq!(none.listen(&config()).0, "file:1");
+        assert_eq!(none.listen(&Config::default()).0, LISTEN);
+        assert_eq!(flags.drain(&config()), Duration::from_secs(2));
+        assert_eq!(none.drain(&config()), Duration::from_secs(1));
+        assert_eq!(none.drain(&Config::default()), DRAIN);
+    }
+
+    #[test]
+    fn limits_are_merged_one_by_one() {
+        let flags = typed(&["--timeout", "5s", "--memory", "1MiB"]).limits;
+        let file = LimitOptions {
+            timeout: Some(Period(Duration::from_secs(1))),
+            grace: Some(Period(Duration::ZERO)),
+            ..LimitOptions::default()
+        };
+        let limits = flags.over(file);
+        assert_eq!(limits.timeout, Duration::from_secs(5));
+        assert_eq!(limits.grace, Duration::ZERO);
+        assert_eq!(limits.memory, 1 << 20);
+        assert_eq!(limits.request_body, Limits::default().request_body);
+    }
+
+    #[test]
+    fn a_variable_is_read_for_every_setting() {
+        let variables: Vec<_> = Line::command()
+            .get_arguments()
+            .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
+            .collect();
+        assert_eq!(variables.len(), 8, "{variables:?}");
+        for (flag, variable) in variables {
+            let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
+            assert_eq!(variable.to_str(), Some(&*expected));
+        }
+    }
+
+    #[test]
+    fn the_help_names_the_real_defaults() {
+        let limits = Limits::default();
+        let command = Line::command();
+        let defaults = [
+            ("listen", LISTEN.to_owned()),
+            ("drain", Period(DRAIN).to_string()),
+            ("timeout", Period(limits.timeout).to_string()),
+            ("grace", Period(limits.grace).to_string()),
+            ("memory", Size(limits.memory).to_string()),
+            ("request_body", Size(limits.request_body).to_string()),
+        ];
+        for (name, default) in defaults {
+            let arg = command.get_arguments().find(|arg| arg.get_id() == name);
+            let help = arg.and_then(|arg| arg.get_help()).expect("a flag with help").to_string();
+            assert!(help.contains(&format!("[default: {default}]")), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_was_asked_for_has_to_work() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let cache = CacheOptions { cache: Some(file.path().to_owned()), no_cache: false };
+        let builder = Runtime::builder().max_in_flight(1);
+        let error = cache.build(builder, &Config::default()).expect_err("a file is no directory");
+        assert!(error.to_string().contains("--no-cache"), "{error:#}");
+    }
+}

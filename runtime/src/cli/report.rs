@@ -1,0 +1,213 @@
+//! How an invocation ended, told to people or to a program.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use super::output;
+use crate::context::Cause;
+use crate::error::InvokeError;
+use crate::message::Response;
+use crate::outcome::{Outcome, Trap, Usage};
+
+/// How an invocation ended, and what it used.
+pub(crate) struct Report {
+    function: String,
+    usage: Usage,
+    result: Result<Answer, Outcome>,
+}
+
+/// A response, whole.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// The object that `--json` prints. Every key is always there; what there is
+/// none of is null.
+#[derive(Serialize)]
+struct Object<'a> {
+    function: &'a str,
+    outcome: &'a str,
+    cause: Option<String>,
+    /// The outcome in words, where there is no response.
+    error: Option<String>,
+    backtrace: Option<&'a [String]>,
+    stderr: Option<&'a str>,
+    status: Option<u16>,
+    /// Every name with all of its values.
+    headers: Option<BTreeMap<&'a str, Vec<String>>>,
+    body: Option<String>,
+    /// `text` where the body is UTF-8, else `base64`.
+    body_encoding: Option<&'a str>,
+    wall_ms: f64,
+    cpu_ms: f64,
+    peak_memory_bytes: u64,
+}
+
+impl Report {
+    pub(crate) async fn of_response(function: &str, response: Response) -> anyhow::Result<Self> {
+        let (head, body) = response.into_parts();
+        let usage = head.extensions.get::<Usage>().copied().unwrap_or_default();
+        let body = body.bytes().await.map_err(|error| anyhow!("the response broke off: {error}"))?;
+        let answer = Answer { status: head.status, headers: head.headers, body };
+        Ok(Self { function: function.to_owned(), usage, result: Ok(answer) })
+    }
+
+    pub(crate) fn of_failure(error: &InvokeError) -> Self {
+        Self {
+            function: error.function().to_owned(),
+            usage: error.usage(),
+            result: Err(error.outcome().clone()),
+        }
+    }
+
+    /// Prints the body as it is, and everything else on standard error.
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
+        match &self.result {
+            Ok(answer) => {
+                output::write(&answer.body)?;
+                if !answer.status.is_success() {
+                    output::tell(&format!("status: {}", answer.status))?;
+                }
+                Ok(())
+            }
+            Err(outcome) => bail!(self.failure(outcome)),
+        }
+    }
+
+    /// Prints one JSON object; fails where there is no response, all the same.
+    pub(crate) fn print_json(&self) -> anyhow::Result<()> {
+        output::line(&serde_json::to_string(&self.object())?)?;
+        match &self.result {
+            Ok(_) => Ok(()),
+            Err(outcome) => bail!("function `{}`: {outcome}", self.function),
+        }
+    }
+
+    fn failure(&self, outcome: &Outcome) -> String {
+        let mut text = format!("function `{}`: {outcome}", self.function);
+        if let Outcome::Trap(trap) = outcome {
+            describe(&mut text, trap);
+        }
+        let Usage { wall, cpu, peak_memory } = self.usage;
+        let _ = write!(
+            text,
+            "\noutcome {}, after {wall:.1?} with {cpu:.1?} of processor time and {} KiB of memory",
+            outcome.name(),
+            peak_memory.div_ceil(1 << 10)
+        );
+        text
+    }
+
+    fn object(&self) -> Object<'_> {
+        let answer = self.result.as_ref().ok();
+        let outcome = self.result.as_ref().err();
+        let trap = match outcome {
+            Some(Outcome::Trap(trap)) => Some(trap),
+            _ => None,
+        };
+        let body = answer.map(|answer| encoded(&answer.body));
+        Object {
+            function: &self.function,
+            outcome: outcome.unwrap_or(&Outcome::Response).name(),
+            cause: outcome.and_then(Outcome::cause).map(Cause::to_string),
+            error: outcome.map(Outcome::to_string),
+            backtrace: trap.map(|trap| &*trap.backtrace),
+            stderr: trap.map(|trap| &*trap.stderr),
+            status: answer.map(|answer| answer.status.as_u16()),
+            headers: answer.map(|answer| by_name(&answer.headers)),
+            body_encoding: body.as_ref().map(|(_, encoding)| *encoding),
+            body: body.map(|(body, _)| body),
+            wall_ms: milliseconds(self.usage.wall),
+            cpu_ms: milliseconds(self.usage.cpu),
+            peak_memory_bytes: self.usage.peak_memory,
+        }
+    }
+}
+
+/// Where in the guest it trapped, and its last words.
+fn describe(text: &mut String, trap: &Trap) {
+    if !trap.backtrace.is_empty() {
+        text.push_str("\nthe guest's functions, innermost first:");
+    }
+    for name in &trap.backtrace {
+        let _ = write!(text, "\n  {name}");
+    }
+    // What a guest prints is in the log already, unless the log leaves it out.
+    let logged = tracing::enabled!(target: "hourglass::guest", tracing::Level::INFO);
+    if !logged && !trap.stderr.is_empty() {
+        text.push_str("\nits standard error:");
+        for line in trap.stderr.lines() {
+            let _ = write!(text, "\n  {line}");
+        }
+    }
+}
+
+fn by_name(headers: &HeaderMap) -> BTreeMap<&str, Vec<String>> {
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        names.entry(name.as_str()).or_default().push(value);
+    }
+    names
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// A body as JSON can hold it, and how.
+fn encoded(body: &[u8]) -> (String, &'static str) {
+    match std::str::from_utf8(body) {
+        Ok(text) => (text.to_owned(), "text"),
+        Err(_) => (base64(body), "base64"),
+    }
+}
+
+/// RFC 4648 with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_apart() {
+        assert_eq!(encoded("grün".as_bytes()), ("grün".to_owned(), "text"));
+        assert_eq!(encoded(b"\xff\xfe"), ("//4=".to_owned(), "base64"));
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+}

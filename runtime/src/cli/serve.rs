@@ -1,0 +1,129 @@
+//! `hourglass serve`, and the end of `up`: deployed functions, behind an
+//! address, until a signal comes.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use super::config::resolve::Config;
+use super::config::units::{Address, Period};
+use super::deploy;
+use super::options::ServeOptions;
+use super::output;
+use super::signals::Signals;
+use crate::http::Server;
+use crate::runtime::Runtime;
+
+/// Serves functions that are built already.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Modules, each a function named after its file; or one hourglass.toml
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    options: ServeOptions,
+}
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let (config, modules) = deploy::sources(&args.files)?;
+    let mut names = HashSet::new();
+    if let Some(module) = modules.iter().find(|module| !names.insert(&module.name)) {
+        bail!(
+            "two of the files would be the function `{}`; rename one, or name both in hourglass.toml",
+            module.name
+        );
+    }
+    let runtime = args.options.runtime(&config)?;
+    check_address(&args.options.listen(&config))?;
+    for module in &modules {
+        deploy::deploy(&runtime, module, args.options.limits)?;
+    }
+    serve(runtime, &args.options, config)
+}
+
+/// Fails where nobody could listen on an address now, so that it is known
+/// before the functions are made ready. It does not keep the address.
+pub(crate) fn check_address(address: &Address) -> anyhow::Result<()> {
+    TcpListener::bind(&address.0).map(drop).with_context(|| cannot_listen(address))
+}
+
+fn cannot_listen(address: &Address) -> String {
+    format!("cannot listen on {address}; give another address with `--listen ADDR`, port 0 for any free one")
+}
+
+/// Serves what is deployed until a signal has come and everything has ended.
+pub(crate) fn serve(runtime: Runtime, options: &ServeOptions, config: Config) -> anyhow::Result<()> {
+    let (address, drain) = (options.listen(&config), options.drain(&config));
+    super::block_on(async move {
+        let signals = Signals::listen().context("signals can't be listened to")?;
+        let server = Server::bind(&address.0, runtime.clone())
+            .await
+            .with_context(|| cannot_listen(&address))?;
+        // Serving goes on where nobody reads this.
+        let _ = output::line(&announcement(&runtime, server.local_addr()?));
+        let stop = async {
+            signals.first().await;
+            tracing::info!(
+                in_flight = runtime.in_flight(),
+                drain = %Period(drain),
+                "stopping when what is in flight has ended; a second signal stops at once"
+            );
+        };
+        let drained = server.routes(config.routes).drain(drain).run(stop).await;
+        tracing::info!(canceled = drained.canceled, "everything has ended");
+        Ok(())
+    })
+}
+
+/// What is served, where, and what to type next.
+fn announcement(runtime: &Runtime, address: SocketAddr) -> String {
+    let (functions, capacity) = (runtime.functions(), runtime.capacity());
+    let url = url(address);
+    let mut text = format!("serving at {url}");
+    for name in &functions {
+        let _ = write!(text, "\n  {url}/{name}");
+    }
+    let _ = write!(
+        text,
+        "\nup to {} invocations at once; vm.max_map_count = {} allows {}, `sysctl -w vm.max_map_count=N` more",
+        capacity.in_flight, capacity.max_map_count, capacity.allowed
+    );
+    let next = match functions.iter().find(|name| &***name == "hello").or(functions.first()) {
+        Some(name) if &**name == "hello" => "/hello/world".to_owned(),
+        Some(name) => format!("/{name}"),
+        None => return text,
+    };
+    let _ = write!(text, "\nnext: curl {url}{next}");
+    text
+}
+
+/// The address as a client on this machine writes it.
+fn url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        let loopback = match address.ip() {
+            IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+            IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+        };
+        address.set_ip(loopback);
+    }
+    format!("http://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_all_interfaces_is_reached_by_the_loopback() {
+        for (bound, reached) in [
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ] {
+            assert_eq!(url(bound.parse().expect("an address")), reached);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `hourglass up`: builds the functions under a path, then serves them.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::config::resolve::Config;
+use super::deploy::{self, Module};
+use super::options::ServeOptions;
+use super::{build, output, serve};
+use crate::build::FunctionCrate;
+
+/// Builds the functions under a path and serves them.
+///
+/// One that does not build is reported and keeps none of the others from being
+/// served. A hourglass.toml in the path says more about the functions it names.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UpArgs {
+    /// A crate, a workspace, or a folder of crates that depend on
+    /// hourglass-sdk
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    #[command(flatten)]
+    options: ServeOptions,
+}
+
+pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
+    let UpArgs { path, options } = args;
+    // Whatever can fail at once comes before the build, which takes a while.
+    let config = Config::find(if path.is_file() { path.parent().unwrap_or(path) } else { path })?;
+    let functions = crate::build::functions(path)?;
+    let ready_made = ready_made(&config, &functions)?;
+    let runtime = options.runtime(&config)?;
+    serve::check_address(&options.listen(&config))?;
+
+    let built = build::modules(path, &functions)?.into_iter().map(|(name, path)| {
+        let limits = config.limits(&name);
+        Module { name, path, limits }
+    });
+    for module in built.chain(ready_made) {
+        if let Err(error) = deploy::deploy(&runtime, &module, options.limits) {
+            output::tell(&format!("error: {error:#}"))?;
+        }
+    }
+    if runtime.functions().is_empty() {
+        bail!("nothing to serve: no function in {} could be built", path.display());
+    }
+    serve::serve(runtime, options, config)
+}
+
+/// The functions that the file names and that are not to be built: their
+/// modules have to be there.
+fn ready_made(config: &Config, functions: &[FunctionCrate]) -> anyhow::Result<Vec<Module>> {
+    let mut modules = Vec::new();
+    for (name, function) in &config.functions {
+        if functions.iter().any(|built| built.name() == name) {
+            continue;
+        }
+        let Some(path) = config.module(function)? else {
+            let names: Vec<_> = functions.iter().map(FunctionCrate::name).collect();
+            let reason = format!(
+                "no function here is called `{name}` (there is {}); name its module with `file`",
+                names.join(", ")
+            );
+            return Err(config.error(function, reason).into());
+        };
+        modules.push(Module { name: name.clone(), path, limits: function.limits });
+    }
+    Ok(modules)
+}

@@ -1,0 +1,97 @@
+//! What is to be called once a context is done.
+//!
+//! An after-function is a node of the tree like any other, only that it carries
+//! a job: so it hears of the end, and leaves the tree when it is stopped, by
+//! the means that contexts have anyway.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+
+use super::cause::Cause;
+use super::node::Node;
+
+/// A function that is called once a context is done; see
+/// [`Context::after_func`](super::Context::after_func).
+///
+/// Dropping it changes nothing: the function is still called. Only
+/// [`stop`](AfterFunc::stop) prevents that.
+pub struct AfterFunc {
+    node: Arc<Node>,
+}
+
+impl AfterFunc {
+    /// Registers `func` to run once `parent` is done; never without a parent.
+    pub(super) fn register(
+        parent: Option<&Arc<Node>>,
+        func: impl FnOnce() + Send + 'static,
+    ) -> AfterFunc {
+        let runtime = Handle::try_current().ok();
+        let job = Box::new(Job { func: Box::new(func), runtime: runtime.clone() });
+        let node = Node::derive(parent, None, Some(job));
+        if node.deadline().is_some() && node.done().is_none() {
+            watch(node.clone(), runtime);
+        }
+        AfterFunc { node }
+    }
+
+    /// Prevents the call. Returns true if this very call did: false means that
+    /// the function was started, or that it was stopped before.
+    ///
+    /// Does not wait for a function that was started.
+    pub fn stop(&self) -> bool {
+        let job = self.node.take_job();
+        self.node.cancel(Cause::Canceled);
+        job.is_some()
+    }
+}
+
+impl fmt::Debug for AfterFunc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AfterFunc").finish_non_exhaustive()
+    }
+}
+
+/// A function and where to call it.
+pub(super) struct Job {
+    func: Box<dyn FnOnce() + Send>,
+    /// The runtime that was current at registration; a thread of its own
+    /// where there was none.
+    runtime: Option<Handle>,
+}
+
+impl Job {
+    pub(super) fn launch(self) {
+        match self.runtime {
+            Some(runtime) => {
+                runtime.spawn(async move { (self.func)() });
+            }
+            None => spawn_thread(self.func),
+        }
+    }
+}
+
+/// Waits for a deadline, since nobody might look at the clock otherwise.
+fn watch(node: Arc<Node>, runtime: Option<Handle>) {
+    let wait = async move {
+        node.wait().await;
+    };
+    match runtime {
+        Some(runtime) => {
+            runtime.spawn(wait);
+        }
+        None => spawn_thread(move || {
+            if let Ok(runtime) = Builder::new_current_thread().enable_time().build() {
+                runtime.block_on(wait);
+            }
+        }),
+    }
+}
+
+/// Canceling must not panic, so a thread that the system refuses is done without.
+fn spawn_thread(run: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().name("after-func".into()).spawn(run);
+    drop(thread);
+}

@@ -1,0 +1,269 @@
+//! The context of an invocation: when it has to end, whether it has, why, and
+//! the values that travel with it.
+//!
+//! A [`Context`] is only ever derived from another one, so contexts form a
+//! tree, and whatever ends a context ends everything derived from it:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use hourglass::{Cause, Context, Done};
+//! let (request, cancel) = Context::background().with_timeout(Duration::from_secs(60));
+//! let (query, _guard) = request.with_cancel();
+//!
+//! cancel.cancel_with(Cause::ClientDisconnected);
+//! assert_eq!(query.err(), Some(Done::Canceled));
+//! assert_eq!(query.cause(), Some(Cause::ClientDisconnected));
+//! ```
+//!
+//! # What is promised
+//!
+//! - A context is done once, forever: what [`err`](Context::err) and
+//!   [`cause`](Context::cause) have said once, they say from then on, in every
+//!   thread. The first end wins.
+//! - A deadline that has passed wins over a cancel that comes later, even if
+//!   nobody looked at the context in between.
+//! - When [`Cancel::cancel`] returns, every descendant is done. When
+//!   [`done`](Context::done) completes, every descendant of that context is done
+//!   too.
+//! - No context is done before its deadline unless somebody canceled it, and a
+//!   child's deadline is never later than its parent's.
+//! - What has ended leaves its parent: a context that lives for years keeps
+//!   nothing of the children it has seen.
+//! - Canceling, dropping and freeing take constant stack, however long the
+//!   chain of contexts, and nothing here blocks on anything but short critical
+//!   sections of its own.
+//!
+//! # What is not promised
+//!
+//! - That anything stops. A context tells; those who work on its behalf have to
+//!   look or to wait.
+//! - One moment for the whole tree. While a cancel is under way, another thread
+//!   may see a context done and its child not yet.
+//! - Punctual wake-ups. [`err`](Context::err) looks at the clock; whoever waits
+//!   in [`done`](Context::done) is woken by tokio's timer, which rounds up to
+//!   milliseconds.
+//! - An order in which waiters and after-functions run.
+//!
+//! # Differences to Go's `context`
+//!
+//! - [`Cancel`] is a guard: forgetting to cancel is what the compiler and the
+//!   end of the scope prevent, where Go needs a linter.
+//! - A deadline costs no timer. A context compares the clock when it is asked,
+//!   and only those who wait have a timer, so that a million contexts with
+//!   deadlines are a million small allocations and nothing more.
+//! - Every context has a typed [`Cause`]; there is no second family of functions
+//!   for it.
+//! - A [`Key`] carries the value's type and a name for the wire: a guest sees
+//!   the values as text.
+//! - `Context` is a type, not a trait, so there are no foreign contexts to
+//!   follow, and no tasks that would follow them.
+
+mod after;
+mod cancel;
+mod cause;
+mod children;
+mod node;
+mod value;
+
+use std::fmt;
+use std::future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+// Tokio's clock is the system's, except in a test that has paused it: there
+// deadlines and timers have to agree on what time it is.
+use tokio::time::Instant as Clock;
+
+pub use self::after::AfterFunc;
+pub use self::cancel::Cancel;
+pub use self::cause::{Cause, Done};
+pub use self::value::Key;
+
+use self::node::{Deadline, Node};
+use self::value::Values;
+
+/// A deadline, a cancellation and values that flow from a caller to everything
+/// done on its behalf.
+///
+/// Cheap to clone: two reference counts. A clone is the same context, not one
+/// derived from it. Pass it on by reference, as the first argument.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// What ends this context; `None` if nothing ever does.
+    node: Option<Arc<Node>>,
+    values: Values,
+}
+
+impl Context {
+    /// The root of all contexts: never done, no deadline, no values. Costs
+    /// nothing. Also the default.
+    pub fn background() -> Context {
+        Context::default()
+    }
+
+    /// A context that ends when the guard says so, or when `self` ends.
+    ///
+    /// Beware of `let (context, _) = ...`: that drops the guard at once.
+    pub fn with_cancel(&self) -> (Context, Cancel) {
+        self.derive(None)
+    }
+
+    /// Like [`with_deadline`](Context::with_deadline), `after` from now. A
+    /// timeout too long for the clock to represent sets no deadline.
+    pub fn with_timeout(&self, after: Duration) -> (Context, Cancel) {
+        self.with_timeout_cause(after, Cause::DeadlineExceeded)
+    }
+
+    /// Like [`with_timeout`](Context::with_timeout), with a cause of one's own
+    /// for the expiry.
+    pub fn with_timeout_cause(&self, after: Duration, cause: Cause) -> (Context, Cancel) {
+        match Clock::now().checked_add(after) {
+            Some(at) => self.derive(Some(&Deadline { at, cause })),
+            None => self.derive(None),
+        }
+    }
+
+    /// A context that ends at `at`, or when the guard says so, or when `self`
+    /// ends, whichever comes first. If `at` has passed, it is born done.
+    pub fn with_deadline(&self, at: Instant) -> (Context, Cancel) {
+        self.with_deadline_cause(at, Cause::DeadlineExceeded)
+    }
+
+    /// Like [`with_deadline`](Context::with_deadline), with a cause of one's own
+    /// for the expiry: the context then ends with [`Done::DeadlineExceeded`] as
+    /// always, but reports `cause`, as does everything derived from it. The
+    /// cause is not used if the context ends in any other way, or if its
+    /// parent's deadline is no later than `at`.
+    pub fn with_deadline_cause(&self, at: Instant, cause: Cause) -> (Context, Cancel) {
+        let at = Clock::from_std(at);
+        self.derive(Some(&Deadline { at, cause }))
+    }
+
+    /// A context that also carries `value`, and otherwise ends as `self` does.
+    /// Hides any value that `self` has under the same key.
+    ///
+    /// Values are for what belongs to the request and crosses every boundary,
+    /// not for arguments. A guest can read all of them: what it must not know
+    /// does not belong here, or must display as nothing.
+    pub fn with_value<T>(&self, key: &Key<T>, value: T) -> Context
+    where
+        T: fmt::Display + Send + Sync + 'static,
+    {
+        Context { node: self.node.clone(), values: self.values.with(key, value) }
+    }
+
+    /// A context with the values of `self` that does not end when `self` does:
+    /// no deadline, never done. For work that has to outlive its request.
+    pub fn without_cancel(&self) -> Context {
+        Context { node: None, values: self.values.clone() }
+    }
+
+    /// The nearest value under `key`. Takes time in proportion to the number of
+    /// values that were added after it.
+    pub fn value<T: Clone + 'static>(&self, key: &Key<T>) -> Option<T> {
+        self.values.get(key).cloned()
+    }
+
+    /// The nearest value of that name as text, as it goes over the wire.
+    pub fn value_text(&self, name: &str) -> Option<String> {
+        self.values.text(name)
+    }
+
+    /// The names and texts of all values as they go over the wire, nearest
+    /// first; each name once.
+    pub fn values(&self) -> impl Iterator<Item = (&str, String)> {
+        self.values.texts()
+    }
+
+    /// When this context will be done at the latest; `None` if time does not
+    /// limit it. The earliest deadline of this context and those it was derived
+    /// from. Stays what it is when the context is done.
+    pub fn deadline(&self) -> Option<Instant> {
+        Some(self.node.as_ref()?.deadline()?.into_std())
+    }
+
+    /// The time until the deadline, zero once it has passed; `None` if there is
+    /// no deadline. Says nothing about a cancel: ask [`err`](Context::err).
+    pub fn remaining(&self) -> Option<Duration> {
+        let at = self.node.as_ref()?.deadline()?;
+        Some(at.saturating_duration_since(Clock::now()))
+    }
+
+    /// How this context ended; `None` as long as it has not. Once it has, the
+    /// answer never changes.
+    ///
+    /// Fast enough to ask in a loop: one atomic load and, with a deadline, one
+    /// look at the clock.
+    pub fn err(&self) -> Option<Done> {
+        self.node.as_ref()?.done()
+    }
+
+    /// Why this context ended; `None` as long as it has not. Once it has, the
+    /// answer never changes.
+    pub fn cause(&self) -> Option<Cause> {
+        Some(self.node.as_ref()?.end()?.cause)
+    }
+
+    /// Since when this context has been done: its deadline, or the moment of
+    /// the cancel, however late anybody asks. `None` as long as it is not done.
+    pub fn done_since(&self) -> Option<Instant> {
+        Some(self.node.as_ref()?.end()?.at.into_std())
+    }
+
+    /// Waits until this context is done: forever, if nothing ends it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Panics
+    ///
+    /// If there is a deadline, polling panics outside of a tokio runtime with
+    /// timers enabled.
+    pub async fn done(&self) -> Done {
+        match &self.node {
+            Some(node) => node.wait().await,
+            None => future::pending().await,
+        }
+    }
+
+    /// Calls `func` once this context is done: at once, if it is already.
+    ///
+    /// The call is a task of the tokio runtime that is current now, so it must
+    /// not block; where there is no runtime, it is a thread of its own. Whoever
+    /// cancels does not wait for it. It is not called if it is
+    /// [stopped](AfterFunc::stop) first, if the context never ends, if the
+    /// runtime has shut down by then, or if the system refuses a thread.
+    ///
+    /// With a deadline, a task (a thread, where there is no runtime) waits for
+    /// it; such a runtime must have timers enabled.
+    pub fn after_func(&self, func: impl FnOnce() + Send + 'static) -> AfterFunc {
+        AfterFunc::register(self.node.as_ref(), func)
+    }
+
+    /// How many contexts and after-functions are attached to this one and not
+    /// yet done. Those attached to its children do not count. For finding leaks.
+    ///
+    /// A child whose deadline has passed counts until somebody looks at it or
+    /// drops its guard: nothing else would tell the parent.
+    pub fn children(&self) -> usize {
+        self.node.as_ref().map_or(0, Node::children)
+    }
+
+    fn derive(&self, own: Option<&Deadline>) -> (Context, Cancel) {
+        let node = Node::derive(self.node.as_ref(), own, None);
+        let context = Context { node: Some(node.clone()), values: self.values.clone() };
+        (context, Cancel { node })
+    }
+}
+
+impl fmt::Debug for Context {
+    /// Shows the names of the values only: the values may be nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("end", &self.node.as_ref().and_then(Node::end))
+            .field("remaining", &self.remaining())
+            .field("values", &self.values.names().collect::<Vec<_>>())
+            .finish()
+    }
+}

@@ -1,0 +1,346 @@
+//! The tree behind the contexts: what is done, why, and who hears of it.
+//!
+//! # How it works
+//!
+//! A node *ends* once, by writing its [`End`]; a *sweep* then ends every
+//! descendant, takes all of them out of the tree, wakes those who wait and
+//! launches jobs. Whether a node has ended is a single atomic load plus, if it
+//! has a deadline, one look at the clock. No node owns a timer.
+//!
+//! # Invariants
+//!
+//! - A thread holds at most one node's lock at a time, and runs no code of
+//!   anybody else's under it, so there is no order of locks to get wrong.
+//! - A node that has ended takes no more children: both are decided under its
+//!   lock.
+//! - A node leaves its parent's list only once it has no children left. Whoever
+//!   sweeps a node that somebody else is still sweeping therefore helps, and
+//!   never returns before all of its descendants have ended.
+//! - Parents and children own each other until the node is swept, which the
+//!   drop of its guard makes certain. So a node never outlives its place in the
+//!   tree, and dropping one never drops a chain of others.
+//! - A node's deadline is no later than its parent's. An expiry that nobody has
+//!   looked at yet therefore needs no propagation.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, sleep_until};
+
+use super::after::Job;
+use super::cause::{Cause, Done};
+use super::children::{Children, Place};
+
+/// How and why a node ended.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) done: Done,
+    pub(super) cause: Cause,
+    /// Since when: the deadline, or the moment of the cancel.
+    pub(super) at: Instant,
+}
+
+/// When a node ends by itself, and why it then did.
+#[derive(Clone, Debug)]
+pub(super) struct Deadline {
+    pub(super) at: Instant,
+    pub(super) cause: Cause,
+}
+
+impl Deadline {
+    /// The end that it brought about, if it has passed.
+    fn end(&self) -> Option<End> {
+        (self.at <= Instant::now())
+            .then(|| End {
+            done: Done::DeadlineExceeded,
+            cause: self.cause.clone(),
+            at: self.at,
+        })
+    }
+}
+
+/// One cancelable context.
+pub(super) struct Node {
+    deadline: Option<Deadline>,
+    /// What the state says of the end, for those who only want to know that.
+    done: Flag,
+    pub(super) place: Place,
+    state: Mutex<State>,
+}
+
+/// What changes over a node's life. All but the end is given up by the sweep.
+struct State {
+    end: Option<End>,
+    parent: Option<Arc<Node>>,
+    children: Children,
+    /// Made by the first who waits: few nodes are ever waited for.
+    waiters: Option<Arc<Notify>>,
+    job: Option<Box<Job>>,
+}
+
+impl Node {
+    /// A node attached to `parent`, with the earlier of the parent's deadline
+    /// and its own. If the parent has ended, the node is born with that end.
+    ///
+    /// Takes its own deadline by reference because copying it to its place is
+    /// measurably cheaper than moving it there step by step.
+    pub(super) fn derive(
+        parent: Option<&Arc<Node>>,
+        own: Option<&Deadline>,
+        job: Option<Box<Job>>,
+    ) -> Arc<Node> {
+        let inherited = parent.and_then(|parent| parent.deadline.as_ref());
+        let deadline = match (inherited, own) {
+            (Some(inherited), Some(own)) if own.at < inherited.at => Some(own),
+            (Some(inherited), _) => Some(inherited),
+            (None, own) => own,
+        };
+        let node = Arc::new(Node {
+            deadline: deadline.cloned(),
+            done: Flag::default(),
+            place: Place::default(),
+            state: Mutex::new(State {
+                end: None,
+                parent: parent.cloned(),
+                children: Children::default(),
+                waiters: None,
+                job,
+            }),
+        });
+        if let Some(end) = parent.and_then(|parent| parent.adopt(&node)) {
+            node.write(&mut node.state(), &end);
+            node.finish(end);
+        }
+        node
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline.as_ref().map(|deadline| deadline.at)
+    }
+
+    /// How the node ended, if it has.
+    pub(super) fn done(self: &Arc<Node>) -> Option<Done> {
+        self.done.get().or_else(|| {
+            self.finish(self.deadline.as_ref()?.end()?);
+            // A cancel that looked at the clock just before may have won.
+            self.done.get()
+        })
+    }
+
+    /// How and why the node ended, if it has.
+    pub(super) fn end(self: &Arc<Node>) -> Option<End> {
+        self.done()?;
+        self.state().end.clone()
+    }
+
+    /// Waits until the node has ended and been swept. Cancel safe: it only ever
+    /// looks.
+    pub(super) async fn wait(self: &Arc<Node>) -> Done {
+        loop {
+            let swept = match self.end_or_await() {
+                Ok(swept) => swept,
+                Err(end) => {
+                    let done = end.done;
+                    self.finish(end);
+                    return done;
+                }
+            };
+            match self.deadline() {
+                None => swept.await,
+                Some(at) => tokio::select! {
+                    biased;
+                    () = swept => {}
+                    () = sleep_until(at) => {}
+                },
+            }
+        }
+    }
+
+    /// Ends the node and its descendants, save those that ended before, by a
+    /// cancel of their own or by a deadline that has passed.
+    pub(super) fn cancel(self: &Arc<Node>, cause: Cause) {
+        let done = Done::Canceled;
+        self.finish(End { done, cause, at: Instant::now() });
+    }
+
+    pub(super) fn children(self: &Arc<Node>) -> usize {
+        self.done();
+        self.state().children.len()
+    }
+
+    /// Takes the job away, so that it will not be launched.
+    pub(super) fn take_job(&self) -> Option<Box<Job>> {
+        self.state().job.take()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Attaches `child`, or says how the node ended if it has.
+    fn adopt(self: &Arc<Node>, child: &Arc<Node>) -> Option<End> {
+        self.done();
+        let mut state = self.state();
+        if state.end.is_none() {
+            state.children.insert(child.clone());
+        }
+        state.end.clone()
+    }
+
+    fn disown(&self, child: &Arc<Node>) {
+        let removed = self.state().children.remove(child);
+        drop(removed);
+    }
+
+    /// What wakes once the node has been swept; or how it ended, if it has.
+    fn end_or_await(self: &Arc<Node>) -> Result<OwnedNotified, End> {
+        self.done();
+        let mut state = self.state();
+        match &state.end {
+            Some(end) => Err(end.clone()),
+            // Made under the lock, so that no wake-up falls in between.
+            None => Ok(state.waiters.get_or_insert_default().clone().notified_owned()),
+        }
+    }
+
+    fn write(&self, state: &mut State, end: &End) {
+        state.end = Some(end.clone());
+        self.done.set(end.done);
+    }
+
+    /// Ends the node, if it has not ended, and sweeps it: ends every descendant,
+    /// each as its parent did, and takes all of them out of the tree, each after
+    /// its own descendants. Keeps its own stack, because a chain of contexts may
+    /// be longer than a thread's is deep.
+    fn finish(self: &Arc<Node>, mut end: End) {
+        let mut path: Vec<Arc<Node>> = Vec::new();
+        loop {
+            let here = path.last().unwrap_or(self);
+            match here.step(&end) {
+                Step::Down(child, inherited) => {
+                    end = inherited;
+                    path.push(child);
+                }
+                Step::Up(leave) => match path.pop() {
+                    Some(left) => {
+                        path.last().unwrap_or(self).disown(&left);
+                        left.announce(leave);
+                    }
+                    None => {
+                        if let Some(parent) = &leave.parent {
+                            parent.disown(self);
+                        }
+                        return self.announce(leave);
+                    }
+                },
+            }
+        }
+    }
+
+    fn step(&self, end: &End) -> Step {
+        let mut state = self.state();
+        if state.end.is_none() {
+            let expired = self.deadline.as_ref().and_then(Deadline::end);
+            self.write(&mut state, expired.as_ref().unwrap_or(end));
+        }
+        match (state.children.any(), &state.end) {
+            (Some(child), Some(end)) => Step::Down(child.clone(), end.clone()),
+            _ => Step::Up(state.leave()),
+        }
+    }
+
+    fn announce(&self, leave: Leave) {
+        if let Some(waiters) = leave.waiters {
+            waiters.notify_waiters();
+        }
+        if let Some(job) = leave.job {
+            job.launch();
+        }
+    }
+}
+
+impl State {
+    fn leave(&mut self) -> Leave {
+        self.children = Children::default();
+        Leave { parent: self.parent.take(), waiters: self.waiters.take(), job: self.job.take() }
+    }
+}
+
+/// Where a sweep goes from a node.
+enum Step {
+    /// To a child, with the end that it inherits.
+    Down(Arc<Node>, End),
+    /// Back to where it came from.
+    Up(Leave),
+}
+
+/// What a node that leaves the tree still has to see to, without its lock.
+struct Leave {
+    parent: Option<Arc<Node>>,
+    waiters: Option<Arc<Notify>>,
+    job: Option<Box<Job>>,
+}
+
+/// Whether and how a node is done, readable without its lock.
+#[derive(Default)]
+struct Flag(AtomicU8);
+
+impl Flag {
+    fn get(&self) -> Option<Done> {
+        match self.0.load(Ordering::Acquire) {
+            1 => Some(Done::Canceled),
+            2 => Some(Done::DeadlineExceeded),
+            _ => None,
+        }
+    }
+
+    fn set(&self, done: Done) {
+        let flag = match done {
+            Done::Canceled => 1,
+            Done::DeadlineExceeded => 2,
+        };
+        self.0.store(flag, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node that another thread is just ending: its descendants still live.
+    fn ending(parent: Option<&Arc<Node>>) -> (Arc<Node>, Arc<Node>) {
+        let node = Node::derive(parent, None, None);
+        let child = Node::derive(Some(&node), None, None);
+        let end = End { done: Done::Canceled, cause: Cause::Operator, at: Instant::now() };
+        node.write(&mut node.state(), &end);
+        (node, child)
+    }
+
+    #[test]
+    fn whoever_helps_hands_on_the_end_that_was_first() {
+        let top = Node::derive(None, None, None);
+        let (_middle, child) = ending(Some(&top));
+        top.cancel(Cause::Shutdown);
+        assert_eq!(top.end().map(|end| end.cause), Some(Cause::Shutdown));
+        assert_eq!(child.end().map(|end| end.cause), Some(Cause::Operator));
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_has_helped() {
+        let (node, child) = ending(None);
+        assert_eq!(child.done(), None);
+        assert_eq!(node.wait().await, Done::Canceled);
+        assert_eq!(child.done(), Some(Done::Canceled));
+    }
+
+    #[test]
+    fn a_node_that_is_ending_takes_no_more_children() {
+        let (node, _child) = ending(None);
+        let late = Node::derive(Some(&node), None, None);
+        assert_eq!(late.done(), Some(Done::Canceled));
+        assert_eq!(node.children(), 1);
+    }
+}

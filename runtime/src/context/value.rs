@@ -1,0 +1,135 @@
+//! The values that a context carries: typed for the host, text on the wire.
+//!
+//! A chain of links that only ever grows at its near end, apart from the tree
+//! of cancellation: adding a value adds nothing to cancel, and a context that
+//! cannot be canceled keeps its values.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Names a value of a context: by a name for the wire and a type for the host.
+///
+/// ```
+/// # use hourglass::{Context, Key};
+/// const TENANT: Key<u64> = Key::new("tenant");
+///
+/// let context = Context::background().with_value(&TENANT, 7);
+/// assert_eq!(context.value(&TENANT), Some(7));
+/// assert_eq!(context.value_text("tenant").as_deref(), Some("7"));
+/// ```
+///
+/// Two keys are the same if both their names and their types are. On the wire
+/// there are only names, so give each name to one type only: of two values with
+/// the same name, only the nearest can be seen there.
+pub struct Key<T> {
+    name: Cow<'static, str>,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    /// A key with a name that is known when the program is written.
+    pub const fn new(name: &'static str) -> Key<T> {
+        Key { name: Cow::Borrowed(name), marker: PhantomData }
+    }
+
+    /// A key with a name that came over the wire.
+    pub const fn from_wire(name: String) -> Key<T> {
+        Key { name: Cow::Owned(name), marker: PhantomData }
+    }
+
+    /// The name on the wire.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Key<T> {
+        Key { name: self.name.clone(), marker: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.name).finish()
+    }
+}
+
+/// The nearest value of a context, and through it all others.
+#[derive(Clone, Default)]
+pub(super) struct Values(Option<Arc<Link>>);
+
+struct Link {
+    name: Cow<'static, str>,
+    value: Box<dyn Value>,
+    next: Values,
+}
+
+/// What a value must be able to do once its type is forgotten.
+trait Value: Any + Send + Sync {
+    fn text(&self) -> String;
+}
+
+impl<T: fmt::Display + Send + Sync + 'static> Value for T {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Values {
+    pub(super) fn with<T>(&self, key: &Key<T>, value: T) -> Values
+    where
+        T: fmt::Display + Send + Sync + 'static,
+    {
+        Values(Some(Arc::new(Link {
+            name: key.name.clone(),
+            value: Box::new(value),
+            next: self.clone(),
+        })))
+    }
+
+    pub(super) fn get<T: 'static>(&self, key: &Key<T>) -> Option<&T> {
+        self.links().filter(|link| link.name == key.name).find_map(|link| {
+            let value: &dyn Any = &*link.value;
+            value.downcast_ref()
+        })
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.links().find(|link| link.name == name).map(|link| link.value.text())
+    }
+
+    /// The names and texts that can be seen, nearest first.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, String)> {
+        self.visible().map(|link| (link.name.as_ref(), link.value.text()))
+    }
+
+    /// The names that can be seen, nearest first.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.visible().map(|link| link.name.as_ref())
+    }
+
+    fn visible(&self) -> impl Iterator<Item = &Link> {
+        let mut seen = HashSet::new();
+        self.links().filter(move |link| seen.insert(link.name.as_ref()))
+    }
+
+    fn links(&self) -> impl Iterator<Item = &Link> {
+        std::iter::successors(self.0.as_deref(), |link| link.next.0.as_deref())
+    }
+}
+
+impl Drop for Link {
+    /// Frees the links that nobody else holds one by one: left to themselves
+    /// they would recurse, and a long chain would overflow the stack.
+    fn drop(&mut self) {
+        let mut next = self.next.0.take();
+        while let Some(link) = next {
+            next = Arc::into_inner(link).and_then(|mut link| link.next.0.take());
+        }
+    }
+}

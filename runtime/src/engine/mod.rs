@@ -1,0 +1,117 @@
+//! The Wasm engine: wasmtime, set up for many short runs of untrusted code.
+//!
+//! - Instances come from a pool whose address space is reserved at start, so
+//!   that a run allocates nothing; [`sizing`] says how large it can be.
+//! - Memory is copy-on-write, and pages stay resident between runs; [`pages`]
+//!   puts them back.
+//! - Running guests are preempted by the engine's epoch; [`ticker`] advances it.
+//! - Compiled code is kept on disk; [`cache`] lets no changed file in.
+
+pub(crate) mod cache;
+pub(crate) mod pages;
+pub(crate) mod sizing;
+pub(crate) mod ticker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use self::cache::Cache;
+use self::pages::PageMap;
+use self::ticker::Ticker;
+use crate::error::BuildError;
+
+/// The most entries of a table that the pool clears by itself: one page of
+/// pointers. A larger table is cleared before its instance is dropped, see
+/// [`crate::invocation`].
+pub(crate) const TABLE_PAGE: u64 = 512;
+
+/// The most entries that any table may have.
+pub(crate) const TABLE_MAX: u64 = 65_536;
+
+/// How much touched memory is copied back rather than returned to the system
+/// when an instance ends, and so the most that an idle slot keeps resident.
+const KEEP_RESIDENT: usize = 2 << 20;
+
+/// Slots beyond the invocations in flight: for taking a function's first
+/// memory at deploy while every other slot is in use.
+const SPARE_SLOTS: usize = 4;
+
+/// What the engine is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_in_flight: usize,
+    pub(crate) tick: Duration,
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// The engine and all that one of it has: ticker, page map, cache.
+pub(crate) struct Engine {
+    pub(crate) wasm: wasmtime::Engine,
+    pub(crate) ticker: Ticker,
+    /// Present where touched pages can be told from untouched ones.
+    pub(crate) pages: Option<PageMap>,
+    pub(crate) cache: Option<Cache>,
+}
+
+impl Engine {
+    pub(crate) fn new(settings: &Settings) -> Result<Arc<Self>, BuildError> {
+        let pages = PageMap::open(KEEP_RESIDENT);
+        if pages.is_none() {
+            tracing::warn!(
+                "this kernel has no PAGEMAP_SCAN (Linux 6.7 or later has): memory is returned to \
+                 the system after every invocation, which is slower"
+            );
+        }
+        let config = config(settings.max_in_flight, pages.is_some());
+        let wasm = wasmtime::Engine::new(&config)
+            .map_err(|error| BuildError::Engine(format!("{error:#}")))?;
+        let cache = match &settings.cache_dir {
+            Some(dir) => Some(
+                Cache::open(dir, &wasm)
+                    .map_err(|source| BuildError::Cache { dir: dir.clone(), source })?,
+            ),
+            None => None,
+        };
+        let ticker = Ticker::start(wasm.clone(), settings.tick)
+            .map_err(|error| BuildError::Engine(format!("no thread for the ticker: {error}")))?;
+        Ok(Arc::new(Self { wasm, ticker, pages, cache }))
+    }
+}
+
+fn config(max_in_flight: usize, scan: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .async_stack_zeroing(false)
+        // Traps name functions; offsets inside them would only enlarge the
+        // compiled code.
+        .generate_address_map(false)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_in_flight, scan)));
+    config
+}
+
+fn pool(max_in_flight: usize, scan: bool) -> PoolingAllocationConfig {
+    let slots = u32::try_from(max_in_flight.saturating_add(SPARE_SLOTS)).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(slots)
+        .total_memories(slots)
+        .total_tables(slots)
+        .total_stacks(slots)
+        .max_memories_per_module(1)
+        .max_tables_per_module(1)
+        .table_elements(TABLE_MAX as usize)
+        // Large modules have large instances: their functions and globals.
+        .max_core_instance_size(8 << 20);
+    if scan {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(KEEP_RESIDENT)
+            // One page, so that it is cleared by hand and never by a scan.
+            .table_keep_resident(TABLE_PAGE as usize * size_of::<usize>());
+    }
+    pool
+}

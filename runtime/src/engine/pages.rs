@@ -1,0 +1,201 @@
+//! Puts a memory back into its first state, touching only what a guest
+//! touched.
+//!
+//! Most of a guest's memory is stack that it never reaches, so copying all of
+//! it back costs more than the run itself, and giving it back to the system
+//! costs page faults and, with several threads, interrupts between processors.
+//! Linux tells which pages were touched: the `PAGEMAP_SCAN` request on
+//! `/proc/self/pagemap`.
+//!
+//! wasmtime's pool can use that request too, but asks for pages that are
+//! *present*. A page that a guest wrote and that is swapped out at that
+//! moment, or is being moved by the kernel, is not present: it would keep its
+//! content, and the slot's next instance could read it. The query here asks for
+//! private pages that are present **or swapped** (the kernel counts a page on
+//! the move as swapped), and every invocation's memory is restored with it
+//! before the pool gets it back. What the pool's own scan then misses holds
+//! nothing of the invocation any more.
+//!
+//! This is the crate's one place for the system calls that safe Rust lacks.
+#![allow(unsafe_code, reason = "PAGEMAP_SCAN and madvise have no safe wrapper")]
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
+use rustix::mm::{Advice, madvise};
+
+/// Regions asked for in one request; a guest rarely touches more.
+const REGIONS: usize = 64;
+
+const PAGE_IS_FILE: u64 = 1 << 2;
+const PAGE_IS_PRESENT: u64 = 1 << 3;
+const PAGE_IS_SWAPPED: u64 = 1 << 4;
+const PAGE_IS_PFNZERO: u64 = 1 << 5;
+
+/// This process's page map.
+///
+/// It belongs to the process that opened it: a process forked from it without
+/// `exec` must make a runtime of its own.
+pub(crate) struct PageMap {
+    file: File,
+    keep: usize,
+    page: usize,
+}
+
+impl PageMap {
+    /// Opens the page map where the kernel has `PAGEMAP_SCAN`. At most `keep`
+    /// bytes are copied back by [`restore`](Self::restore).
+    pub(crate) fn open(keep: usize) -> Option<Self> {
+        let file = File::open("/proc/self/pagemap").ok()?;
+        let map = Self { file, keep, page: rustix::param::page_size() };
+        map.scan(0..0, &mut [Region::default(); REGIONS]).ok()?;
+        Some(map)
+    }
+
+    /// Makes `memory` equal to `first`, followed by zeros, assuming that every
+    /// page that nobody wrote to is so already.
+    ///
+    /// Beyond `keep` bytes of touched pages the rest is given back to the
+    /// system, which makes the mapping what it was at first. Should the kernel
+    /// refuse anything, all of the memory is written instead.
+    pub(crate) fn restore(&self, memory: &mut [u8], first: &[u8]) {
+        if let Err(error) = self.restore_touched(memory, first) {
+            tracing::warn!(%error, "touched pages can't be told; writing the whole memory");
+            let whole = 0..memory.len();
+            restore_range(memory, first, whole);
+        }
+    }
+
+    fn restore_touched(&self, memory: &mut [u8], first: &[u8]) -> io::Result<()> {
+        let base = memory.as_ptr().addr();
+        let mut regions = [Region::default(); REGIONS];
+        let (mut at, mut kept) = (0, 0);
+        while at < memory.len() {
+            if kept >= self.keep {
+                return self.release(memory.get_mut(at..).unwrap_or_default());
+            }
+            let scan = self.scan(base + at..base + memory.len(), &mut regions)?;
+            for region in regions.iter().take(scan.found) {
+                let touched = region.offsets(base);
+                kept += touched.len();
+                restore_range(memory, first, touched);
+            }
+            let reached = scan.end.saturating_sub(base);
+            if reached <= at {
+                return Err(io::Error::other("the scan made no progress"));
+            }
+            at = reached;
+        }
+        Ok(())
+    }
+
+    /// Gives pages back to the system: they read as the mapping's first
+    /// content again.
+    fn release(&self, memory: &mut [u8]) -> io::Result<()> {
+        let aligned = memory.as_ptr().addr().is_multiple_of(self.page)
+            && memory.len().is_multiple_of(self.page);
+        if !aligned {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: the range is exclusively borrowed and page-aligned, and any
+        // content the pages have afterwards is a valid `[u8]`.
+        unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxDontNeed)? };
+        Ok(())
+    }
+
+    fn scan(&self, range: Range<usize>, regions: &mut [Region; REGIONS]) -> io::Result<Scan> {
+        let arg = ScanArg {
+            size: size_of::<ScanArg>() as u64,
+            start: range.start as u64,
+            end: range.end as u64,
+            vec: regions.as_mut_ptr().expose_provenance() as u64,
+            vec_len: REGIONS as u64,
+            max_pages: (self.keep / self.page) as u64,
+            // Private pages only: not the file's own, not the page of zeros.
+            category_inverted: PAGE_IS_FILE | PAGE_IS_PFNZERO,
+            category_mask: PAGE_IS_FILE | PAGE_IS_PFNZERO,
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            ..ScanArg::default()
+        };
+        // SAFETY: `ScanArg` is the request's argument as the kernel defines
+        // it; the kernel writes to it and to at most `REGIONS` of `regions`,
+        // both alive and exclusively borrowed during the call. Scanning
+        // changes no page.
+        let scan = unsafe { ioctl::ioctl(&self.file, arg)? };
+        Ok(scan)
+    }
+}
+
+/// Copies `range` of a memory back from its first content.
+fn restore_range(memory: &mut [u8], first: &[u8], range: Range<usize>) {
+    let Some(touched) = memory.get_mut(range.clone()) else { return };
+    let known = first.get(range.start.min(first.len())..range.end.min(first.len()));
+    let known = known.unwrap_or_default();
+    let (data, zeros) = touched.split_at_mut(known.len());
+    data.copy_from_slice(known);
+    zeros.fill(0);
+}
+
+/// A run of touched pages, as the kernel reports it (`struct page_region`).
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Region {
+    start: u64,
+    end: u64,
+    categories: u64,
+}
+
+impl Region {
+    fn offsets(&self, base: usize) -> Range<usize> {
+        (self.start as usize).saturating_sub(base)..(self.end as usize).saturating_sub(base)
+    }
+}
+
+/// How far a scan came, and how many regions it found.
+struct Scan {
+    found: usize,
+    end: usize,
+}
+
+/// The request's argument (`struct pm_scan_arg`).
+#[repr(C)]
+#[derive(Default)]
+struct ScanArg {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    vec: u64,
+    vec_len: u64,
+    max_pages: u64,
+    category_inverted: u64,
+    category_mask: u64,
+    category_anyof_mask: u64,
+    return_mask: u64,
+}
+
+// SAFETY: the opcode is `PAGEMAP_SCAN`, whose argument is a `pm_scan_arg` that
+// the kernel reads and writes, and whose return value is a count.
+unsafe impl Ioctl for ScanArg {
+    type Output = Scan;
+
+    const IS_MUTATING: bool = true;
+
+    fn opcode(&self) -> Opcode {
+        ioctl::opcode::read_write::<Self>(b'f', 16)
+    }
+
+    fn as_ptr(&mut self) -> *mut c_void {
+        std::ptr::from_mut(self).cast()
+    }
+
+    unsafe fn output_from_ptr(found: IoctlOutput, arg: *mut c_void) -> rustix::io::Result<Scan> {
+        // SAFETY: `arg` is what `as_ptr` gave, so a valid `ScanArg`.
+        let arg = unsafe { &*arg.cast::<Self>() };
+        Ok(Scan { found: usize::try_from(found).unwrap_or(0), end: arg.walk_end as usize })
+    }
+}

@@ -1,0 +1,83 @@
+//! How many invocations the machine's limits allow at once.
+//!
+//! The pool lives in memory mappings, and the kernel bounds how many a process
+//! may have (`vm.max_map_count`). A slot's stack takes two when the pool is
+//! made, its memory up to four while it is in use. A pool that outgrows the
+//! bound does not fail when it is made but in the middle of serving, so the
+//! bound is looked at beforehand.
+
+use crate::error::BuildError;
+
+/// What a host takes unless told otherwise.
+const DEFAULT_IN_FLIGHT: usize = 1_000;
+
+/// Mappings of one slot in use, with one to spare.
+const MAPPINGS_PER_SLOT: usize = 7;
+
+/// Mappings for everything else: code, threads, heaps, loaded modules.
+const MAPPINGS_ELSEWHERE: usize = 6_000;
+
+/// What the kernel sets when nobody has changed it.
+const STOCK_MAX_MAP_COUNT: usize = 65_530;
+
+/// How many invocations may be in flight, and what that was derived from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizing {
+    pub(crate) in_flight: usize,
+    pub(crate) allowed: usize,
+    pub(crate) max_map_count: usize,
+}
+
+/// Decides for `asked` invocations in flight, or for the default.
+pub(crate) fn decide(asked: Option<usize>) -> Result<Sizing, BuildError> {
+    let max_map_count = std::fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(STOCK_MAX_MAP_COUNT);
+    decide_within(asked, max_map_count)
+}
+
+fn decide_within(asked: Option<usize>, max_map_count: usize) -> Result<Sizing, BuildError> {
+    let allowed = (max_map_count.saturating_sub(MAPPINGS_ELSEWHERE) / MAPPINGS_PER_SLOT).max(1);
+    let in_flight = match asked {
+        Some(asked) if asked > allowed => {
+            return Err(BuildError::TooManyInFlight {
+                asked,
+                allowed,
+                max_map_count,
+                needed: asked
+                    .saturating_mul(MAPPINGS_PER_SLOT)
+                    .saturating_add(MAPPINGS_ELSEWHERE),
+            });
+        }
+        Some(asked) => asked.max(1),
+        None => DEFAULT_IN_FLIGHT.min(allowed),
+    };
+    Ok(Sizing { in_flight, allowed, max_map_count })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stock_machine_takes_the_default() {
+        let sizing = decide_within(None, 65_530).expect("the default fits");
+        assert_eq!(sizing.in_flight, 1_000);
+        assert!(sizing.allowed > 8_000);
+    }
+
+    #[test]
+    fn a_small_machine_takes_what_fits() {
+        let sizing = decide_within(None, 7_000).expect("shrinks");
+        assert_eq!(sizing.in_flight, 142);
+    }
+
+    #[test]
+    fn too_many_names_the_setting_that_is_enough() {
+        let error = decide_within(Some(20_000), 65_530).expect_err("too many");
+        let BuildError::TooManyInFlight { needed, .. } = error else { panic!("{error}") };
+        assert!(decide_within(Some(20_000), needed).is_ok());
+        assert!(decide_within(Some(20_001), needed).is_err());
+    }
+}

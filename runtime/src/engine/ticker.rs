@@ -1,0 +1,113 @@
+//! Advances the engine's epoch, once a tick, while anything is in flight.
+//!
+//! One plain thread per engine: a timer per invocation would cost more than
+//! most invocations do, and an async timer would wait behind the very guests
+//! that it is there to interrupt. While nothing runs the thread is parked and
+//! the process wakes up for nobody. It lingers for [`LINGER`] ticks first, so
+//! that a busy client's next request does not pay for waking it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Idle ticks before the thread parks.
+const LINGER: u32 = 100;
+
+/// The epoch's thread. Dropping it ends the thread.
+pub(crate) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    running: AtomicUsize,
+    parked: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// While one of these lives, the epoch advances.
+pub(crate) struct Running<'a>(&'a Ticker);
+
+impl Ticker {
+    pub(crate) fn start(engine: wasmtime::Engine, tick: Duration) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let thread = thread::Builder::new().name("hourglass-tick".into()).spawn({
+            let shared = shared.clone();
+            move || shared.run(&engine, tick)
+        })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Keeps the epoch advancing until the guard is dropped.
+    pub(crate) fn keep_running(&self) -> Running<'_> {
+        // Sequentially consistent with the thread's own store and load: either
+        // it sees this count and does not park, or `parked` is seen here.
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        if self.shared.parked.load(Ordering::SeqCst) {
+            self.unpark();
+        }
+        Running(self)
+    }
+
+    #[cold]
+    fn unpark(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.shared.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.unpark();
+        if let Some(thread) = self.thread.take() {
+            // The thread only counts; there is no panic to hand on.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, engine: &wasmtime::Engine, tick: Duration) {
+        let mut idle = 0;
+        let mut next = Instant::now();
+        while !self.stop.load(Ordering::SeqCst) {
+            // Steps along a grid, so that the time a tick takes is not added
+            // to the next one; after a stall it starts over from now.
+            next += tick;
+            match next.checked_duration_since(Instant::now()) {
+                Some(left) => thread::sleep(left),
+                None => next = Instant::now(),
+            }
+            engine.increment_epoch();
+            if self.running.load(Ordering::SeqCst) > 0 {
+                idle = 0;
+                continue;
+            }
+            idle += 1;
+            if idle >= LINGER {
+                self.park();
+                idle = 0;
+                next = Instant::now();
+            }
+        }
+    }
+
+    fn park(&self) {
+        self.parked.store(true, Ordering::SeqCst);
+        while self.running.load(Ordering::SeqCst) == 0 && !self.stop.load(Ordering::SeqCst) {
+            thread::park();
+        }
+        self.parked.store(false, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,177 @@
+//! Reads a module before it is compiled: whether it can be a function at all,
+//! and what has to be changed so that the host keeps control of it.
+//!
+//! Two things are rewritten where a module has them, neither visible to the
+//! guest:
+//!
+//! - A *start section* runs inside instantiation, out of the reach of the
+//!   instance's owner. It becomes an export that is called like any other
+//!   function, so that there is one way to run a guest and one to end it.
+//! - A *table* larger than the pool clears by itself is exported, so that it
+//!   can be cleared before its instance is dropped.
+
+use std::borrow::Cow;
+
+use wasm_encoder::{ExportKind, ExportSection, RawSection};
+use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef};
+
+use crate::abi;
+use crate::engine::TABLE_PAGE;
+use crate::error::DeployError;
+
+/// The exports that rewriting adds; no compiler makes such names.
+pub(crate) const START: &str = "hourglass:start";
+pub(crate) const TABLE: &str = "hourglass:table";
+
+/// The largest module that is compiled, in bytes.
+const MAX_MODULE: usize = 64 << 20;
+
+/// A module that can be a function.
+pub(crate) struct Checked<'a> {
+    /// The module to compile.
+    pub(crate) wasm: Cow<'a, [u8]>,
+    /// Its memory's first size in bytes.
+    pub(crate) memory: u64,
+    /// Its table's first number of entries.
+    pub(crate) table: u64,
+}
+
+/// What a first reading of a module finds.
+#[derive(Default)]
+struct Found {
+    start: Option<u32>,
+    entry: bool,
+    memory: Option<u64>,
+    memory_export: bool,
+    table: u64,
+}
+
+/// Checks a module and rewrites it where that is needed.
+pub(crate) fn check(wasm: &[u8]) -> Result<Checked<'_>, DeployError> {
+    if wasm.len() > MAX_MODULE {
+        return Err(DeployError::TooLarge { size: wasm.len(), limit: MAX_MODULE });
+    }
+    let mut found = Found::default();
+    for payload in Parser::new(0).parse_all(wasm) {
+        found.read(payload.map_err(malformed)?)?;
+    }
+    if !found.entry {
+        return Err(DeployError::MissingExport { what: "`_start`" });
+    }
+    let Some(memory) = found.memory.filter(|_| found.memory_export) else {
+        return Err(DeployError::MissingExport { what: "its `memory`" });
+    };
+    let wasm = if found.start.is_some() || found.table > TABLE_PAGE {
+        Cow::Owned(rewrite(wasm, &found).map_err(malformed)?)
+    } else {
+        Cow::Borrowed(wasm)
+    };
+    Ok(Checked { wasm, memory, table: found.table })
+}
+
+impl Found {
+    fn read(&mut self, payload: Payload<'_>) -> Result<(), DeployError> {
+        match payload {
+            Payload::Version { encoding: Encoding::Component, .. } => Err(DeployError::NotWasm {
+                reason: "it is a component, built for wasm32-wasip2".into(),
+            }),
+            Payload::ImportSection(imports) => {
+                imports.into_imports().try_for_each(|import| check_import(&import.map_err(malformed)?))
+            }
+            Payload::TableSection(tables) => {
+                for table in tables {
+                    self.table = self.table.max(table.map_err(malformed)?.ty.initial);
+                }
+                Ok(())
+            }
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    let pages = memory.map_err(malformed)?.initial;
+                    self.memory.get_or_insert(pages.saturating_mul(1 << 16));
+                }
+                Ok(())
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    let export = export.map_err(malformed)?;
+                    self.entry |= export.name == "_start" && export.kind == ExternalKind::Func;
+                    self.memory_export |=
+                        export.name == "memory" && export.kind == ExternalKind::Memory;
+                }
+                Ok(())
+            }
+            Payload::StartSection { func, .. } => {
+                self.start = Some(func);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_import(import: &wasmparser::Import<'_>) -> Result<(), DeployError> {
+    if import.module.starts_with(abi::MODULE_PREFIX) && import.module != abi::MODULE {
+        return Err(DeployError::AbiVersion {
+            found: import.module.to_owned(),
+            spoken: abi::MODULE,
+        });
+    }
+    match import.ty {
+        TypeRef::Func(_) => Ok(()),
+        _ => Err(DeployError::UnknownImport {
+            module: import.module.to_owned(),
+            name: import.name.to_owned(),
+        }),
+    }
+}
+
+/// The module without its start section, and with the exports that the host
+/// needs.
+fn rewrite(wasm: &[u8], found: &Found) -> wasmparser::Result<Vec<u8>> {
+    let mut module = wasm_encoder::Module::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        match &payload {
+            Payload::StartSection { .. } => {}
+            Payload::ExportSection(exports) => {
+                module.section(&exports_with(exports.clone(), found)?);
+            }
+            _ => {
+                if let Some((id, range)) = payload.as_section() {
+                    let data = wasm.get(range).unwrap_or_default();
+                    module.section(&RawSection { id, data });
+                }
+            }
+        }
+    }
+    Ok(module.finish())
+}
+
+fn exports_with(
+    exports: wasmparser::ExportSectionReader<'_>,
+    found: &Found,
+) -> wasmparser::Result<ExportSection> {
+    let mut section = ExportSection::new();
+    for export in exports {
+        let export = export?;
+        let kind = match export.kind {
+            ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
+            ExternalKind::Table => ExportKind::Table,
+            ExternalKind::Memory => ExportKind::Memory,
+            ExternalKind::Global => ExportKind::Global,
+            ExternalKind::Tag => ExportKind::Tag,
+        };
+        section.export(export.name, kind, export.index);
+    }
+    if let Some(function) = found.start {
+        section.export(START, ExportKind::Func, function);
+    }
+    if found.table > TABLE_PAGE {
+        section.export(TABLE, ExportKind::Table, 0);
+    }
+    Ok(section)
+}
+
+fn malformed(error: wasmparser::BinaryReaderError) -> DeployError {
+    DeployError::NotWasm { reason: error.to_string() }
+}

@@ -1,0 +1,153 @@
+//! One request: its id, its context, its invocation, its response.
+//!
+//! When the client goes away the server drops the exchange. The invocation is
+//! not dropped with it: its context is canceled with that cause, and the rest
+//! of its run, at most the grace, goes on in a task of its own.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context as TaskContext, Poll};
+
+use http::HeaderValue;
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::routes::Routes;
+use super::{budget, problem};
+use crate::context::{Cancel, Cause, Context};
+use crate::error::InvokeError;
+use crate::message::{Body, REQUEST_ID, Response};
+use crate::outcome::{Outcome, Usage};
+use crate::runtime::Runtime;
+
+/// The longest request id that is taken from a client, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// What all requests share.
+pub(super) struct Front {
+    pub(super) runtime: Runtime,
+    pub(super) routes: Routes,
+}
+
+/// A request on its way to its response. Dropping it before the response is
+/// there means that the client went away.
+pub(super) struct Exchange {
+    running: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
+    cancel: Cancel,
+}
+
+impl Exchange {
+    pub(super) fn new(front: Arc<Front>, request: hyper::Request<Incoming>) -> Self {
+        let parent = front.runtime.context();
+        let (ctx, cancel) = match budget::of(request.headers()) {
+            Some(budget) => parent.with_timeout(budget),
+            None => parent.with_cancel(),
+        };
+        let running = Box::pin(respond(front, ctx, request));
+        Self { running: Some(running), cancel }
+    }
+}
+
+impl Future for Exchange {
+    type Output = Result<Response, std::convert::Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let Some(running) = &mut self.running else { return Poll::Pending };
+        let response = std::task::ready!(running.as_mut().poll(cx));
+        self.running = None;
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.cancel.cancel_with(Cause::ClientDisconnected);
+            tokio::spawn(running);
+        }
+    }
+}
+
+async fn respond(
+    front: Arc<Front>,
+    ctx: Context,
+    mut request: hyper::Request<Incoming>,
+) -> Response {
+    let id = take_request_id(&mut request);
+    let text = id.to_str().unwrap_or_default().to_owned();
+    let ctx = ctx.with_value(&REQUEST_ID, text);
+    let name = front.routes.function(request.uri().path()).to_owned();
+    let request = request.map(body);
+    let mut response = match front.runtime.invoke(&ctx, &name, request).await {
+        Ok(response) => {
+            let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
+            tracing::debug!(
+                function = name,
+                status = response.status().as_u16(),
+                wall = ?usage.wall,
+                cpu = ?usage.cpu,
+                peak_memory = usage.peak_memory,
+                "{}", Outcome::Response.name()
+            );
+            response
+        }
+        Err(error) => failure(&error, &ctx),
+    };
+    response.headers_mut().insert(problem::REQUEST_ID, id);
+    response
+}
+
+fn failure(error: &InvokeError, ctx: &Context) -> Response {
+    let id = ctx.value(&REQUEST_ID).unwrap_or_default();
+    let outcome = error.outcome();
+    let backtrace = match outcome {
+        Outcome::Trap(trap) => trap.backtrace.join(" < "),
+        _ => String::new(),
+    };
+    tracing::warn!(
+        function = error.function(),
+        request_id = id,
+        outcome = outcome.name(),
+        cause = outcome.cause().map(Cause::name),
+        status = problem::status(outcome).as_u16(),
+        wall = ?error.usage().wall,
+        backtrace,
+        "{outcome}"
+    );
+    problem::response(error, &id)
+}
+
+/// The body as the runtime takes it. One that is known to be empty is not
+/// waited for.
+fn body(incoming: Incoming) -> Body {
+    if incoming.is_end_stream() { Body::empty() } else { Body::stream(incoming) }
+}
+
+/// The client's request id where it is a plain one, else a new one. Either
+/// way the function sees it in the header.
+fn take_request_id(request: &mut hyper::Request<Incoming>) -> HeaderValue {
+    let plain = |id: &&HeaderValue| {
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    if let Some(id) = request.headers().get(problem::REQUEST_ID).filter(plain) {
+        return id.clone();
+    }
+    let id = new_request_id();
+    request.headers_mut().insert(problem::REQUEST_ID, id.clone());
+    id
+}
+
+/// An id that no other request of this or another process has.
+fn new_request_id() -> HeaderValue {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| {
+        let mut random = [0; 8];
+        // Without randomness ids are only unique within the process.
+        let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
+        u64::from_le_bytes(random)
+    });
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let id = format!("{:016x}{count:016x}", *PROCESS);
+    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}

@@ -1,0 +1,20 @@
+//! The HTTP front: connections in, invocations out.
+//!
+//! # Layout
+//! - [`Server`]: accepts connections, and ends them in order.
+//! - [`routes`]: which function a path belongs to.
+//! - `exchange`: one request, its context, and its response.
+//! - `budget`: how long the client itself will wait.
+//! - `problem`: the document that a client gets instead of a response.
+//!
+//! This is the only module that names the HTTP server library, and the only
+//! one that knows which status a failure has.
+
+mod budget;
+mod exchange;
+mod problem;
+pub mod routes;
+mod server;
+
+pub use routes::{RouteError, Routes};
+pub use server::{Drained, Server};

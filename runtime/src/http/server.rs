@@ -1,0 +1,146 @@
+//! Accepts connections, and ends them in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+
+use super::exchange::{Exchange, Front};
+use super::routes::Routes;
+use crate::runtime::Runtime;
+
+/// How long a client may take to send a request's head, and how long a
+/// connection may idle.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long clients may take, after everything has ended, to take the last
+/// bytes of their responses.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long to wait after the system refused a connection, mostly for want of
+/// descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// An HTTP/1.1 server in front of a [`Runtime`].
+///
+/// ```no_run
+/// # async fn example(runtime: hourglass::Runtime) -> std::io::Result<()> {
+/// use hourglass::http::Server;
+///
+/// let server = Server::bind("127.0.0.1:0", runtime).await?;
+/// println!("listening on {}", server.local_addr()?);
+/// server.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    runtime: Runtime,
+    routes: Routes,
+    drain: Duration,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// How many invocations did not end within the drain and were canceled.
+    pub canceled: usize,
+}
+
+impl Server {
+    /// Listens on an address; port 0 stands for any free one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn bind(address: impl ToSocketAddrs, runtime: Runtime) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, runtime, routes: Routes::new(), drain: Duration::from_secs(10) })
+    }
+
+    /// Sets which function a path belongs to. Default: its first segment.
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// How long invocations in flight may go on after the server was told to
+    /// stop. Default 10 seconds.
+    #[must_use]
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is ready. Then it accepts nothing more, lets what
+    /// runs go on for the drain, cancels the rest with
+    /// [`Cause::Shutdown`](crate::Cause::Shutdown), gives it its grace, and
+    /// returns. The runtime is closed afterwards.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops accepting; connections go on until the tokio
+    /// runtime ends.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
+        let Self { listener, runtime, routes, drain } = self;
+        let front = Arc::new(Front { runtime: runtime.clone(), routes });
+        let connections = GracefulShutdown::new();
+        tokio::select! {
+            () = accept(&listener, &front, &connections) => {}
+            () = stop => {}
+        }
+        drop(listener);
+        let closing = tokio::spawn(connections.shutdown());
+        let canceled = runtime.shutdown(drain).await;
+        if tokio::time::timeout(FAREWELL, closing).await.is_err() {
+            tracing::warn!("some clients did not take their responses");
+        }
+        Drained { canceled }
+    }
+}
+
+/// Accepts connections for good.
+async fn accept(listener: &TcpListener, front: &Arc<Front>, connections: &GracefulShutdown) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(stream, front.clone(), connections.watcher()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve(stream: TcpStream, front: Arc<Front>, watcher: Watcher) {
+    // Without it a response may wait for the client's acknowledgment.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| Exchange::new(front.clone(), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        // A client that leaves or sends no HTTP is not the host's concern.
+        tracing::debug!(%error, "a connection broke off");
+    }
+}

@@ -1,0 +1,58 @@
+//! Hourglass runs untrusted functions as WebAssembly instances, each on a
+//! deadline:
+//!
+//! > Every invocation ends on time, and everything it started ends with it.
+//!
+//! A [`Runtime`] holds [`Function`]s. [`Runtime::invoke`] runs one in a fresh
+//! instance under a [`Context`] with the semantics of Go's: a deadline, a
+//! cancellation with a [`Cause`] and request-scoped values flow from the caller
+//! down to everything done on its behalf.
+//!
+//! # Layout
+//! The way of an invocation is a straight line, and each module knows only
+//! those below it:
+//!
+//! - `main`, [`cli`]: the program.
+//! - [`http`]: the HTTP front.
+//! - [`runtime`](Runtime): names, and the way in.
+//! - `admission`: whether an invocation may start.
+//! - `invocation`: the run, raced against its context.
+//! - `function`: a module made ready.
+//! - `abi`: what a guest sees of its host; the only reader of guest memory.
+//! - `engine`: wasmtime, its pool, its epoch, its cache.
+//! - `context`, `message`, `limits`, `outcome`, `error`: below all of them.
+//! - [`build`]: builds functions from source; knows none of the others.
+//!
+//! # Features
+//! - `server`: the HTTP front.
+//! - `cli` (default): the program, and with it `server` and `build`.
+//!
+//! An embedder who wants only [`Runtime::invoke`] sets
+//! `default-features = false` and compiles neither.
+
+mod abi;
+mod admission;
+pub mod context;
+mod engine;
+mod error;
+mod function;
+mod invocation;
+mod limits;
+mod message;
+mod outcome;
+mod runtime;
+
+#[cfg(feature = "cli")]
+pub mod build;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "server")]
+pub mod http;
+
+pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
+pub use error::{BuildError, DeployError, InvokeError};
+pub use function::Function;
+pub use limits::{Limits, mib};
+pub use message::{Body, BodyError, REQUEST_ID, Request, Response};
+pub use outcome::{Outcome, Trap, Usage};
+pub use runtime::{Capacity, Runtime, RuntimeBuilder};

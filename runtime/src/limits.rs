@@ -1,0 +1,36 @@
+//! What one invocation of a function may use.
+
+use std::time::Duration;
+
+/// The bounds of one invocation. Every function has its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How long after admission the invocation's context becomes done.
+    /// Default 10 seconds. A caller's earlier deadline wins.
+    pub timeout: Duration,
+    /// How long after its context is done the guest may go on, to tidy up and
+    /// answer; then it is interrupted. Default 100 milliseconds.
+    pub grace: Duration,
+    /// The most linear memory in bytes, in whole Wasm pages of 64 KiB.
+    /// Default 128 MiB; more than 4 GiB counts as 4 GiB.
+    pub memory: u64,
+    /// The largest request body in bytes. Default 10 MiB.
+    pub request_body: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            grace: Duration::from_millis(100),
+            memory: mib(128),
+            request_body: mib(10),
+        }
+    }
+}
+
+/// Mebibytes in bytes.
+pub const fn mib(n: u64) -> u64 {
+    n.saturating_mul(1 << 20)
+}

@@ -1,0 +1,232 @@
+//! What goes into a function and comes out of it: requests and responses of
+//! the [`http`] crate around a [`Body`].
+//!
+//! A body is whole ([`Body::from`] a string or bytes) or arrives in pieces
+//! ([`Body::stream`]), so that a front can hand on what a client is still
+//! sending: the guest then waits for input under its own deadline.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::context::Key;
+
+/// A request to a function.
+pub type Request = http::Request<Body>;
+
+/// A function's response.
+pub type Response = http::Response<Body>;
+
+/// Why a streamed body broke off.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The context value that carries a request's id, under the wire name
+/// `request-id`.
+pub const REQUEST_ID: Key<String> = Key::new("request-id");
+
+/// The body of a [`Request`] or a [`Response`].
+///
+/// It is an [`http_body::Body`], so servers and clients of the `http` family
+/// take it as it is.
+#[derive(Default)]
+pub struct Body(Content);
+
+#[derive(Default)]
+enum Content {
+    #[default]
+    Empty,
+    Whole(Bytes),
+    Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>),
+}
+
+impl Body {
+    /// A body without a byte.
+    pub const fn empty() -> Self {
+        Self(Content::Empty)
+    }
+
+    /// A body that arrives in pieces. Trailers are dropped.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        Self(Content::Stream(Box::pin(Erased(body))))
+    }
+
+    /// How many bytes are left, where that is known.
+    pub fn len(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    /// Whether nothing is left for certain. A stream that may still yield
+    /// bytes is not empty.
+    pub fn is_empty(&self) -> bool {
+        self.is_end_stream() || self.len() == Some(0)
+    }
+
+    /// Waits for the next piece; `None` is the end.
+    ///
+    /// # Errors
+    /// What the stream's source reports; a whole body never fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the piece comes with the next call.
+    pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        loop {
+            let frame = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await?;
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) if data.is_empty() => {}
+                Ok(Ok(data)) => return Some(Ok(data)),
+                Ok(Err(_trailers)) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// Collects the whole body. It sets no limit of its own.
+    ///
+    /// # Errors
+    /// What the stream's source reports.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: pieces already collected are lost with the future.
+    pub async fn bytes(mut self) -> Result<Bytes, BodyError> {
+        if let Content::Whole(bytes) = self.0 {
+            return Ok(bytes);
+        }
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.next().await {
+            whole.extend_from_slice(&piece?);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match std::mem::take(&mut self.0) {
+            Content::Empty => Poll::Ready(None),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Content::Stream(mut stream) => {
+                let polled = stream.as_mut().poll_frame(cx);
+                if !matches!(polled, Poll::Ready(None)) {
+                    self.0 = Content::Stream(stream);
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Content::Empty => true,
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.len() {
+            Some(len) => write!(f, "Body({len} bytes)"),
+            None => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(if bytes.is_empty() { Content::Empty } else { Content::Whole(bytes) })
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<()> for Body {
+    fn from((): ()) -> Self {
+        Self::empty()
+    }
+}
+
+/// Gives any body's error the one type that [`Body`] speaks of.
+struct Erased<B>(B);
+
+impl<B> HttpBody for Erased<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.0).poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_told() {
+        assert_eq!(Body::empty().len(), Some(0));
+        assert_eq!(Body::from("four").len(), Some(4));
+        assert!(Body::from("").is_empty());
+        assert!(!Body::from("x").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_is_one_piece() {
+        let mut body = Body::from("piece");
+        let piece = body.next().await.expect("a piece").expect("no error");
+        assert_eq!(piece, "piece");
+        assert!(body.next().await.is_none());
+    }
+}

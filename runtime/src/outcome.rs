@@ -1,0 +1,138 @@
+//! How an invocation ended: one enum, the same in the API, the HTTP status,
+//! the log, the trace and the metric label.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::context::{Cause, Done};
+
+/// How an invocation ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The function answered.
+    Response,
+    /// No function of that name is deployed.
+    NotFound,
+    /// As many invocations are in flight as the runtime allows.
+    Busy,
+    /// The runtime takes no more invocations because it shuts down.
+    Draining,
+    /// The context was done before the function answered.
+    Done(Done, Cause),
+    /// The guest trapped.
+    Trap(Trap),
+    /// The guest exited with this code, which is not zero.
+    Exit(i32),
+    /// The guest ran into its memory limit and gave up.
+    OutOfMemory {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The guest ended without a response, or with one that is not HTTP.
+    BadResponse(String),
+    /// The request's body was longer than the function takes.
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The request's body broke off or was malformed.
+    BadRequest(String),
+    /// The host failed; the text is for the operator, not for the client.
+    Host(String),
+}
+
+impl Outcome {
+    /// The outcome's name, as it stands in logs, problem documents and metric
+    /// labels.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Response => "response",
+            Self::NotFound => "not-found",
+            Self::Busy => "busy",
+            Self::Draining => "draining",
+            Self::Done(done, _) => done.name(),
+            Self::Trap(_) => "trap",
+            Self::Exit(_) => "exit",
+            Self::OutOfMemory { .. } => "out-of-memory",
+            Self::BadResponse(_) => "bad-response",
+            Self::BodyTooLarge { .. } => "body-too-large",
+            Self::BadRequest(_) => "bad-request",
+            Self::Host(_) => "host",
+        }
+    }
+
+    /// Why the context was done, where that is how the invocation ended.
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Done(_, cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Response => f.write_str("the function answered"),
+            Self::NotFound => f.write_str("no function of that name is deployed"),
+            Self::Busy => f.write_str("as many invocations are in flight as the host allows"),
+            Self::Draining => f.write_str("the host is shutting down"),
+            Self::Done(done, cause) => write!(f, "{done} (cause: {cause})"),
+            Self::Trap(trap) => trap.fmt(f),
+            Self::Exit(code) => write!(f, "the guest exited with code {code}"),
+            Self::OutOfMemory { limit } => {
+                write!(f, "the guest needed more than its {limit} bytes of memory")
+            }
+            Self::BadResponse(reason) => write!(f, "the guest gave no usable response: {reason}"),
+            Self::BodyTooLarge { limit } => {
+                write!(f, "the request's body is longer than {limit} bytes")
+            }
+            Self::BadRequest(reason) => write!(f, "the request's body failed: {reason}"),
+            Self::Host(reason) => write!(f, "the host failed: {reason}"),
+        }
+    }
+}
+
+/// A guest's trap: what happened, and where in the guest.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Trap {
+    /// What happened, in the engine's words.
+    pub reason: String,
+    /// The guest's functions that were running, innermost first, by their
+    /// demangled names. Empty where the module carries no names.
+    pub backtrace: Vec<String>,
+    /// The last lines that the guest wrote to its standard error; for a Rust
+    /// guest that panicked, the panic's message. Bounded to 4 KiB.
+    pub stderr: String,
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the guest trapped: {}", self.reason)?;
+        if let Some(last) = self.stderr.trim_end().lines().next_back() {
+            write!(f, " ({last})")?;
+        }
+        if let Some(name) = self.backtrace.first() {
+            write!(f, ", in {name}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What one invocation used.
+///
+/// A response carries it in its extensions, an
+/// [`InvokeError`](crate::InvokeError) in
+/// [`usage`](crate::InvokeError::usage).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// From admission to the end.
+    pub wall: Duration,
+    /// Processor time spent on the guest and on its host calls.
+    pub cpu: Duration,
+    /// The largest linear memory in bytes.
+    pub peak_memory: u64,
+}

@@ -1,0 +1,336 @@
+//! Random trees of contexts against a model that is too simple to be wrong.
+//!
+//! Deadlines are either long past or far away, so that time stands still: what
+//! a context is must not depend on when, or whether, somebody looked at it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use hourglass::{AfterFunc, Cancel, Cause, Context, Done, Key};
+use proptest::prelude::*;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+/// What is done to a tree. Numbers are taken modulo whatever there is to choose
+/// from.
+#[derive(Clone, Debug)]
+enum Step {
+    Cancelable { parent: usize },
+    Deadline { parent: usize, hours: i8, cause: u8 },
+    Value { parent: usize, key: usize, value: u8 },
+    Free { parent: usize },
+    Cancel { guard: usize, cause: u8 },
+    DropGuard { guard: usize },
+    DropContext { context: usize },
+    Look { context: usize },
+    After { context: usize },
+    Stop { after: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let any = any::<usize>;
+    // An hour is long enough for a test, in both directions.
+    let hours = prop_oneof![1 => -3..=-1_i8, 3 => 1..=3_i8];
+    let cause = 0..3_u8;
+    prop_oneof![
+        8 => any().prop_map(|parent| Step::Cancelable { parent }),
+        6 => (any(), hours, cause.clone())
+            .prop_map(|(parent, hours, cause)| Step::Deadline { parent, hours, cause }),
+        3 => (any(), any(), 0..9_u8)
+            .prop_map(|(parent, key, value)| Step::Value { parent, key, value }),
+        1 => any().prop_map(|parent| Step::Free { parent }),
+        4 => (any(), cause).prop_map(|(guard, cause)| Step::Cancel { guard, cause }),
+        3 => any().prop_map(|guard| Step::DropGuard { guard }),
+        3 => any().prop_map(|context| Step::DropContext { context }),
+        3 => any().prop_map(|context| Step::Look { context }),
+        4 => any().prop_map(|context| Step::After { context }),
+        2 => any().prop_map(|after| Step::Stop { after }),
+    ]
+}
+
+fn cause(number: u8) -> Cause {
+    match number {
+        0 => Cause::Canceled,
+        1 => Cause::Shutdown,
+        _ => Cause::Operator,
+    }
+}
+
+const KEYS: [&str; 3] = ["a", "b", "c"];
+
+type End = (Done, Cause);
+
+/// Something that can end, in the model.
+struct Node {
+    parent: Option<usize>,
+    deadline: Option<(i8, Cause)>,
+    end: Option<End>,
+}
+
+/// A context, in the model.
+#[derive(Clone)]
+struct View {
+    node: Option<usize>,
+    values: Vec<(&'static str, u8)>,
+}
+
+struct ModelAfter {
+    node: Option<usize>,
+    stopped: bool,
+    called: bool,
+}
+
+#[derive(Default)]
+struct Model {
+    nodes: Vec<Node>,
+    afters: Vec<ModelAfter>,
+}
+
+impl Model {
+    fn end(&self, node: Option<usize>) -> Option<End> {
+        self.nodes[node?].end.clone()
+    }
+
+    fn deadline(&self, node: Option<usize>) -> Option<(i8, Cause)> {
+        self.nodes[node?].deadline.clone()
+    }
+
+    fn derive(&mut self, parent: Option<usize>, own: Option<(i8, Cause)>) -> usize {
+        let deadline = match (self.deadline(parent), own) {
+            (Some(inherited), Some(own)) if own.0 < inherited.0 => Some(own),
+            (Some(inherited), _) => Some(inherited),
+            (None, own) => own,
+        };
+        let expired = deadline
+            .clone()
+            .filter(|(hours, _)| *hours < 0)
+            .map(|(_, cause)| (Done::DeadlineExceeded, cause));
+        let end = self.end(parent).or(expired);
+        self.nodes.push(Node { parent, deadline, end });
+        self.nodes.len() - 1
+    }
+
+    fn cancel(&mut self, node: usize, end: &End) {
+        if self.nodes[node].end.is_none() {
+            self.nodes[node].end = Some(end.clone());
+        }
+        let children: Vec<_> =
+            (0..self.nodes.len()).filter(|child| self.nodes[*child].parent == Some(node)).collect();
+        for child in children {
+            if self.nodes[child].end.is_none() {
+                self.cancel(child, end);
+            }
+        }
+        self.call();
+    }
+
+    fn call(&mut self) {
+        for after in 0..self.afters.len() {
+            let ended = self.end(self.afters[after].node).is_some();
+            let after = &mut self.afters[after];
+            after.called |= ended && !after.stopped;
+        }
+    }
+
+    /// Contexts and functions attached to a node that has not ended.
+    fn children(&self, node: Option<usize>) -> usize {
+        let Some(node) = node.filter(|node| self.nodes[*node].end.is_none()) else {
+            return 0;
+        };
+        let contexts =
+            self.nodes.iter().filter(|child| child.parent == Some(node) && child.end.is_none());
+        let afters = self.afters.iter().filter(|after| after.node == Some(node) && !after.stopped);
+        contexts.count() + afters.count()
+    }
+}
+
+/// The contexts under test beside their model.
+struct World {
+    model: Model,
+    views: Vec<(Context, View)>,
+    guards: Vec<(Cancel, usize)>,
+    afters: Vec<(AfterFunc, usize)>,
+    called: mpsc::UnboundedSender<usize>,
+    epoch: Instant,
+}
+
+impl World {
+    fn new(called: mpsc::UnboundedSender<usize>) -> World {
+        let view = View { node: None, values: vec![] };
+        World {
+            model: Model::default(),
+            views: vec![(Context::background(), view)],
+            guards: vec![],
+            afters: vec![],
+            called,
+            epoch: Instant::now(),
+        }
+    }
+
+    fn at(&self, hours: i8) -> Instant {
+        let distance = Duration::from_secs(3600) * u32::from(hours.unsigned_abs());
+        if hours < 0 { self.epoch - distance } else { self.epoch + distance }
+    }
+
+    fn view(&self, number: usize) -> &(Context, View) {
+        &self.views[number % self.views.len()]
+    }
+
+    fn add(&mut self, (context, guard): (Context, Cancel), node: usize, parent: &View) {
+        let view = View { node: Some(node), values: parent.values.clone() };
+        self.views.push((context, view));
+        self.guards.push((guard, node));
+    }
+
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Cancelable { parent } => {
+                let (context, view) = self.view(parent).clone();
+                let node = self.model.derive(view.node, None);
+                self.add(context.with_cancel(), node, &view);
+            }
+            Step::Deadline { parent, hours, cause: number } => {
+                let (context, view) = self.view(parent).clone();
+                let own = (hours, cause(number));
+                let node = self.model.derive(view.node, Some(own));
+                let derived = context.with_deadline_cause(self.at(hours), cause(number));
+                self.add(derived, node, &view);
+            }
+            Step::Value { parent, key, value } => {
+                let (context, mut view) = self.view(parent).clone();
+                let name = KEYS[key % KEYS.len()];
+                view.values.insert(0, (name, value));
+                let context = context.with_value(&Key::new(name), value);
+                self.views.push((context, view));
+            }
+            Step::Free { parent } => {
+                let (context, mut view) = self.view(parent).clone();
+                view.node = None;
+                self.views.push((context.without_cancel(), view));
+            }
+            Step::Look { context } => self.compare(self.view(context)),
+            Step::DropContext { context } => {
+                // The background stays, so that there always is a parent.
+                let context = context % self.views.len();
+                if context > 0 {
+                    self.views.swap_remove(context);
+                }
+            }
+            Step::Cancel { .. } | Step::DropGuard { .. } => self.cancel(step),
+            Step::After { .. } | Step::Stop { .. } => self.after(step),
+        }
+    }
+
+    fn cancel(&mut self, step: Step) {
+        let count = self.guards.len();
+        match step {
+            Step::Cancel { guard, cause: number } if count > 0 => {
+                let (guard, node) = &self.guards[guard % count];
+                guard.cancel_with(cause(number));
+                self.model.cancel(*node, &(Done::Canceled, cause(number)));
+            }
+            Step::DropGuard { guard } if count > 0 => {
+                let (guard, node) = self.guards.swap_remove(guard % count);
+                drop(guard);
+                self.model.cancel(node, &(Done::Canceled, Cause::Canceled));
+            }
+            _ => {}
+        }
+    }
+
+    fn after(&mut self, step: Step) {
+        match step {
+            Step::After { context } => {
+                let number = self.model.afters.len();
+                let (context, view) = self.view(context);
+                let called = self.called.clone();
+                let after = context.after_func(move || called.send(number).unwrap());
+                self.model.afters.push(ModelAfter {
+                    node: view.node,
+                    stopped: false,
+                    called: false,
+                });
+                self.model.call();
+                self.afters.push((after, number));
+            }
+            Step::Stop { after } if !self.afters.is_empty() => {
+                let (after, number) = &self.afters[after % self.afters.len()];
+                let expected = &mut self.model.afters[*number];
+                let prevents = !expected.called && !expected.stopped;
+                assert_eq!(after.stop(), prevents);
+                expected.stopped |= prevents;
+            }
+            _ => {}
+        }
+    }
+
+    fn compare(&self, (context, view): &(Context, View)) {
+        let (done, cause) = self.model.end(view.node).unzip();
+        assert_eq!(context.err(), done);
+        assert_eq!(context.cause(), cause);
+        let deadline = self.model.deadline(view.node);
+        assert_eq!(context.deadline(), deadline.map(|(hours, _)| self.at(hours)));
+        let mut seen = BTreeSet::new();
+        let visible: Vec<_> = view
+            .values
+            .iter()
+            .filter(|(name, _)| seen.insert(*name))
+            .map(|(name, value)| (*name, value.to_string()))
+            .collect();
+        assert_eq!(context.values().collect::<Vec<_>>(), visible);
+        for name in KEYS {
+            let value = view.values.iter().find(|(found, _)| *found == name);
+            let value = value.map(|(_, value)| *value);
+            assert_eq!(context.value(&Key::<u8>::new(name)), value);
+        }
+    }
+
+    /// Looks at everything, and ends it.
+    fn finish(mut self) -> BTreeSet<usize> {
+        self.views.iter().for_each(|pair| self.compare(pair));
+        // Only now: those nobody has a handle on can still be unaware that
+        // their deadline has passed, until their guards are gone.
+        let (unseen, seen): (Vec<_>, Vec<_>) = std::mem::take(&mut self.guards)
+            .into_iter()
+            .partition(|(_, node)| self.model.end(Some(*node)).is_some());
+        drop(unseen);
+        for (context, view) in &self.views {
+            assert_eq!(context.children(), self.model.children(view.node));
+        }
+        for (guard, node) in seen {
+            drop(guard);
+            self.model.cancel(node, &(Done::Canceled, Cause::Canceled));
+        }
+        self.views.iter().for_each(|pair| self.compare(pair));
+        let afters = self.model.afters.iter().enumerate();
+        let called = afters.filter(|(_, after)| after.called);
+        called.map(|(number, _)| number).collect()
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_tree_does_as_its_model(steps in prop::collection::vec(step(), 1..60)) {
+        runtime().block_on(async move {
+            let (called, mut calls) = mpsc::unbounded_channel();
+            let mut world = World::new(called);
+            for step in steps {
+                world.apply(step);
+            }
+            let expected = world.finish();
+            // Ends when no function is left that could still be called.
+            let mut got = vec![];
+            while let Some(number) = calls.recv().await {
+                got.push(number);
+            }
+            got.sort_unstable();
+            assert_eq!(got, expected.into_iter().collect::<Vec<_>>());
+        });
+    }
+}

@@ -1,0 +1,141 @@
+//! An HTTP/1.1 client that sends exactly what it is told to, so that a test can also send half of
+//! a request, or go away in the middle of it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// One connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self(BufReader::new(TcpStream::connect(address).await?)))
+    }
+
+    /// A GET, and its answer.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send) and [`answer`](Self::answer).
+    pub async fn get(&mut self, target: &str) -> io::Result<Response<Vec<u8>>> {
+        self.request(&Request::get(target).body("").map_err(io::Error::other)?).await
+    }
+
+    /// A request with a whole body, and its answer. Its length is told, unless the request names
+    /// a `transfer-encoding`: then the body goes out as it is.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send) and [`answer`](Self::answer).
+    pub async fn request<B: AsRef<[u8]>>(
+        &mut self,
+        request: &Request<B>,
+    ) -> io::Result<Response<Vec<u8>>> {
+        let body = request.body().as_ref();
+        let mut text = head(request);
+        if !body.is_empty() && !request.headers().contains_key(TRANSFER_ENCODING) {
+            text.extend(format!("content-length: {}\r\n", body.len()).bytes());
+        }
+        text.extend(b"\r\n");
+        text.extend(body);
+        self.send(text).await?;
+        self.answer(request.method()).await
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.0.write_all(bytes.as_ref()).await?;
+        self.0.flush().await
+    }
+
+    /// Waits for the answer to a request of this method.
+    ///
+    /// # Errors
+    /// What the system says; `UnexpectedEof` where the connection ends, `InvalidData` where it is
+    /// no HTTP.
+    pub async fn answer(&mut self, method: &Method) -> io::Result<Response<Vec<u8>>> {
+        let status = self.status().await?;
+        let mut answer = Response::builder().status(status).body(Vec::new()).map_err(invalid)?;
+        loop {
+            let line = self.line().await?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(": ").ok_or(io::ErrorKind::InvalidData)?;
+            let name = HeaderName::try_from(name).map_err(invalid)?;
+            answer.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(invalid)?);
+        }
+        let has_body = method != Method::HEAD && answer.status() != 204;
+        if has_body {
+            *answer.body_mut() = self.body(answer.headers().get(CONTENT_LENGTH)).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Waits for the status that comes before the answer itself, such as 100.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub async fn interim(&mut self) -> io::Result<u16> {
+        let status = self.status().await?;
+        while !self.line().await?.is_empty() {}
+        Ok(status)
+    }
+
+    /// Waits for the server to close the connection without another word.
+    ///
+    /// # Errors
+    /// What the system says; `InvalidData` where there was another word.
+    pub async fn closed(&mut self) -> io::Result<()> {
+        match self.0.fill_buf().await? {
+            [] => Ok(()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    async fn body(&mut self, length: Option<&HeaderValue>) -> io::Result<Vec<u8>> {
+        let length = length.ok_or(io::ErrorKind::InvalidData)?.to_str().map_err(invalid)?;
+        let mut body = vec![0; length.parse().map_err(invalid)?];
+        self.0.read_exact(&mut body).await?;
+        Ok(body)
+    }
+
+    async fn status(&mut self) -> io::Result<u16> {
+        let line = self.line().await?;
+        let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next());
+        status.ok_or(io::ErrorKind::InvalidData)?.parse().map_err(invalid)
+    }
+
+    async fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await?;
+        match line.strip_suffix("\r\n") {
+            Some(line) => Ok(line.to_owned()),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// A request's line and headers, without the empty line behind them.
+pub fn head<B>(request: &Request<B>) -> Vec<u8> {
+    let mut text = format!("{} {} HTTP/1.1\r\nhost: test\r\n", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        text.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
+    }
+    text.into_bytes()
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}

@@ -1,0 +1,53 @@
+//! Builds the functions under test: the crates in `tests/guests`, and the examples.
+//!
+//! They are built once per process, by the code that `hourglass up` builds with; for the processes
+//! after the first one cargo finds nothing to do.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use anyhow::Result;
+use hourglass::{Function, build};
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package has a folder above it")
+}
+
+/// A guest's module, by the name of its crate.
+///
+/// # Panics
+/// If there is no such guest, or one does not build.
+pub fn module(guest: &str) -> &'static Path {
+    let built = BUILT.as_ref().unwrap_or_else(|error| panic!("{error}"));
+    built.get(guest).unwrap_or_else(|| panic!("no guest is called `{guest}`"))
+}
+
+/// A guest as a function under a name of its own, so that tests can tell theirs from others'.
+///
+/// # Panics
+/// As [`module`].
+pub fn function(name: &str, guest: &str) -> Function {
+    Function::from_file(name, module(guest)).expect("a built guest can be read")
+}
+
+/// Where the compiled code of all tests is kept, so that each guest is compiled once.
+pub fn code_cache() -> PathBuf {
+    module("hello").with_file_name("tests-code-cache")
+}
+
+/// The modules, or why there are none: every test has to be able to tell.
+static BUILT: LazyLock<Result<BTreeMap<String, PathBuf>, String>> =
+    LazyLock::new(|| build().map_err(|error| format!("{error:#}")));
+
+fn build() -> Result<BTreeMap<String, PathBuf>> {
+    let mut progress = build::progress::to_stderr();
+    let mut crates = Vec::new();
+    for folder in ["tests/guests", "examples"] {
+        crates.extend(build::functions(&repository().join(folder))?);
+    }
+    build::target::ensure(repository(), &mut *progress)?;
+    let built = build::build(&crates, &mut *progress).into_iter();
+    built.map(|built| Ok((built.function.name().to_owned(), built.outcome?))).collect()
+}

@@ -1,0 +1,117 @@
+//! A runtime, and a server on a free port.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hourglass::http::{Drained, Server};
+use hourglass::{Function, Runtime, RuntimeBuilder};
+use http::Response;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+use crate::{guests, lines};
+
+/// The settings of a runtime for tests: few slots, and the code cache that all tests share.
+pub fn builder() -> RuntimeBuilder {
+    lines::record();
+    Runtime::builder().max_in_flight(64).cache_dir(guests::code_cache())
+}
+
+/// A runtime with these functions.
+///
+/// # Panics
+/// If it can't be made, or one of them can't be deployed.
+pub fn runtime(functions: impl IntoIterator<Item = Function>) -> Runtime {
+    with(builder(), functions)
+}
+
+/// A runtime of these settings with these functions.
+///
+/// # Panics
+/// As [`runtime`].
+pub fn with(builder: RuntimeBuilder, functions: impl IntoIterator<Item = Function>) -> Runtime {
+    let runtime = builder.build().expect("the machine allows a small runtime");
+    for function in functions {
+        runtime.deploy(function).expect("the function deploys");
+    }
+    runtime
+}
+
+/// Waits until exactly so many invocations are in flight. There is no event for it.
+///
+/// # Panics
+/// If that takes a minute.
+pub async fn in_flight(runtime: &Runtime, expected: usize) {
+    let reached = async {
+        while runtime.in_flight() != expected {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), reached).await;
+    assert!(in_time.is_ok(), "{} in flight, not {expected}", runtime.in_flight());
+}
+
+/// A server that runs in the background.
+#[derive(Debug)]
+pub struct Host {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it is in front of.
+    pub runtime: Runtime,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Drained>,
+}
+
+impl Host {
+    /// Serves these functions, on a free port.
+    ///
+    /// # Errors
+    /// Those of the sockets.
+    pub async fn serve(functions: impl IntoIterator<Item = Function>) -> io::Result<Self> {
+        Self::start(runtime(functions), |server| server).await
+    }
+
+    /// Serves a runtime by a server with settings.
+    ///
+    /// # Errors
+    /// Those of the sockets.
+    pub async fn start(
+        runtime: Runtime,
+        settings: impl FnOnce(Server) -> Server,
+    ) -> io::Result<Self> {
+        let server = settings(Server::bind("127.0.0.1:0", runtime.clone()).await?);
+        let address = server.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(server.run(async {
+            // An error is a sender that was dropped, which also means to stop.
+            let _ = stopped.await;
+        }));
+        Ok(Self { address, runtime, stop, running })
+    }
+
+    /// A connection of its own.
+    ///
+    /// # Errors
+    /// Those of the sockets.
+    pub async fn client(&self) -> io::Result<Client> {
+        Client::connect(self.address).await
+    }
+
+    /// One GET over a connection of its own.
+    ///
+    /// # Errors
+    /// Those of the sockets, and an answer that is no HTTP.
+    pub async fn get(&self, target: &str) -> io::Result<Response<Vec<u8>>> {
+        self.client().await?.get(target).await
+    }
+
+    /// Tells the server to stop; the handle is for how it ended.
+    #[must_use]
+    pub fn stop(self) -> JoinHandle<Drained> {
+        // An error is a server that has ended, which the handle tells.
+        let _ = self.stop.send(());
+        self.running
+    }
+}

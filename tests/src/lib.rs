@@ -1,0 +1,19 @@
+//! What the end-to-end tests share: real guests, made by the real compiler, in front of them real
+//! sockets, and ways to learn *when* something happens rather than to wait and hope.
+//!
+//! # Layout
+//! - [`guests`]: builds the functions under test.
+//! - [`modules`]: makes modules by hand that no compiler would.
+//! - [`host`]: a runtime, and a server on a free port.
+//! - [`client`]: an HTTP client that sends exactly what it is told to.
+//! - [`input`]: a request body that the test feeds.
+//! - [`lines`]: what guests print.
+//! - [`process`]: what this process holds of the system.
+
+pub mod client;
+pub mod guests;
+pub mod host;
+pub mod input;
+pub mod lines;
+pub mod modules;
+pub mod process;

@@ -1,0 +1,239 @@
+//! Modules made by hand, which no compiler would make.
+//!
+//! # Layout
+//! - [`Module`]: a module in the making; the simple ones are functions here.
+//! - [`dirty`]: one that looks for what others left behind, and leaves as much as it can.
+
+pub mod dirty;
+
+use std::borrow::Cow;
+
+use wasm_encoder::{
+    CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    InstructionSink, MemorySection, MemoryType, RefType, StartSection, TableSection, TableType,
+    TypeSection, ValType,
+};
+
+/// The import module of the context ABI.
+pub const CONTEXT: &str = "hourglass_v1";
+/// That of WASI.
+pub const WASI: &str = "wasi_snapshot_preview1";
+
+/// The parameters and results of an imported function.
+pub type Signature<'a> = (&'a [ValType], &'a [ValType]);
+
+/// `i32`s in, an `i32` out: the signature of most calls of both ABIs.
+pub const fn takes(parameters: usize) -> Signature<'static> {
+    (match parameters {
+        0 => &[],
+        2 => &[ValType::I32; 2],
+        _ => &[ValType::I32; 4],
+    }, &[ValType::I32])
+}
+
+/// A module in the making. Imported functions come first in its index space, then its own, which
+/// neither take nor return anything; the first of them is `_start`.
+#[derive(Default)]
+pub struct Module {
+    types: TypeSection,
+    imports: ImportSection,
+    imported: u32,
+    memories: MemorySection,
+    tables: TableSection,
+    globals: GlobalSection,
+    elements: ElementSection,
+    data: DataSection,
+    functions: Vec<Function>,
+    entry: Option<&'static str>,
+    start: Option<u32>,
+}
+
+impl Module {
+    /// A module with a memory of so many pages, which may grow.
+    pub fn with_memory(pages: u64) -> Self {
+        let mut module = Self::without_memory();
+        module.memory(pages);
+        module
+    }
+
+    /// A module without one.
+    pub fn without_memory() -> Self {
+        let mut module = Self { entry: Some("_start"), ..Self::default() };
+        module.types.ty().function([], []);
+        module
+    }
+
+    /// Adds a memory.
+    pub fn memory(&mut self, pages: u64) -> &mut Self {
+        self.memories.memory(MemoryType {
+            minimum: pages,
+            maximum: None,
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+        self
+    }
+
+    /// Adds a table of functions.
+    pub fn table(&mut self, entries: u64) -> &mut Self {
+        self.tables.table(TableType {
+            element_type: RefType::FUNCREF,
+            minimum: entries,
+            maximum: None,
+            table64: false,
+            shared: false,
+        });
+        self
+    }
+
+    /// Adds a variable of 64 bits.
+    pub fn global(&mut self, first: i64) -> &mut Self {
+        let kind = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
+        self.globals.global(kind, &ConstExpr::i64_const(first));
+        self
+    }
+
+    /// Puts a function into the table from the start.
+    pub fn element(&mut self, at: i32, function: u32) -> &mut Self {
+        let functions = Elements::Functions(Cow::Owned(vec![function]));
+        self.elements.active(None, &ConstExpr::i32_const(at), functions);
+        self
+    }
+
+    /// Says beforehand that a function will be referred to, which Wasm wants to know.
+    pub fn declare(&mut self, function: u32) -> &mut Self {
+        self.elements.declared(Elements::Functions(Cow::Owned(vec![function])));
+        self
+    }
+
+    /// Puts bytes into the memory from the start.
+    pub fn bytes(&mut self, at: i32, bytes: &[u8]) -> &mut Self {
+        self.data.active(0, &ConstExpr::i32_const(at), bytes.iter().copied());
+        self
+    }
+
+    /// Imports a function. All imports come before the first [`code`](Self::code).
+    pub fn import(&mut self, module: &str, name: &str, signature: Signature<'_>) -> u32 {
+        let (parameters, results) = signature;
+        self.types.ty().function(parameters.iter().copied(), results.iter().copied());
+        self.imports.import(module, name, EntityType::Function(self.types.len() - 1));
+        self.imported += 1;
+        self.imported - 1
+    }
+
+    /// Adds a function with so many `i32` locals. It ends by itself.
+    pub fn code(&mut self, locals: u32, write: impl FnOnce(&mut InstructionSink<'_>)) -> u32 {
+        let mut function = Function::new([(locals, ValType::I32)]);
+        write(&mut function.instructions());
+        function.instructions().end();
+        self.functions.push(function);
+        self.imported + self.functions.len() as u32 - 1
+    }
+
+    /// Has a function run inside of instantiation.
+    pub fn start(&mut self, function: u32) -> &mut Self {
+        self.start = Some(function);
+        self
+    }
+
+    /// Exports the first function under another name than `_start`.
+    pub fn entry(&mut self, name: &'static str) -> &mut Self {
+        self.entry = Some(name);
+        self
+    }
+
+    /// The module.
+    pub fn finish(&self) -> Vec<u8> {
+        let mut functions = FunctionSection::new();
+        let mut code = CodeSection::new();
+        for function in &self.functions {
+            functions.function(0);
+            code.function(function);
+        }
+        let mut exports = ExportSection::new();
+        if !self.memories.is_empty() {
+            exports.export("memory", ExportKind::Memory, 0);
+        }
+        if let Some(name) = self.entry {
+            exports.export(name, ExportKind::Func, self.imported);
+        }
+        let mut module = wasm_encoder::Module::new();
+        module
+            .section(&self.types)
+            .section(&self.imports)
+            .section(&functions)
+            .section(&self.tables)
+            .section(&self.memories)
+            .section(&self.globals)
+            .section(&exports);
+        if let Some(function_index) = self.start {
+            module.section(&StartSection { function_index });
+        }
+        module.section(&self.elements).section(&code).section(&self.data);
+        module.finish()
+    }
+}
+
+/// Returns at once, and gives no response.
+pub fn silent() -> Vec<u8> {
+    let mut module = Module::with_memory(1);
+    module.code(0, |_| ());
+    module.finish()
+}
+
+/// Gives a response, so many times, and then does something else.
+pub fn responding(
+    head: &[u8],
+    times: usize,
+    then: impl FnOnce(&mut InstructionSink<'_>),
+) -> Vec<u8> {
+    let mut module = Module::with_memory(1);
+    let respond = module.import(CONTEXT, "respond", takes(4));
+    module.bytes(0, head);
+    module.code(0, |code| {
+        for _ in 0..times {
+            code.i32_const(0).i32_const(head.len() as i32).i32_const(0).i32_const(0);
+            code.call(respond).drop();
+        }
+        then(code);
+    });
+    module.finish()
+}
+
+/// A response's head as it goes over the ABI.
+pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = status.to_le_bytes().to_vec();
+    head.extend((headers.len() as u32).to_le_bytes());
+    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+        head.extend((text.len() as u32).to_le_bytes());
+        head.extend(text.bytes());
+    }
+    head
+}
+
+/// Prints `begun` in its start function and never leaves it.
+pub fn spinning_in_start() -> Vec<u8> {
+    let mut module = Module::with_memory(1);
+    let fd_write = module.import(WASI, "fd_write", takes(4));
+    print_from(&mut module, 0, "begun\n");
+    module.code(0, |_| ());
+    let spin = module.code(0, |code| {
+        code.i32_const(1).i32_const(0).i32_const(1).i32_const(8).call(fd_write).drop();
+        spin(code);
+    });
+    module.start(spin);
+    module.finish()
+}
+
+/// Leaves a string in memory, and the one range in front of it that `fd_write` wants.
+fn print_from(module: &mut Module, at: i32, text: &str) {
+    let range = [at + 16, text.len() as i32].map(i32::to_le_bytes).concat();
+    module.bytes(at, &range).bytes(at + 16, text.as_bytes());
+}
+
+/// Never ends.
+pub fn spin(code: &mut InstructionSink<'_>) {
+    code.loop_(wasm_encoder::BlockType::Empty).br(0).end();
+}

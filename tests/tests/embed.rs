@@ -1,0 +1,341 @@
+//! The library without its front: what an embedder can rely on.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use hourglass::{
+    BuildError, Context, DeployError, Function, Key, REQUEST_ID, Runtime, Usage, mib,
+};
+use hourglass_tests::guests::{self, function};
+use hourglass_tests::modules::{self, CONTEXT, Module, WASI, takes};
+use hourglass_tests::{host, input};
+use http::Request;
+use serde_json::Value;
+
+async fn text(runtime: &Runtime, name: &str, path: &str) -> Result<String> {
+    let request = Request::get(path).body(())?;
+    let answer = runtime.invoke(&Context::background(), name, request).await?;
+    Ok(String::from_utf8(answer.into_body().bytes().await.unwrap().to_vec())?)
+}
+
+#[tokio::test]
+async fn values_are_read_by_their_wire_names() -> Result<()> {
+    const TENANT: Key<u32> = Key::new("tenant");
+    const REGION: Key<String> = Key::new("region");
+    let runtime = host::runtime([function("shown", "metadata")]);
+    let ctx = Context::background()
+        .with_value(&TENANT, 1)
+        .with_value(&REGION, "the moon".to_owned())
+        .with_value(&REQUEST_ID, "id-7".to_owned())
+        .with_value(&TENANT, 2);
+    let answer = runtime.invoke(&ctx, "shown", Request::new("")).await?;
+    let shown: Value = serde_json::from_slice(&answer.into_body().bytes().await.unwrap())?;
+    assert_eq!(shown["context"]["request_id"], "id-7");
+    let pair = |name: &str, value: &str| serde_json::json!({ "name": name, "value": value });
+    let values = shown["context"]["values"].as_array().unwrap();
+    let expected = [
+        pair("function", "shown"),
+        pair("tenant", "2"),
+        pair("request-id", "id-7"),
+        pair("region", "the moon"),
+    ];
+    assert_eq!(*values, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_context_without_an_end_ends_with_the_functions_timeout() -> Result<()> {
+    let runtime = host::runtime([function("shown", "metadata").timeout(Duration::from_secs(50))]);
+    for (callers, most) in [(None, 50_000), (Some(30), 30_000), (Some(500), 50_000)] {
+        let background = Context::background();
+        let derived = callers.map(|seconds| background.with_timeout(Duration::from_secs(seconds)));
+        let ctx = derived.as_ref().map_or(&background, |(ctx, _)| ctx);
+        let answer = runtime.invoke(ctx, "shown", Request::new("")).await?;
+        let shown: Value = serde_json::from_slice(&answer.into_body().bytes().await.unwrap())?;
+        let remaining = shown["context"]["remaining_ms"].as_u64().unwrap();
+        assert!((most - 15_000..=most).contains(&remaining), "{callers:?}: {remaining}");
+        assert_eq!(ctx.children(), 0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn usage_tells_what_was_used() -> Result<()> {
+    let timeout = Duration::from_millis(200);
+    let runtime = host::runtime([
+        function("hello", "hello"),
+        function("sleeps", "stuck").timeout(timeout),
+        function("spins", "spin").timeout(timeout).grace(Duration::ZERO),
+    ]);
+    let started = Instant::now();
+    let answer = runtime.invoke(&Context::background(), "hello", Request::new("")).await?;
+    let usage = *answer.extensions().get::<Usage>().unwrap();
+    assert!(!usage.wall.is_zero() && usage.wall <= started.elapsed(), "{usage:?}");
+    assert!(!usage.cpu.is_zero() && usage.cpu <= usage.wall, "{usage:?}");
+    // A megabyte of stack, and some pages above it.
+    assert!((mib(1)..mib(4)).contains(&usage.peak_memory), "{usage:?}");
+
+    let request = Request::get("/sleep").body(())?;
+    let error = runtime.invoke(&Context::background(), "sleeps", request).await.unwrap_err();
+    let slept = error.usage();
+    assert!(slept.wall >= timeout && slept.cpu < slept.wall / 2, "{slept:?}");
+
+    let error = runtime.invoke(&Context::background(), "spins", Request::new("")).await.unwrap_err();
+    let spun = error.usage();
+    assert!(spun.wall >= timeout && spun.cpu <= spun.wall, "{spun:?}");
+    assert!(spun.cpu > slept.cpu, "{spun:?} {slept:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_versions_are_deployed_in_turn() -> Result<()> {
+    let runtime = host::runtime([function("same-name", "echo")]);
+    let (feed, body) = input::fed();
+    let old = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.invoke(&Context::background(), "same-name", Request::new(body)).await }
+    });
+    feed.asked().await;
+    runtime.deploy(function("same-name", "hello"))?;
+    assert!(text(&runtime, "same-name", "/hello/new").await?.starts_with("hello new, "));
+    // A function that can't be deployed leaves the former one in place.
+    assert!(runtime.deploy(Function::from_bytes("same-name", *b"no module")?).is_err());
+    assert!(text(&runtime, "same-name", "/").await?.starts_with("hello world, "));
+    // The former version runs to its end.
+    feed.give("from the old one");
+    drop(feed);
+    let answer = old.await??;
+    assert_eq!(answer.into_body().bytes().await.unwrap(), "from the old one");
+    assert_eq!(runtime.functions().len(), 1);
+    runtime.deploy(function("same-name", "echo"))?;
+    assert_eq!(text(&runtime, "same-name", "/").await?, "");
+    Ok(())
+}
+
+/// The cache's files of compiled code, with what tells whether they were written anew.
+fn compiled(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let code = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "code"));
+    let mut code: Vec<_> =
+        code.map(|file| (file.path(), file.metadata().unwrap().ino())).collect();
+    code.sort();
+    code
+}
+
+/// Deploys two functions with a code cache, and runs them.
+async fn run_with_cache(dir: &Path) -> Result<()> {
+    let runtime = host::with(Runtime::builder().max_in_flight(2).cache_dir(dir), [
+        Function::from_bytes("one", modules::responding(&modules::head(201, &[]), 1, |_| ()))?,
+        Function::from_bytes("two", modules::responding(&modules::head(202, &[]), 1, |_| ()))?,
+    ]);
+    for (name, status) in [("one", 201), ("two", 202)] {
+        let answer = runtime.invoke(&Context::background(), name, Request::new("")).await?;
+        assert_eq!(answer.status(), status);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_start_compiles_nothing() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let cache = dir.path().join("made/on/demand");
+    run_with_cache(&cache).await?;
+    let first = compiled(&cache);
+    assert_eq!(first.len(), 2);
+    run_with_cache(&cache).await?;
+    assert_eq!(compiled(&cache), first);
+    // Only their owner reads them, for whoever could write them could run code here.
+    for path in first.iter().map(|(path, _)| path).chain([&cache.join("key")]) {
+        assert_eq!(fs::metadata(path)?.mode() & 0o077, 0, "{}", path.display());
+    }
+    Ok(())
+}
+
+/// What may happen to a file of compiled code.
+type Change = fn(&Path, &Path);
+
+#[tokio::test]
+async fn a_changed_cache_is_never_loaded() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let changes: [(&str, Change); 8] = [
+        ("a bit at the start", |one, _| flip(one, |_| 0)),
+        ("a bit in the middle", |one, _| flip(one, |len| len / 2)),
+        ("a bit of the tag", |one, _| flip(one, |len| len - 1)),
+        ("cut short", |one, _| {
+            let content = fs::read(one).unwrap();
+            fs::write(one, &content[..content.len() / 2]).unwrap();
+        }),
+        ("shorter than a tag", |one, _| fs::write(one, "short").unwrap()),
+        ("empty", |one, _| fs::write(one, "").unwrap()),
+        ("another one's", |one, two| fs::write(one, fs::read(two).unwrap()).unwrap()),
+        ("another key's", |one, _| flip(&one.with_file_name("key"), |_| 0)),
+    ];
+    for (what, change) in changes {
+        run_with_cache(dir.path()).await?;
+        let before = compiled(dir.path());
+        let [(one, inode), (two, _)] = before.as_slice() else { panic!("{before:?}") };
+        // So that the inode of a file that is replaced cannot come back.
+        let kept = dir.path().join("kept");
+        fs::hard_link(one, &kept)?;
+        change(one, two);
+        run_with_cache(dir.path()).await?;
+        let after = compiled(dir.path());
+        assert_ne!(after[0].1, *inode, "{what}: it was not compiled anew");
+        // What was written in its place is good again.
+        run_with_cache(dir.path()).await?;
+        assert_eq!(compiled(dir.path()), after, "{what}");
+        fs::remove_file(kept)?;
+    }
+    Ok(())
+}
+
+/// Flips one bit of a file.
+fn flip(path: &Path, at: impl Fn(usize) -> usize) {
+    let mut content = fs::read(path).unwrap();
+    let at = at(content.len());
+    content[at] ^= 1;
+    fs::write(path, content).unwrap();
+}
+
+#[test]
+fn a_cache_that_can_not_be_is_an_error() {
+    let file = guests::module("hello");
+    let error = Runtime::builder().cache_dir(file).build().unwrap_err();
+    assert!(matches!(&error, BuildError::Cache { dir, .. } if dir == file), "{error}");
+}
+
+#[test]
+fn more_than_the_machine_allows_is_an_error_that_says_what_to_type() {
+    let error = Runtime::builder().max_in_flight(10_000_000).build().unwrap_err();
+    assert!(error.to_string().contains("sysctl -w vm.max_map_count="), "{error}");
+    assert!(matches!(error, BuildError::TooManyInFlight { asked: 10_000_000, .. }), "{error}");
+}
+
+/// Why a module can't be deployed.
+fn refused(wasm: impl Into<Vec<u8>>) -> DeployError {
+    let runtime = host::runtime([]);
+    let function = Function::from_bytes("refused", wasm.into()).unwrap();
+    let checked = runtime.check(&function).unwrap_err();
+    let error = runtime.deploy(function).unwrap_err();
+    assert_eq!(checked.to_string(), error.to_string());
+    assert!(runtime.functions().is_empty());
+    error
+}
+
+#[test]
+fn what_is_no_module_is_refused() {
+    let component = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
+    let whole = modules::silent();
+    for (what, wasm) in [
+        ("nothing", &b""[..]),
+        ("text", b"(module)"),
+        ("a program of this machine", b"\x7fELF\x02\x01\x01\0"),
+        ("a component", &component),
+        ("cut short", &whole[..whole.len() - 1]),
+    ] {
+        let error = refused(wasm);
+        assert!(matches!(error, DeployError::NotWasm { .. }), "{what}: {error:?}");
+        assert!(error.to_string().contains("cargo build --release --target wasm32-wasip1"));
+    }
+    assert!(refused(component).to_string().contains("component"));
+}
+
+#[test]
+fn a_library_is_refused() {
+    let mut module = Module::with_memory(1);
+    module.code(0, |_| ());
+    let error = refused(module.entry("run").finish());
+    assert!(matches!(error, DeployError::MissingExport { what: "`_start`" }), "{error:?}");
+    let mut module = Module::without_memory();
+    module.code(0, |_| ());
+    let error = refused(module.finish());
+    assert!(matches!(error, DeployError::MissingExport { .. }), "{error:?}");
+}
+
+/// A module that imports one function.
+fn importing(module: &str, name: &str, signature: modules::Signature<'_>) -> Vec<u8> {
+    let mut made = Module::with_memory(1);
+    made.import(module, name, signature);
+    made.code(0, |_| ());
+    made.finish()
+}
+
+#[test]
+fn what_the_host_does_not_offer_is_refused() {
+    for (module, name) in [("env", "system"), (CONTEXT, "fork"), (WASI, "fd_teleport")] {
+        let error = refused(importing(module, name, takes(0)));
+        let DeployError::UnknownImport { module: found, name: found_name } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!((&**found, &**found_name), (module, name));
+        assert!(error.to_string().contains(&format!("`{module}::{name}`")), "{error}");
+    }
+    // The right name with the wrong parameters.
+    let error = refused(importing(CONTEXT, "request", takes(4)));
+    assert!(matches!(error, DeployError::Compile { .. }), "{error:?}");
+}
+
+#[test]
+fn another_version_of_the_abi_is_refused() {
+    for version in ["hourglass_v0", "hourglass_v2", "hourglass_v9"] {
+        let error = refused(importing(version, "request", takes(2)));
+        let DeployError::AbiVersion { found, spoken } = &error else { panic!("{error:?}") };
+        assert_eq!((&**found, *spoken), (version, CONTEXT));
+        assert!(error.to_string().contains("rebuild it"), "{error}");
+    }
+}
+
+#[test]
+fn memory_and_tables_have_their_limits() {
+    let runtime = host::runtime([]);
+    let deploy = |pages, limit| {
+        let mut module = Module::with_memory(pages);
+        module.code(0, |_| ());
+        runtime.deploy(Function::from_bytes("f", module.finish()).unwrap().memory(limit))
+    };
+    assert!(deploy(16, mib(1)).is_ok());
+    let error = deploy(17, mib(1)).unwrap_err();
+    let expected = 17 << 16;
+    assert!(
+        matches!(error, DeployError::Memory { needed, limit } if (needed, limit) == (expected, mib(1))),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("raise `memory`"), "{error}");
+
+    let mut module = Module::with_memory(1);
+    module.table(65_537).code(0, |_| ());
+    assert!(matches!(refused(module.finish()), DeployError::Compile { .. }));
+    let mut module = Module::with_memory(1);
+    module.memory(1).code(0, |_| ());
+    let error = refused(module.finish());
+    assert!(matches!(error, DeployError::Compile { .. } | DeployError::NotWasm { .. }), "{error:?}");
+    let error = refused(vec![0; (64 << 20) + 1]);
+    assert!(matches!(error, DeployError::TooLarge { .. }), "{error:?}");
+}
+
+#[test]
+fn names_and_files_have_to_be_good() {
+    for name in ["", ".hidden", "a/b", "a b", "\u{e4}", &"x".repeat(65)] {
+        let error = Function::from_bytes(name, modules::silent()).unwrap_err();
+        assert!(matches!(&error, DeployError::Name { name: found } if found == name), "{error:?}");
+    }
+    let missing = guests::module("hello").with_file_name("missing.wasm");
+    let error = Function::from_file("missing", &missing).unwrap_err();
+    assert!(matches!(&error, DeployError::Read { path, .. } if *path == missing), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_runtime_outlives_what_it_can_not_deploy() -> Result<()> {
+    let runtime = host::runtime([function("hello", "hello")]);
+    for _ in 0..3 {
+        let endless = Function::from_bytes("bad", modules::head(200, &[]))?;
+        assert!(runtime.deploy(endless).is_err());
+        assert!(text(&runtime, "hello", "/hello").await?.starts_with("hello world"));
+    }
+    Ok(())
+}
