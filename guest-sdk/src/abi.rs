@@ -164,9 +164,7 @@ mod calls {
 
     /// The time until the deadline, if there is one.
     pub(crate) fn remaining() -> Option<Duration> {
-        u64::try_from(context_remaining())
-            .ok()
-            .map(Duration::from_nanos)
+        u64::try_from(context_remaining()).ok().map(Duration::from_nanos)
     }
 
     /// Why the context is done, as text.
@@ -179,9 +177,7 @@ mod calls {
     pub(crate) fn value(name: &str) -> Option<Vec<u8>> {
         let (start, len) = (name.as_ptr(), name.len());
         // SAFETY: as in `request_head`; the name is borrowed for the length of the call.
-        sized(TEXT, |ptr, cap| unsafe {
-            context_value(start, len, ptr, cap)
-        })
+        sized(TEXT, |ptr, cap| unsafe { context_value(start, len, ptr, cap) })
     }
 
     /// All values of the context, encoded.
@@ -192,9 +188,7 @@ mod calls {
 
     /// Waits for so long, or with `None` for ever; an error when the context is done first.
     pub(crate) fn sleep(time: Option<Duration>) -> Result<(), Done> {
-        let nanos = time.map_or(-1, |time| {
-            i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
-        });
+        let nanos = time.map_or(-1, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
         done(context_sleep(nanos)).map_or(Ok(()), Err)
     }
 

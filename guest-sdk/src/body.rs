@@ -137,9 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_the_clients_mistake() {
-        let error = Body::from("[1, 2")
-            .json::<Vec<u8>>()
-            .expect_err("it is not closed");
+        let error = Body::from("[1, 2").json::<Vec<u8>>().expect_err("it is not closed");
         assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
         assert!(error.to_string().contains("line 1"), "{error}");
     }

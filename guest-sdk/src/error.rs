@@ -44,18 +44,12 @@ pub struct Error {
 impl Error {
     /// An error that has no status of its own, from a text or from another error.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
-            status: None,
-            source: source.into(),
-        }
+        Self { status: None, source: source.into() }
     }
 
     /// An error that is answered with `status`, from a text or from another error.
     pub fn status(status: StatusCode, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
-            status: Some(status),
-            source: source.into(),
-        }
+        Self { status: Some(status), source: source.into() }
     }
 
     /// The status that it is answered with: its own, or 500.
@@ -78,10 +72,7 @@ impl Error {
     }
 
     /// The response that the client gets.
-    #[cfg_attr(
-        not(any(target_arch = "wasm32", test)),
-        expect(dead_code, reason = "for guests")
-    )]
+    #[cfg_attr(not(any(target_arch = "wasm32", test)), expect(dead_code, reason = "for guests"))]
     pub(crate) fn answer(&self) -> Response {
         let text = match self.status {
             Some(_) => format!("{self}\n").into(),
@@ -97,9 +88,7 @@ impl Error {
     /// The error itself and all of its sources.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         let first: &(dyn StdError + 'static) = &*self.source;
-        std::iter::successors(Some(first), |error: &&(dyn StdError + 'static)| {
-            (*error).source()
-        })
+        std::iter::successors(Some(first), |error: &&(dyn StdError + 'static)| (*error).source())
     }
 }
 
@@ -119,9 +108,7 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
-        self.chain()
-            .skip(1)
-            .try_for_each(|source| write!(f, "\n  because: {source}"))
+        self.chain().skip(1).try_for_each(|source| write!(f, "\n  because: {source}"))
     }
 }
 
@@ -157,10 +144,7 @@ mod tests {
         let answer = Error::status(StatusCode::NOT_FOUND, "no such page").answer();
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
         assert_eq!(answer.body().as_ref(), b"no such page\n");
-        assert_eq!(
-            answer.headers()["content-type"],
-            "text/plain; charset=utf-8"
-        );
+        assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
     }
 
     #[test]

@@ -113,9 +113,7 @@ impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
 fn typed(media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     let media_type = HeaderValue::from_static(media_type);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, media_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     response
 }
 
@@ -124,20 +122,14 @@ mod tests {
     use super::*;
 
     fn media_type(response: &Response) -> Option<&[u8]> {
-        response
-            .headers()
-            .get("content-type")
-            .map(HeaderValue::as_bytes)
+        response.headers().get("content-type").map(HeaderValue::as_bytes)
     }
 
     #[test]
     fn text_is_plain_text() -> Result<()> {
         let response = "hi".into_response()?;
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(
-            media_type(&response),
-            Some(&b"text/plain; charset=utf-8"[..])
-        );
+        assert_eq!(media_type(&response), Some(&b"text/plain; charset=utf-8"[..]));
         assert_eq!(response.body().as_ref(), b"hi");
         Ok(())
     }
@@ -167,10 +159,7 @@ mod tests {
 
     #[test]
     fn a_whole_response_is_left_alone() -> Result<()> {
-        let response = Response::builder()
-            .status(418)
-            .body("teapot")?
-            .into_response()?;
+        let response = Response::builder().status(418).body("teapot")?.into_response()?;
         assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
         assert!(response.headers().is_empty());
         Ok(())

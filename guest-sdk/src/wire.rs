@@ -26,9 +26,7 @@ impl std::fmt::Display for Malformed {
 /// The URI and the values of headers share the memory of `bytes`.
 pub(crate) fn request(mut bytes: Bytes) -> Result<Request<Option<u64>>, Malformed> {
     let bytes = &mut bytes;
-    let length = bytes
-        .try_get_u64_le()
-        .map_err(|_| Malformed("a body length"))?;
+    let length = bytes.try_get_u64_le().map_err(|_| Malformed("a body length"))?;
     let mut request = Request::new((length != UNKNOWN).then_some(length));
     *request.method_mut() =
         with_field(bytes, |field| Method::from_bytes(field).ok()).ok_or(Malformed("a method"))?;
@@ -42,10 +40,7 @@ pub(crate) fn request(mut bytes: Bytes) -> Result<Request<Option<u64>>, Malforme
 /// Encodes the head of a response, in a single allocation.
 pub(crate) fn response<B>(response: &Response<B>) -> Vec<u8> {
     let headers = response.headers();
-    let fields: usize = headers
-        .iter()
-        .map(|(n, v)| 8 + n.as_str().len() + v.len())
-        .sum();
+    let fields: usize = headers.iter().map(|(n, v)| 8 + n.as_str().len() + v.len()).sum();
     let mut head = Vec::with_capacity(2 + 4 + fields);
     head.extend_from_slice(&response.status().as_u16().to_le_bytes());
     put_len(&mut head, headers.len());

@@ -26,16 +26,17 @@ const TICK: Duration = Duration::from_millis(1);
 fn main() {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio");
     let runtime = Runtime::builder().tick(TICK).build().expect("a runtime");
-    for (name, wasm) in [("stuck", common::example("stuck")), ("start", spin_in_start())] {
+    for (name, wasm) in [("stuck", common::guest("stuck")), ("start", spin_in_start())] {
         let patient = Function::from_bytes(format!("{name}-cancel"), wasm.clone());
         let patient = patient.expect("a function").grace(Duration::ZERO);
         runtime.deploy(patient).expect("it deploys");
         let function = Function::from_bytes(name, wasm).expect("a function");
 
         runtime.deploy(function.timeout(TIMEOUT).grace(Duration::ZERO)).expect("it deploys");
-
     }
-    println!("lateness of the end in ms over {RUNS} runs, tick {TICK:?} (aim: never early, p99 < 2)");
+    println!(
+        "lateness of the end in ms over {RUNS} runs, tick {TICK:?} (aim: never early, p99 < 2)"
+    );
     println!("{:<34}{:>8}{:>8}{:>8}{:>8}", "", "p50", "p99", "max", "early");
     for (label, function, path) in [
         ("spins", "stuck", "/spin"),

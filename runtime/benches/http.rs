@@ -42,7 +42,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn hourglass_server(tokio: &tokio::runtime::Runtime) -> SocketAddr {
     let runtime = Runtime::builder().build().expect("a runtime");
     for (name, timeout) in [("hello", 10), ("spin", 60)] {
-        let function = Function::from_bytes(name, common::example(name)).expect("a function");
+        let function = Function::from_bytes(name, common::guest(name)).expect("a function");
         runtime.deploy(function.timeout(Duration::from_secs(timeout))).expect("it deploys");
     }
     let server = tokio.block_on(Server::bind("127.0.0.1:0", runtime)).expect("a free port");
@@ -157,9 +157,8 @@ struct Load {
 /// Asks for `hello` over keep-alive connections, each one request at a time.
 async fn load(address: SocketAddr, connections: usize, time: Duration) -> Load {
     let started = Instant::now();
-    let tasks: Vec<_> = (0..connections)
-        .map(|_| tokio::spawn(connection(address, started + time)))
-        .collect();
+    let tasks: Vec<_> =
+        (0..connections).map(|_| tokio::spawn(connection(address, started + time))).collect();
     let mut latencies = Vec::new();
     for task in tasks {
         latencies.extend(task.await.expect("a client"));

@@ -18,7 +18,7 @@ const ROUNDS: usize = 21;
 const CALLS: u32 = 5_000;
 
 fn main() {
-    let wasm = common::example("hello");
+    let wasm = common::guest("hello");
     let floor = Floor::new(&wasm);
     let ours = Ours::new(&wasm);
     for _ in 0..CALLS {
@@ -40,7 +40,10 @@ fn main() {
     println!("hello, one thread, medians of {ROUNDS} alternating rounds of {CALLS}");
     println!("  floor (instantiate and call)  {:8.2} us", common::median(floors));
     println!("  Runtime::invoke               {:8.2} us", common::median(invokes));
-    println!("  ratio invoke / floor          {:8.2}    (aim: at most 1.3)", common::median(ratios));
+    println!(
+        "  ratio invoke / floor          {:8.2}    (aim: at most 1.3)",
+        common::median(ratios)
+    );
     println!("  page faults per invocation    {:8.4}    (aim: 0)", faults as f64 / calls);
     two_threads(&wasm);
 }

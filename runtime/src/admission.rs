@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::outcome::Outcome;
 
 /// The host's door.
+#[derive(Debug)]
 pub(crate) struct Admission {
     most: usize,
     in_flight: AtomicUsize,
@@ -16,6 +17,7 @@ pub(crate) struct Admission {
 }
 
 /// The right to run, given back when it is dropped.
+#[derive(Debug)]
 pub(crate) struct Permit<'a>(&'a Admission);
 
 impl Admission {
@@ -84,8 +86,8 @@ mod tests {
     #[test]
     fn the_limit_holds_and_is_given_back() {
         let admission = Admission::new(2);
-        let first = admission.admit().ok().expect("room");
-        let _second = admission.admit().ok().expect("room");
+        let first = admission.admit().expect("room");
+        let _second = admission.admit().expect("room");
         assert!(matches!(admission.admit(), Err(Outcome::Busy)));
         assert_eq!(admission.in_flight(), 2);
         drop(first);
@@ -95,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn a_closed_door_drains() {
         let admission = Admission::new(2);
-        let permit = admission.admit().ok().expect("room");
+        let permit = admission.admit().expect("room");
         admission.close();
         assert!(matches!(admission.admit(), Err(Outcome::Draining)));
         let waiting = admission.idle();

@@ -61,7 +61,7 @@ pub enum BuildError {
         needed: usize,
     },
     /// The directory for compiled code can't be used.
-    #[error("the cache directory {} can't be used; give another one", dir.display())]
+    #[error("the cache directory {} can't be used", dir.display())]
     Cache {
         /// The directory.
         dir: PathBuf,

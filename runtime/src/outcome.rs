@@ -111,13 +111,22 @@ pub struct Trap {
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the guest trapped: {}", self.reason)?;
-        if let Some(last) = self.stderr.trim_end().lines().next_back() {
-            write!(f, " ({last})")?;
+        if let Some(words) = self.last_words() {
+            write!(f, " ({words})")?;
         }
         if let Some(name) = self.backtrace.first() {
             write!(f, ", in {name}")?;
         }
         Ok(())
+    }
+}
+
+impl Trap {
+    /// The last line on standard error that is about this trap.
+    fn last_words(&self) -> Option<&str> {
+        // A panic ends with advice on how to run natively.
+        let about_it = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+        self.stderr.lines().rfind(about_it)
     }
 }
 

@@ -105,8 +105,8 @@ impl RuntimeBuilder {
             tick: self.tick,
             cache_dir: self.cache_dir,
         })?;
-        let linker = abi::linker(&engine.wasm)
-            .map_err(|error| BuildError::Engine(format!("{error:#}")))?;
+        let linker =
+            abi::linker(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let (root, end) = Context::background().with_cancel();
         Ok(Runtime(Arc::new(Shared {
             engine,
@@ -127,11 +127,7 @@ impl RuntimeBuilder {
 impl Runtime {
     /// Starts to make a runtime; [`RuntimeBuilder`] lists the defaults.
     pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder {
-            max_in_flight: None,
-            tick: Duration::from_millis(1),
-            cache_dir: None,
-        }
+        RuntimeBuilder { max_in_flight: None, tick: Duration::from_millis(1), cache_dir: None }
     }
 
     /// Makes a function ready under its name, in place of one that had it.

@@ -74,7 +74,9 @@ impl Client {
             }
             let (name, value) = line.split_once(": ").ok_or(io::ErrorKind::InvalidData)?;
             let name = HeaderName::try_from(name).map_err(invalid)?;
-            answer.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(invalid)?);
+            answer
+                .headers_mut()
+                .append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(invalid)?);
         }
         let has_body = method != Method::HEAD && answer.status() != 204;
         if has_body {

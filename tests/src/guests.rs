@@ -4,6 +4,7 @@
 //! after the first one cargo finds nothing to do.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -42,12 +43,38 @@ static BUILT: LazyLock<Result<BTreeMap<String, PathBuf>, String>> =
     LazyLock::new(|| build().map_err(|error| format!("{error:#}")));
 
 fn build() -> Result<BTreeMap<String, PathBuf>> {
-    let mut progress = build::progress::to_stderr();
     let mut crates = Vec::new();
     for folder in ["tests/guests", "examples"] {
         crates.extend(build::functions(&repository().join(folder))?);
     }
-    build::target::ensure(repository(), &mut *progress)?;
-    let built = build::build(&crates, &mut *progress).into_iter();
+    build::target::ensure(repository(), &mut *build::progress::to_stderr())?;
+    let built = build::build(&crates, &mut News::default()).into_iter();
     built.map(|built| Ok((built.function.name().to_owned(), built.outcome?))).collect()
+}
+
+/// Tells that guests are built when there is anything to build, which is once.
+#[derive(Default)]
+struct News {
+    step: Option<String>,
+}
+
+impl build::Progress for News {
+    fn step(&mut self, what: &str) {
+        self.step = Some(what.to_owned());
+    }
+
+    fn detail(&mut self, what: &str) {
+        if let Some(step) = self.step.take_if(|_| what.starts_with("Compiling")) {
+            self.note(&step);
+        }
+    }
+
+    fn part(&mut self, _: &str, _: usize, _: usize) {}
+
+    fn note(&mut self, text: &str) {
+        // Past the test's own capture; that it may fail is no reason to fail.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    fn end(&mut self) {}
 }

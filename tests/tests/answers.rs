@@ -34,7 +34,9 @@ async fn one_connection_carries_many_requests() -> Result<()> {
 async fn requests_may_be_sent_ahead() -> Result<()> {
     let host = Host::serve([function("hello", "hello")]).await?;
     let mut client = host.client().await?;
-    client.send("GET /hello/a HTTP/1.1\r\nhost: x\r\n\r\nGET /hello/b HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    client
+        .send("GET /hello/a HTTP/1.1\r\nhost: x\r\n\r\nGET /hello/b HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await?;
     for name in ["a", "b"] {
         let answer = client.answer(&Method::GET).await?;
         assert!(answer.body().starts_with(format!("hello {name}, ").as_bytes()));
@@ -114,7 +116,8 @@ async fn chunked_bodies_come_back_as_they_went() -> Result<()> {
             chunked.extend(b"\r\n");
         }
         chunked.extend(b"0\r\n\r\n");
-        let request = Request::post("/echo").header("transfer-encoding", "chunked").body(chunked)?;
+        let request =
+            Request::post("/echo").header("transfer-encoding", "chunked").body(chunked)?;
         let answer = client.request(&request).await?;
         assert_eq!(answer.status(), 200);
         assert!(*answer.body() == body, "{} bytes came back", answer.body().len());
@@ -126,7 +129,8 @@ async fn chunked_bodies_come_back_as_they_went() -> Result<()> {
 async fn a_body_is_waited_for_where_the_client_waits_too() -> Result<()> {
     let host = Host::serve([function("echo", "echo")]).await?;
     let mut client = host.client().await?;
-    let head = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n";
+    let head =
+        "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n";
     client.send(head).await?;
     let go_on = client.interim().await?;
     assert_eq!(go_on, 100);
@@ -176,7 +180,8 @@ async fn a_function_sees_its_request_and_its_context() -> Result<()> {
 
 #[tokio::test]
 async fn a_clients_budget_shortens_and_never_lengthens() -> Result<()> {
-    let host = Host::serve([function("metadata", "metadata").timeout(Duration::from_secs(60))]).await?;
+    let host =
+        Host::serve([function("metadata", "metadata").timeout(Duration::from_secs(60))]).await?;
     let mut client = host.client().await?;
     let both = [("grpc-timeout", "40S"), ("x-envoy-expected-rq-timeout-ms", "30000")];
     for (headers, most) in [

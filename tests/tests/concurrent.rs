@@ -104,7 +104,8 @@ async fn a_thousand_end_by_their_deadline() -> Result<()> {
         match result {
             Ok(answer) => assert_eq!((end, answer.status().as_u16()), (End::Answer, 200)),
             Err(error) => {
-                let done = Outcome::Done(Done::DeadlineExceeded, hourglass::Cause::DeadlineExceeded);
+                let done =
+                    Outcome::Done(Done::DeadlineExceeded, hourglass::Cause::DeadlineExceeded);
                 assert_eq!(error.outcome().name(), done.name(), "{end:?}");
                 assert!(after >= timeout, "{end:?}: {after:?}");
             }

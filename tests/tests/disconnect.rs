@@ -57,7 +57,9 @@ async fn a_function_is_told_why() -> Result<()> {
 
 #[tokio::test]
 async fn one_that_waits_for_the_rest_of_its_body_is_ended() -> Result<()> {
-    for head in ["content-length: 10\r\n\r\nfirst", "transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"] {
+    for head in
+        ["content-length: 10\r\n\r\nfirst", "transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"]
+    {
         let host = Host::serve([function("gone-body", "echo").timeout(LONG).grace(LONG)]).await?;
         let mut client = host.client().await?;
         client.send(format!("POST /gone-body HTTP/1.1\r\nhost: x\r\n{head}")).await?;

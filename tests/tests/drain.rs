@@ -85,7 +85,10 @@ async fn what_does_not_finish_is_told_to_and_has_its_grace() -> Result<()> {
         let answer = client.answer(&Method::GET).await?;
         assert_eq!(answer.status(), 503);
         let problem: Value = serde_json::from_slice(answer.body())?;
-        assert_eq!((&problem["outcome"], &problem["cause"]), (&"canceled".into(), &"shutdown".into()));
+        assert_eq!(
+            (&problem["outcome"], &problem["cause"]),
+            (&"canceled".into(), &"shutdown".into())
+        );
     }
     Ok(())
 }
@@ -105,7 +108,8 @@ async fn a_runtime_that_is_shut_down_takes_nothing_more() -> Result<()> {
         async move { runtime.shutdown(Duration::ZERO).await }
     });
     runtime.context().done().await;
-    let error = runtime.invoke(&Context::background(), "hello", Request::new("")).await.unwrap_err();
+    let error =
+        runtime.invoke(&Context::background(), "hello", Request::new("")).await.unwrap_err();
     assert!(matches!(error.outcome(), Outcome::Draining), "{error}");
     assert!(!ending.is_finished());
     feed.give("the end");

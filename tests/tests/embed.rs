@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use hourglass::{
-    BuildError, Context, DeployError, Function, Key, REQUEST_ID, Runtime, Usage, mib,
-};
+use hourglass::{BuildError, Context, DeployError, Function, Key, REQUEST_ID, Runtime, Usage, mib};
 use hourglass_tests::guests::{self, function};
 use hourglass_tests::modules::{self, CONTEXT, Module, WASI, takes};
 use hourglass_tests::{host, input};
@@ -85,7 +83,8 @@ async fn usage_tells_what_was_used() -> Result<()> {
     let slept = error.usage();
     assert!(slept.wall >= timeout && slept.cpu < slept.wall / 2, "{slept:?}");
 
-    let error = runtime.invoke(&Context::background(), "spins", Request::new("")).await.unwrap_err();
+    let error =
+        runtime.invoke(&Context::background(), "spins", Request::new("")).await.unwrap_err();
     let spun = error.usage();
     assert!(spun.wall >= timeout && spun.cpu <= spun.wall, "{spun:?}");
     assert!(spun.cpu > slept.cpu, "{spun:?} {slept:?}");
@@ -121,18 +120,20 @@ async fn two_versions_are_deployed_in_turn() -> Result<()> {
 fn compiled(dir: &Path) -> Vec<(PathBuf, u64)> {
     let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
     let code = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "code"));
-    let mut code: Vec<_> =
-        code.map(|file| (file.path(), file.metadata().unwrap().ino())).collect();
+    let mut code: Vec<_> = code.map(|file| (file.path(), file.metadata().unwrap().ino())).collect();
     code.sort();
     code
 }
 
 /// Deploys two functions with a code cache, and runs them.
 async fn run_with_cache(dir: &Path) -> Result<()> {
-    let runtime = host::with(Runtime::builder().max_in_flight(2).cache_dir(dir), [
-        Function::from_bytes("one", modules::responding(&modules::head(201, &[]), 1, |_| ()))?,
-        Function::from_bytes("two", modules::responding(&modules::head(202, &[]), 1, |_| ()))?,
-    ]);
+    let runtime = host::with(
+        Runtime::builder().max_in_flight(2).cache_dir(dir),
+        [
+            Function::from_bytes("one", modules::responding(&modules::head(201, &[]), 1, |_| ()))?,
+            Function::from_bytes("two", modules::responding(&modules::head(202, &[]), 1, |_| ()))?,
+        ],
+    );
     for (name, status) in [("one", 201), ("two", 202)] {
         let answer = runtime.invoke(&Context::background(), name, Request::new("")).await?;
         assert_eq!(answer.status(), status);
@@ -313,7 +314,10 @@ fn memory_and_tables_have_their_limits() {
     let mut module = Module::with_memory(1);
     module.memory(1).code(0, |_| ());
     let error = refused(module.finish());
-    assert!(matches!(error, DeployError::Compile { .. } | DeployError::NotWasm { .. }), "{error:?}");
+    assert!(
+        matches!(error, DeployError::Compile { .. } | DeployError::NotWasm { .. }),
+        "{error:?}"
+    );
     let error = refused(vec![0; (64 << 20) + 1]);
     assert!(matches!(error, DeployError::TooLarge { .. }), "{error:?}");
 }

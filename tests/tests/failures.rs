@@ -37,7 +37,8 @@ fn problem(answer: &Response<Vec<u8>>, expected: Failure<'_>) -> Result<Value> {
     assert_eq!(busy, expected.status == 503, "{text}");
     // Nothing of the host's insides, and nothing of the guest's.
     let root = repository().to_str().unwrap();
-    for inside in [root, ".rs", ".wasm", "wasm", "0x", "panic", "backtrace", "outer", "unreachable"] {
+    for inside in [root, ".rs", ".wasm", "wasm", "0x", "panic", "backtrace", "outer", "unreachable"]
+    {
         assert!(!text.contains(inside), "{inside} in {text}");
     }
     Ok(problem)
@@ -302,7 +303,10 @@ async fn the_host_itself_learns_codes_and_limits() -> Result<()> {
         assert!(matches!(error.outcome(), Outcome::Exit(found) if *found == code), "{error}");
     }
     let error = fail("memory").await;
-    assert!(matches!(error.outcome(), Outcome::OutOfMemory { limit } if *limit == mib(8)), "{error}");
+    assert!(
+        matches!(error.outcome(), Outcome::OutOfMemory { limit } if *limit == mib(8)),
+        "{error}"
+    );
     let peak = error.usage().peak_memory;
     assert!((mib(4)..=mib(8)).contains(&peak), "{peak}");
     Ok(())

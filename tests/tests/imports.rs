@@ -187,10 +187,16 @@ fn the_library_needs_neither_server_nor_command_line() {
         let said = String::from_utf8_lossy(&cargo.stderr);
         assert!(cargo.status.success(), "{said}");
         let tree = String::from_utf8(cargo.stdout).unwrap();
-        tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<Vec<_>>()
+        tree.lines()
+            .filter_map(|line| line.split(' ').next())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    let (whole, server, library) =
-        (packages(&[]), packages(&["--no-default-features", "--features", "server"]), packages(&["--no-default-features"]));
+    let (whole, server, library) = (
+        packages(&[]),
+        packages(&["--no-default-features", "--features", "server"]),
+        packages(&["--no-default-features"]),
+    );
     let has = |packages: &[String], name: &str| packages.iter().any(|package| package == name);
     for name in ["clap", "toml", "indicatif", "cargo_metadata", "tracing-subscriber"] {
         assert!(has(&whole, name) && !has(&server, name) && !has(&library, name), "{name}");

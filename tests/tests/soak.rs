@@ -59,10 +59,13 @@ impl Dice {
 async fn nothing_is_left_of_a_hundred_thousand() -> Result<()> {
     // Without the record of what guests print, which would grow.
     let builder = Runtime::builder().max_in_flight(WORKERS).cache_dir(guests::code_cache());
-    let runtime = host::with(builder, [
-        function("hello", "hello"),
-        function("waits", "stuck").timeout(Duration::from_secs(600)).grace(Duration::ZERO),
-    ]);
+    let runtime = host::with(
+        builder,
+        [
+            function("hello", "hello"),
+            function("waits", "stuck").timeout(Duration::from_secs(600)).grace(Duration::ZERO),
+        ],
+    );
     let (parent, _cancel) = Context::background().with_cancel();
     invoke_many(&runtime, &parent, WARM_UP, 1).await;
     let before = Holdings::now();
@@ -74,7 +77,7 @@ async fn nothing_is_left_of_a_hundred_thousand() -> Result<()> {
     assert_eq!(after.threads, before.threads);
     assert_eq!(after.descriptors, before.descriptors);
     assert!(after.mappings <= before.mappings + 64, "{before:?} {after:?}");
-    assert!(after.memory <= before.memory + mib(16), "{before:?} {after:?}");
+    assert!(after.memory <= before.memory + mib(8), "{before:?} {after:?}");
     Ok(())
 }
 
@@ -82,7 +85,7 @@ async fn invoke_many(runtime: &Runtime, parent: &Context, count: usize, seed: u6
     let workers: Vec<_> = (0..WORKERS)
         .map(|worker| {
             let (runtime, parent) = (runtime.clone(), parent.clone());
-            let mut dice = Dice(seed << 32 | worker as u64 + 1);
+            let mut dice = Dice((seed << 32) + worker as u64 + 1);
             tokio::spawn(async move {
                 for _ in 0..count / WORKERS {
                     invoke_one(&runtime, &parent, &mut dice).await;
@@ -105,7 +108,10 @@ async fn invoke_one(runtime: &Runtime, parent: &Context, dice: &mut Dice) {
     };
     let moment = dice.roll(4);
     let request = Request::get(path).body(()).unwrap();
-    let mut running = pin!(runtime.invoke(&ctx, name, request));
+    // What is not canceled has no context of its own that would end with it: it has to leave the
+    // one that goes on.
+    let ctx = if matches!(fate, Fate::Answered | Fate::Dropped) { parent } else { &ctx };
+    let mut running = pin!(runtime.invoke(ctx, name, request));
     match fate {
         Fate::Answered => assert_eq!(running.await.unwrap().status(), 200),
         Fate::Dropped => poll_times(running.as_mut(), moment).await,
@@ -115,7 +121,10 @@ async fn invoke_one(runtime: &Runtime, parent: &Context, dice: &mut Dice) {
             }
             cancel.cancel_with(Cause::Operator);
             let error = running.await.unwrap_err();
-            assert!(matches!(error.outcome(), Outcome::Done(_, Cause::Operator)), "{fate:?}: {error}");
+            assert!(
+                matches!(error.outcome(), Outcome::Done(_, Cause::Operator)),
+                "{fate:?}: {error}"
+            );
         }
     }
 }

@@ -313,13 +313,14 @@ async fn beside_two_that_spin_others_answer_on_two_threads() -> Result<()> {
 async fn others_answer_beside_two_that_spin(test: &str) -> Result<()> {
     let spin = Spin.function(test).timeout(LONG).grace(LONG);
     let host = Host::serve([spin, function("hello", "hello")]).await?;
-    let (ctx, cancel) = Context::background().with_cancel();
     let name = Spin.name(test);
     let spinning: Vec<_> = (0..2)
         .map(|_| {
-            let (runtime, ctx, name) = (host.runtime.clone(), ctx.clone(), name.clone());
+            let (runtime, name) = (host.runtime.clone(), name.clone());
             let request = Request::get(Spin.path()).body(()).unwrap();
-            tokio::spawn(async move { runtime.invoke(&ctx, &name, request).await })
+            tokio::spawn(
+                async move { runtime.invoke(&Context::background(), &name, request).await },
+            )
         })
         .collect();
     lines::told_times(&name, "begun", 2).await;
@@ -332,7 +333,6 @@ async fn others_answer_beside_two_that_spin(test: &str) -> Result<()> {
     }
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert_eq!(host.runtime.in_flight(), 2);
-    drop(cancel);
     for spinning in spinning {
         spinning.abort();
         assert!(spinning.await.is_err_and(|error| error.is_cancelled()));

@@ -12,11 +12,7 @@ fn main() {
 }
 
 fn hello(ctx: &Context, req: Request) -> String {
-    let name = req
-        .uri()
-        .path()
-        .strip_prefix("/hello/")
-        .filter(|name| !name.is_empty());
+    let name = req.uri().path().strip_prefix("/hello/").filter(|name| !name.is_empty());
     let name = name.unwrap_or("world");
     match ctx.remaining() {
         Some(left) => format!("hello {name}, {left:.1?} left\n"),

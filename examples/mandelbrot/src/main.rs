@@ -46,13 +46,10 @@ fn number(query: &str, name: &str, default: u32, most: u32) -> Result<u32> {
     let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix(name)) else {
         return Ok(default);
     };
-    text.parse()
-        .ok()
-        .filter(|number| (1..=most).contains(number))
-        .ok_or_else(|| {
-            let text = format!("{name} takes a number from 1 to {most}, not {text:?}");
-            Error::status(StatusCode::BAD_REQUEST, text)
-        })
+    text.parse().ok().filter(|number| (1..=most).contains(number)).ok_or_else(|| {
+        let text = format!("{name} takes a number from 1 to {most}, not {text:?}");
+        Error::status(StatusCode::BAD_REQUEST, text)
+    })
 }
 
 /// The picture as a PNG: quickly, rather than as small as can be.

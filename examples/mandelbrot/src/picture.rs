@@ -30,11 +30,7 @@ pub(crate) struct Picture {
 impl Picture {
     /// An empty picture.
     pub(crate) fn new(view: View) -> Self {
-        Self {
-            view,
-            pixels: RgbImage::new(view.width, view.height),
-            drawn: 0,
-        }
+        Self { view, pixels: RgbImage::new(view.width, view.height), drawn: 0 }
     }
 
     /// What there is of it.
@@ -84,9 +80,7 @@ impl View {
         sides.flat_map(move |side| {
             let rows = (0..self.height).step_by(side as usize);
             let all = rows.flat_map(move |y| {
-                (0..self.width)
-                    .step_by(side as usize)
-                    .map(move |x| (x, y, side))
+                (0..self.width).step_by(side as usize).map(move |x| (x, y, side))
             });
             let coarser = 2 * side;
             all.filter(move |(x, y, _)| side == COARSEST || x % coarser != 0 || y % coarser != 0)
@@ -105,18 +99,12 @@ impl View {
             let (a2, b2) = (a * a, b * b);
             // Far outside of the circle that matters, where the colours have no visible steps.
             if a2 + b2 > 256.0 {
-                return Point {
-                    iterations,
-                    distance: a2 + b2,
-                };
+                return Point { iterations, distance: a2 + b2 };
             }
             b = 2.0 * a * b + im;
             a = a2 - b2 + re;
         }
-        Point {
-            iterations: self.iterations,
-            distance: 0.0,
-        }
+        Point { iterations: self.iterations, distance: 0.0 }
     }
 }
 
@@ -143,11 +131,7 @@ impl Point {
 mod tests {
     use super::*;
 
-    const VIEW: View = View {
-        width: 150,
-        height: 101,
-        iterations: 200,
-    };
+    const VIEW: View = View { width: 150, height: 101, iterations: 200 };
 
     /// A picture that is told to stop when it looks for the `looks`th time.
     fn drawn(looks: u32) -> Picture {
@@ -180,25 +164,13 @@ mod tests {
     #[test]
     fn a_hasty_picture_has_no_holes() {
         let (width, height) = (300, 200);
-        let mut picture = Picture::new(View {
-            width,
-            height,
-            iterations: 20,
-        });
+        let mut picture = Picture::new(View { width, height, iterations: 20 });
         let firsts = width.div_ceil(COARSEST) * height.div_ceil(COARSEST);
-        picture
-            .pixels
-            .pixels_mut()
-            .for_each(|pixel| *pixel = Rgb([1, 2, 3]));
+        picture.pixels.pixels_mut().for_each(|pixel| *pixel = Rgb([1, 2, 3]));
         for (x, y, side) in picture.view.blocks().take(firsts as usize) {
             picture.fill(x, y, side, Rgb([0, 0, 0]));
         }
-        assert!(
-            picture
-                .pixels()
-                .pixels()
-                .all(|pixel| *pixel == Rgb([0, 0, 0]))
-        );
+        assert!(picture.pixels().pixels().all(|pixel| *pixel == Rgb([0, 0, 0])));
     }
 
     #[test]

@@ -21,9 +21,7 @@ fn markdown(_: &Context, req: Request) -> Result<Response> {
     }
     let page = to_html(req.body().text()?);
     let media_type = "text/html; charset=utf-8";
-    Ok(Response::builder()
-        .header(header::CONTENT_TYPE, media_type)
-        .body(page.into())?)
+    Ok(Response::builder().header(header::CONTENT_TYPE, media_type).body(page.into())?)
 }
 
 fn to_html(markdown: &str) -> String {
@@ -51,19 +49,13 @@ mod tests {
     fn markdown_becomes_html() -> Result<()> {
         let answer = markdown(&Context::background(), post("# Hi\n\nA *word*.\n")?)?;
         assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
-        assert_eq!(
-            answer.body().text()?,
-            "<h1>Hi</h1>\n<p>A <em>word</em>.</p>\n"
-        );
+        assert_eq!(answer.body().text()?, "<h1>Hi</h1>\n<p>A <em>word</em>.</p>\n");
         Ok(())
     }
 
     #[test]
     fn the_text_beside_this_crate_becomes_a_page() -> Result<()> {
-        let answer = markdown(
-            &Context::background(),
-            post(include_str!("../deadlines.md"))?,
-        )?;
+        let answer = markdown(&Context::background(), post(include_str!("../deadlines.md"))?)?;
         let page = answer.body().text()?;
         assert!(page.starts_with("<h1>Every invocation ends on time</h1>"));
         assert!(page.contains("<table>"));

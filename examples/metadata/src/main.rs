@@ -51,10 +51,7 @@ struct Pair {
 }
 
 fn metadata(ctx: &Context, req: Request) -> Json<Metadata> {
-    Json(Metadata {
-        request: of_request(&req),
-        context: of_context(ctx),
-    })
+    Json(Metadata { request: of_request(&req), context: of_context(ctx) })
 }
 
 fn of_request(req: &Request) -> RequestData {

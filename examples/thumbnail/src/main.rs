@@ -34,9 +34,7 @@ fn thumbnail(ctx: &Context, req: Request) -> Result<Response> {
     let mut file = Cursor::new(Vec::new());
     match format {
         // A JPEG has no transparency to keep.
-        ImageFormat::Jpeg => DynamicImage::from(small)
-            .into_rgb8()
-            .write_to(&mut file, format)?,
+        ImageFormat::Jpeg => DynamicImage::from(small).into_rgb8().write_to(&mut file, format)?,
         _ => small.write_to(&mut file, format)?,
     }
     let response = Response::builder().header(header::CONTENT_TYPE, format.to_mime_type());
@@ -49,14 +47,10 @@ fn width(req: &Request) -> Result<u32> {
     let Some(width) = pairs.find_map(|pair| pair.strip_prefix("width=")) else {
         return Ok(WIDTH);
     };
-    width
-        .parse()
-        .ok()
-        .filter(|width| (1..=LARGEST).contains(width))
-        .ok_or_else(|| {
-            let text = format!("width is a number of pixels from 1 to {LARGEST}, not {width:?}");
-            Error::status(StatusCode::BAD_REQUEST, text)
-        })
+    width.parse().ok().filter(|width| (1..=LARGEST).contains(width)).ok_or_else(|| {
+        let text = format!("width is a number of pixels from 1 to {LARGEST}, not {width:?}");
+        Error::status(StatusCode::BAD_REQUEST, text)
+    })
 }
 
 /// Decodes a picture that is not too large, and turns it as its camera was held.
@@ -83,10 +77,7 @@ fn not_a_picture(error: image::ImageError) -> Error {
         image::ImageError::Limits(_) => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::UNSUPPORTED_MEDIA_TYPE,
     };
-    Error::status(
-        status,
-        format!("post a PNG or a JPEG that is not too large: {error}"),
-    )
+    Error::status(status, format!("post a PNG or a JPEG that is not too large: {error}"))
 }
 
 #[cfg(test)]
@@ -98,10 +89,7 @@ mod tests {
     const PHOTO: &[u8] = include_bytes!("../dunes.jpg");
 
     fn post(uri: &'static str, file: impl Into<hourglass_sdk::Body>) -> Result<Request> {
-        Ok(Request::builder()
-            .method("POST")
-            .uri(uri)
-            .body(file.into())?)
+        Ok(Request::builder().method("POST").uri(uri).body(file.into())?)
     }
 
     fn png(width: u32, height: u32) -> Result<Vec<u8>> {
@@ -163,13 +151,7 @@ mod tests {
 
     #[test]
     fn a_width_that_is_no_width_is_refused() -> Result<()> {
-        for uri in [
-            "/?width=",
-            "/?width=0",
-            "/?width=-1",
-            "/?width=9000",
-            "/?width=wide",
-        ] {
+        for uri in ["/?width=", "/?width=0", "/?width=-1", "/?width=9000", "/?width=wide"] {
             let error = thumbnail(&Context::background(), post(uri, PHOTO)?);
             assert_eq!(error.expect_err(uri).status_code(), StatusCode::BAD_REQUEST);
         }

@@ -79,11 +79,7 @@ mod tests {
         let stripes = RgbaImage::from_fn(4, 2, |x, _| if x % 2 == 0 { WHITE } else { BLACK });
         let small = shrunk(&stripes, 2);
         assert_eq!(small.dimensions(), (2, 1));
-        assert!(
-            small
-                .pixels()
-                .all(|pixel| *pixel == Rgba([127, 127, 127, 255]))
-        );
+        assert!(small.pixels().all(|pixel| *pixel == Rgba([127, 127, 127, 255])));
     }
 
     #[test]

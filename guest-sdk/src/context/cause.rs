@@ -105,10 +105,7 @@ mod tests {
 
     #[test]
     fn a_cause_of_the_future_keeps_its_words() {
-        assert_eq!(
-            Cause::from("moved: away"),
-            Cause::Custom("moved: away".into())
-        );
+        assert_eq!(Cause::from("moved: away"), Cause::Custom("moved: away".into()));
         assert_eq!(Cause::from(""), Cause::Custom(String::new()));
     }
 }

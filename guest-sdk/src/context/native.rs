@@ -30,41 +30,26 @@ impl Context {
     #[must_use = "dropping the guard cancels the context"]
     pub fn with_timeout(&self, after: Duration) -> (Self, Cancel) {
         let deadline = Instant::now().checked_add(after);
-        self.derive(Inner {
-            deadline,
-            ..Inner::default()
-        })
-        .with_guard()
+        self.derive(Inner { deadline, ..Inner::default() }).with_guard()
     }
 
     /// A child that is done at this time, if its parent is not before that. When the time is past,
     /// the child is done from the start.
     #[must_use = "dropping the guard cancels the context"]
     pub fn with_deadline(&self, at: Instant) -> (Self, Cancel) {
-        self.derive(Inner {
-            deadline: Some(at),
-            ..Inner::default()
-        })
-        .with_guard()
+        self.derive(Inner { deadline: Some(at), ..Inner::default() }).with_guard()
     }
 
     /// A child with a value, by its wire name. It hides one of the same name further up.
     #[must_use]
     pub fn with_value(&self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let value = Some((name.into(), value.into()));
-        self.derive(Inner {
-            value,
-            ..Inner::default()
-        })
+        self.derive(Inner { value, ..Inner::default() })
     }
 
     fn derive(&self, child: Inner) -> Self {
         let tree = self.0.0.tree.clone();
-        Self(Node::new(Inner {
-            tree,
-            parent: Some(self.0.clone()),
-            ..child
-        }))
+        Self(Node::new(Inner { tree, parent: Some(self.0.clone()), ..child }))
     }
 
     fn with_guard(self) -> (Self, Cancel) {
@@ -89,11 +74,7 @@ impl Cancel {
         let node = &self.0.0;
         let _locked = node.lock();
         if node.end().is_none() {
-            let end = End {
-                at: Instant::now(),
-                done: Done::Canceled,
-                cause,
-            };
+            let end = End { at: Instant::now(), done: Done::Canceled, cause };
             node.0.canceled.get_or_init(|| end);
             node.0.tree.changed.notify_all();
         }
@@ -170,9 +151,7 @@ impl Node {
 
     pub(super) fn value(&self, name: &str) -> Option<String> {
         let mut named = self.ancestors().filter_map(|node| node.value.as_ref());
-        named
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.clone())
+        named.find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 
     pub(super) fn values(&self) -> Vec<(String, String)> {
@@ -214,24 +193,16 @@ impl Node {
             done: Done::DeadlineExceeded,
             cause: Cause::DeadlineExceeded,
         });
-        let canceled = self
-            .ancestors()
-            .filter_map(|node| node.canceled.get().cloned());
+        let canceled = self.ancestors().filter_map(|node| node.canceled.get().cloned());
         canceled.chain(deadline).min_by_key(|end| end.at)
     }
 
     fn ancestors(&self) -> impl Iterator<Item = &Inner> {
-        std::iter::successors(Some(&*self.0), |node| {
-            node.parent.as_ref().map(|parent| &*parent.0)
-        })
+        std::iter::successors(Some(&*self.0), |node| node.parent.as_ref().map(|parent| &*parent.0))
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
-        self.0
-            .tree
-            .lock
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.tree.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -88,18 +88,12 @@ fn a_child_never_outlives_its_parents_deadline() {
 
 #[test]
 fn the_nearest_value_hides_the_others() {
-    let ctx = Context::background()
-        .with_value("a", "1")
-        .with_value("b", "2")
-        .with_value("a", "3");
+    let ctx = Context::background().with_value("a", "1").with_value("b", "2").with_value("a", "3");
     assert_eq!(ctx.value("a").as_deref(), Some("3"));
     assert_eq!(ctx.value("c"), None);
     let pairs = [("a", "3"), ("b", "2")].map(|(name, value)| (name.into(), value.into()));
     assert_eq!(ctx.values(), pairs);
-    assert_eq!(
-        ctx.with_value("request-id", "x").request_id().as_deref(),
-        Some("x")
-    );
+    assert_eq!(ctx.with_value("request-id", "x").request_id().as_deref(), Some("x"));
 }
 
 #[test]

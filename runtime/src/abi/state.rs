@@ -15,6 +15,9 @@ use crate::function::Deployed;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
 
+/// The least that a tick lasts.
+const TICK: Duration = Duration::from_millis(1);
+
 /// The most handles that a guest may hold through WASI.
 const MAX_HANDLES: usize = 1_000;
 
@@ -102,6 +105,11 @@ impl State {
     /// Whether the guest has had its grace after its context was done.
     pub(crate) fn overdue(&self) -> bool {
         give_up_at(&self.ctx, self.grace).is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Whether the guest has run for less than a tick.
+    pub(crate) fn is_young(&self) -> bool {
+        self.started.elapsed() < TICK
     }
 
     /// Why the request's body broke off, where it did.

@@ -44,18 +44,10 @@ pub struct BuildFailure {
 /// time it needs.
 pub fn build(functions: &[FunctionCrate], progress: &mut dyn Progress) -> Vec<Built> {
     let of = functions.len();
-    let functions_are = if of == 1 {
-        "1 function".to_owned()
-    } else {
-        format!("{of} functions")
-    };
+    let functions_are = if of == 1 { "1 function".to_owned() } else { format!("{of} functions") };
     progress.step(&format!("building {functions_are} for {TARGET}"));
     let mut said: BTreeMap<&Path, Result<Messages, CommandError>> = BTreeMap::new();
-    let mut counter = Counter {
-        done: 0,
-        of,
-        progress,
-    };
+    let mut counter = Counter { done: 0, of, progress };
     for (workspace, wanted) in by_workspace(functions) {
         said.insert(workspace, run(workspace, &wanted, &mut counter));
     }
@@ -86,10 +78,7 @@ fn by_workspace(functions: &[FunctionCrate]) -> BTreeMap<&Path, Wanted<'_>> {
     let mut workspaces: BTreeMap<&Path, Wanted<'_>> = BTreeMap::new();
     for function in functions {
         if let Origin::Package { id, workspace } = &function.origin {
-            workspaces
-                .entry(workspace)
-                .or_default()
-                .insert((id, &function.name));
+            workspaces.entry(workspace).or_default().insert((id, &function.name));
         }
     }
     workspaces
@@ -109,11 +98,7 @@ fn run(
     counter: &mut Counter<'_>,
 ) -> Result<Messages, CommandError> {
     let colour = counter.progress.colour();
-    let format = if colour {
-        "json,json-diagnostic-rendered-ansi"
-    } else {
-        "json"
-    };
+    let format = if colour { "json,json-diagnostic-rendered-ansi" } else { "json" };
     let mut cargo = command(workspace);
     cargo.args([
         "build",
@@ -184,9 +169,7 @@ fn is_outer_cargos(name: &str) -> bool {
         "OUT_DIR",
     ];
     NAMES.contains(&name)
-        || ["CARGO_BIN_EXE_", "CARGO_PKG_"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        || ["CARGO_BIN_EXE_", "CARGO_PKG_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -196,13 +179,8 @@ mod tests {
 
     #[test]
     fn what_the_outer_cargo_says_of_itself_is_told_from_what_the_user_says() {
-        let outer = [
-            "CARGO",
-            "CARGO_BIN_EXE_hourglass",
-            "CARGO_MANIFEST_DIR",
-            "CARGO_PKG_NAME",
-            "OUT_DIR",
-        ];
+        let outer =
+            ["CARGO", "CARGO_BIN_EXE_hourglass", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "OUT_DIR"];
         assert!(outer.into_iter().all(is_outer_cargos));
         let users = [
             "CARGO_BUILD_JOBS",
@@ -218,21 +196,12 @@ mod tests {
     #[test]
     fn a_manifest_that_cannot_be_read_is_reported_in_cargos_words() {
         let origin = Origin::Unreadable("error: unclosed array".to_owned());
-        let function = FunctionCrate {
-            name: "broken".to_owned(),
-            dir: PathBuf::new(),
-            origin,
-        };
+        let function = FunctionCrate { name: "broken".to_owned(), dir: PathBuf::new(), origin };
         let built = build(&[function], &mut Quiet);
         let outcomes: Vec<_> = built
             .into_iter()
             .map(|built| built.outcome.map_err(|error| error.to_string()))
             .collect();
-        assert_eq!(
-            outcomes,
-            [Err(
-                "`broken` does not build:\nerror: unclosed array".to_owned()
-            )]
-        );
+        assert_eq!(outcomes, [Err("`broken` does not build:\nerror: unclosed array".to_owned())]);
     }
 }

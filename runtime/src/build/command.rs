@@ -57,19 +57,16 @@ pub(super) fn watch(
     limit: Option<Duration>,
     on_line: &mut dyn FnMut(Line),
 ) -> Result<ExitStatus, CommandError> {
-    let failed = |command: &Command, source| CommandError::Io {
-        command: shown(command),
-        source,
-    };
+    let failed = |command: &Command, source| CommandError::Io { command: shown(command), source };
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => CommandError::Missing {
-                program: text(command.get_program()),
-            },
+            io::ErrorKind::NotFound => {
+                CommandError::Missing { program: text(command.get_program()) }
+            }
             _ => failed(command, source),
         })?;
     let (lines, arriving) = mpsc::channel();
@@ -95,10 +92,7 @@ pub(super) fn watch(
                 // hold the pipes open for as long as it likes.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(CommandError::TimedOut {
-                    command: shown(command),
-                    limit,
-                });
+                return Err(CommandError::TimedOut { command: shown(command), limit });
             }
             (Err(_), _) => return child.wait().map_err(|source| failed(command, source)),
         }
@@ -123,11 +117,7 @@ pub(super) fn output(
     if status.success() {
         return Ok(out);
     }
-    Err(CommandError::Failed {
-        command: shown(command),
-        status,
-        said: telling(&err, 12),
-    })
+    Err(CommandError::Failed { command: shown(command), status, said: telling(&err, 12) })
 }
 
 /// Reads lines in a thread of its own, so that neither pipe can fill up and
@@ -138,10 +128,7 @@ fn read_lines(from: impl Read + Send + 'static, kind: fn(String) -> Line, to: Se
         let mut line = Vec::new();
         while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
             let text = String::from_utf8_lossy(&line);
-            if to
-                .send(kind(text.trim_end_matches(['\r', '\n']).to_owned()))
-                .is_err()
-            {
+            if to.send(kind(text.trim_end_matches(['\r', '\n']).to_owned())).is_err() {
                 return;
             }
             line.clear();
@@ -158,23 +145,13 @@ pub(super) fn push_line(text: &mut String, line: &str) {
 /// What of a program's standard error says why it failed: from its first
 /// error on, or else the end of it; `most` lines, without the empty ones.
 pub(super) fn telling(stderr: &str, most: usize) -> String {
-    let lines: Vec<&str> = stderr
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let is_error = |line: &&str| {
-        ["error", "E:", "Err:", "W: Fail"]
-            .iter()
-            .any(|word| line.starts_with(word))
-    };
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let is_error =
+        |line: &&str| ["error", "E:", "Err:", "W: Fail"].iter().any(|word| line.starts_with(word));
     let first = lines.iter().position(is_error);
     let from = first.unwrap_or(lines.len().saturating_sub(most));
     let told: Vec<&str> = lines.into_iter().skip(from).take(most).collect();
-    if told.is_empty() {
-        "it did not say why".to_owned()
-    } else {
-        told.join("\n")
-    }
+    if told.is_empty() { "it did not say why".to_owned() } else { told.join("\n") }
 }
 
 /// The command line as it would be typed, near enough; long ones lose their
@@ -209,11 +186,8 @@ mod tests {
     fn output_is_what_was_written_and_errors_pass_by() -> Result<(), CommandError> {
         let mut seen = Vec::new();
         let mut on_err = |line: &str| seen.push(line.to_owned());
-        let out = output(
-            &mut shell("echo one; echo aside >&2; printf two"),
-            Duration::MAX,
-            &mut on_err,
-        )?;
+        let out =
+            output(&mut shell("echo one; echo aside >&2; printf two"), Duration::MAX, &mut on_err)?;
         assert_eq!(out, "one\ntwo\n");
         assert_eq!(seen, ["aside"]);
         Ok(())
@@ -221,11 +195,8 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_ran_and_what_it_said() {
-        let error = output(
-            &mut shell("echo error: no luck >&2; exit 3"),
-            Duration::MAX,
-            &mut |_| (),
-        );
+        let error =
+            output(&mut shell("echo error: no luck >&2; exit 3"), Duration::MAX, &mut |_| ());
         let error = error.expect_err("the shell failed").to_string();
         assert!(
             error.starts_with("`sh -c") && error.ends_with("exit status: 3: error: no luck"),
@@ -235,24 +206,13 @@ mod tests {
 
     #[test]
     fn a_program_that_takes_too_long_is_killed() {
-        let error = output(
-            &mut shell("exec sleep 1000"),
-            Duration::from_millis(1),
-            &mut |_| (),
-        );
-        assert!(
-            matches!(error, Err(CommandError::TimedOut { .. })),
-            "{error:?}"
-        );
+        let error = output(&mut shell("exec sleep 1000"), Duration::from_millis(1), &mut |_| ());
+        assert!(matches!(error, Err(CommandError::TimedOut { .. })), "{error:?}");
     }
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let error = output(
-            &mut Command::new("no-such-program"),
-            Duration::MAX,
-            &mut |_| (),
-        );
+        let error = output(&mut Command::new("no-such-program"), Duration::MAX, &mut |_| ());
         let error = error.expect_err("there is none").to_string();
         assert_eq!(error, "`no-such-program` is not on the PATH");
     }
@@ -269,14 +229,9 @@ mod tests {
     #[test]
     fn long_command_lines_are_cut() {
         let mut command = Command::new("apt-get");
-        command
-            .arg("update")
-            .args(["-o", "Some::Option=value"].repeat(20));
+        command.arg("update").args(["-o", "Some::Option=value"].repeat(20));
         let shown = shown(&command);
-        assert!(
-            shown.starts_with("apt-get update -o") && shown.ends_with(" ..."),
-            "{shown}"
-        );
+        assert!(shown.starts_with("apt-get update -o") && shown.ends_with(" ..."), "{shown}");
         assert!(shown.len() < 100);
     }
 }

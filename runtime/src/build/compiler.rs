@@ -45,11 +45,7 @@ impl Compiler {
     /// The cargo that came with the compiler, or else the one in use.
     pub(super) fn cargo(&self) -> OsString {
         let own = self.sysroot.join("bin/cargo");
-        if own.is_file() {
-            own.into()
-        } else {
-            super::cargo::program()
-        }
+        if own.is_file() { own.into() } else { super::cargo::program() }
     }
 
     /// Links an empty program against the libraries under `sysroot`, with
@@ -68,17 +64,11 @@ pub(super) fn links(dir: &Path) -> Result<(), CommandError> {
 }
 
 fn link(rustc: &mut Command) -> Result<(), CommandError> {
-    let io = |source| CommandError::Io {
-        command: "a trial of the compiler".to_owned(),
-        source,
-    };
+    let io = |source| CommandError::Io { command: "a trial of the compiler".to_owned(), source };
     let scratch = tempfile::tempdir().map_err(io)?;
     let source = scratch.path().join("trial.rs");
     fs::write(&source, "fn main() {}\n").map_err(io)?;
-    rustc
-        .args(["--target", TARGET, "-o"])
-        .arg(scratch.path().join("trial.wasm"))
-        .arg(source);
+    rustc.args(["--target", TARGET, "-o"]).arg(scratch.path().join("trial.wasm")).arg(source);
     command::output(rustc, LIMIT, &mut |_| ()).map(drop)
 }
 
@@ -90,9 +80,7 @@ fn rustc(dir: &Path) -> Command {
 
 /// The release in what `rustc -vV` writes.
 fn release(verbose: &str) -> String {
-    let found = verbose
-        .lines()
-        .find_map(|line| line.strip_prefix("release: "));
+    let found = verbose.lines().find_map(|line| line.strip_prefix("release: "));
     found.unwrap_or("of an unknown version").trim().to_owned()
 }
 
@@ -106,9 +94,6 @@ mod tests {
                     commit-hash: 59807616e1fa2540724bfbac14d7976d7e4a3860\n\
                     host: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
         assert_eq!(release(said), "1.95.0");
-        assert_eq!(
-            release("rustc 1.97.0-nightly\nrelease: 1.97.0-nightly\n"),
-            "1.97.0-nightly"
-        );
+        assert_eq!(release("rustc 1.97.0-nightly\nrelease: 1.97.0-nightly\n"), "1.97.0-nightly");
     }
 }

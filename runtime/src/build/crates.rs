@@ -116,16 +116,10 @@ pub enum FunctionsError {
 ///
 /// See [`FunctionsError`]; that there is no function at all is one.
 pub fn functions(path: &Path) -> Result<Vec<FunctionCrate>, FunctionsError> {
-    let unreadable = |source| FunctionsError::Path {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| FunctionsError::Path { path: path.to_owned(), source };
     let root = path.canonicalize().map_err(unreadable)?;
-    let root = if root.ends_with("Cargo.toml") {
-        root.parent().unwrap_or(&root).to_owned()
-    } else {
-        root
-    };
+    let root =
+        if root.ends_with("Cargo.toml") { root.parent().unwrap_or(&root).to_owned() } else { root };
     let mut manifests = BTreeSet::new();
     find_manifests(&root, &mut manifests).map_err(unreadable)?;
 
@@ -134,18 +128,12 @@ pub fn functions(path: &Path) -> Result<Vec<FunctionCrate>, FunctionsError> {
         for function in of_workspace(&manifest, &root, &mut manifests)? {
             let (name, second) = (function.name.clone(), function.dir.clone());
             if let Some(other) = found.insert(name.clone(), function) {
-                return Err(FunctionsError::SameName {
-                    name,
-                    first: other.dir,
-                    second,
-                });
+                return Err(FunctionsError::SameName { name, first: other.dir, second });
             }
         }
     }
     if found.is_empty() {
-        return Err(FunctionsError::None {
-            path: path.to_owned(),
-        });
+        return Err(FunctionsError::None { path: path.to_owned() });
     }
     Ok(found.into_values().collect())
 }
@@ -159,18 +147,10 @@ fn of_workspace(
 ) -> Result<Vec<FunctionCrate>, FunctionsError> {
     let dir = manifest.parent().unwrap_or(root);
     let mut ask = cargo::command(dir);
-    ask.args([
-        "metadata",
-        "--no-deps",
-        "--format-version=1",
-        "--manifest-path",
-    ])
-    .arg(manifest);
+    ask.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]).arg(manifest);
     let metadata = match command::output(&mut ask, LIMIT, &mut |_| ()) {
-        Ok(json) => MetadataCommand::parse(json).map_err(|source| FunctionsError::Metadata {
-            manifest: manifest.to_owned(),
-            source,
-        })?,
+        Ok(json) => MetadataCommand::parse(json)
+            .map_err(|source| FunctionsError::Metadata { manifest: manifest.to_owned(), source })?,
         Err(CommandError::Failed { said, .. }) => {
             return Ok(broken(manifest, said).into_iter().collect());
         }
@@ -183,10 +163,8 @@ fn of_workspace(
         if !own.starts_with(root) || !uses_sdk(package) {
             continue;
         }
-        let programs = package
-            .targets
-            .iter()
-            .filter(|target| target.is_bin() && is_on(package, target));
+        let programs =
+            package.targets.iter().filter(|target| target.is_bin() && is_on(package, target));
         functions.extend(programs.map(|program| FunctionCrate {
             name: program.name.clone(),
             dir: own.parent().unwrap_or(root).to_owned(),
@@ -214,20 +192,12 @@ fn is_on(package: &Package, target: &Target) -> bool {
     let mut on = vec!["default"];
     let mut seen = 0;
     while let Some(feature) = on.get(seen) {
-        let implied = package
-            .features
-            .get(*feature)
-            .into_iter()
-            .flatten()
-            .map(String::as_str);
+        let implied = package.features.get(*feature).into_iter().flatten().map(String::as_str);
         let new: Vec<&str> = implied.filter(|implied| !on.contains(implied)).collect();
         on.extend(new);
         seen += 1;
     }
-    target
-        .required_features
-        .iter()
-        .all(|feature| on.contains(&feature.as_str()))
+    target.required_features.iter().all(|feature| on.contains(&feature.as_str()))
 }
 
 /// The function that a manifest which cargo cannot read would be.
@@ -236,11 +206,7 @@ fn broken(manifest: &Path, said: String) -> Option<FunctionCrate> {
     let dir = manifest.parent()?.to_owned();
     let name = dir.file_name()?.to_string_lossy().into_owned();
     let is_function = text.contains(SDK) && text.contains("[package]");
-    is_function.then_some(FunctionCrate {
-        name,
-        dir,
-        origin: Origin::Unreadable(said),
-    })
+    is_function.then_some(FunctionCrate { name, dir, origin: Origin::Unreadable(said) })
 }
 
 /// Adds every manifest in `dir` and below it.

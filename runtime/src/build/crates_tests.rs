@@ -18,20 +18,14 @@ fn write(dir: &Path, name: &str, more: &str) -> io::Result<()> {
 }
 
 fn names(path: &Path) -> Result<Vec<String>, FunctionsError> {
-    Ok(functions(path)?
-        .into_iter()
-        .map(|function| function.name)
-        .collect())
+    Ok(functions(path)?.into_iter().map(|function| function.name).collect())
 }
 
 #[test]
 fn functions_are_the_programs_that_depend_on_the_sdk() -> Outcome {
     let dir = tempfile::tempdir()?;
     let root = dir.path();
-    fs::write(
-        root.join("Cargo.toml"),
-        "[workspace]\nmembers = [\"*\"]\nexclude = [\"target\"]\n",
-    )?;
+    fs::write(root.join("Cargo.toml"), "[workspace]\nmembers = [\"*\"]\nexclude = [\"target\"]\n")?;
     write(root, "plain", USES_SDK)?;
     write(
         root,
@@ -44,16 +38,9 @@ fn functions_are_the_programs_that_depend_on_the_sdk() -> Outcome {
         &format!("[[bin]]\nname = \"other\"\npath = \"src/main.rs\"\n{USES_SDK}"),
     )?;
     write(root, "embeds", "[dependencies]\nhourglass = \"0.1\"\n")?;
-    write(
-        root,
-        "tests",
-        "[dev-dependencies]\nhourglass-sdk = \"0.1\"\n",
-    )?;
+    write(root, "tests", "[dev-dependencies]\nhourglass-sdk = \"0.1\"\n")?;
     write(root, "library", USES_SDK)?;
-    fs::rename(
-        root.join("library/src/main.rs"),
-        root.join("library/src/lib.rs"),
-    )?;
+    fs::rename(root.join("library/src/main.rs"), root.join("library/src/lib.rs"))?;
     write(root, "two", USES_SDK)?;
     fs::write(root.join("two/src/bin/second.rs"), "fn main() {}\n")?;
     assert_eq!(names(root)?, ["other", "plain", "renamed", "second", "two"]);
@@ -90,11 +77,7 @@ fn programs_behind_features_are_functions_when_the_features_are_on() -> Outcome 
                     [[bin]]\nname = \"on\"\npath = \"src/main.rs\"\nrequired-features = [\"a\", \"b\"]\n\
                     [[bin]]\nname = \"off\"\npath = \"src/main.rs\"\nrequired-features = [\"off\"]\n\
                     [dependencies]\ndep = \"1\"\n";
-    write(
-        dir.path(),
-        "features",
-        &format!("{programs}hourglass-sdk = \"0.1\"\n"),
-    )?;
+    write(dir.path(), "features", &format!("{programs}hourglass-sdk = \"0.1\"\n"))?;
     assert_eq!(names(dir.path())?, ["on"]);
     Ok(())
 }
@@ -104,10 +87,7 @@ fn two_functions_of_one_name_are_an_error() -> Outcome {
     let dir = tempfile::tempdir()?;
     write(&dir.path().join("a"), "same", USES_SDK)?;
     write(&dir.path().join("b"), "same", USES_SDK)?;
-    let error = functions(dir.path())
-        .err()
-        .map(|error| error.to_string())
-        .unwrap_or_default();
+    let error = functions(dir.path()).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("two functions are called `same`"), "{error}");
     Ok(())
 }
@@ -116,13 +96,7 @@ fn two_functions_of_one_name_are_an_error() -> Outcome {
 fn no_function_and_no_folder_are_errors() -> Outcome {
     let dir = tempfile::tempdir()?;
     write(dir.path(), "plain", "")?;
-    assert!(matches!(
-        functions(dir.path()),
-        Err(FunctionsError::None { .. })
-    ));
-    assert!(matches!(
-        functions(&dir.path().join("missing")),
-        Err(FunctionsError::Path { .. })
-    ));
+    assert!(matches!(functions(dir.path()), Err(FunctionsError::None { .. })));
+    assert!(matches!(functions(&dir.path().join("missing")), Err(FunctionsError::Path { .. })));
     Ok(())
 }

@@ -47,10 +47,7 @@ pub(super) enum DebianError {
     #[error("apt knows no package archive")]
     NoArchive,
     #[error("no suite has {RUST_SRC} {release} and {WASI_LIBC}; looked at {}", looked_at.join(", "))]
-    NoSuite {
-        release: String,
-        looked_at: Vec<String>,
-    },
+    NoSuite { release: String, looked_at: Vec<String> },
     #[error("the package {0} does not hold what it did when this was written")]
     Contents(&'static str),
 }
@@ -63,23 +60,16 @@ pub(super) fn fetch(
     progress: &mut dyn Progress,
 ) -> Result<Sources, DebianError> {
     fs::create_dir(dir)?;
-    progress.step(&format!(
-        "looking for the source of Rust {release} in Debian's archive"
-    ));
+    progress.step(&format!("looking for the source of Rust {release} in Debian's archive"));
     let (apt, version) = find(release, dir, progress)?;
     progress.step(&format!("fetching {RUST_SRC} {version} and {WASI_LIBC}"));
-    apt.run(
-        "apt-get",
-        &["download", &format!("{RUST_SRC}={version}"), WASI_LIBC],
-    )?;
+    apt.run("apt-get", &["download", &format!("{RUST_SRC}={version}"), WASI_LIBC])?;
     progress.step("unpacking the packages");
     let root = dir.join("unpacked");
     fs::create_dir(&root)?;
     unpack(dir, RUST_SRC, "./usr/src/rustc-*/library", &root)?;
     unpack(dir, WASI_LIBC, "./usr/lib/wasm32-*", &root)?;
-    let library = files(&root.join("usr/src"))?
-        .into_iter()
-        .map(|source| source.join("library"));
+    let library = files(&root.join("usr/src"))?.into_iter().map(|source| source.join("library"));
     // Older packages know the target by its older name only.
     let libc = ["wasm32-wasip1", "wasm32-wasi"].map(|name| root.join("usr/lib").join(name));
     Ok(Sources {
@@ -87,10 +77,7 @@ pub(super) fn fetch(
             .into_iter()
             .find(|dir| dir.is_dir())
             .ok_or(DebianError::Contents(RUST_SRC))?,
-        libc: libc
-            .into_iter()
-            .find(|dir| dir.is_dir())
-            .ok_or(DebianError::Contents(WASI_LIBC))?,
+        libc: libc.into_iter().find(|dir| dir.is_dir()).ok_or(DebianError::Contents(WASI_LIBC))?,
     })
 }
 
@@ -102,17 +89,11 @@ fn unpack(dir: &Path, package: &'static str, pattern: &str, to: &Path) -> Result
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         name.ends_with(".deb") && name.split('_').next() == Some(package)
     };
-    let file = files(dir)?
-        .into_iter()
-        .find(is_it)
-        .ok_or(DebianError::Contents(package))?;
+    let file = files(dir)?.into_iter().find(is_it).ok_or(DebianError::Contents(package))?;
     let pipe =
         "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --directory \"$2\" --wildcards \"$3\"";
     let mut shell = Command::new("sh");
-    shell
-        .args(["-c", pipe, "unpack"])
-        .args([&file, to])
-        .arg(pattern);
+    shell.args(["-c", pipe, "unpack"]).args([&file, to]).arg(pattern);
     command::output(&mut shell, LIMIT, &mut |_| ())?;
     Ok(())
 }
@@ -144,23 +125,15 @@ fn find(
         }
         let listed = suites::versions(&apt.run("apt-cache", &["madison", RUST_SRC, WASI_LIBC])?);
         let has_libc = listed.iter().any(|(package, _)| package == WASI_LIBC);
-        let of_rust = || {
-            listed
-                .iter()
-                .filter(|(package, _)| package == RUST_SRC)
-                .map(|(_, version)| version)
-        };
+        let of_rust =
+            || listed.iter().filter(|(package, _)| package == RUST_SRC).map(|(_, version)| version);
         match of_rust().find(|version| suites::upstream(version) == release) {
             Some(version) if has_libc => return Ok((apt, version.clone())),
             _ => {
                 let have: Vec<&str> = of_rust().map(|version| suites::upstream(version)).collect();
                 looked_at.push(format!(
                     "{suite} ({})",
-                    if have.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        have.join(", ")
-                    }
+                    if have.is_empty() { "none".to_owned() } else { have.join(", ") }
                 ));
             }
         }
@@ -168,10 +141,7 @@ fn find(
     if configured.is_empty() {
         return Err(DebianError::NoArchive);
     }
-    Err(DebianError::NoSuite {
-        release: release.to_owned(),
-        looked_at,
-    })
+    Err(DebianError::NoSuite { release: release.to_owned(), looked_at })
 }
 
 /// apt with one suite of one archive, and folders of its own.
@@ -204,20 +174,13 @@ impl Apt {
             "Acquire::https::Timeout=20".to_owned(),
             "Acquire::Languages=none".to_owned(),
         ];
-        Ok(Self {
-            dir: dir.to_owned(),
-            options: options.into(),
-        })
+        Ok(Self { dir: dir.to_owned(), options: options.into() })
     }
 
     /// Runs one of apt's programs, in the folder; downloads end up there.
     fn run(&self, program: &str, args: &[&str]) -> Result<String, CommandError> {
         let mut command = Command::new(program);
-        command
-            .current_dir(&self.dir)
-            .env("LC_ALL", "C")
-            .arg("-q")
-            .args(args);
+        command.current_dir(&self.dir).env("LC_ALL", "C").arg("-q").args(args);
         for option in &self.options {
             command.args(["-o", option]);
         }

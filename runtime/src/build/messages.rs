@@ -59,10 +59,8 @@ impl Messages {
         if !artifact.target.is_bin() {
             return None;
         }
-        let module = artifact
-            .filenames
-            .into_iter()
-            .find(|file| file.extension() == Some("wasm"))?;
+        let module =
+            artifact.filenames.into_iter().find(|file| file.extension() == Some("wasm"))?;
         let key = (artifact.package_id, artifact.target.name);
         self.modules.insert(key.clone(), module.into_std_path_buf());
         Some(News::Module(key.0, key.1))
@@ -73,11 +71,7 @@ impl Messages {
         match message.message.level {
             DiagnosticLevel::Error | DiagnosticLevel::Ice => {
                 let program = message.target.is_bin().then_some(message.target.name);
-                self.errors.push(CompilerError {
-                    package: message.package_id,
-                    program,
-                    words,
-                });
+                self.errors.push(CompilerError { package: message.package_id, program, words });
                 None
             }
             DiagnosticLevel::Warning => Some(News::Warning(words)),
@@ -103,11 +97,7 @@ impl Messages {
     }
 
     fn words(&self, about: impl Fn(&CompilerError) -> bool) -> String {
-        self.errors
-            .iter()
-            .filter(|error| about(error))
-            .map(|error| error.words.as_str())
-            .collect()
+        self.errors.iter().filter(|error| about(error)).map(|error| error.words.as_str()).collect()
     }
 }
 

@@ -15,9 +15,7 @@ const NOTE: &str = r#"{"reason":"compiler-message","package_id":"path+file:///ho
 const LIBRARY_ERROR: &str = r#"{"reason":"compiler-message","package_id":"path+file:///home/me/shared#0.1.0","manifest_path":"/home/me/shared/Cargo.toml","target":{"kind":["lib"],"crate_types":["lib"],"name":"shared","src_path":"/home/me/shared/src/lib.rs","edition":"2024","doc":true,"doctest":true,"test":true},"message":{"rendered":"error[E0425]: cannot find value `y` in this scope\n","$message_type":"diagnostic","children":[],"level":"error","message":"cannot find value `y` in this scope","spans":[],"code":{"code":"E0425","explanation":null}}}"#;
 
 fn package(name: &str) -> PackageId {
-    PackageId {
-        repr: format!("path+file:///home/me/{name}#0.1.0"),
-    }
+    PackageId { repr: format!("path+file:///home/me/{name}#0.1.0") }
 }
 
 fn read(lines: &[&str]) -> Messages {
@@ -32,10 +30,7 @@ fn read(lines: &[&str]) -> Messages {
 fn a_module_is_news_and_found_by_its_program() {
     let mut messages = Messages::default();
     assert_eq!(messages.read(LIBRARY), None);
-    assert_eq!(
-        messages.read(GOOD),
-        Some(News::Module(package("good"), "good".to_owned()))
-    );
+    assert_eq!(messages.read(GOOD), Some(News::Module(package("good"), "good".to_owned())));
     let module = PathBuf::from("/home/me/target/wasm32-wasip1/release/good.wasm");
     assert_eq!(messages.outcome(&package("good"), "good"), Ok(module));
 }
@@ -46,10 +41,7 @@ fn warnings_are_news_and_other_lines_are_not() {
     let words = "warning: unused variable: `x`\n --> warns/src/main.rs:1:16\n\n".to_owned();
     assert_eq!(messages.read(WARNING), Some(News::Warning(words)));
     assert_eq!(messages.read(NOTE), None);
-    assert_eq!(
-        messages.read(r#"{"reason":"build-finished","success":false}"#),
-        None
-    );
+    assert_eq!(messages.read(r#"{"reason":"build-finished","success":false}"#), None);
     assert_eq!(messages.read("not from cargo"), None);
 }
 
@@ -78,8 +70,5 @@ fn without_the_compilers_words_there_are_cargos() {
     messages.read_stderr("error: could not compile `bad` (bin \"bad\") due to 1 previous error");
     let words = "error: no matching package named `missing` found".to_owned();
     assert_eq!(messages.outcome(&package("needs"), "needs"), Err(words));
-    assert_eq!(
-        read(&[]).outcome(&package("needs"), "needs"),
-        Err("it did not say why".to_owned())
-    );
+    assert_eq!(read(&[]).outcome(&package("needs"), "needs"), Err("it did not say why".to_owned()));
 }

@@ -2,7 +2,8 @@
 //!
 //! The only file that knows what a progress bar is.
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,11 +53,12 @@ impl Progress for Quiet {
 /// lines where it is not.
 #[must_use]
 pub fn to_stderr() -> Box<dyn Progress> {
-    if std::io::stderr().is_terminal() {
-        Box::new(Terminal { bar: None })
-    } else {
-        Box::new(Lines)
-    }
+    if io::stderr().is_terminal() { Box::new(Terminal { bar: None }) } else { Box::new(Lines) }
+}
+
+/// Writes a line to standard error. Nobody has to be there to read it.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Plain lines: steps and finished parts, without the details.
@@ -64,17 +66,17 @@ struct Lines;
 
 impl Progress for Lines {
     fn step(&mut self, what: &str) {
-        eprintln!("{what}");
+        say(format_args!("{what}"));
     }
 
     fn detail(&mut self, _: &str) {}
 
     fn part(&mut self, name: &str, done: usize, of: usize) {
-        eprintln!("  {name} ({done} of {of})");
+        say(format_args!("  {name} ({done} of {of})"));
     }
 
     fn note(&mut self, text: &str) {
-        eprintln!("{text}");
+        say(format_args!("{text}"));
     }
 
     fn end(&mut self) {}
@@ -114,8 +116,8 @@ impl Progress for Terminal {
 
     fn note(&mut self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(format_args!("{text}"))),
+            None => say(format_args!("{text}")),
         }
     }
 

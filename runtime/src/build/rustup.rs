@@ -15,10 +15,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Has rustup add the target to the toolchain in use at `dir`.
 pub(super) fn add_target(dir: &Path) -> Result<(), CommandError> {
     let mut rustup = Command::new("rustup");
-    rustup
-        .current_dir(dir)
-        .args(["target", "add", TARGET])
-        .env("RUST_BACKTRACE", "0");
+    rustup.current_dir(dir).args(["target", "add", TARGET]).env("RUST_BACKTRACE", "0");
     // Each try waits for its own 30 seconds where packets are swallowed.
     if env::var_os("RUSTUP_MAX_RETRIES").is_none() {
         rustup.env("RUSTUP_MAX_RETRIES", "1");

@@ -47,9 +47,7 @@ pub(super) fn lock(rustlib: &Path, progress: &mut dyn Progress) -> io::Result<Fi
     match folder.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress.step(&format!(
-                "waiting for another process that adds the target {TARGET}"
-            ));
+            progress.step(&format!("waiting for another process that adds the target {TARGET}"));
             folder.lock()?;
         }
         Err(TryLockError::Error(error)) => return Err(error),

@@ -37,21 +37,12 @@ pub(super) fn build(
     lib: &Path,
     progress: &mut dyn Progress,
 ) -> Result<(), StdlibError> {
-    progress.step(&format!(
-        "compiling the standard library {} for {TARGET}",
-        compiler.release
-    ));
+    progress.step(&format!("compiling the standard library {} for {TARGET}", compiler.release));
     let out = sources.library.join("target");
     let mut cargo = Command::new(compiler.cargo());
     cargo
         .current_dir(&sources.library)
-        .args([
-            "build",
-            "--package=sysroot",
-            "--features=backtrace",
-            "--release",
-            "--locked",
-        ])
+        .args(["build", "--package=sysroot", "--features=backtrace", "--release", "--locked"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&out);
     settle(&mut cargo, env::vars_os().map(|(name, _)| name));
@@ -61,32 +52,22 @@ pub(super) fn build(
         .env("RUSTC_BOOTSTRAP", "1")
         // Functions with link-time optimisation need the bitcode. The crates
         // under std are to stay hidden from those who use std.
-        .env(
-            "RUSTFLAGS",
-            "-Cembed-bitcode=yes -Zforce-unstable-if-unmarked",
-        );
+        .env("RUSTFLAGS", "-Cembed-bitcode=yes -Zforce-unstable-if-unmarked");
     command::output(&mut cargo, LIMIT, &mut |line| progress.detail(line.trim()))?;
 
     let own = lib.join("self-contained");
     fs::create_dir_all(&own)?;
     let is_library = |name: &str| name.ends_with(".rlib") && !name.starts_with("libsysroot-");
     take(&out.join(TARGET).join("release/deps"), lib, is_library)?;
-    take(&sources.libc, &own, |name| {
-        name.ends_with(".o") || name.ends_with(".a")
-    })?;
+    take(&sources.libc, &own, |name| name.ends_with(".o") || name.ends_with(".a"))?;
     Ok(())
 }
 
 /// Takes from the caller's environment whatever would change how the library is
 /// compiled, and leaves what says how to reach the crates.
 fn settle(cargo: &mut Command, names: impl Iterator<Item = impl AsRef<OsStr>>) {
-    const KEPT: [&str; 5] = [
-        "CARGO_HOME",
-        "CARGO_HTTP_",
-        "CARGO_NET_",
-        "CARGO_REGISTR",
-        "CARGO_SOURCE_",
-    ];
+    const KEPT: [&str; 5] =
+        ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
     for name in names {
         let text = name.as_ref().to_string_lossy();
         let of_cargo = text.starts_with("CARGO") && !KEPT.iter().any(|kept| text.starts_with(kept));
@@ -95,9 +76,7 @@ fn settle(cargo: &mut Command, names: impl Iterator<Item = impl AsRef<OsStr>>) {
         }
     }
     // Empty means none, and goes before what a configuration file says.
-    cargo
-        .env("RUSTC_WRAPPER", "")
-        .env("RUSTC_WORKSPACE_WRAPPER", "");
+    cargo.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
 }
 
 /// Moves the files that `wanted` accepts, by name, from one folder to another.
@@ -132,11 +111,8 @@ mod tests {
             "RUSTUP_HOME",
         ];
         settle(&mut cargo, names.iter());
-        let gone: Vec<_> = cargo
-            .get_envs()
-            .filter(|(_, value)| value.is_none())
-            .map(|(name, _)| name)
-            .collect();
+        let gone: Vec<_> =
+            cargo.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
         let expected = [
             "CARGO",
             "CARGO_BUILD_JOBS",

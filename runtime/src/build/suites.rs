@@ -8,15 +8,12 @@
 pub(super) fn archives(printed: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for line in printed.lines() {
-        let Some((address, _)) = line
-            .strip_prefix('\'')
-            .and_then(|line| line.split_once('\''))
+        let Some((address, _)) = line.strip_prefix('\'').and_then(|line| line.split_once('\''))
         else {
             continue;
         };
-        let suite = address
-            .strip_suffix("/InRelease")
-            .and_then(|address| address.split_once("/dists/"));
+        let suite =
+            address.strip_suffix("/InRelease").and_then(|address| address.split_once("/dists/"));
         // What is for security updates alone never has the whole archive.
         if let Some((archive, suite)) = suite.filter(|(_, suite)| !suite.contains("security")) {
             found.push((archive.to_owned(), suite.to_owned()));
@@ -62,9 +59,7 @@ pub(super) fn versions(madison: &str) -> Vec<(String, String)> {
 /// The version that the packaged program gives itself: `1.95.0` of
 /// `1.95.0+dfsg1-2~bpo13+1`. That of a beta, `1.96.0~beta.2`, stays whole.
 pub(super) fn upstream(version: &str) -> &str {
-    let version = version
-        .split_once(':')
-        .map_or(version, |(_, version)| version);
+    let version = version.split_once(':').map_or(version, |(_, version)| version);
     version.split(['+', '-']).next().unwrap_or(version)
 }
 
@@ -102,10 +97,8 @@ mod tests {
     #[test]
     fn every_suite_is_looked_at_once_and_the_likely_ones_first() {
         let configured = archives(PRINTED);
-        let suites: Vec<String> = candidates(&configured)
-            .into_iter()
-            .map(|(_, suite)| suite)
-            .collect();
+        let suites: Vec<String> =
+            candidates(&configured).into_iter().map(|(_, suite)| suite).collect();
         let expected = [
             "stable-backports",
             "bookworm-backports",

@@ -83,24 +83,15 @@ pub struct Attempt {
 /// [`TargetError`] says what was tried, why it did not work and what to type.
 pub fn ensure(dir: &Path, progress: &mut dyn Progress) -> Result<(), TargetError> {
     let found = dir.canonicalize();
-    let dir = &found.map_err(|source| TargetError::Path {
-        path: dir.to_owned(),
-        source,
-    })?;
-    let dir = if dir.is_file() {
-        dir.parent().unwrap_or(dir)
-    } else {
-        dir
-    };
+    let dir = &found.map_err(|source| TargetError::Path { path: dir.to_owned(), source })?;
+    let dir = if dir.is_file() { dir.parent().unwrap_or(dir) } else { dir };
     let Err(absent) = compiler::links(dir) else {
         return Ok(());
     };
     let compiler = Compiler::at(dir).map_err(TargetError::Compiler)?;
     let rustlib = compiler.rustlib();
-    let _held = stage::lock(&rustlib, progress).map_err(|source| TargetError::Lock {
-        path: rustlib,
-        source,
-    })?;
+    let _held = stage::lock(&rustlib, progress)
+        .map_err(|source| TargetError::Lock { path: rustlib, source })?;
     // Whoever held the lock before may have done it.
     if compiler::links(dir).is_ok() {
         return Ok(());
@@ -122,33 +113,21 @@ fn add(dir: &Path, compiler: &Compiler, progress: &mut dyn Progress) -> Result<(
         |way, result: Result<(), Why>| match result.and_then(|()| Ok(compiler::links(dir)?)) {
             Ok(()) => true,
             Err(why) => {
-                attempts.push(Attempt {
-                    way,
-                    why: chain(&*why),
-                });
+                attempts.push(Attempt { way, why: chain(&*why) });
                 false
             }
         };
     progress.step(&format!("adding the target {TARGET} with rustup"));
-    if worked(
-        "`rustup target add`",
-        rustup::add_target(dir).map_err(Why::from),
-    ) {
+    if worked("`rustup target add`", rustup::add_target(dir).map_err(Why::from)) {
         return Ok(());
     }
     progress.note(&format!(
         "rustup cannot add the target {TARGET}; trying Debian's packages, which takes two minutes"
     ));
-    if worked(
-        "compiling it from Debian's packages",
-        from_debian(compiler, progress),
-    ) {
+    if worked("compiling it from Debian's packages", from_debian(compiler, progress)) {
         return Ok(());
     }
-    Err(TargetError::Unobtainable {
-        attempts,
-        debians_own: is_debians_own(compiler),
-    })
+    Err(TargetError::Unobtainable { attempts, debians_own: is_debians_own(compiler) })
 }
 
 /// Fetches, compiles and tries the target in a staging folder, then moves it
@@ -192,10 +171,7 @@ fn is_debians_own(compiler: &Compiler) -> bool {
 /// An error with its causes, in one line or more.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn told(attempts: &[Attempt]) -> String {
@@ -222,41 +198,20 @@ mod tests {
     #[test]
     fn the_error_tells_each_way_and_what_to_type() {
         let why = "`rustup` is not on the PATH".to_owned();
-        let attempts = vec![Attempt {
-            way: "`rustup target add`",
-            why,
-        }];
-        let error = TargetError::Unobtainable {
-            attempts,
-            debians_own: false,
-        }
-        .to_string();
-        assert!(
-            error.contains("- `rustup target add`: `rustup` is not on the PATH\n"),
-            "{error}"
-        );
-        assert!(
-            error.contains("Type `rustup target add wasm32-wasip1`"),
-            "{error}"
-        );
-        let error = TargetError::Unobtainable {
-            attempts: Vec::new(),
-            debians_own: true,
-        }
-        .to_string();
-        assert!(
-            error.contains("Type `apt-get install libstd-rust-dev-wasm32`"),
-            "{error}"
-        );
+        let attempts = vec![Attempt { way: "`rustup target add`", why }];
+        let error = TargetError::Unobtainable { attempts, debians_own: false }.to_string();
+        assert!(error.contains("- `rustup target add`: `rustup` is not on the PATH\n"), "{error}");
+        assert!(error.contains("Type `rustup target add wasm32-wasip1`"), "{error}");
+        let error =
+            TargetError::Unobtainable { attempts: Vec::new(), debians_own: true }.to_string();
+        assert!(error.contains("Type `apt-get install libstd-rust-dev-wasm32`"), "{error}");
     }
 
     #[test]
     fn only_a_target_with_the_mark_is_removed() -> Result<(), Box<dyn Error>> {
         let sysroot = tempfile::tempdir()?;
-        let compiler = Compiler {
-            release: "1.95.0".to_owned(),
-            sysroot: sysroot.path().to_owned(),
-        };
+        let compiler =
+            Compiler { release: "1.95.0".to_owned(), sysroot: sysroot.path().to_owned() };
         let target = compiler.rustlib().join(TARGET);
         fs::create_dir_all(&target)?;
         remove_own(&compiler)?;

@@ -48,7 +48,7 @@ pub(crate) fn modules(
     for built in build::build(functions, &mut *progress) {
         match built.outcome {
             Ok(module) => modules.push((built.function.name().to_owned(), module)),
-            Err(failure) => output::tell(&format!("error: {failure}"))?,
+            Err(failure) => output::tell(&format!("error: {failure}")),
         }
     }
     Ok(modules)

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::config::FILE_NAME;
 use super::config::resolve::Config;
 use super::options::LimitOptions;
 use crate::function::Function;
@@ -25,7 +24,10 @@ impl Module {
     /// own.
     pub(crate) fn named_after_file(path: &Path) -> anyhow::Result<Self> {
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
-            bail!("{} is no name of a module's file; name a file such as hello.wasm", path.display());
+            bail!(
+                "{} is no name of a module's file; name a file such as hello.wasm",
+                path.display()
+            );
         };
         let name = stem.to_owned();
         Ok(Self { name, path: path.to_owned(), limits: LimitOptions::default() })
@@ -36,12 +38,17 @@ impl Module {
         let mut modules = Vec::new();
         for (name, function) in &config.functions {
             let Some(path) = config.module(function)? else {
-                return Err(config.error(function, "this function has no `file`; name its module").into());
+                return Err(config
+                    .error(function, "this function has no `file`; name its module")
+                    .into());
             };
             modules.push(Self { name: name.clone(), path, limits: function.limits });
         }
         if modules.is_empty() {
-            bail!("{FILE_NAME} names no function; add `[function.NAME]` with a `file`");
+            bail!(
+                "{} names no function; add `[function.NAME]` with a `file`",
+                config.path().display()
+            );
         }
         Ok(modules)
     }
@@ -54,10 +61,13 @@ impl Module {
 }
 
 /// Deploys a module. `limits` are those of the flags.
-pub(crate) fn deploy(runtime: &Runtime, module: &Module, limits: LimitOptions) -> anyhow::Result<()> {
-    let said = || format!("`{}` can't be deployed from {}", module.name, module.path.display());
-    let function = module.function(limits).with_context(said)?;
-    runtime.deploy(function).with_context(said)
+pub(crate) fn deploy(
+    runtime: &Runtime,
+    module: &Module,
+    limits: LimitOptions,
+) -> anyhow::Result<()> {
+    let deployed = runtime.deploy(module.function(limits)?);
+    deployed.with_context(|| format!("cannot deploy {}", module.path.display()))
 }
 
 /// Whether a path names a configuration rather than a module.
@@ -77,6 +87,7 @@ pub(crate) fn sources(paths: &[PathBuf]) -> anyhow::Result<(Config, Vec<Module>)
     if let Some(path) = paths.iter().find(|path| is_config(path)) {
         bail!("{} must be given alone; or name modules, such as hello.wasm", path.display());
     }
-    let modules: Vec<_> = paths.iter().map(|path| Module::named_after_file(path)).collect::<Result<_, _>>()?;
+    let modules: Vec<_> =
+        paths.iter().map(|path| Module::named_after_file(path)).collect::<Result<_, _>>()?;
     Ok((Config::default(), modules))
 }

@@ -18,12 +18,12 @@ impl Error {
     /// Says on standard error what went wrong and what to do; a text that was
     /// asked for, such as the help, goes to standard output.
     pub fn print(&self) {
-        // Where nobody listens nothing can be done about it.
-        let _ = match &self.0 {
-            Kind::Usage(error) => error.print(),
-            Kind::Failed(error) if is_closed(error) => Ok(()),
+        match &self.0 {
+            // Where nobody listens nothing can be done about it.
+            Kind::Usage(error) => drop(error.print()),
+            Kind::Failed(error) if is_closed(error) => {}
             Kind::Failed(error) => super::output::tell(&format!("error: {error:#}")),
-        };
+        }
     }
 
     /// 2 where the command line can't be read, 0 where it asks for help or

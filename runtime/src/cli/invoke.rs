@@ -133,7 +133,6 @@ fn request(args: &InvokeArgs, name: &str) -> anyhow::Result<Request> {
         (None, None) => Method::GET,
     };
     let path = match &args.path {
-        Some(path) if !path.as_str().starts_with('/') => bail!("--path has to start with `/`"),
         Some(path) => path.clone(),
         None => PathAndQuery::from_str(&format!("/{name}"))?,
     };

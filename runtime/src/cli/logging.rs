@@ -12,7 +12,13 @@ use tracing_subscriber::filter::ParseError;
 pub(crate) struct LogOptions {
     /// What to log: off, error, warn, info, debug or trace; or directives such
     /// as `hourglass=debug,hourglass::guest=off`
-    #[arg(long, value_name = "LEVEL", env = "HOURGLASS_LOG", default_value = "info", global = true)]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "HOURGLASS_LOG",
+        default_value = "info",
+        global = true
+    )]
     log: Filter,
     /// How to log: in lines for people, or as a JSON object a line
     #[arg(

@@ -72,7 +72,11 @@ pub(crate) struct CacheOptions {
 
 impl CacheOptions {
     /// Makes the runtime that `builder` describes, with its cache.
-    pub(crate) fn build(&self, builder: RuntimeBuilder, config: &Config) -> anyhow::Result<Runtime> {
+    pub(crate) fn build(
+        &self,
+        builder: RuntimeBuilder,
+        config: &Config,
+    ) -> anyhow::Result<Runtime> {
         if self.no_cache {
             return Ok(builder.build()?);
         }
@@ -98,7 +102,8 @@ impl CacheOptions {
 /// The directory for this user's compiled code, where the environment tells.
 fn default_cache() -> Option<PathBuf> {
     let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))?;
+    let base =
+        folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))?;
     Some(base.join("hourglass"))
 }
 
@@ -144,7 +149,7 @@ impl ServeOptions {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
 
@@ -158,15 +163,14 @@ mod tests {
     fn typed(flags: &[&str]) -> ServeOptions {
         let command = Line::command().mut_args(|arg| arg.env(None::<&str>));
         let matches = command.get_matches_from([&["hourglass"], flags].concat());
-        <Line as clap::FromArgMatches>::from_arg_matches(&matches).expect("good flags").serve
+        Line::from_arg_matches(&matches).expect("good flags").serve
     }
 
     fn config() -> Config {
-        Config {
-            listen: Some(Address("file:1".to_owned())),
-            drain: Some(Duration::from_secs(1)),
-            ..Config::default()
-        }
+        let mut config = Config::default();
+        config.listen = Some(Address("file:1".to_owned()));
+        config.drain = Some(Duration::from_secs(1));
+        config
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     write(format!("{text}\n").as_bytes())
 }
 
-/// Tells the user something that is not the command's result.
-pub(crate) fn tell(text: &str) -> io::Result<()> {
-    writeln!(io::stderr().lock(), "{text}")
+/// Tells the user something that is not the command's result. Where nobody
+/// listens the command goes on all the same.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }

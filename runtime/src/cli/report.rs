@@ -55,7 +55,8 @@ impl Report {
     pub(crate) async fn of_response(function: &str, response: Response) -> anyhow::Result<Self> {
         let (head, body) = response.into_parts();
         let usage = head.extensions.get::<Usage>().copied().unwrap_or_default();
-        let body = body.bytes().await.map_err(|error| anyhow!("the response broke off: {error}"))?;
+        let body =
+            body.bytes().await.map_err(|error| anyhow!("the response broke off: {error}"))?;
         let answer = Answer { status: head.status, headers: head.headers, body };
         Ok(Self { function: function.to_owned(), usage, result: Ok(answer) })
     }
@@ -74,7 +75,7 @@ impl Report {
             Ok(answer) => {
                 output::write(&answer.body)?;
                 if !answer.status.is_success() {
-                    output::tell(&format!("status: {}", answer.status))?;
+                    output::tell(&format!("status: {}", answer.status));
                 }
                 Ok(())
             }

@@ -51,11 +51,17 @@ pub(crate) fn check_address(address: &Address) -> anyhow::Result<()> {
 }
 
 fn cannot_listen(address: &Address) -> String {
-    format!("cannot listen on {address}; give another address with `--listen ADDR`, port 0 for any free one")
+    format!(
+        "cannot listen on {address}; give another address with `--listen ADDR`, port 0 for any free one"
+    )
 }
 
 /// Serves what is deployed until a signal has come and everything has ended.
-pub(crate) fn serve(runtime: Runtime, options: &ServeOptions, config: Config) -> anyhow::Result<()> {
+pub(crate) fn serve(
+    runtime: Runtime,
+    options: &ServeOptions,
+    config: Config,
+) -> anyhow::Result<()> {
     let (address, drain) = (options.listen(&config), options.drain(&config));
     super::block_on(async move {
         let signals = Signals::listen().context("signals can't be listened to")?;
@@ -88,7 +94,8 @@ fn announcement(runtime: &Runtime, address: SocketAddr) -> String {
     }
     let _ = write!(
         text,
-        "\nup to {} invocations at once; vm.max_map_count = {} allows {}, `sysctl -w vm.max_map_count=N` more",
+        "\nat most {} invocations in flight; vm.max_map_count = {} allows {}, \
+         more with `sysctl -w vm.max_map_count=N`",
         capacity.in_flight, capacity.max_map_count, capacity.allowed
     );
     let next = match functions.iter().find(|name| &***name == "hello").or(functions.first()) {

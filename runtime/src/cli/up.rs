@@ -39,7 +39,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     });
     for module in built.chain(ready_made) {
         if let Err(error) = deploy::deploy(&runtime, &module, options.limits) {
-            output::tell(&format!("error: {error:#}"))?;
+            output::tell(&format!("error: {error:#}"));
         }
     }
     if runtime.functions().is_empty() {

@@ -52,8 +52,7 @@ pub(super) struct Deadline {
 impl Deadline {
     /// The end that it brought about, if it has passed.
     fn end(&self) -> Option<End> {
-        (self.at <= Instant::now())
-            .then(|| End {
+        (self.at <= Instant::now()).then(|| End {
             done: Done::DeadlineExceeded,
             cause: self.cause.clone(),
             at: self.at,

@@ -45,9 +45,7 @@ fn decide_within(asked: Option<usize>, max_map_count: usize) -> Result<Sizing, B
                 asked,
                 allowed,
                 max_map_count,
-                needed: asked
-                    .saturating_mul(MAPPINGS_PER_SLOT)
-                    .saturating_add(MAPPINGS_ELSEWHERE),
+                needed: asked.saturating_mul(MAPPINGS_PER_SLOT).saturating_add(MAPPINGS_ELSEWHERE),
             });
         }
         Some(asked) => asked.max(1),

@@ -53,10 +53,7 @@ impl Function {
     ///
     /// # Errors
     /// [`DeployError::Read`], and those of [`from_bytes`](Self::from_bytes).
-    pub fn from_file(
-        name: impl AsRef<str>,
-        path: impl AsRef<Path>,
-    ) -> Result<Self, DeployError> {
+    pub fn from_file(name: impl AsRef<str>, path: impl AsRef<Path>) -> Result<Self, DeployError> {
         let path = path.as_ref();
         let wasm = std::fs::read(path)
             .map_err(|source| DeployError::Read { path: path.to_owned(), source })?;
@@ -199,9 +196,15 @@ fn first_memory(
     let Some(Extern::Memory(memory)) = instance.get_module_export(&mut store, &memory) else {
         return Err(DeployError::MissingExport { what: "its `memory`" });
     };
-    let content = memory.data(&store);
-    let used = content.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    Ok(content.get(..used).unwrap_or_default().into())
+    let memory = memory.data_mut(&mut store);
+    let used = memory.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let first = memory.get(..used).unwrap_or_default().into();
+    // Reading has mapped every page, which would make each later look at the
+    // slot's touched pages dearer.
+    if let Some(pages) = &engine.pages {
+        pages.release(memory);
+    }
+    Ok(first)
 }
 
 fn unlinkable(error: wasmtime::Error) -> DeployError {

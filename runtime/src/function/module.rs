@@ -51,6 +51,9 @@ pub(crate) fn check(wasm: &[u8]) -> Result<Checked<'_>, DeployError> {
     if wasm.len() > MAX_MODULE {
         return Err(DeployError::TooLarge { size: wasm.len(), limit: MAX_MODULE });
     }
+    if !wasm.starts_with(b"\0asm") {
+        return Err(DeployError::NotWasm { reason: "it does not begin with `\\0asm`".into() });
+    }
     let mut found = Found::default();
     for payload in Parser::new(0).parse_all(wasm) {
         found.read(payload.map_err(malformed)?)?;
@@ -75,9 +78,9 @@ impl Found {
             Payload::Version { encoding: Encoding::Component, .. } => Err(DeployError::NotWasm {
                 reason: "it is a component, built for wasm32-wasip2".into(),
             }),
-            Payload::ImportSection(imports) => {
-                imports.into_imports().try_for_each(|import| check_import(&import.map_err(malformed)?))
-            }
+            Payload::ImportSection(imports) => imports
+                .into_imports()
+                .try_for_each(|import| check_import(&import.map_err(malformed)?)),
             Payload::TableSection(tables) => {
                 for table in tables {
                     self.table = self.table.max(table.map_err(malformed)?.ty.initial);

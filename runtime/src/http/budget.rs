@@ -13,9 +13,9 @@ const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-m
 
 /// The smaller of the budgets that a request's headers name.
 pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let grpc = text(GRPC).and_then(grpc_timeout);
-    let envoy = text(ENVOY).and_then(|text| digits(text)).map(Duration::from_millis);
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let grpc = text(&GRPC).and_then(grpc_timeout);
+    let envoy = text(&ENVOY).and_then(digits).map(Duration::from_millis);
     match (grpc, envoy) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

@@ -98,24 +98,39 @@ async fn respond(
     response
 }
 
+/// Logs a failed invocation and turns it into what the client gets.
 fn failure(error: &InvokeError, ctx: &Context) -> Response {
     let id = ctx.value(&REQUEST_ID).unwrap_or_default();
     let outcome = error.outcome();
-    let backtrace = match outcome {
-        Outcome::Trap(trap) => trap.backtrace.join(" < "),
-        _ => String::new(),
-    };
-    tracing::warn!(
-        function = error.function(),
-        request_id = id,
-        outcome = outcome.name(),
-        cause = outcome.cause().map(Cause::name),
-        status = problem::status(outcome).as_u16(),
-        wall = ?error.usage().wall,
-        backtrace,
-        "{outcome}"
-    );
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                function = error.function(),
+                request_id = id,
+                outcome = outcome.name(),
+                cause = outcome.cause().map(Cause::name),
+                status = problem::status(outcome).as_u16(),
+                wall = ?error.usage().wall,
+                backtrace = backtrace(outcome),
+                "{outcome}"
+            )
+        };
+    }
+    // What any client can bring about must not fill the log.
+    match outcome {
+        Outcome::Host(_) => log!(error),
+        Outcome::NotFound | Outcome::BodyTooLarge { .. } | Outcome::BadRequest(_) => log!(debug),
+        _ => log!(warn),
+    }
     problem::response(error, &id)
+}
+
+/// The guest's functions at a trap, innermost first.
+fn backtrace(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Trap(trap) if !trap.backtrace.is_empty() => Some(trap.backtrace.join(" < ")),
+        _ => None,
+    }
 }
 
 /// The body as the runtime takes it. One that is known to be empty is not

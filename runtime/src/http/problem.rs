@@ -7,10 +7,10 @@
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 
+use crate::context::{Cause, Done};
 use crate::error::InvokeError;
 use crate::message::Response;
 use crate::outcome::Outcome;
-use crate::context::{Cause, Done};
 
 /// The header that carries a request's id, in and out.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

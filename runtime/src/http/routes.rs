@@ -16,7 +16,9 @@ pub struct Routes {
 
 /// Why a route can't be added.
 #[derive(Debug, thiserror::Error)]
-#[error("the route `{pattern}` can't be used: {reason}; write it as `/images/{{id}}` or `/files/{{*path}}`")]
+#[error(
+    "the route `{pattern}` can't be used: {reason}; write it as `/images/{{id}}` or `/files/{{*path}}`"
+)]
 pub struct RouteError {
     pattern: String,
     reason: String,
@@ -63,7 +65,8 @@ mod tests {
     #[test]
     fn the_first_segment_names_the_function() {
         let routes = Routes::new();
-        for (path, name) in [("/hello/world", "hello"), ("/hello", "hello"), ("/", ""), ("*", "*")] {
+        for (path, name) in [("/hello/world", "hello"), ("/hello", "hello"), ("/", ""), ("*", "*")]
+        {
             assert_eq!(routes.function(path), name);
         }
     }

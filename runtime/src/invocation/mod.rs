@@ -42,7 +42,8 @@ pub(crate) async fn run(
     let started = Instant::now();
     let _running = engine.ticker.keep_running();
     let (ctx, cancel) = ctx.with_timeout(function.limits.timeout);
-    let mut sandbox = Sandbox::new(engine, function, State::new(ctx.clone(), function, request, started));
+    let mut sandbox =
+        Sandbox::new(engine, function, State::new(ctx.clone(), function, request, started));
     let mut cpu = Duration::ZERO;
     let ended = tokio::select! {
         biased;

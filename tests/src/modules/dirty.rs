@@ -177,4 +177,3 @@ pub fn calling_null(table: u64) -> Vec<u8> {
     });
     module.finish()
 }
-

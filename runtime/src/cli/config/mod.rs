@@ -95,7 +95,8 @@ impl Source {
     fn error(&self, span: Range<usize>, reason: impl ToString) -> ConfigError {
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let start = before.rfind('\n').map_or(0, |end| end + 1);
-        let (line, column) = (before.matches('\n').count() + 1, before.get(start..).unwrap_or_default());
+        let (line, column) =
+            (before.matches('\n').count() + 1, before.get(start..).unwrap_or_default());
         ConfigError::Line {
             path: self.path.clone(),
             line,

@@ -49,11 +49,16 @@ impl Config {
 
     fn resolve(source: Source, file: File) -> Result<Self, ConfigError> {
         let folder = source.path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut tables: Vec<_> = file.function.into_iter().collect();
+        // In the file's order, so that of two routes that clash the second is
+        // the one that is told of.
+        tables.sort_by_key(|(name, _)| name.span().start);
         let mut functions = BTreeMap::new();
         let mut routes = Routes::new();
-        for (name, table) in file.function {
+        for (name, table) in tables {
             // The names that the library takes are its own business.
-            Function::from_bytes(name.get_ref(), []).map_err(|error| source.error(name.span(), error))?;
+            Function::from_bytes(name.get_ref(), [])
+                .map_err(|error| source.error(name.span(), error))?;
             for route in &table.routes {
                 routes
                     .add(route.get_ref(), name.get_ref())
@@ -88,6 +93,11 @@ impl Config {
             )),
             file => Ok(file.clone()),
         }
+    }
+
+    /// The file. Empty where there is none.
+    pub(crate) fn path(&self) -> &Path {
+        &self.source.path
     }
 
     /// An error about a function that the file names.

@@ -18,7 +18,8 @@ fn folder_with(text: &str) -> tempfile::TempDir {
 /// What is said of a file with this text, without the folder's name.
 fn error(text: &str) -> String {
     let folder = folder_with(text);
-    let modules = |config: &Config| config.functions.values().try_for_each(|f| config.module(f).map(drop));
+    let modules =
+        |config: &Config| config.functions.values().try_for_each(|f| config.module(f).map(drop));
     let error = match Config::find(folder.path()) {
         Ok(config) => modules(&config).expect_err("the file is bad"),
         Err(error) => error,
@@ -107,7 +108,7 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         ("[function.f]\nroutes = \"/a\"", "hourglass.toml:2:10: invalid type: string", "sequence"),
         ("[function.\"a b\"]", "hourglass.toml:1:11: `a b` can't be a function's name", "a-z"),
         ("drain = \"1s\"\ndrain = \"2s\"", "hourglass.toml:2:1: duplicate key", ""),
-        ("drain = ", "hourglass.toml:1:8: ", "value"),
+        ("drain = quick", "hourglass.toml:1:9: string values must be quoted", "string"),
     ] {
         let said = error(text);
         assert!(said.starts_with(start), "{text:?}: {said}");
@@ -117,7 +118,8 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
 
 #[test]
 fn a_route_clash_is_told_with_its_line() {
-    let said = error("[function.a]\nroutes = [\"/{x}\"]\n[function.b]\nroutes = [\"/ok\",\n  \"/{y}\"]\n");
+    let said =
+        error("[function.b]\nroutes = [\"/{x}\"]\n[function.a]\nroutes = [\"/ok\",\n  \"/{y}\"]\n");
     assert!(said.starts_with("hourglass.toml:5:3: the route `/{y}` can't be used"), "{said}");
     assert!(said.contains("/{x}"), "{said}");
     let said = error("[function.a]\nroutes = [\"images\"]\n");

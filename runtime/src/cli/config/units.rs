@@ -17,11 +17,17 @@ const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 /// Why a value can't be read; it says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnitError {
-    #[error("`{0}` is no span of time: write whole numbers of h, m, s and ms, such as `250ms`, `10s` or `1m30s`")]
+    #[error(
+        "`{0}` is no span of time: write whole numbers of h, m, s and ms, such as `250ms`, `10s` or `1m30s`"
+    )]
     Time(String),
-    #[error("`{0}` is no size: write a whole number of KiB, MiB or GiB, such as `64MiB`, or of bytes alone")]
+    #[error(
+        "`{0}` is no size: write a whole number of KiB, MiB or GiB, such as `64MiB`, or of bytes alone"
+    )]
     Size(String),
-    #[error("`{0}` is no address: write a host and a port, such as `127.0.0.1:8080`; port 0 stands for any free one")]
+    #[error(
+        "`{0}` is no address: write a host and a port, such as `127.0.0.1:8080`; port 0 stands for any free one"
+    )]
     Address(String),
 }
 
@@ -120,7 +126,8 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let good = text.rsplit_once(':').is_some_and(|(host, port)| {
-            let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+            let is_port =
+                port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
             // An IPv6 address stands in brackets, or its end is taken for a port.
             is_port && !host.is_empty() && (host.starts_with('[') == host.contains(':'))
         });
@@ -210,9 +217,23 @@ mod tests {
 
     #[test]
     fn what_is_no_span_of_time_is_refused_in_words() {
-        for text in
-            ["", "10", "s", "10 s", "-1s", "+1s", "1.5s", "10sec", "10S", "1s1m", "1s2s", "1m30", "1d", "1ü", "99999999999999h"]
-        {
+        for text in [
+            "",
+            "10",
+            "s",
+            "10 s",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "10sec",
+            "10S",
+            "1s1m",
+            "1s2s",
+            "1m30",
+            "1d",
+            "1ü",
+            "99999999999999h",
+        ] {
             assert_eq!(millis(text), None, "{text}");
         }
         let error = "10x".parse::<Period>().expect_err("no unit");
@@ -230,7 +251,9 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused_in_words() {
-        for text in ["", "MiB", "64MB", "64 MiB", "64mib", "1MiB1KiB", "-1", "1.5GiB", "99999999999GiB"] {
+        for text in
+            ["", "MiB", "64MB", "64 MiB", "64mib", "1MiB1KiB", "-1", "1.5GiB", "99999999999GiB"]
+        {
             assert_eq!(bytes(text), None, "{text}");
         }
         let error = "64MB".parse::<Size>().expect_err("no unit");
@@ -242,7 +265,9 @@ mod tests {
         for text in ["127.0.0.1:8080", "[::1]:0", "localhost:80", "0.0.0.0:65535"] {
             assert!(text.parse::<Address>().is_ok(), "{text}");
         }
-        for text in ["", "8080", ":8080", "localhost", "localhost:http", "127.0.0.1:65536", "::1", "::1:80"] {
+        for text in
+            ["", "8080", ":8080", "localhost", "localhost:http", "127.0.0.1:65536", "::1", "::1:80"]
+        {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

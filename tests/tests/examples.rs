@@ -1,0 +1,67 @@
+//! The examples answer as they say they do.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Result;
+use hourglass_tests::guests::{function, repository};
+use hourglass_tests::host::Host;
+use http::{Request, Response};
+
+/// Posts one of the examples' files to a function.
+async fn post(host: &Host, target: &str, file: &str) -> Result<Response<Vec<u8>>> {
+    let file = fs::read(repository().join("examples").join(file))?;
+    Ok(host.client().await?.request(&Request::post(target).body(file)?).await?)
+}
+
+#[tokio::test]
+async fn markdown_becomes_html() -> Result<()> {
+    let host = Host::serve([function("markdown", "markdown")]).await?;
+    let answer = post(&host, "/markdown", "markdown/deadlines.md").await?;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+    let page = String::from_utf8(answer.into_body())?;
+    assert!(page.contains("<h1>") && page.contains("<p>"), "{page}");
+    assert_eq!(host.get("/markdown").await?.status(), 405);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_picture_becomes_a_thumbnail() -> Result<()> {
+    let host =
+        Host::serve([function("thumbnail", "thumbnail").timeout(Duration::from_secs(60))]).await?;
+    let whole = fs::metadata(repository().join("examples/thumbnail/dunes.jpg"))?.len();
+    let answer = post(&host, "/thumbnail?width=40", "thumbnail/dunes.jpg").await?;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "image/jpeg");
+    let thumbnail = answer.into_body();
+    assert!(thumbnail.starts_with(b"\xff\xd8\xff"));
+    assert!((thumbnail.len() as u64) < whole / 2, "{} bytes", thumbnail.len());
+    let answer = post(&host, "/thumbnail", "markdown/deadlines.md").await?;
+    assert_eq!(answer.status(), 415);
+    Ok(())
+}
+
+/// The same request with much and with hardly any time gives two different pictures.
+#[tokio::test]
+async fn a_picture_is_as_complete_as_the_deadline_allows() -> Result<()> {
+    let minute = Duration::from_secs(60);
+    let host =
+        Host::serve([function("mandelbrot", "mandelbrot").timeout(minute).grace(minute)]).await?;
+    let mut pictures = Vec::new();
+    for budget in ["1", "60000"] {
+        let request = Request::get("/mandelbrot").header("x-envoy-expected-rq-timeout-ms", budget);
+        let answer = host.client().await?.request(&request.body("")?).await?;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "image/png");
+        let complete = answer.headers()["x-complete"].to_str()?.to_owned();
+        assert!(answer.body().starts_with(b"\x89PNG"));
+        pictures.push((complete, answer.into_body()));
+    }
+    assert_ne!(pictures[0].0, "100%");
+    assert_eq!(pictures[1].0, "100%");
+    assert_ne!(pictures[0].1, pictures[1].1);
+    Ok(())
+}

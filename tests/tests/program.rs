@@ -1,0 +1,315 @@
+//! The program itself: what it prints, what it answers, and how it ends.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::Result;
+use hourglass_tests::client::Client;
+use hourglass_tests::guests::{self, module, repository};
+use hourglass_tests::modules;
+use http::Method;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// The program with a command, away from the settings of whoever runs the tests.
+fn hourglass(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hourglass-under-test"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOURGLASS_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).env("HOURGLASS_CACHE", guests::code_cache());
+    command
+}
+
+/// What a command said, and how it ended.
+struct Said {
+    status: ExitStatus,
+    out: String,
+    err: String,
+}
+
+fn say(command: &mut Command) -> Result<Said> {
+    let output = command.output()?;
+    let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    Ok(Said { status: output.status, out, err })
+}
+
+/// Runs a command that has to fail, and gives what it said about it.
+fn fails(arguments: &[&str]) -> Result<String> {
+    let said = say(&mut hourglass(arguments))?;
+    assert_eq!(said.status.code(), Some(1), "{}", said.err);
+    assert_eq!(said.out, "");
+    Ok(said.err)
+}
+
+/// A program that serves. It is killed when the test is over, or fails.
+struct Serving {
+    child: Child,
+    /// What it logs, line by line, from a thread of its own so that it never has to wait.
+    log: mpsc::Receiver<String>,
+    address: SocketAddr,
+}
+
+impl Serving {
+    /// Starts it and waits until it has said where it serves.
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (line, log) = mpsc::channel();
+        thread::spawn(
+            move || while lines.next().is_some_and(|read| line.send(read.unwrap()).is_ok()) {},
+        );
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first)?;
+        let address = first.trim_end().strip_prefix("serving at http://");
+        let Some(address) = address else {
+            panic!("it said {first:?}, and {:#?}", log.iter().collect::<Vec<_>>())
+        };
+        Ok(Self { address: address.parse()?, child, log })
+    }
+
+    /// Waits until it has logged something, and gives all until then.
+    fn told(&self, text: &str) -> String {
+        let mut told = String::new();
+        while !told.contains(text) {
+            told.push_str(&self.log.recv().unwrap_or_else(|_| panic!("no {text:?} in {told}")));
+            told.push('\n');
+        }
+        told
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    fn ended(mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // An error is one that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn path(module: &Path) -> &str {
+    module.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn it_serves_and_ends_in_order() -> Result<()> {
+    for signal in [Signal::TERM, Signal::INT] {
+        let files = [path(module("hello")), path(module("echo"))];
+        let mut command = hourglass(&["serve", files[0], files[1], "--listen", "127.0.0.1:0"]);
+        let serving = Serving::start(&mut command)?;
+        let mut client = Client::connect(serving.address).await?;
+        let answer = client.get("/hello/program").await?;
+        assert!(answer.body().starts_with(b"hello program, "));
+
+        // One that is in flight when the signal comes still gets its answer.
+        client.send("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n").await?;
+        assert_eq!(client.interim().await?, 100);
+        serving.signal(signal);
+        refused(serving.address).await;
+        client.send("last").await?;
+        assert_eq!(client.answer(&Method::POST).await?.body(), b"last");
+        assert_eq!(serving.ended()?.code(), Some(0), "{signal:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_ended_when_it_has_drained() -> Result<()> {
+    let stuck = path(module("stuck"));
+    let mut command = hourglass(&["serve", stuck, "--listen", "127.0.0.1:0"]);
+    command.args(["--timeout", "10m", "--grace", "10ms", "--drain", "50ms"]);
+    let serving = Serving::start(&mut command)?;
+    let mut client = Client::connect(serving.address).await?;
+    client.send("GET /stuck/spin HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    serving.told("begun");
+    serving.signal(Signal::TERM);
+    let answer = client.answer(&Method::GET).await?;
+    assert_eq!(answer.status(), 503);
+    let problem: Value = serde_json::from_slice(answer.body())?;
+    assert_eq!(problem["cause"], "shutdown");
+    assert_eq!(serving.ended()?.code(), Some(0));
+    Ok(())
+}
+
+/// Waits until nobody listens there any more. There is no event for it.
+async fn refused(address: SocketAddr) {
+    let refused = async {
+        while Client::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(60), refused).await;
+    assert!(in_time.is_ok(), "it still listens");
+}
+
+#[tokio::test]
+async fn a_configuration_names_functions_and_routes() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("hourglass.toml");
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\n[function.greeter]\nfile = {:?}\nroutes = [\"/greet/{{name}}\"]\n\
+         [function.small]\nfile = {:?}\nrequest_body = 3\n",
+        module("metadata"),
+        module("echo"),
+    );
+    fs::write(&file, text)?;
+    let serving = Serving::start(&mut hourglass(&["serve", path(&file)]))?;
+    let mut client = Client::connect(serving.address).await?;
+    for target in ["/greet/somebody", "/greeter"] {
+        let shown: Value = serde_json::from_slice(client.get(target).await?.body())?;
+        assert_eq!(shown["request"]["path"], target);
+    }
+    let post = |body: &'static str| http::Request::post("/small").body(body);
+    assert_eq!(client.request(&post("123")?).await?.status(), 200);
+    assert_eq!(client.request(&post("1234")?).await?.status(), 413);
+    Ok(())
+}
+
+#[test]
+fn a_bad_configuration_is_an_error_with_its_line() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("hourglass.toml");
+    for (text, line, about) in [
+        ("listen = \"127.0.0.1:0\"\nlisten_to = 1\n", 2, "listen_to"),
+        ("\n\n[function.a]\ntimeout = \"2 parsecs\"\n", 4, "2 parsecs"),
+        ("[function.a]\nfile = \"missing.wasm\"\n", 2, "missing.wasm"),
+        ("[function.\"a/b\"]\n", 1, "a/b"),
+        ("[function.a\n", 1, "function"),
+    ] {
+        fs::write(&file, text)?;
+        let said = fails(&["serve", path(&file)])?;
+        let place = format!("{}:{line}:", file.display());
+        assert!(said.contains(&place) && said.contains(about), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_can_not_be_served_is_an_error_that_says_why() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let text = folder.path().join("text.wasm");
+    fs::write(&text, "(module)")?;
+    let said = fails(&["serve", path(&text)])?;
+    assert!(said.contains("not a core WebAssembly module"), "{said}");
+    assert!(said.contains(path(&text)), "{said}");
+
+    let missing = folder.path().join("missing.wasm");
+    let said = fails(&["serve", path(&missing)])?;
+    assert!(said.contains(path(&missing)), "{said}");
+
+    let hello = path(module("hello"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let said = fails(&["serve", hello, "--listen", &address])?;
+    assert!(said.contains(&address) && said.contains("--listen"), "{said}");
+
+    let said = say(&mut hourglass(&["serve", hello, "--colour"]))?;
+    assert_eq!(said.status.code(), Some(2));
+    assert!(said.err.contains("--colour"), "{}", said.err);
+    Ok(())
+}
+
+#[test]
+fn it_invokes_once() -> Result<()> {
+    let said = say(&mut hourglass(&["invoke", path(module("echo")), "--data", "a body"]))?;
+    assert!(said.status.success(), "{}", said.err);
+    assert_eq!(said.out, "a body");
+
+    let header = ["--header", "x-tenant: acme", "--path", "/echo?a=b", "--json"];
+    let mut command = hourglass(&["invoke", path(module("metadata"))]);
+    let said = say(command.args(header))?;
+    assert!(said.status.success(), "{}", said.err);
+    let report: Value = serde_json::from_str(&said.out)?;
+    assert_eq!((&report["outcome"], &report["status"]), (&"response".into(), &200.into()));
+    assert!(report["body"].as_str().unwrap().contains("acme"), "{report}");
+    assert!(report["peak_memory_bytes"].as_u64() >= Some(1 << 20), "{report}");
+    Ok(())
+}
+
+#[test]
+fn an_invocation_that_fails_says_how() -> Result<()> {
+    let fail = path(module("fail"));
+    let said = fails(&["invoke", fail, "--path", "/fail/panic"])?;
+    for part in ["fail::inner", "fail::outer", "the panic's own words"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let said = fails(&["invoke", fail, "--path", "/fail/7"])?;
+    assert!(said.contains("code 7"), "{said}");
+    let said = fails(&["invoke", path(module("spin")), "--timeout", "50ms"])?;
+    assert!(said.contains("deadline"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn it_checks_without_running() -> Result<()> {
+    let hello = path(module("hello"));
+    let said = say(&mut hourglass(&["check", hello]))?;
+    assert!(said.status.success(), "{}", said.err);
+    assert!(said.out.contains("would deploy"), "{}", said.out);
+
+    let folder = tempfile::tempdir()?;
+    let other = folder.path().join("other.wasm");
+    let mut module = modules::Module::with_memory(1);
+    module.import("hourglass_v9", "request", modules::takes(2));
+    module.code(0, |_| ());
+    fs::write(&other, module.finish())?;
+    let said = say(&mut hourglass(&["check", hello, path(&other)]))?;
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.out.contains("hourglass_v9") && said.out.contains("rebuild it"), "{}", said.out);
+    Ok(())
+}
+
+/// A crate of its own that depends on the SDK, with the versions of this repository.
+fn new_crate(folder: &Path, name: &str, main: &str) -> Result<()> {
+    let folder = folder.join(name);
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(folder.join("src/main.rs"), main)?;
+    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nhourglass-sdk = \
+         {{ path = {:?} }}\n[profile.release]\ndebug = \"line-tables-only\"\n",
+        repository().join("guest-sdk")
+    );
+    Ok(fs::write(folder.join("Cargo.toml"), manifest)?)
+}
+
+/// `up`, on a folder in which one function does not build: that one is reported in the compiler's
+/// words, and the other is served.
+#[tokio::test]
+async fn up_builds_and_serves() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let good = "fn main() { hourglass_sdk::serve(|_: &hourglass_sdk::Context, _| \"built\") }";
+    new_crate(folder.path(), "good", good)?;
+    new_crate(folder.path(), "bad", "fn main() { let number: u32 = \"text\"; }")?;
+    // What is built for this repository need not be built again.
+    let release = module("hello").parent().unwrap();
+    let target = release.ancestors().nth(2).unwrap();
+    let mut command = hourglass(&["up", path(folder.path()), "--listen", "127.0.0.1:0"]);
+    command.env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true");
+    let serving = Serving::start(&mut command)?;
+    let said = serving.told("`bad` does not build");
+    let said = said + &serving.told("mismatched types");
+    assert!(said.contains("error[E0308]"), "{said}");
+    let mut client = Client::connect(serving.address).await?;
+    assert_eq!(client.get("/good").await?.body(), b"built");
+    assert_eq!(client.get("/bad").await?.status(), 404);
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.ended()?.code(), Some(0));
+    Ok(())
+}
