@@ -130,7 +130,7 @@ impl Client {
 }
 
 /// A request's line and headers, without the empty line behind them.
-pub fn head<B>(request: &Request<B>) -> Vec<u8> {
+fn head<B>(request: &Request<B>) -> Vec<u8> {
     let mut text = format!("{} {} HTTP/1.1\r\nhost: test\r\n", request.method(), request.uri());
     for (name, value) in request.headers() {
         text.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));

@@ -94,3 +94,18 @@ async fn an_expiry_is_seen_in_the_whole_tree() {
     assert_eq!(child.cause(), parent.cause());
     assert_eq!(parent.children(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn since_when_it_is_done_does_not_depend_on_who_asks_when() {
+    let start = tokio::time::Instant::now().into_std();
+    let (expired, _guard) = Context::background().with_timeout(HOUR);
+    let (canceled, cancel) = Context::background().with_timeout(2 * HOUR);
+    let (child, _guard) = canceled.with_cancel();
+    assert_eq!(expired.done_since(), None);
+    advance(SHORT).await;
+    cancel.cancel();
+    advance(3 * HOUR).await;
+    assert_eq!(expired.done_since(), Some(start + HOUR));
+    assert_eq!(canceled.done_since(), Some(start + SHORT));
+    assert_eq!(child.done_since(), Some(start + SHORT));
+}
