@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use hourglass::Function;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::Host;
+use hourglass_tests::modules;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request};
 use serde_json::Value;
@@ -153,6 +155,29 @@ async fn headers_go_both_ways() -> Result<()> {
     assert_eq!(answer.headers().get_all("x-two").iter().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(answer.headers()["x-three"].as_bytes(), "not only ASCII: \u{fc}".as_bytes());
     assert!(answer.headers().contains_key("date"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_can_not_break_its_connection() -> Result<()> {
+    let answering = |name, headers: &[(&str, &str)]| {
+        let module = modules::responding(&modules::head(200, headers), 1, |_| ());
+        Function::from_bytes(name, module)
+    };
+    let host = Host::serve([
+        answering("lies", &[("content-length", "100")])?,
+        answering("babbles", &[("content-length", "0"), ("content-length", "a")])?,
+        answering("forges", &[("x-request-id", "another's")])?,
+    ])
+    .await?;
+    let mut client = host.client().await?;
+    for name in ["lies", "babbles", "forges", "lies"] {
+        let request = Request::get(format!("/{name}")).header("x-request-id", name).body("")?;
+        let answer = client.request(&request).await?;
+        assert_eq!(answer.headers()[CONTENT_LENGTH], "0", "{name}");
+        let ids: Vec<_> = answer.headers().get_all("x-request-id").iter().collect();
+        assert_eq!(ids, [name]);
+    }
     Ok(())
 }
 

@@ -82,18 +82,6 @@ async fn a_body_that_is_no_http_is_as_good_as_going_away() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_byte_sent_ahead_does_not_hide_that_the_client_left() -> Result<()> {
-    let name = "gone-ahead";
-    let host = Host::serve([function(name, "stuck").timeout(LONG).grace(GRACE)]).await?;
-    let mut client = host.client().await?;
-    client.send(format!("GET /{name}/check HTTP/1.1\r\nhost: x\r\n\r\nG")).await?;
-    lines::told(name, "begun").await;
-    drop(client);
-    tokio::time::timeout(Duration::from_secs(10), host.runtime.shutdown(LONG)).await?;
-    Ok(())
-}
-
-#[tokio::test]
 async fn others_are_not_touched() -> Result<()> {
     let name = "gone-other";
     let host = Host::serve([function(name, "stuck").timeout(LONG).grace(GRACE)]).await?;

@@ -199,6 +199,24 @@ async fn a_range_outside_of_memory_traps() -> Result<()> {
     Ok(())
 }
 
+/// Deep in its own stack a guest calls the host, which has to have some left for itself.
+#[tokio::test]
+async fn a_stack_that_overflows_is_a_trap() -> Result<()> {
+    let mut module = modules::Module::with_memory(1);
+    let err = module.import(modules::CONTEXT, "context_err", modules::takes(0));
+    let values = module.import(modules::CONTEXT, "context_values", modules::takes(2));
+    module.code(0, |code| {
+        code.call(err).drop().i32_const(0).i32_const(60_000).call(values).drop();
+        code.call(values + 1);
+    });
+    let host = Host::serve([Function::from_bytes("deep", module.finish())?]).await?;
+    for _ in 0..3 {
+        let answer = host.get("/deep").await?;
+        problem(&answer, Failure { status: 500, outcome: "trap", function: "deep" })?;
+    }
+    Ok(())
+}
+
 fn calling_respond_with(arguments: [i32; 4]) -> Vec<u8> {
     let mut module = modules::Module::with_memory(1);
     let respond = module.import(modules::CONTEXT, "respond", modules::takes(4));
