@@ -31,13 +31,12 @@ fn main() {
         let patient = patient.expect("a function").grace(Duration::ZERO);
         runtime.deploy(patient).expect("it deploys");
         let function = Function::from_bytes(name, wasm).expect("a function");
-
         runtime.deploy(function.timeout(TIMEOUT).grace(Duration::ZERO)).expect("it deploys");
     }
     println!(
         "lateness of the end in ms over {RUNS} runs, tick {TICK:?} (aim: never early, p99 < 2)"
     );
-    println!("{:<34}{:>8}{:>8}{:>8}{:>8}", "", "p50", "p99", "max", "early");
+    println!("{:<42}{:>8}{:>8}{:>8}{:>8}", "", "p50", "p99", "max", "early");
     for (label, function, path) in [
         ("spins", "stuck", "/spin"),
         ("spins in its start function", "start", "/"),

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::request::Parts;
 use wasmtime::{Caller, ModuleExport, ResourceLimiter};
+use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::{ResourceTable, WasiCtxBuilder};
 
 use super::stdio::Stdio;
 use crate::context::Context;
@@ -17,9 +17,6 @@ use crate::outcome::Outcome;
 
 /// The least that a tick lasts.
 const TICK: Duration = Duration::from_millis(1);
-
-/// The most handles that a guest may hold through WASI.
-const MAX_HANDLES: usize = 1_000;
 
 /// One invocation, as its host calls see it.
 pub(crate) struct State {
@@ -121,11 +118,9 @@ impl State {
     /// `wasmtime-wasi` answers.
     pub(super) fn wasi(&mut self) -> &mut WasiP1Ctx {
         self.wasi.get_or_insert_with(|| {
-            let mut table = ResourceTable::new();
-            table.set_max_capacity(MAX_HANDLES);
-            let mut builder = WasiCtxBuilder::new();
-            builder.max_random_size(1 << 20);
-            Box::new(builder.build_p1())
+            // Nothing is opened for the guest, so there is nothing that it
+            // could make handles from.
+            Box::new(WasiCtxBuilder::new().build_p1())
         })
     }
 }

@@ -12,6 +12,9 @@ use crate::abi::State;
 use crate::engine::Engine;
 use crate::function::Deployed;
 
+/// The most bytes that one call of `wasmtime-wasi` copies out of a guest.
+const MAX_COPY: usize = 1 << 20;
+
 /// An instance of a function, run at most once.
 pub(super) struct Sandbox<'a> {
     engine: &'a Engine,
@@ -24,6 +27,7 @@ impl<'a> Sandbox<'a> {
     pub(super) fn new(engine: &'a Engine, function: &'a Deployed, state: State) -> Self {
         let mut store = Store::new(&engine.wasm, state);
         store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(MAX_COPY);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             let state = store.data();
