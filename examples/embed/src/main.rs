@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo run --release -p hourglass -- build examples
-//! cargo run --release -p embed -- target/wasm32-wasip1/release/hello.wasm
+//! cargo run --release --bin embed -- target/wasm32-wasip1/release/hello.wasm
 //! ```
 
 use std::time::Duration;
