@@ -119,6 +119,14 @@ pub enum DeployError {
         /// What is missing.
         what: &'static str,
     },
+    /// It exports a name that is the host's own.
+    #[error(
+        "the module exports `{name}`, but names that begin with `hourglass:` are the host's own; rename it"
+    )]
+    PrivateExport {
+        /// The export's name.
+        name: String,
+    },
     /// It speaks another version of the context ABI.
     #[error(
         "the module imports `{found}`, this host speaks `{spoken}`; \

@@ -51,7 +51,7 @@ pub mod http;
 
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use error::{BuildError, DeployError, InvokeError};
-pub use function::Function;
+pub use function::{Fresh, Function, Instances};
 pub use limits::{Limits, mib};
 pub use message::{Body, BodyError, REQUEST_ID, Request, Response};
 pub use outcome::{Outcome, Trap, Usage};

@@ -12,8 +12,9 @@ use crate::admission::Admission;
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::{Engine, Settings, sizing};
 use crate::error::{BuildError, DeployError, InvokeError};
-use crate::function::{Deployed, Function};
+use crate::function::{Budget, Deployed, Fresh, Function, Keeper};
 use crate::invocation;
+use crate::limits::mib;
 use crate::message::{Body, Request, Response};
 use crate::outcome::{Outcome, Usage};
 
@@ -40,6 +41,7 @@ struct Shared {
     linker: Linker<State>,
     functions: RwLock<HashMap<Arc<str>, Arc<Deployed>>>,
     admission: Admission,
+    keeper: Keeper,
     /// The parent of what [`Runtime::shutdown`] ends.
     root: Context,
     end: Cancel,
@@ -64,6 +66,7 @@ pub struct RuntimeBuilder {
     max_in_flight: Option<usize>,
     tick: Duration,
     cache_dir: Option<PathBuf>,
+    idle_memory: u64,
 }
 
 impl RuntimeBuilder {
@@ -93,8 +96,19 @@ impl RuntimeBuilder {
         self
     }
 
+    /// How much memory, in bytes, all instances together may hold that are
+    /// kept for the invocations to come. Those that were used least recently
+    /// go first; none is kept for longer than a minute. Default 256 MiB; with 0
+    /// every invocation is given a new instance.
+    #[must_use]
+    pub fn idle_memory(mut self, bytes: u64) -> Self {
+        self.idle_memory = bytes;
+        self
+    }
+
     /// Makes the runtime. Its address space is reserved here, its memory is
-    /// not. It starts one thread, which is parked while nothing runs.
+    /// not. It starts two threads, which are parked while nothing runs and
+    /// nothing is kept.
     ///
     /// # Errors
     /// [`BuildError`] says what the machine does not allow.
@@ -102,9 +116,13 @@ impl RuntimeBuilder {
         let sizing = sizing::decide(self.max_in_flight)?;
         let engine = Engine::new(&Settings {
             max_in_flight: sizing.in_flight,
+            max_idle: sizing.idle,
             tick: self.tick,
             cache_dir: self.cache_dir,
         })?;
+        let bytes = usize::try_from(self.idle_memory).unwrap_or(usize::MAX);
+        let keeper = Keeper::start(Budget { instances: sizing.idle, bytes })
+            .map_err(|error| BuildError::Engine(format!("no thread for the keeper: {error}")))?;
         let linker =
             abi::linker(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let (root, end) = Context::background().with_cancel();
@@ -113,6 +131,7 @@ impl RuntimeBuilder {
             linker,
             functions: RwLock::default(),
             admission: Admission::new(sizing.in_flight),
+            keeper,
             root,
             end,
             capacity: Capacity {
@@ -127,11 +146,17 @@ impl RuntimeBuilder {
 impl Runtime {
     /// Starts to make a runtime; [`RuntimeBuilder`] lists the defaults.
     pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder { max_in_flight: None, tick: Duration::from_millis(1), cache_dir: None }
+        RuntimeBuilder {
+            max_in_flight: None,
+            tick: Duration::from_millis(1),
+            cache_dir: None,
+            idle_memory: mib(256),
+        }
     }
 
     /// Makes a function ready under its name, in place of one that had it.
-    /// Invocations of the former one run to their end.
+    /// Invocations of the former one run to their end, and its idle instances
+    /// end with it. Returns where the function's fresh instances come from.
     ///
     /// This compiles, which can take seconds of processor time on all cores:
     /// call it from a thread that may block.
@@ -139,24 +164,25 @@ impl Runtime {
     /// # Errors
     /// [`DeployError`] says why the module can't be a function here. The
     /// former function then stays.
-    pub fn deploy(&self, function: Function) -> Result<(), DeployError> {
-        let deployed = Deployed::prepare(&self.0.engine, &self.0.linker, &function)?;
+    pub fn deploy(&self, function: Function) -> Result<Fresh, DeployError> {
+        let (deployed, fresh) = self.prepare(&function)?;
         let name = deployed.name.clone();
         self.0
             .functions
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name, Arc::new(deployed));
-        Ok(())
+        Ok(fresh)
     }
 
-    /// Says whether a function would deploy, without deploying it. It compiles
-    /// as [`deploy`](Self::deploy) does.
+    /// Says whether a function would deploy, without deploying it, and where
+    /// its fresh instances would come from. It compiles as
+    /// [`deploy`](Self::deploy) does.
     ///
     /// # Errors
     /// As [`deploy`](Self::deploy).
-    pub fn check(&self, function: &Function) -> Result<(), DeployError> {
-        Deployed::prepare(&self.0.engine, &self.0.linker, function).map(drop)
+    pub fn check(&self, function: &Function) -> Result<Fresh, DeployError> {
+        Ok(self.prepare(function)?.1)
     }
 
     /// The names of the deployed functions, in order.
@@ -257,6 +283,11 @@ impl Runtime {
         self.0.end.cancel_with(Cause::Shutdown);
         admission.idle().await;
         canceled
+    }
+
+    fn prepare(&self, function: &Function) -> Result<(Deployed, Fresh), DeployError> {
+        let Shared { engine, linker, keeper, .. } = &*self.0;
+        Deployed::prepare(engine, linker, keeper, function)
     }
 
     fn find(&self, name: &str) -> Option<Arc<Deployed>> {

@@ -1,6 +1,6 @@
 //! Ranges of guest memory, checked before they are touched.
 
-use wasmtime::{Extern, Trap};
+use wasmtime::Trap;
 
 use super::state::{Call, State};
 
@@ -9,8 +9,7 @@ use super::state::{Call, State};
 /// # Errors
 /// A trap where the guest has no memory, which deploying it has ruled out.
 pub(super) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8], &'a mut State)> {
-    let export = call.data().memory_export;
-    let Some(Extern::Memory(memory)) = call.get_module_export(&export) else {
+    let Some(memory) = call.data().linear else {
         return Err(Trap::MemoryOutOfBounds.into());
     };
     Ok(memory.data_and_store_mut(call))

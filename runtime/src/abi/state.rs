@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
-use wasmtime::{Caller, ModuleExport, ResourceLimiter};
+use wasmtime::{Caller, Memory, ResourceLimiter};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
@@ -31,7 +31,8 @@ pub(crate) struct State {
     pub(crate) malformed: Option<String>,
     pub(crate) memory: MemoryMeter,
     pub(crate) stdio: Stdio,
-    pub(super) memory_export: ModuleExport,
+    /// The instance's memory, once there is an instance.
+    pub(super) linear: Option<Memory>,
     wasi: Option<Box<WasiP1Ctx>>,
 }
 
@@ -74,15 +75,15 @@ impl State {
             body: Incoming::new(body, limits.request_body),
             response: None,
             malformed: None,
-            memory: MemoryMeter::new(limits.memory, function.table_limit),
+            memory: MemoryMeter::new(limits.memory, function.table_limit()),
             stdio: Stdio::default(),
-            memory_export: function.exports.memory,
+            linear: None,
             wasi: None,
         }
     }
 
-    /// The state of an instance in which no guest code will run.
-    pub(crate) fn idle(memory_export: ModuleExport) -> Self {
+    /// The state of an instance in which no guest code runs.
+    pub(crate) fn idle() -> Self {
         Self {
             ctx: Context::background(),
             function: "".into(),
@@ -94,9 +95,23 @@ impl State {
             malformed: None,
             memory: MemoryMeter::new(u64::MAX, u64::MAX),
             stdio: Stdio::default(),
-            memory_export,
+            linear: None,
             wasi: None,
         }
+    }
+
+    /// Lets host calls find the instance's memory, of so many bytes.
+    pub(crate) fn attach(&mut self, memory: Memory, size: usize) {
+        self.linear = Some(memory);
+        self.memory.peak = size as u64;
+    }
+
+    /// Whether nothing out of the ordinary happened: the context is not done,
+    /// the request's body was read to its end, and no limit was met.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        let body = &self.body;
+        let read = body.failure.is_none() && body.piece.is_empty() && body.body.is_empty();
+        read && !self.memory.refused && self.ctx.err().is_none()
     }
 
     /// Whether the guest has had its grace after its context was done.

@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::deploy::{self, Module};
 use super::options::{CacheOptions, LimitOptions};
 use super::output;
+use crate::function::Fresh;
 use crate::runtime::Runtime;
 
 /// Says of modules whether they would deploy, and if not, why and what to do.
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let mut refused = 0;
     for module in &modules {
         let verdict = match check(&runtime, module, args.limits) {
-            Ok(()) => "would deploy".to_owned(),
+            Ok(fresh) => format!("would deploy; {fresh}"),
             Err(error) => {
                 refused += 1;
                 format!("would not deploy: {error:#}")
@@ -41,6 +42,6 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     }
 }
 
-fn check(runtime: &Runtime, module: &Module, limits: LimitOptions) -> anyhow::Result<()> {
+fn check(runtime: &Runtime, module: &Module, limits: LimitOptions) -> anyhow::Result<Fresh> {
     Ok(runtime.check(&module.function(limits)?)?)
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::config::resolve::Config;
 use super::options::LimitOptions;
-use crate::function::Function;
+use crate::function::{Fresh, Function};
 use crate::runtime::Runtime;
 
 /// A module on disk, the name under which it is to be deployed, and what the
@@ -65,7 +65,7 @@ pub(crate) fn deploy(
     runtime: &Runtime,
     module: &Module,
     limits: LimitOptions,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Fresh> {
     let deployed = runtime.deploy(module.function(limits)?);
     deployed.with_context(|| format!("cannot deploy {}", module.path.display()))
 }

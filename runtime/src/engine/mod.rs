@@ -43,6 +43,9 @@ const SPARE_SLOTS: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_in_flight: usize,
+    /// Instances that are kept between runs have slots of their own, so that
+    /// they never stand in an invocation's way.
+    pub(crate) max_idle: usize,
     pub(crate) tick: Duration,
     pub(crate) cache_dir: Option<PathBuf>,
 }
@@ -51,7 +54,7 @@ pub(crate) struct Settings {
 pub(crate) struct Engine {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) ticker: Ticker,
-    /// Present where touched pages can be told from untouched ones.
+    /// Present where the system tells touched pages from untouched ones.
     pub(crate) pages: Option<PageMap>,
     pub(crate) cache: Option<Cache>,
 }
@@ -59,13 +62,14 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(settings: &Settings) -> Result<Arc<Self>, BuildError> {
         let pages = PageMap::open(KEEP_RESIDENT);
-        if pages.is_none() {
+        let scan = pages.as_ref().is_some_and(PageMap::scans);
+        if !scan {
             tracing::warn!(
-                "this kernel has no PAGEMAP_SCAN (Linux 6.7 or later has): memory is returned to \
-                 the system after every invocation, which is slower"
+                "this kernel has no PAGEMAP_SCAN (Linux 6.7 or later has): the memory of an \
+                 instance that is not reset in place is returned to the system, which is slower"
             );
         }
-        let config = config(settings.max_in_flight, pages.is_some());
+        let config = config(settings, scan);
         let wasm = wasmtime::Engine::new(&config)
             .map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let cache = match &settings.cache_dir {
@@ -81,7 +85,7 @@ impl Engine {
     }
 }
 
-fn config(max_in_flight: usize, scan: bool) -> Config {
+fn config(settings: &Settings, scan: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -91,12 +95,14 @@ fn config(max_in_flight: usize, scan: bool) -> Config {
         // Traps name functions; offsets inside them would only enlarge the
         // compiled code.
         .generate_address_map(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_in_flight, scan)));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings, scan)));
     config
 }
 
-fn pool(max_in_flight: usize, scan: bool) -> PoolingAllocationConfig {
-    let slots = u32::try_from(max_in_flight.saturating_add(SPARE_SLOTS)).unwrap_or(u32::MAX);
+fn pool(settings: &Settings, scan: bool) -> PoolingAllocationConfig {
+    let slots =
+        settings.max_in_flight.saturating_add(settings.max_idle).saturating_add(SPARE_SLOTS);
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(slots)
         .total_memories(slots)

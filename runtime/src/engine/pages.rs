@@ -5,7 +5,7 @@
 //! it back costs more than the run itself, and giving it back to the system
 //! costs page faults and, with several threads, interrupts between processors.
 //! Linux tells which pages were touched: the `PAGEMAP_SCAN` request on
-//! `/proc/self/pagemap`.
+//! `/proc/self/pagemap`, or, before Linux 6.7, that file's content.
 //!
 //! wasmtime's pool can use that request too, but asks for pages that are
 //! *present*. A page that a guest wrote and that is swapped out at that
@@ -15,8 +15,8 @@
 //! swap, under compaction, 90 of 526,000 scans for present pages missed one
 //! that had been written, and none of as many for pages that are present **or
 //! swapped**, as the kernel calls a page on the move. So that is the query
-//! here, and every invocation's memory is restored with it before the pool
-//! gets it back. What the pool's own scan then misses holds nothing of the
+//! here, for an instance that is reset in place as for one whose memory goes
+//! back to the pool. What the pool's own scan then misses holds nothing of the
 //! invocation any more.
 //!
 //! This is the crate's one place for the system calls that safe Rust lacks.
@@ -26,6 +26,7 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
 use rustix::mm::{Advice, madvise};
@@ -38,61 +39,98 @@ const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
+const ENTRY_IS_FILE: u64 = 1 << 61;
+const ENTRY_IS_SWAPPED: u64 = 1 << 62;
+const ENTRY_IS_PRESENT: u64 = 1 << 63;
+
 /// This process's page map.
 ///
 /// It belongs to the process that opened it: a process forked from it without
 /// `exec` must make a runtime of its own.
 pub(crate) struct PageMap {
     file: File,
+    /// Whether the kernel has the request; else its table of pages is read.
+    scans: bool,
     keep: usize,
     page: usize,
 }
 
+/// What was copied back of a memory.
+struct Copied {
+    /// Up to where; the rest was not looked at.
+    reached: usize,
+    bytes: usize,
+}
+
 impl PageMap {
-    /// Opens the page map where the kernel has `PAGEMAP_SCAN`. At most `keep`
-    /// bytes are copied back by [`restore`](Self::restore).
+    /// Opens the page map. At most about `keep` bytes of a memory are copied
+    /// back.
     pub(crate) fn open(keep: usize) -> Option<Self> {
         let file = File::open("/proc/self/pagemap").ok()?;
-        let map = Self { file, keep, page: rustix::param::page_size() };
-        map.scan(0..0, &mut [Region::default(); REGIONS]).ok()?;
+        let mut map = Self { file, scans: true, keep, page: rustix::param::page_size() };
+        map.scans = map.scan(0..0, &mut [Region::default(); REGIONS]).is_ok();
         Some(map)
     }
 
+    /// Whether the kernel has `PAGEMAP_SCAN`.
+    pub(crate) fn scans(&self) -> bool {
+        self.scans
+    }
+
     /// Makes `memory` equal to `first`, followed by zeros, assuming that every
-    /// page that nobody wrote to is so already.
+    /// page that nobody wrote to is so already. Returns how many bytes were
+    /// touched, or `None` where that is more than is worth copying or can't be
+    /// told: the memory is then of no more use.
+    pub(crate) fn reset(&self, memory: &mut [u8], first: &[u8]) -> Option<usize> {
+        match self.copy_back(memory, first) {
+            Ok(copied) => (copied.reached >= memory.len()).then_some(copied.bytes),
+            Err(error) => {
+                tracing::warn!(%error, "touched pages can't be told; dropping the instance");
+                None
+            }
+        }
+    }
+
+    /// Like [`reset`](Self::reset), for a memory that goes back to the pool,
+    /// and without fail.
     ///
     /// Beyond `keep` bytes of touched pages the rest is given back to the
     /// system, which makes the mapping what it was at first. Should the kernel
     /// refuse anything, all of the memory is written instead.
     pub(crate) fn restore(&self, memory: &mut [u8], first: &[u8]) {
-        if let Err(error) = self.restore_touched(memory, first) {
+        let restored = self.copy_back(memory, first).and_then(|copied| {
+            self.give_back(memory.get_mut(copied.reached..).unwrap_or_default())
+        });
+        if let Err(error) = restored {
             tracing::warn!(%error, "touched pages can't be told; writing the whole memory");
             let whole = 0..memory.len();
             restore_range(memory, first, whole);
         }
     }
 
-    fn restore_touched(&self, memory: &mut [u8], first: &[u8]) -> io::Result<()> {
+    fn copy_back(&self, memory: &mut [u8], first: &[u8]) -> io::Result<Copied> {
         let base = memory.as_ptr().addr();
         let mut regions = [Region::default(); REGIONS];
-        let (mut at, mut kept) = (0, 0);
-        while at < memory.len() {
-            if kept >= self.keep {
-                return self.give_back(memory.get_mut(at..).unwrap_or_default());
-            }
-            let scan = self.scan(base + at..base + memory.len(), &mut regions)?;
+        let mut copied = Copied { reached: 0, bytes: 0 };
+        while copied.reached < memory.len() && copied.bytes < self.keep {
+            let rest = base + copied.reached..base + memory.len();
+            let scan = if self.scans {
+                self.scan(rest, &mut regions)?
+            } else {
+                self.read(rest, &mut regions)?
+            };
             for region in regions.iter().take(scan.found) {
                 let touched = region.offsets(base);
-                kept += touched.len();
+                copied.bytes += touched.len();
                 restore_range(memory, first, touched);
             }
             let reached = scan.end.saturating_sub(base);
-            if reached <= at {
+            if reached <= copied.reached {
                 return Err(io::Error::other("the scan made no progress"));
             }
-            at = reached;
+            copied.reached = reached;
         }
-        Ok(())
+        Ok(copied)
     }
 
     /// Gives pages back to the system where it takes them: they read as the
@@ -104,6 +142,9 @@ impl PageMap {
     }
 
     fn give_back(&self, memory: &mut [u8]) -> io::Result<()> {
+        if memory.is_empty() {
+            return Ok(());
+        }
         let aligned = memory.as_ptr().addr().is_multiple_of(self.page)
             && memory.len().is_multiple_of(self.page);
         if !aligned {
@@ -134,6 +175,27 @@ impl PageMap {
         // both alive and exclusively borrowed during the call. Scanning
         // changes no page.
         let scan = unsafe { ioctl::ioctl(&self.file, arg)? };
+        Ok(scan)
+    }
+
+    /// The same, from the table that every kernel has: a word for each page.
+    fn read(&self, range: Range<usize>, regions: &mut [Region; REGIONS]) -> io::Result<Scan> {
+        const WORD: usize = size_of::<u64>();
+        let mut words = [0; 512 * WORD];
+        let pages = (range.len() / self.page).min(words.len() / WORD);
+        let room = words.get_mut(..pages * WORD).unwrap_or_default();
+        self.file.read_exact_at(room, (range.start / self.page * WORD) as u64)?;
+        let mut scan = Scan { found: 0, end: range.start };
+        for word in room.as_chunks().0 {
+            let word = u64::from_ne_bytes(*word);
+            let next = scan.end + self.page;
+            if word & ENTRY_IS_FILE == 0 && word & (ENTRY_IS_PRESENT | ENTRY_IS_SWAPPED) != 0 {
+                let Some(region) = regions.get_mut(scan.found) else { break };
+                *region = Region { start: scan.end as u64, end: next as u64, categories: 0 };
+                scan.found += 1;
+            }
+            scan.end = next;
+        }
         Ok(scan)
     }
 }

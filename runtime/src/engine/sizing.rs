@@ -17,6 +17,9 @@ const MAPPINGS_PER_SLOT: usize = 7;
 /// Mappings for everything else: code, threads, heaps, loaded modules.
 const MAPPINGS_ELSEWHERE: usize = 6_000;
 
+/// The slots that are always left for idle instances.
+const LEAST_IDLE: usize = 64;
+
 /// What the kernel sets when nobody has changed it.
 const STOCK_MAX_MAP_COUNT: usize = 65_530;
 
@@ -24,6 +27,8 @@ const STOCK_MAX_MAP_COUNT: usize = 65_530;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizing {
     pub(crate) in_flight: usize,
+    /// How many more instances may be kept between runs.
+    pub(crate) idle: usize,
     pub(crate) allowed: usize,
     pub(crate) max_map_count: usize,
 }
@@ -38,20 +43,26 @@ pub(crate) fn decide(asked: Option<usize>) -> Result<Sizing, BuildError> {
 }
 
 fn decide_within(asked: Option<usize>, max_map_count: usize) -> Result<Sizing, BuildError> {
-    let allowed = (max_map_count.saturating_sub(MAPPINGS_ELSEWHERE) / MAPPINGS_PER_SLOT).max(1);
+    let slots = max_map_count.saturating_sub(MAPPINGS_ELSEWHERE) / MAPPINGS_PER_SLOT;
+    let allowed = slots.saturating_sub(LEAST_IDLE).max(1);
     let in_flight = match asked {
         Some(asked) if asked > allowed => {
             return Err(BuildError::TooManyInFlight {
                 asked,
                 allowed,
                 max_map_count,
-                needed: asked.saturating_mul(MAPPINGS_PER_SLOT).saturating_add(MAPPINGS_ELSEWHERE),
+                needed: asked
+                    .saturating_add(LEAST_IDLE)
+                    .saturating_mul(MAPPINGS_PER_SLOT)
+                    .saturating_add(MAPPINGS_ELSEWHERE),
             });
         }
         Some(asked) => asked.max(1),
         None => DEFAULT_IN_FLIGHT.min(allowed),
     };
-    Ok(Sizing { in_flight, allowed, max_map_count })
+    // As many as may be in flight: a burst can be kept whole.
+    let idle = slots.saturating_sub(in_flight).min(in_flight);
+    Ok(Sizing { in_flight, idle, allowed, max_map_count })
 }
 
 #[cfg(test)]
@@ -61,14 +72,14 @@ mod tests {
     #[test]
     fn a_stock_machine_takes_the_default() {
         let sizing = decide_within(None, 65_530).expect("the default fits");
-        assert_eq!(sizing.in_flight, 1_000);
+        assert_eq!((sizing.in_flight, sizing.idle), (1_000, 1_000));
         assert!(sizing.allowed > 8_000);
     }
 
     #[test]
     fn a_small_machine_takes_what_fits() {
         let sizing = decide_within(None, 7_000).expect("shrinks");
-        assert_eq!(sizing.in_flight, 142);
+        assert_eq!((sizing.in_flight, sizing.idle), (78, 64));
     }
 
     #[test]

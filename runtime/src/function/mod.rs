@@ -1,17 +1,36 @@
 //! A function: a named module with its limits, and what is made of it once so
 //! that an invocation need not.
+//!
+//! # Layout
+//! - [`Function`]: what is deployed; [`Deployed`]: what becomes of it, and
+//!   where an invocation checks out an instance.
+//! - [`module`]: reads a module, and rewrites it where the host needs that.
+//! - [`proof`]: whether its instances can be reset in place.
+//! - [`blueprint`]: what every instance is made from, and its first state.
+//! - [`instance`]: one of them, from its making to its end.
+//! - [`idle`]: those that wait for an invocation.
+//! - [`keeper`]: bounds how many wait, and for how long.
 
-pub(crate) mod module;
+mod blueprint;
+mod idle;
+mod instance;
+mod keeper;
+mod module;
+mod proof;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use wasmtime::{Extern, InstancePre, Linker, Module, ModuleExport, Store};
+use wasmtime::Linker;
 
+use self::blueprint::Blueprint;
+use self::idle::Idle;
+pub(crate) use self::instance::Instance;
+pub(crate) use self::keeper::{Budget, Keeper};
 use crate::abi::State;
-use crate::engine::{Engine, TABLE_PAGE};
+use crate::engine::Engine;
 use crate::error::DeployError;
 use crate::limits::Limits;
 
@@ -31,6 +50,41 @@ pub struct Function {
     name: Arc<str>,
     wasm: Arc<[u8]>,
     limits: Limits,
+    instances: Instances,
+}
+
+/// Where a function's fresh instances may come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instances {
+    /// An instance that was used before is put back into its first state,
+    /// where it is proven that nobody can tell it from a new one; else it is
+    /// as with [`New`](Self::New). The default.
+    #[default]
+    Reset,
+    /// Every invocation is given a new instance.
+    New,
+}
+
+/// Where a deployed function's fresh instances come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fresh {
+    /// They are reset in place: the module was proven to allow it.
+    Reset,
+    /// A new one is made for every invocation.
+    Made {
+        /// Why, in words for whoever deploys it.
+        why: String,
+    },
+}
+
+impl fmt::Display for Fresh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reset => f.write_str("its instances are reset in place"),
+            Self::Made { why } => write!(f, "every invocation gets a new instance ({why})"),
+        }
+    }
 }
 
 impl Function {
@@ -46,7 +100,12 @@ impl Function {
         if !is_name(name) {
             return Err(DeployError::Name { name: name.to_owned() });
         }
-        Ok(Self { name: name.into(), wasm: wasm.into(), limits: Limits::default() })
+        Ok(Self {
+            name: name.into(),
+            wasm: wasm.into(),
+            limits: Limits::default(),
+            instances: Instances::default(),
+        })
     }
 
     /// Reads a module's bytes from a file.
@@ -95,6 +154,13 @@ impl Function {
         self
     }
 
+    /// Sets where its instances may come from. Default [`Instances::Reset`].
+    #[must_use]
+    pub fn instances(mut self, instances: Instances) -> Self {
+        self.instances = instances;
+        self
+    }
+
     /// The function's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -112,113 +178,68 @@ fn is_name(name: &str) -> bool {
 pub(crate) struct Deployed {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
-    pub(crate) pre: InstancePre<State>,
-    pub(crate) exports: Exports,
-    /// The memory's first content, without the zeros at its end.
-    pub(crate) first: Box<[u8]>,
-    /// The most entries its table may have.
-    pub(crate) table_limit: u64,
-}
-
-/// Where a module's exports are.
-#[derive(Clone, Copy)]
-pub(crate) struct Exports {
-    pub(crate) memory: ModuleExport,
-    pub(crate) entry: ModuleExport,
-    /// The former start section.
-    pub(crate) start: Option<ModuleExport>,
-    /// The table, where it must be cleared by hand.
-    pub(crate) table: Option<ModuleExport>,
+    blueprint: Arc<Blueprint>,
+    /// Where its instances wait between runs, if they may be used again.
+    idle: Option<Arc<Idle>>,
 }
 
 impl Deployed {
-    /// Checks, compiles (or loads from the cache) and links a function.
+    /// Checks, compiles (or loads from the cache) and links a function, and
+    /// says where its fresh instances will come from.
     pub(crate) fn prepare(
-        engine: &Engine,
+        engine: &Arc<Engine>,
         linker: &Linker<State>,
+        keeper: &Keeper,
         function: &Function,
-    ) -> Result<Self, DeployError> {
+    ) -> Result<(Self, Fresh), DeployError> {
         let checked = module::check(&function.wasm)?;
         let limits = function.limits.clone();
         if checked.memory > limits.memory {
             return Err(DeployError::Memory { needed: checked.memory, limit: limits.memory });
         }
-        let module = compile(engine, &checked.wasm)?;
-        let exports = Exports::find(&module)?;
-        let pre = linker.instantiate_pre(&module).map_err(unlinkable)?;
-        let table_limit = checked.table.max(TABLE_PAGE);
-        let first = first_memory(engine, &pre, exports.memory)?;
-        Ok(Self { name: function.name.clone(), limits, pre, exports, first, table_limit })
+        let fresh = match (&checked.proof, function.instances, &engine.pages) {
+            (Err(reason), ..) => Fresh::Made { why: reason.clone() },
+            (Ok(_), Instances::New, _) => Fresh::Made { why: "it is to be so".into() },
+            (Ok(_), Instances::Reset, None) => {
+                Fresh::Made { why: "this machine does not tell which pages were touched".into() }
+            }
+            (Ok(_), Instances::Reset, Some(_)) => Fresh::Reset,
+        };
+        let deployed = Self {
+            name: function.name.clone(),
+            limits,
+            blueprint: Blueprint::new(engine, linker, &checked)?,
+            idle: (fresh == Fresh::Reset).then(|| keeper.idle()),
+        };
+        Ok((deployed, fresh))
     }
-}
 
-impl Exports {
-    fn find(module: &Module) -> Result<Self, DeployError> {
-        let missing = |what| DeployError::MissingExport { what };
-        Ok(Self {
-            memory: module.get_export_index("memory").ok_or_else(|| missing("its `memory`"))?,
-            entry: module.get_export_index("_start").ok_or_else(|| missing("`_start`"))?,
-            start: module.get_export_index(module::START),
-            table: module.get_export_index(module::TABLE),
-        })
+    /// An instance for one invocation, whose request and context are `state`.
+    pub(crate) fn check_out(&self, state: State) -> wasmtime::Result<Instance> {
+        let state = match &self.idle {
+            Some(idle) => match idle.take(state) {
+                Ok(instance) => return Ok(instance),
+                Err(state) => state,
+            },
+            None => state,
+        };
+        self.blueprint.instance(state)
     }
-}
 
-fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, DeployError> {
-    if let Some(module) = engine.cache.as_ref().and_then(|cache| cache.load(&engine.wasm, wasm)) {
-        return Ok(module);
+    /// Takes back an instance whose guest returned as it should, to be used
+    /// again where that is proven to be safe. Every other one is to be dropped.
+    pub(crate) fn give_back(&self, instance: Instance) {
+        if let Some(idle) = &self.idle
+            && let Some(fresh) = instance.reset()
+        {
+            idle.put(fresh);
+        }
     }
-    let module = Module::from_binary(&engine.wasm, wasm).map_err(uncompilable)?;
-    if let Some(cache) = &engine.cache {
-        cache.store(wasm, &module);
-    }
-    Ok(module)
-}
 
-/// Makes an instance that never runs, and copies its memory.
-fn first_memory(
-    engine: &Engine,
-    pre: &InstancePre<State>,
-    memory: ModuleExport,
-) -> Result<Box<[u8]>, DeployError> {
-    let mut store = Store::new(&engine.wasm, State::idle(memory));
-    store.set_epoch_deadline(u64::MAX / 2);
-    // There is no guest code to run in it and no epoch to wait for, so that
-    // the future is ready at once.
-    let made = {
-        let mut making = std::pin::pin!(pre.instantiate_async(&mut store));
-        making.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
-    };
-    let Poll::Ready(made) = made else {
-        return Err(DeployError::Compile { reason: "making an instance has to wait".into() });
-    };
-    let instance = made.map_err(uncompilable)?;
-    let Some(Extern::Memory(memory)) = instance.get_module_export(&mut store, &memory) else {
-        return Err(DeployError::MissingExport { what: "its `memory`" });
-    };
-    let memory = memory.data_mut(&mut store);
-    let used = memory.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    let first = memory.get(..used).unwrap_or_default().into();
-    // Reading has mapped every page, which would make each later look at the
-    // slot's touched pages dearer.
-    if let Some(pages) = &engine.pages {
-        pages.release(memory);
+    /// The most entries that its table may have.
+    pub(crate) fn table_limit(&self) -> u64 {
+        self.blueprint.table_limit
     }
-    Ok(first)
-}
-
-fn unlinkable(error: wasmtime::Error) -> DeployError {
-    match error.downcast_ref::<wasmtime::UnknownImportError>() {
-        Some(import) => DeployError::UnknownImport {
-            module: import.module().to_owned(),
-            name: import.name().to_owned(),
-        },
-        None => uncompilable(error),
-    }
-}
-
-fn uncompilable(error: wasmtime::Error) -> DeployError {
-    DeployError::Compile { reason: format!("{error:#}") }
 }
 
 #[cfg(test)]

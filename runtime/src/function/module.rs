@@ -1,7 +1,7 @@
 //! Reads a module before it is compiled: whether it can be a function at all,
 //! and what has to be changed so that the host keeps control of it.
 //!
-//! Two things are rewritten where a module has them, neither visible to the
+//! Three things are rewritten where a module has them, none visible to the
 //! guest:
 //!
 //! - A *start section* runs inside instantiation, out of the reach of the
@@ -9,19 +9,29 @@
 //!   function, so that there is one way to run a guest and one to end it.
 //! - A *table* larger than the pool clears by itself is exported, so that it
 //!   can be cleared before its instance is dropped.
+//! - *Mutable globals* are exported where the [proof](super::proof) holds, so
+//!   that they can be written back.
 
 use std::borrow::Cow;
 
 use wasm_encoder::{ExportKind, ExportSection, RawSection};
 use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef};
 
+use super::proof::{self, Proof};
 use crate::abi;
 use crate::engine::TABLE_PAGE;
 use crate::error::DeployError;
 
-/// The exports that rewriting adds; no compiler makes such names.
-pub(crate) const START: &str = "hourglass:start";
-pub(crate) const TABLE: &str = "hourglass:table";
+/// What the names of all exports that rewriting adds begin with. A module that
+/// brings such a name along is refused: it would be taken for the host's own.
+const PRIVATE: &str = "hourglass:";
+
+/// The exports that rewriting adds.
+pub(super) const START: &str = "hourglass:start";
+pub(super) const TABLE: &str = "hourglass:table";
+pub(super) fn global(index: u32) -> String {
+    format!("hourglass:global-{index}")
+}
 
 /// The largest module that is compiled, in bytes.
 const MAX_MODULE: usize = 64 << 20;
@@ -34,6 +44,8 @@ pub(crate) struct Checked<'a> {
     pub(crate) memory: u64,
     /// Its table's first number of entries.
     pub(crate) table: u64,
+    /// How an instance of it is reset in place, or why it can't be.
+    pub(crate) proof: Result<Proof, String>,
 }
 
 /// What a first reading of a module finds.
@@ -64,12 +76,14 @@ pub(crate) fn check(wasm: &[u8]) -> Result<Checked<'_>, DeployError> {
     let Some(memory) = found.memory.filter(|_| found.memory_export) else {
         return Err(DeployError::MissingExport { what: "its `memory`" });
     };
-    let wasm = if found.start.is_some() || found.table > TABLE_PAGE {
-        Cow::Owned(rewrite(wasm, &found).map_err(malformed)?)
-    } else {
+    let proof = proof::prove(wasm);
+    let added = found.added(proof.as_ref().ok());
+    let wasm = if added.is_empty() {
         Cow::Borrowed(wasm)
+    } else {
+        Cow::Owned(rewrite(wasm, &added).map_err(malformed)?)
     };
-    Ok(Checked { wasm, memory, table: found.table })
+    Ok(Checked { wasm, memory, table: found.table, proof })
 }
 
 impl Found {
@@ -97,6 +111,9 @@ impl Found {
             Payload::ExportSection(exports) => {
                 for export in exports {
                     let export = export.map_err(malformed)?;
+                    if export.name.starts_with(PRIVATE) {
+                        return Err(DeployError::PrivateExport { name: export.name.to_owned() });
+                    }
                     self.entry |= export.name == "_start" && export.kind == ExternalKind::Func;
                     self.memory_export |=
                         export.name == "memory" && export.kind == ExternalKind::Memory;
@@ -109,6 +126,21 @@ impl Found {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The exports that the host needs.
+    fn added(&self, proof: Option<&Proof>) -> Vec<(String, ExportKind, u32)> {
+        let mut added = Vec::new();
+        if let Some(function) = self.start {
+            added.push((START.to_owned(), ExportKind::Func, function));
+        }
+        if self.table > TABLE_PAGE {
+            added.push((TABLE.to_owned(), ExportKind::Table, 0));
+        }
+        for &index in proof.map_or(&[][..], |proof| &proof.globals) {
+            added.push((global(index), ExportKind::Global, index));
+        }
+        added
     }
 }
 
@@ -128,16 +160,15 @@ fn check_import(import: &wasmparser::Import<'_>) -> Result<(), DeployError> {
     }
 }
 
-/// The module without its start section, and with the exports that the host
-/// needs.
-fn rewrite(wasm: &[u8], found: &Found) -> wasmparser::Result<Vec<u8>> {
+/// The module without its start section, and with the exports `added`.
+fn rewrite(wasm: &[u8], added: &[(String, ExportKind, u32)]) -> wasmparser::Result<Vec<u8>> {
     let mut module = wasm_encoder::Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
         match &payload {
             Payload::StartSection { .. } => {}
             Payload::ExportSection(exports) => {
-                module.section(&exports_with(exports.clone(), found)?);
+                module.section(&exports_with(exports.clone(), added)?);
             }
             _ => {
                 if let Some((id, range)) = payload.as_section() {
@@ -152,7 +183,7 @@ fn rewrite(wasm: &[u8], found: &Found) -> wasmparser::Result<Vec<u8>> {
 
 fn exports_with(
     exports: wasmparser::ExportSectionReader<'_>,
-    found: &Found,
+    added: &[(String, ExportKind, u32)],
 ) -> wasmparser::Result<ExportSection> {
     let mut section = ExportSection::new();
     for export in exports {
@@ -166,11 +197,8 @@ fn exports_with(
         };
         section.export(export.name, kind, export.index);
     }
-    if let Some(function) = found.start {
-        section.export(START, ExportKind::Func, function);
-    }
-    if found.table > TABLE_PAGE {
-        section.export(TABLE, ExportKind::Table, 0);
+    for (name, kind, index) in added {
+        section.export(name, *kind, *index);
     }
     Ok(section)
 }

@@ -13,7 +13,6 @@
 //! The call is polled first: one that ends at once never registers a timer.
 
 mod cpu;
-mod sandbox;
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -21,7 +20,6 @@ use std::time::{Duration, Instant};
 use wasmtime::{Trap as TrapCode, WasmBacktrace};
 
 use self::cpu::Metered;
-use self::sandbox::Sandbox;
 use crate::abi::{Exit, State, give_up_at};
 use crate::context::{Cause, Context};
 use crate::engine::Engine;
@@ -42,19 +40,30 @@ pub(crate) async fn run(
     let started = Instant::now();
     let _running = engine.ticker.keep_running();
     let (ctx, cancel) = ctx.with_timeout(function.limits.timeout);
-    let mut sandbox =
-        Sandbox::new(engine, function, State::new(ctx.clone(), function, request, started));
+    let state = State::new(ctx.clone(), function, request, started);
+    let mut instance = match function.check_out(state) {
+        Ok(instance) => instance,
+        Err(error) => {
+            let usage = Usage { wall: started.elapsed(), ..Usage::default() };
+            return (Err(not_made(&error)), usage);
+        }
+    };
     let mut cpu = Duration::ZERO;
     let ended = tokio::select! {
         biased;
-        ended = async { Metered::new(pin!(sandbox.run()), &mut cpu).await } => Some(ended),
+        ended = async { Metered::new(pin!(instance.run()), &mut cpu).await } => Some(ended),
         () = overrun(&ctx, function.limits.grace) => None,
     };
+    let returned = matches!(ended, Some(Ok(()))) && instance.state().is_ordinary();
+    let result = conclude(instance.state(), ended, function);
     // Everything that the guest started ends with it.
-    let result = conclude(sandbox.state(), ended, function);
     cancel.cancel_with(Cause::ParentDone);
-    let peak_memory = sandbox.state().memory.peak;
-    drop(sandbox);
+    let peak_memory = instance.state().memory.peak;
+    if returned && result.is_ok() {
+        function.give_back(instance);
+    } else {
+        drop(instance);
+    }
     (result, Usage { wall: started.elapsed(), cpu, peak_memory })
 }
 
@@ -103,15 +112,19 @@ fn conclude(
     })
 }
 
+fn not_made(error: &wasmtime::Error) -> Outcome {
+    match error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>() {
+        Some(_) => Outcome::Busy,
+        None => Outcome::Host(format!("{error:#}")),
+    }
+}
+
 fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
     if let Some(Exit(code)) = error.downcast_ref() {
         return Outcome::Exit(*code);
     }
     let Some(code) = error.downcast_ref::<TrapCode>() else {
-        return match error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>() {
-            Some(_) => Outcome::Busy,
-            None => Outcome::Host(format!("{error:#}")),
-        };
+        return Outcome::Host(format!("{error:#}"));
     };
     // A guest that was refused memory gives up by way of `unreachable`.
     if *code == TrapCode::UnreachableCodeReached && state.memory.refused {

@@ -1,0 +1,190 @@
+//! What every instance of a function is made from, and what it is at first.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+
+use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Linker, Module, ModuleExport};
+use wasmtime::{Store, UpdateDeadline, Val};
+
+use super::instance::{Handles, Instance};
+use super::module::{self, Checked};
+use crate::abi::State;
+use crate::engine::{Engine, TABLE_PAGE};
+use crate::error::DeployError;
+
+/// The most bytes that one call of `wasmtime-wasi` copies out of a guest.
+const MAX_COPY: usize = 1 << 20;
+
+/// A linked module, and the first state of its instances.
+pub(crate) struct Blueprint {
+    pub(super) engine: Arc<Engine>,
+    pre: InstancePre<State>,
+    exports: Exports,
+    /// The most entries its table may have.
+    pub(crate) table_limit: u64,
+    /// The memory's first content, without the zeros at its end.
+    pub(super) memory: Box<[u8]>,
+    /// The first values of the globals that a reset writes back.
+    pub(super) globals: Box<[Val]>,
+}
+
+/// Where a module's exports are.
+struct Exports {
+    memory: ModuleExport,
+    entry: ModuleExport,
+    /// The former start section.
+    start: Option<ModuleExport>,
+    /// The table, where it must be cleared by hand.
+    table: Option<ModuleExport>,
+    /// The mutable globals, where the proof holds.
+    globals: Box<[ModuleExport]>,
+}
+
+impl Blueprint {
+    /// Compiles a module (or loads it from the cache), links it, and takes
+    /// note of its first state.
+    pub(super) fn new(
+        engine: &Arc<Engine>,
+        linker: &Linker<State>,
+        checked: &Checked<'_>,
+    ) -> Result<Arc<Self>, DeployError> {
+        let module = compile(engine, &checked.wasm)?;
+        let exports = Exports::find(&module, checked)?;
+        let pre = linker.instantiate_pre(&module).map_err(unlinkable)?;
+        let mut blueprint = Self {
+            engine: engine.clone(),
+            pre,
+            exports,
+            table_limit: checked.table.max(TABLE_PAGE),
+            memory: Box::default(),
+            globals: Box::default(),
+        };
+        (blueprint.memory, blueprint.globals) = blueprint.first().map_err(uncompilable)?;
+        Ok(Arc::new(blueprint))
+    }
+
+    /// Makes a new instance.
+    pub(super) fn instance(self: &Arc<Self>, state: State) -> wasmtime::Result<Instance> {
+        let mut store = self.store(state);
+        let handles = self.instantiate(&mut store)?;
+        Ok(Instance::new(self.clone(), store, handles))
+    }
+
+    /// A store in which a guest is preempted at every tick.
+    fn store(&self, state: State) -> Store<State> {
+        let mut store = Store::new(&self.engine.wasm, state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(MAX_COPY);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            let state = store.data();
+            Ok(if state.overdue() {
+                UpdateDeadline::Interrupt
+            } else if state.is_young() {
+                // The tick that it happened to start just before is not its
+                // own: a short run need not queue behind all others.
+                UpdateDeadline::Continue(1)
+            } else {
+                // Tokio's own yield lets timers and sockets have their turn; a
+                // bare wake-up may be polled again before them.
+                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+            })
+        });
+        store
+    }
+
+    /// The engine's way of making an instance is async, but waits for nothing:
+    /// no guest code runs in it, since a start section has become an export.
+    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Handles> {
+        let made = {
+            let mut making = pin!(self.pre.instantiate_async(&mut *store));
+            making.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
+        };
+        let Poll::Ready(made) = made else {
+            return Err(wasmtime::Error::msg("making an instance has to wait"));
+        };
+        let handles = self.exports.resolve(store, made?)?;
+        store.data_mut().attach(handles.memory, handles.size);
+        Ok(handles)
+    }
+
+    /// Makes an instance that never runs, and copies its state.
+    fn first(&self) -> wasmtime::Result<(Box<[u8]>, Box<[Val]>)> {
+        let mut store = self.store(State::idle());
+        let handles = self.instantiate(&mut store)?;
+        let globals = handles.globals.iter().map(|global| global.get(&mut store)).collect();
+        let memory = handles.memory.data_mut(&mut store);
+        let used = memory.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let first = memory.get(..used).unwrap_or_default().into();
+        // Reading has mapped every page, which would make each later look at
+        // the slot's touched pages dearer.
+        if let Some(pages) = &self.engine.pages {
+            pages.release(memory);
+        }
+        Ok((first, globals))
+    }
+}
+
+impl Exports {
+    fn find(module: &Module, checked: &Checked<'_>) -> Result<Self, DeployError> {
+        let missing = |what| DeployError::MissingExport { what };
+        let index = |name: &str| module.get_export_index(name);
+        let globals = checked.proof.as_ref().map_or(&[][..], |proof| &proof.globals);
+        Ok(Self {
+            memory: index("memory").ok_or_else(|| missing("its `memory`"))?,
+            entry: index("_start").ok_or_else(|| missing("`_start`"))?,
+            start: index(module::START),
+            table: index(module::TABLE),
+            globals: globals.iter().filter_map(|&at| index(&module::global(at))).collect(),
+        })
+    }
+
+    fn resolve(
+        &self,
+        store: &mut Store<State>,
+        instance: WasmInstance,
+    ) -> wasmtime::Result<Handles> {
+        let mut export = |export: &ModuleExport| instance.get_module_export(&mut *store, export);
+        let wrong = || wasmtime::Error::msg("an export is not what it was");
+        let memory = export(&self.memory).and_then(Extern::into_memory).ok_or_else(wrong)?;
+        let entry = export(&self.entry).and_then(Extern::into_func).ok_or_else(wrong)?;
+        let start = self.start.as_ref().and_then(&mut export).and_then(Extern::into_func);
+        let table = self.table.as_ref().and_then(&mut export).and_then(Extern::into_table);
+        let globals = self.globals.iter().filter_map(&mut export).filter_map(Extern::into_global);
+        let globals = globals.collect();
+        Ok(Handles {
+            memory,
+            size: memory.data_size(&*store),
+            entry: entry.typed(&*store)?,
+            start: start.map(|start| start.typed(&*store)).transpose()?,
+            table,
+            globals,
+        })
+    }
+}
+
+fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, DeployError> {
+    if let Some(module) = engine.cache.as_ref().and_then(|cache| cache.load(&engine.wasm, wasm)) {
+        return Ok(module);
+    }
+    let module = Module::from_binary(&engine.wasm, wasm).map_err(uncompilable)?;
+    if let Some(cache) = &engine.cache {
+        cache.store(wasm, &module);
+    }
+    Ok(module)
+}
+
+fn unlinkable(error: wasmtime::Error) -> DeployError {
+    match error.downcast_ref::<wasmtime::UnknownImportError>() {
+        Some(import) => DeployError::UnknownImport {
+            module: import.module().to_owned(),
+            name: import.name().to_owned(),
+        },
+        None => uncompilable(error),
+    }
+}
+
+fn uncompilable(error: wasmtime::Error) -> DeployError {
+    DeployError::Compile { reason: format!("{error:#}") }
+}

@@ -1,0 +1,101 @@
+//! Proves of a module that an instance of it can be put back into its first
+//! state, so that nobody, guest or host, could tell it from a new one.
+//!
+//! What an instance keeps between two calls is a short list. The proof goes
+//! through it:
+//!
+//! - **The memory's content** is restored from the pages that were touched.
+//! - **The memory's size** can't shrink, so an instance whose memory grew is
+//!   dropped. That is looked at after each run, not proven here.
+//! - **Mutable globals** that hold numbers are given exports of the host's own
+//!   and written back. One that holds a reference is not: no proof.
+//! - **Tables**, and **segments** of data and elements that a guest may drop,
+//!   are proven to stay as they are: no instruction of the module changes one.
+//! - **Imports** are functions alone, as every module is checked for before.
+//! - **What the host holds** for an instance is made anew for every invocation.
+//!
+//! The list is complete for the language below and for no other, so a module
+//! has to be valid in it: a later proposal may well bring new state along, and
+//! the proof must not hold by not knowing of it.
+
+use wasmparser::{FuncValidatorAllocations, FunctionBody, GlobalType, Operator, Parser, Payload};
+use wasmparser::{ValidPayload, Validator, WasmFeatures};
+
+/// The language that the proof knows: WebAssembly 2.0 and what adds
+/// instructions to it but no state.
+const LANGUAGE: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL);
+
+/// The most mutable globals that are written back; a compiler's module has one
+/// or two.
+const MAX_GLOBALS: usize = 64;
+
+/// What has to be restored beside the memory.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Proof {
+    /// The indices of the mutable globals.
+    pub(super) globals: Vec<u32>,
+}
+
+/// Proves it of a module, or says what stands in the way.
+pub(super) fn prove(wasm: &[u8]) -> Result<Proof, String> {
+    let mut validator = Validator::new_with_features(LANGUAGE);
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut proof = Proof::default();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.map_err(foreign)?;
+        if let Payload::GlobalSection(globals) = &payload {
+            for (index, global) in (0..).zip(globals.clone()) {
+                proof.add(index, global.map_err(foreign)?.ty)?;
+            }
+        }
+        if let ValidPayload::Func(function, body) = validator.payload(&payload).map_err(foreign)? {
+            let index = function.index;
+            let mut function = function.into_validator(allocations);
+            function.validate(&body).map_err(foreign)?;
+            allocations = function.into_allocations();
+            keeps_tables_and_segments(&body, index)?;
+        }
+    }
+    Ok(proof)
+}
+
+impl Proof {
+    fn add(&mut self, index: u32, global: GlobalType) -> Result<(), String> {
+        if !global.mutable {
+            return Ok(());
+        }
+        if global.content_type.is_reference_type() {
+            return Err(format!("its mutable global {index} holds a reference"));
+        }
+        if self.globals.len() >= MAX_GLOBALS {
+            return Err(format!("it has more than {MAX_GLOBALS} mutable globals"));
+        }
+        self.globals.push(index);
+        Ok(())
+    }
+}
+
+fn keeps_tables_and_segments(body: &FunctionBody<'_>, function: u32) -> Result<(), String> {
+    for operator in body.get_operators_reader().map_err(foreign)? {
+        let name = match operator.map_err(foreign)? {
+            Operator::TableSet { .. } => "table.set",
+            Operator::TableGrow { .. } => "table.grow",
+            Operator::TableFill { .. } => "table.fill",
+            Operator::TableCopy { .. } => "table.copy",
+            Operator::TableInit { .. } => "table.init",
+            Operator::ElemDrop { .. } => "elem.drop",
+            Operator::DataDrop { .. } => "data.drop",
+            _ => continue,
+        };
+        return Err(format!("its function {function} has the instruction `{name}`"));
+    }
+    Ok(())
+}
+
+/// What is not valid in the proof's language.
+fn foreign(error: wasmparser::BinaryReaderError) -> String {
+    format!("it is not within WebAssembly 2.0: {error}")
+}
