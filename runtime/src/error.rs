@@ -23,6 +23,11 @@ impl InvokeError {
         Self(Box::new(Failure { function, outcome, usage }))
     }
 
+    /// One for an invocation whose guest never ran.
+    pub(crate) fn refused(function: Arc<str>, outcome: Outcome) -> Self {
+        Self::new(function, outcome, Usage::default())
+    }
+
     /// The function's name, as the caller gave it.
     pub fn function(&self) -> &str {
         &self.0.function

@@ -3,6 +3,11 @@
 
 use std::process::ExitCode;
 
+/// Buffers are allocated by one thread and freed by another, at which the
+/// system's allocator makes the threads wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match hourglass::cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,

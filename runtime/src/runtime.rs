@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use wasmtime::Linker;
 
 use crate::abi::{self, State};
-use crate::admission::Admission;
+use crate::admission::{Admission, Permit};
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::{Engine, Settings, sizing};
 use crate::error::{BuildError, DeployError, InvokeError};
 use crate::function::{Budget, Deployed, Fresh, Function, Keeper};
-use crate::invocation;
+use crate::invocation::Invocation;
 use crate::limits::mib;
 use crate::message::{Body, Request, Response};
-use crate::outcome::{Outcome, Usage};
+use crate::outcome::Outcome;
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
 ///
@@ -198,7 +198,7 @@ impl Runtime {
     /// The child's deadline is the earlier of `ctx`'s and the function's own
     /// timeout from now. When it is done the guest has its grace, and then is
     /// interrupted, whatever it does. The response's extensions hold the
-    /// invocation's [`Usage`].
+    /// invocation's [`Usage`](crate::Usage).
     ///
     /// It must be called on a tokio runtime with time enabled. The guest runs
     /// inside the future's polls, for at most one tick each.
@@ -216,25 +216,42 @@ impl Runtime {
         name: &str,
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
-        let refused = |outcome| InvokeError::new(name.into(), outcome, Usage::default());
-        let function = self.find(name).ok_or_else(|| refused(Outcome::NotFound))?;
-        let _permit = self.0.admission.admit().map_err(refused)?;
+        let function = self.find(name)?;
+        let (ctx, cancel) = ctx.with_timeout(function.limits.timeout);
+        let running = self.start(&function, &ctx, request.map(Into::into))?;
+        let result = running.finish().await;
+        // Everything that the guest started ends with it.
+        cancel.cancel_with(Cause::ParentDone);
+        result
+    }
+
+    /// The function of that name.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Deployed>, InvokeError> {
+        let functions = self.0.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let function = functions.get(name).cloned();
+        function.ok_or_else(|| InvokeError::refused(name.into(), Outcome::NotFound))
+    }
+
+    /// Lets an invocation in, under a context of its own, which whoever
+    /// derived it ends afterwards.
+    pub(crate) fn start<'a>(
+        &'a self,
+        function: &'a Deployed,
+        ctx: &'a Context,
+        request: Request,
+    ) -> Result<Running<'a>, InvokeError> {
+        let refused = |outcome| InvokeError::refused(function.name.clone(), outcome);
+        let permit = self.0.admission.admit().map_err(refused)?;
         if let (Some(done), Some(cause)) = (ctx.err(), ctx.cause()) {
             return Err(refused(Outcome::Done(done, cause)));
         }
-        let request: Request = request.map(Into::into);
         let limit = function.limits.request_body;
         if request.body().len().is_some_and(|len| len > limit) {
             return Err(refused(Outcome::BodyTooLarge { limit }));
         }
-        let (result, usage) = invocation::run(&self.0.engine, &function, ctx, request).await;
-        match result {
-            Ok(mut response) => {
-                response.extensions_mut().insert(usage);
-                Ok(response)
-            }
-            Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),
-        }
+        let invocation =
+            Invocation::start(&self.0.engine, function, ctx, request).map_err(refused)?;
+        Ok(Running { function, invocation, _permit: permit })
     }
 
     /// The context that ends with the runtime: done with the cause
@@ -289,9 +306,29 @@ impl Runtime {
         let Shared { engine, linker, keeper, .. } = &*self.0;
         Deployed::prepare(engine, linker, keeper, function)
     }
+}
 
-    fn find(&self, name: &str) -> Option<Arc<Deployed>> {
-        self.0.functions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+/// An invocation that was let in.
+pub(crate) struct Running<'a> {
+    function: &'a Deployed,
+    invocation: Invocation<'a>,
+    _permit: Permit<'a>,
+}
+
+impl Running<'_> {
+    /// Runs it to its end. The response's extensions hold its [`Usage`](crate::Usage).
+    ///
+    /// # Cancel safety
+    /// As that of [`Runtime::invoke`].
+    pub(crate) async fn finish(self) -> Result<Response, InvokeError> {
+        let (result, usage) = self.invocation.finish().await;
+        match result {
+            Ok(mut response) => {
+                response.extensions_mut().insert(usage);
+                Ok(response)
+            }
+            Err(outcome) => Err(InvokeError::new(self.function.name.clone(), outcome, usage)),
+        }
     }
 }
 

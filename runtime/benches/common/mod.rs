@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use hourglass::build::{self, progress::Quiet};
 
+/// The program's allocator, for both sides of every comparison.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The compiled module of a function of this workspace.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

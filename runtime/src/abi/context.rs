@@ -14,10 +14,10 @@ const FUNCTION: &str = "function";
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
         .func_wrap(MODULE, "context_err", |call: Call<'_>| {
-            call.data().ctx.err().map_or(code::OK, code::done)
+            call.data().run.ctx.err().map_or(code::OK, code::done)
         })?
         .func_wrap(MODULE, "context_remaining", |call: Call<'_>| {
-            call.data().ctx.remaining().map_or(-1, nanos)
+            call.data().run.ctx.remaining().map_or(-1, nanos)
         })?
         .func_wrap(MODULE, "context_cause", cause)?
         .func_wrap(MODULE, "context_value", value)?
@@ -35,7 +35,7 @@ fn nanos(duration: Duration) -> i64 {
 
 fn cause(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    match state.ctx.cause() {
+    match state.run.ctx.cause() {
         Some(cause) => write_if_fits(memory, ptr, cap, cause.to_string().as_bytes()),
         None => Ok(code::ABSENT),
     }
@@ -55,7 +55,7 @@ fn value(
     let found = if name == FUNCTION {
         Some(state.function.to_string())
     } else {
-        state.ctx.value_text(name)
+        state.run.ctx.value_text(name)
     };
     match found {
         Some(text) => write_if_fits(memory, ptr, cap, text.as_bytes()),
@@ -66,12 +66,12 @@ fn value(
 fn values(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let own = std::iter::once((FUNCTION, state.function.to_string()));
-    let others = state.ctx.values().filter(|(name, _)| *name != FUNCTION);
+    let others = state.run.ctx.values().filter(|(name, _)| *name != FUNCTION);
     write_if_fits(memory, ptr, cap, &wire::pairs(own.chain(others)))
 }
 
 async fn sleep(call: Call<'_>, nanos: i64) -> wasmtime::Result<i32> {
-    let ctx = call.data().ctx.clone();
+    let ctx = call.data().run.ctx.clone();
     Ok(match u64::try_from(nanos) {
         Ok(nanos) => tokio::select! {
             biased;

@@ -22,12 +22,12 @@ pub(super) fn add_to(linker: &mut Linker<super::State>) -> wasmtime::Result<()> 
 
 fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let len = wire::request_len(&state.head);
+    let len = wire::request_len(&state.run.head);
     if let Ok(len) = u32::try_from(len)
         && len <= cap
     {
         let room = range(memory, ptr, len)?;
-        wire::write_request(room, &state.head, state.body.body.len());
+        wire::write_request(room, &state.run.head, state.run.body.body.len());
     }
     // The front bounds heads far below this; a longer one is cut off by it.
     Ok(i32::try_from(len).unwrap_or(i32::MAX))
@@ -41,13 +41,13 @@ fn respond(
     body_len: u32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    if state.response.is_some() || state.malformed.is_some() {
+    if state.run.response.is_some() || state.run.malformed.is_some() {
         return Ok(code::INVALID);
     }
     let (status, headers) = match wire::read_response(range(memory, head_ptr, head_len)?) {
         Ok(head) => head,
         Err(reason) => {
-            state.malformed = Some(reason);
+            state.run.malformed = Some(reason);
             return Ok(code::INVALID);
         }
     };
@@ -55,7 +55,7 @@ fn respond(
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    state.response = Some(response);
+    state.run.response = Some(response);
     Ok(code::OK)
 }
 
@@ -66,13 +66,13 @@ async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i
     if cap == 0 {
         return Ok(code::INVALID);
     }
-    let ctx = state.ctx.clone();
-    if let Err(code) = state.body.fill(&ctx).await {
+    let ctx = state.run.ctx.clone();
+    if let Err(code) = state.run.body.fill(&ctx).await {
         return Ok(code);
     }
     let (memory, state) = parts(&mut call)?;
-    let len = state.body.piece.len().min(cap as usize).min(i32::MAX as usize);
-    let piece = state.body.piece.split_to(len);
+    let len = state.run.body.piece.len().min(cap as usize).min(i32::MAX as usize);
+    let piece = state.run.body.piece.split_to(len);
     range(memory, ptr, len as u32)?.copy_from_slice(&piece);
     Ok(len as i32)
 }

@@ -24,7 +24,7 @@ mod stdio;
 mod wasi;
 mod wire;
 
-pub(crate) use state::{State, give_up_at};
+pub(crate) use state::{Run, State, give_up_at};
 pub(crate) use wasi::Exit;
 
 use wasmtime::Linker;

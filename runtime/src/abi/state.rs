@@ -11,28 +11,34 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::stdio::Stdio;
 use crate::context::Context;
-use crate::function::Deployed;
+use crate::limits::Limits;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
 
 /// The least that a tick lasts.
 const TICK: Duration = Duration::from_millis(1);
 
-/// One invocation, as its host calls see it.
+/// What a store holds: what belongs to the instance as long as it lives, and
+/// the one invocation that it is for.
 pub(crate) struct State {
-    pub(crate) ctx: Context,
     pub(super) function: Arc<str>,
-    pub(super) started: Instant,
     grace: Duration,
+    pub(crate) memory: MemoryMeter,
+    /// The instance's memory, once there is an instance.
+    pub(super) linear: Option<Memory>,
+    pub(crate) run: Run,
+}
+
+/// One invocation, as its host calls see it.
+pub(crate) struct Run {
+    pub(crate) ctx: Context,
+    pub(super) started: Instant,
     pub(super) head: Parts,
     pub(super) body: Incoming,
     pub(crate) response: Option<Response>,
     /// Why what the guest gave as a response is none.
     pub(crate) malformed: Option<String>,
-    pub(crate) memory: MemoryMeter,
     pub(crate) stdio: Stdio,
-    /// The instance's memory, once there is an instance.
-    pub(super) linear: Option<Memory>,
     wasi: Option<Box<WasiP1Ctx>>,
 }
 
@@ -52,91 +58,90 @@ pub(super) struct Incoming {
 pub(crate) struct MemoryMeter {
     limit: u64,
     table_limit: u64,
+    /// The memory's largest size in bytes, which is also its present one:
+    /// memory never shrinks.
     pub(crate) peak: u64,
     /// Whether the guest was last refused memory that it asked for.
     pub(crate) refused: bool,
 }
 
 impl State {
-    pub(crate) fn new(
-        ctx: Context,
-        function: &Deployed,
-        request: Request,
-        started: Instant,
-    ) -> Self {
-        let (head, body) = request.into_parts();
-        let limits = &function.limits;
+    /// The state of an instance in which no guest code runs yet.
+    pub(crate) fn new(function: Arc<str>, limits: &Limits, table_limit: u64) -> Self {
         Self {
-            ctx,
-            function: function.name.clone(),
-            started,
+            function,
             grace: limits.grace,
-            head,
-            body: Incoming::new(body, limits.request_body),
-            response: None,
-            malformed: None,
-            memory: MemoryMeter::new(limits.memory, function.table_limit()),
-            stdio: Stdio::default(),
+            memory: MemoryMeter::new(limits.memory, table_limit),
             linear: None,
-            wasi: None,
+            run: Run::default(),
         }
     }
 
-    /// The state of an instance in which no guest code runs.
-    pub(crate) fn idle() -> Self {
-        Self {
-            ctx: Context::background(),
-            function: "".into(),
-            started: Instant::now(),
-            grace: Duration::ZERO,
-            head: Request::default().into_parts().0,
-            body: Incoming::new(Body::empty(), 0),
-            response: None,
-            malformed: None,
-            memory: MemoryMeter::new(u64::MAX, u64::MAX),
-            stdio: Stdio::default(),
-            linear: None,
-            wasi: None,
-        }
-    }
-
-    /// Lets host calls find the instance's memory, of so many bytes.
-    pub(crate) fn attach(&mut self, memory: Memory, size: usize) {
+    /// Lets host calls find the instance's memory.
+    pub(crate) fn attach(&mut self, memory: Memory) {
         self.linear = Some(memory);
-        self.memory.peak = size as u64;
+    }
+
+    /// Makes it the state of one invocation, or of none.
+    pub(crate) fn begin(&mut self, run: Run) {
+        self.run = run;
+        self.memory.refused = false;
     }
 
     /// Whether nothing out of the ordinary happened: the context is not done,
     /// the request's body was read to its end, and no limit was met.
     pub(crate) fn is_ordinary(&self) -> bool {
-        let body = &self.body;
+        let body = &self.run.body;
         let read = body.failure.is_none() && body.piece.is_empty() && body.body.is_empty();
-        read && !self.memory.refused && self.ctx.err().is_none()
+        read && !self.memory.refused && self.run.ctx.err().is_none()
     }
 
     /// Whether the guest has had its grace after its context was done.
     pub(crate) fn overdue(&self) -> bool {
-        give_up_at(&self.ctx, self.grace).is_some_and(|at| at <= Instant::now())
+        give_up_at(&self.run.ctx, self.grace).is_some_and(|at| at <= Instant::now())
     }
 
     /// Whether the guest has run for less than a tick.
     pub(crate) fn is_young(&self) -> bool {
-        self.started.elapsed() < TICK
+        self.run.started.elapsed() < TICK
     }
 
     /// Why the request's body broke off, where it did.
     pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
-        self.body.failure.take()
+        self.run.body.failure.take()
     }
 
     /// WASI's own state, made when a guest first asks for something that only
     /// `wasmtime-wasi` answers.
     pub(super) fn wasi(&mut self) -> &mut WasiP1Ctx {
-        self.wasi.get_or_insert_with(|| {
+        self.run.wasi.get_or_insert_with(|| {
             // Nothing is opened for the guest, so there is nothing that it
             // could make handles from.
             Box::new(WasiCtxBuilder::new().build_p1())
         })
+    }
+}
+
+impl Run {
+    pub(crate) fn new(ctx: Context, request: Request, body_limit: u64, started: Instant) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            ctx,
+            started,
+            head,
+            body: Incoming::new(body, body_limit),
+            response: None,
+            malformed: None,
+            stdio: Stdio::default(),
+            wasi: None,
+        }
+    }
+}
+
+impl Default for Run {
+    /// That of an instance which is nobody's at the moment.
+    fn default() -> Self {
+        Self::new(Context::background(), Request::default(), 0, Instant::now())
     }
 }
 

@@ -90,7 +90,7 @@ fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Res
 /// about the host.
 fn clock_time_get(mut call: Call<'_>, id: u32, _: i64, out: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let Some(now) = clock(id, state.started) else { return Ok(INVAL) };
+    let Some(now) = clock(id, state.run.started) else { return Ok(INVAL) };
     write(memory, out, &now.to_le_bytes())?;
     Ok(SUCCESS)
 }
@@ -136,7 +136,7 @@ fn fd_write(
         let at = ranges.saturating_add(index.saturating_mul(8));
         let ptr = read_u32(memory, at)?;
         let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
-        state.stdio.write(sink, &state.function, range(memory, ptr, len)?);
+        state.run.stdio.write(sink, &state.function, range(memory, ptr, len)?);
         total += len;
     }
     write(memory, written, &total.to_le_bytes())?;
@@ -174,7 +174,7 @@ async fn poll_oneoff(mut call: Call<'_>, poll: Poll) -> wasmtime::Result<i32> {
     let subscriptions = read_subscriptions(&mut call, poll)?;
     let wait = subscriptions.iter().map(|each| each.after).min().unwrap_or_default();
     if !wait.is_zero() {
-        let ctx = call.data().ctx.clone();
+        let ctx = call.data().run.ctx.clone();
         tokio::select! {
             biased;
             _ = ctx.done() => return Ok(INTR),
@@ -198,7 +198,7 @@ fn read_subscriptions(call: &mut Call<'_>, poll: Poll) -> wasmtime::Result<Vec<S
         .map(|index| {
             let at = poll.subscriptions.saturating_add(index * SUBSCRIPTION);
             let bytes = range(memory, at, SUBSCRIPTION)?;
-            Ok(Subscription::read(bytes, state.started))
+            Ok(Subscription::read(bytes, state.run.started))
         })
         .collect()
 }

@@ -3,11 +3,12 @@
 //! - Instances come from a pool whose address space is reserved at start, so
 //!   that a run allocates nothing; [`sizing`] says how large it can be.
 //! - Memory is copy-on-write, and pages stay resident between runs; [`pages`]
-//!   puts them back.
+//!   puts them back, and [`faults`] tells where that needs no look at them.
 //! - Running guests are preempted by the engine's epoch; [`ticker`] advances it.
 //! - Compiled code is kept on disk; [`cache`] lets no changed file in.
 
 pub(crate) mod cache;
+pub(crate) mod faults;
 pub(crate) mod pages;
 pub(crate) mod sizing;
 pub(crate) mod ticker;

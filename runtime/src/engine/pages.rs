@@ -28,6 +28,8 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+use super::faults::{self, Witness};
+
 use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
 use rustix::mm::{Advice, madvise};
 
@@ -51,8 +53,26 @@ pub(crate) struct PageMap {
     file: File,
     /// Whether the kernel has the request; else its table of pages is read.
     scans: bool,
+    counts_faults: bool,
     keep: usize,
     page: usize,
+}
+
+/// The pages of a memory that may hold something else than at first.
+pub(crate) struct Touched {
+    ranges: Vec<Range<usize>>,
+    /// Whether they are known: not so before the first scan, since a memory
+    /// may get the pages of a former one.
+    known: bool,
+    /// Whether nothing but a page fault can add one.
+    by_faults_alone: bool,
+}
+
+impl Touched {
+    /// How much memory they take, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.ranges.iter().map(Range::len).sum()
+    }
 }
 
 /// What was copied back of a memory.
@@ -67,7 +87,9 @@ impl PageMap {
     /// back.
     pub(crate) fn open(keep: usize) -> Option<Self> {
         let file = File::open("/proc/self/pagemap").ok()?;
-        let mut map = Self { file, scans: true, keep, page: rustix::param::page_size() };
+        let counts_faults = faults::are_counted();
+        let page = rustix::param::page_size();
+        let mut map = Self { file, scans: true, counts_faults, keep, page };
         map.scans = map.scan(0..0, &mut [Region::default(); REGIONS]).is_ok();
         Some(map)
     }
@@ -77,18 +99,66 @@ impl PageMap {
         self.scans
     }
 
-    /// Makes `memory` equal to `first`, followed by zeros, assuming that every
-    /// page that nobody wrote to is so already. Returns how many bytes were
-    /// touched, or `None` where that is more than is worth copying or can't be
-    /// told: the memory is then of no more use.
-    pub(crate) fn reset(&self, memory: &mut [u8], first: &[u8]) -> Option<usize> {
-        match self.copy_back(memory, first) {
-            Ok(copied) => (copied.reached >= memory.len()).then_some(copied.bytes),
+    /// Prepares a new instance's memory for being reset.
+    pub(crate) fn watch(&self, memory: &mut [u8]) -> Touched {
+        // SAFETY: the range is exclusively borrowed, and the advice changes
+        // nothing of what it holds.
+        let alone = unsafe {
+            madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxNoHugepage)
+        };
+        Touched { ranges: Vec::new(), known: false, by_faults_alone: self.counts_faults && alone.is_ok() }
+    }
+
+    /// Makes `memory` equal to `first`, followed by zeros. `touched` are the
+    /// pages that had been touched before the memory's last reset, and are
+    /// brought up to date; `witness` was called before the last run on it, by
+    /// the thread that was the only one to run it and that is running now.
+    ///
+    /// Returns whether that could be done: it can't where more was touched
+    /// than is worth copying, and the memory is then of no more use.
+    pub(crate) fn reset(
+        &self,
+        memory: &mut [u8],
+        first: &[u8],
+        touched: &mut Touched,
+        witness: Option<Witness>,
+    ) -> bool {
+        if touched.by_faults_alone && Witness::holds(witness) && touched.known {
+            debug_assert!(self.finds_nothing_beside(memory, touched), "a page without a fault");
+            for range in &touched.ranges {
+                restore_range(memory, first, range.clone());
+            }
+            return true;
+        }
+        touched.ranges.clear();
+        let copied = self.copy_back(memory, first, |range| touched.ranges.push(range));
+        match copied {
+            Ok(copied) => {
+                touched.known = copied.reached >= memory.len();
+                touched.known
+            }
             Err(error) => {
                 tracing::warn!(%error, "touched pages can't be told; dropping the instance");
-                None
+                false
             }
         }
+    }
+
+    /// Whether every touched page is known.
+    fn finds_nothing_beside(&self, memory: &mut [u8], touched: &Touched) -> bool {
+        let base = memory.as_ptr().addr();
+        let mut at = base;
+        let mut regions = [Region::default(); REGIONS];
+        while at < base + memory.len() {
+            let Ok(scan) = self.query(at..base + memory.len(), &mut regions) else { return true };
+            let known = |page: usize| touched.ranges.iter().any(|range| range.contains(&page));
+            let mut found = regions.iter().take(scan.found).map(|region| region.offsets(base));
+            if !found.all(|range| range.step_by(self.page).all(known)) {
+                return false;
+            }
+            at = scan.end.max(at + self.page);
+        }
+        true
     }
 
     /// Like [`reset`](Self::reset), for a memory that goes back to the pool,
@@ -98,7 +168,7 @@ impl PageMap {
     /// system, which makes the mapping what it was at first. Should the kernel
     /// refuse anything, all of the memory is written instead.
     pub(crate) fn restore(&self, memory: &mut [u8], first: &[u8]) {
-        let restored = self.copy_back(memory, first).and_then(|copied| {
+        let restored = self.copy_back(memory, first, drop).and_then(|copied| {
             self.give_back(memory.get_mut(copied.reached..).unwrap_or_default())
         });
         if let Err(error) = restored {
@@ -108,21 +178,23 @@ impl PageMap {
         }
     }
 
-    fn copy_back(&self, memory: &mut [u8], first: &[u8]) -> io::Result<Copied> {
+    fn copy_back(
+        &self,
+        memory: &mut [u8],
+        first: &[u8],
+        mut note: impl FnMut(Range<usize>),
+    ) -> io::Result<Copied> {
         let base = memory.as_ptr().addr();
         let mut regions = [Region::default(); REGIONS];
         let mut copied = Copied { reached: 0, bytes: 0 };
         while copied.reached < memory.len() && copied.bytes < self.keep {
             let rest = base + copied.reached..base + memory.len();
-            let scan = if self.scans {
-                self.scan(rest, &mut regions)?
-            } else {
-                self.read(rest, &mut regions)?
-            };
+            let scan = self.query(rest, &mut regions)?;
             for region in regions.iter().take(scan.found) {
                 let touched = region.offsets(base);
                 copied.bytes += touched.len();
-                restore_range(memory, first, touched);
+                restore_range(memory, first, touched.clone());
+                note(touched);
             }
             let reached = scan.end.saturating_sub(base);
             if reached <= copied.reached {
@@ -154,6 +226,11 @@ impl PageMap {
         // content the pages have afterwards is a valid `[u8]`.
         unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxDontNeed)? };
         Ok(())
+    }
+
+    /// The pages in `range` that were touched, as many as there is room for.
+    fn query(&self, range: Range<usize>, regions: &mut [Region; REGIONS]) -> io::Result<Scan> {
+        if self.scans { self.scan(range, regions) } else { self.read(range, regions) }
     }
 
     fn scan(&self, range: Range<usize>, regions: &mut [Region; REGIONS]) -> io::Result<Scan> {

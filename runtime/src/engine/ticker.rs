@@ -29,7 +29,7 @@ struct Shared {
 }
 
 /// While one of these lives, the epoch advances.
-pub(crate) struct Running<'a>(&'a Ticker);
+pub(crate) struct Ticking<'a>(&'a Ticker);
 
 impl Ticker {
     pub(crate) fn start(engine: wasmtime::Engine, tick: Duration) -> io::Result<Self> {
@@ -42,14 +42,14 @@ impl Ticker {
     }
 
     /// Keeps the epoch advancing until the guard is dropped.
-    pub(crate) fn keep_running(&self) -> Running<'_> {
+    pub(crate) fn keep_running(&self) -> Ticking<'_> {
         // Sequentially consistent with the thread's own store and load: either
         // it sees this count and does not park, or `parked` is seen here.
         self.shared.running.fetch_add(1, Ordering::SeqCst);
         if self.shared.parked.load(Ordering::SeqCst) {
             self.unpark();
         }
-        Running(self)
+        Ticking(self)
     }
 
     #[cold]
@@ -60,7 +60,7 @@ impl Ticker {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Ticking<'_> {
     fn drop(&mut self) {
         self.0.shared.running.fetch_sub(1, Ordering::Relaxed);
     }

@@ -8,21 +8,25 @@ use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Linker, Module, Mo
 use wasmtime::{Store, UpdateDeadline, Val};
 
 use super::instance::{Handles, Instance};
+use super::Function;
 use super::module::{self, Checked};
 use crate::abi::State;
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::error::DeployError;
+use crate::limits::Limits;
 
 /// The most bytes that one call of `wasmtime-wasi` copies out of a guest.
 const MAX_COPY: usize = 1 << 20;
 
 /// A linked module, and the first state of its instances.
-pub(crate) struct Blueprint {
+pub(super) struct Blueprint {
     pub(super) engine: Arc<Engine>,
+    function: Arc<str>,
+    limits: Limits,
     pre: InstancePre<State>,
     exports: Exports,
     /// The most entries its table may have.
-    pub(crate) table_limit: u64,
+    table_limit: u64,
     /// The memory's first content, without the zeros at its end.
     pub(super) memory: Box<[u8]>,
     /// The first values of the globals that a reset writes back.
@@ -47,6 +51,7 @@ impl Blueprint {
     pub(super) fn new(
         engine: &Arc<Engine>,
         linker: &Linker<State>,
+        function: &Function,
         checked: &Checked<'_>,
     ) -> Result<Arc<Self>, DeployError> {
         let module = compile(engine, &checked.wasm)?;
@@ -54,29 +59,31 @@ impl Blueprint {
         let pre = linker.instantiate_pre(&module).map_err(unlinkable)?;
         let mut blueprint = Self {
             engine: engine.clone(),
+            function: function.name.clone(),
+            limits: function.limits.clone(),
             pre,
             exports,
             table_limit: checked.table.max(TABLE_PAGE),
             memory: Box::default(),
             globals: Box::default(),
         };
-        (blueprint.memory, blueprint.globals) = blueprint.first().map_err(uncompilable)?;
+        blueprint.take_note().map_err(uncompilable)?;
         Ok(Arc::new(blueprint))
     }
 
     /// Makes a new instance.
-    pub(super) fn instance(self: &Arc<Self>, state: State) -> wasmtime::Result<Instance> {
-        let mut store = self.store(state);
+    pub(super) fn instance(self: &Arc<Self>) -> wasmtime::Result<Instance> {
+        let mut store = self.store();
         let handles = self.instantiate(&mut store)?;
         Ok(Instance::new(self.clone(), store, handles))
     }
 
     /// A store in which a guest is preempted at every tick.
-    fn store(&self, state: State) -> Store<State> {
+    fn store(&self) -> Store<State> {
+        let state = State::new(self.function.clone(), &self.limits, self.table_limit);
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);
-        store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             let state = store.data();
             Ok(if state.overdue() {
@@ -105,24 +112,24 @@ impl Blueprint {
             return Err(wasmtime::Error::msg("making an instance has to wait"));
         };
         let handles = self.exports.resolve(store, made?)?;
-        store.data_mut().attach(handles.memory, handles.size);
+        store.data_mut().attach(handles.memory);
         Ok(handles)
     }
 
     /// Makes an instance that never runs, and copies its state.
-    fn first(&self) -> wasmtime::Result<(Box<[u8]>, Box<[Val]>)> {
-        let mut store = self.store(State::idle());
+    fn take_note(&mut self) -> wasmtime::Result<()> {
+        let mut store = self.store();
         let handles = self.instantiate(&mut store)?;
-        let globals = handles.globals.iter().map(|global| global.get(&mut store)).collect();
+        self.globals = handles.globals.iter().map(|global| global.get(&mut store)).collect();
         let memory = handles.memory.data_mut(&mut store);
         let used = memory.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        let first = memory.get(..used).unwrap_or_default().into();
+        self.memory = memory.get(..used).unwrap_or_default().into();
         // Reading has mapped every page, which would make each later look at
         // the slot's touched pages dearer.
         if let Some(pages) = &self.engine.pages {
             pages.release(memory);
         }
-        Ok((first, globals))
+        Ok(())
     }
 }
 

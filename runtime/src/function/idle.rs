@@ -14,9 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use super::instance::{Clean, Instance};
+use super::instance::Clean;
 use super::keeper::Shared;
-use crate::abi::State;
 
 /// Idle instances of one version of a function.
 pub(crate) struct Idle {
@@ -41,17 +40,14 @@ impl Idle {
     }
 
     /// An instance for an invocation, if there is one.
-    pub(super) fn take(&self, state: State) -> Result<Instance, State> {
+    pub(super) fn take(&self) -> Option<Clean> {
         let (before, from_own) = self.stacks.split_at(own_stack(self.stacks.len()));
-        let mut stacks = from_own.iter().chain(before);
-        let own = stacks.next().and_then(|own| own.lock().pop_back());
-        let taken = own.or_else(|| {
-            stacks.find_map(|others| others.0.try_lock().ok().and_then(|mut all| all.pop_back()))
-        });
-        match taken {
-            Some(resting) => Ok(resting.clean.begin(state)),
-            None => Err(state),
+        let (own, behind) = from_own.split_first()?;
+        if let Some(resting) = own.lock().pop_back() {
+            return Some(resting.clean);
         }
+        let mut others = behind.iter().chain(before);
+        others.find_map(|other| Some(other.0.try_lock().ok()?.pop_back()?.clean))
     }
 
     /// Keeps an instance that nobody could tell from a new one, where the host

@@ -13,23 +13,25 @@ use wasmtime::{Global, Memory, Ref, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
 use super::keeper::Charge;
-use crate::abi::State;
+use crate::abi::{Run, State};
+use crate::engine::faults::Witness;
+use crate::engine::pages::Touched;
 
 /// An instance with the state of the one invocation that it is for.
 pub(crate) struct Instance {
     blueprint: Arc<Blueprint>,
     store: Store<State>,
     handles: Handles,
+    /// The pages of its memory that have to be put back, where it is reset.
+    touched: Option<Touched>,
+    /// Of the run, as long as that is one thread's.
+    witness: Option<Witness>,
     /// Its share of what the host keeps in idle instances, once it has one.
-    pub(super) charge: Option<Charge>,
+    charge: Option<Charge>,
 }
 
 /// An instance that nobody could tell from a new one.
-pub(super) struct Clean {
-    pub(super) instance: Instance,
-    /// How much memory it keeps resident, in bytes.
-    pub(super) resident: usize,
-}
+pub(super) struct Clean(Box<Instance>);
 
 /// An instance's exports.
 pub(super) struct Handles {
@@ -44,7 +46,15 @@ pub(super) struct Handles {
 
 impl Instance {
     pub(super) fn new(blueprint: Arc<Blueprint>, store: Store<State>, handles: Handles) -> Self {
-        Self { blueprint, store, handles, charge: None }
+        Self { blueprint, store, handles, touched: None, witness: None, charge: None }
+    }
+
+    /// Prepares a new instance for being reset.
+    pub(super) fn watch(&mut self) {
+        if let Some(pages) = &self.blueprint.engine.pages {
+            let memory = self.handles.memory.data_mut(&mut self.store);
+            self.touched = Some(pages.watch(memory));
+        }
     }
 
     /// What the host holds for the invocation.
@@ -58,45 +68,72 @@ impl Instance {
     /// Dropping the future ends the guest; the instance is then of no more
     /// use.
     pub(crate) async fn run(&mut self) -> wasmtime::Result<()> {
+        self.witness = Witness::call();
         if let Some(start) = &self.handles.start {
             start.call_async(&mut self.store, ()).await?;
         }
         self.handles.entry.call_async(&mut self.store, ()).await
     }
 
+    /// Says that the run had to wait, after which another thread may have gone
+    /// on with it.
+    pub(crate) fn has_waited(&mut self) {
+        self.witness = None;
+    }
+
     /// Puts it back into its first state after a plain return, for a module
     /// of which it is proven that this is all of its state. An instance whose
     /// memory grew, or that touched too much of it, is dropped.
-    pub(super) fn reset(mut self) -> Option<Clean> {
+    pub(super) fn reset(mut self: Box<Self>) -> Option<Clean> {
         // What is left of the invocation itself: its request, its context.
-        *self.store.data_mut() = State::idle();
+        self.store.data_mut().begin(Run::default());
         if self.handles.memory.data_size(&self.store) != self.handles.size {
             return None;
         }
         let pages = self.blueprint.engine.pages.as_ref()?;
+        let touched = self.touched.as_mut()?;
         let memory = self.handles.memory.data_mut(&mut self.store);
-        let resident = pages.reset(memory, &self.blueprint.memory)?;
+        if !pages.reset(memory, &self.blueprint.memory, touched, self.witness) {
+            return None;
+        }
         for (global, first) in self.handles.globals.iter().zip(&self.blueprint.globals) {
             global.set(&mut self.store, *first).ok()?;
         }
-        Some(Clean { instance: self, resident })
+        Some(Clean(self))
     }
 }
 
 impl Clean {
-    /// How much of the host's budget it holds, in bytes.
-    pub(super) fn charged(&self) -> usize {
-        self.instance.charge.as_ref().map_or(0, Charge::bytes)
+    /// A new instance, which may be `reset` later on or not.
+    pub(super) fn new(blueprint: &Arc<Blueprint>, reset: bool) -> wasmtime::Result<Self> {
+        let mut instance = Box::new(blueprint.instance()?);
+        if reset {
+            instance.watch();
+        }
+        Ok(Self(instance))
     }
 
     /// Hands it to an invocation.
-    pub(super) fn begin(self, state: State) -> Instance {
-        let mut instance = self.instance;
-        let Handles { memory, size, .. } = instance.handles;
-        *instance.store.data_mut() = state;
-        instance.store.data_mut().attach(memory, size);
+    pub(super) fn begin(self, run: Run) -> Box<Instance> {
+        let mut instance = self.0;
+        instance.store.data_mut().begin(run);
         instance.store.set_epoch_deadline(1);
         instance
+    }
+
+    /// How much of its memory is resident, in bytes.
+    pub(super) fn resident(&self) -> usize {
+        self.0.touched.as_ref().map_or(0, Touched::bytes)
+    }
+
+    /// Its share of what the host keeps in idle instances.
+    pub(super) fn charge(&mut self) -> &mut Option<Charge> {
+        &mut self.0.charge
+    }
+
+    /// How much of the host's budget it holds, in bytes.
+    pub(super) fn charged(&self) -> usize {
+        self.0.charge.as_ref().map_or(0, Charge::bytes)
     }
 }
 

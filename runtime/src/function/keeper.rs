@@ -108,8 +108,8 @@ impl Drop for Keeper {
 impl Shared {
     /// Counts an instance that is to be kept, or says that there is no room.
     pub(super) fn admit(self: &Arc<Self>, clean: &mut Clean) -> bool {
-        let bytes = (clean.resident + OVERHEAD).next_multiple_of(STEP);
-        let charge = &mut clean.instance.charge;
+        let bytes = (clean.resident() + OVERHEAD).next_multiple_of(STEP);
+        let charge = clean.charge();
         let admitted = match charge {
             Some(charge) if charge.bytes >= bytes => return true,
             Some(charge) => charge.grow(bytes),

@@ -27,9 +27,10 @@ use wasmtime::Linker;
 
 use self::blueprint::Blueprint;
 use self::idle::Idle;
+use self::instance::Clean;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::keeper::{Budget, Keeper};
-use crate::abi::State;
+use crate::abi::{Run, State};
 use crate::engine::Engine;
 use crate::error::DeployError;
 use crate::limits::Limits;
@@ -208,37 +209,29 @@ impl Deployed {
         let deployed = Self {
             name: function.name.clone(),
             limits,
-            blueprint: Blueprint::new(engine, linker, &checked)?,
+            blueprint: Blueprint::new(engine, linker, function, &checked)?,
             idle: (fresh == Fresh::Reset).then(|| keeper.idle()),
         };
         Ok((deployed, fresh))
     }
 
-    /// An instance for one invocation, whose request and context are `state`.
-    pub(crate) fn check_out(&self, state: State) -> wasmtime::Result<Instance> {
-        let state = match &self.idle {
-            Some(idle) => match idle.take(state) {
-                Ok(instance) => return Ok(instance),
-                Err(state) => state,
-            },
-            None => state,
+    /// An instance for one invocation.
+    pub(crate) fn check_out(&self, run: Run) -> wasmtime::Result<Box<Instance>> {
+        let clean = match self.idle.as_ref().and_then(|idle| idle.take()) {
+            Some(clean) => clean,
+            None => Clean::new(&self.blueprint, self.idle.is_some())?,
         };
-        self.blueprint.instance(state)
+        Ok(clean.begin(run))
     }
 
     /// Takes back an instance whose guest returned as it should, to be used
     /// again where that is proven to be safe. Every other one is to be dropped.
-    pub(crate) fn give_back(&self, instance: Instance) {
+    pub(crate) fn give_back(&self, instance: Box<Instance>) {
         if let Some(idle) = &self.idle
             && let Some(fresh) = instance.reset()
         {
             idle.put(fresh);
         }
-    }
-
-    /// The most entries that its table may have.
-    pub(crate) fn table_limit(&self) -> u64 {
-        self.blueprint.table_limit
     }
 }
 

@@ -17,6 +17,7 @@ use super::routes::Routes;
 use super::{budget, problem};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
+use crate::function::Deployed;
 use crate::message::{Body, REQUEST_ID, Response};
 use crate::outcome::{Outcome, Usage};
 use crate::runtime::Runtime;
@@ -34,18 +35,35 @@ pub(super) struct Front {
 /// there means that the client went away.
 pub(super) struct Exchange {
     running: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
-    cancel: Cancel,
+    /// The end of the invocation's context.
+    cancel: Option<Cancel>,
 }
 
 impl Exchange {
-    pub(super) fn new(front: Arc<Front>, request: hyper::Request<Incoming>) -> Self {
-        let parent = front.runtime.context();
-        let (ctx, cancel) = match budget::of(request.headers()) {
-            Some(budget) => parent.with_timeout(budget),
-            None => parent.with_cancel(),
-        };
-        let running = Box::pin(respond(front, ctx, request));
-        Self { running: Some(running), cancel }
+    pub(super) fn new(front: Arc<Front>, mut request: hyper::Request<Incoming>) -> Self {
+        let id = take_request_id(&mut request);
+        let text = id.to_str().unwrap_or_default().to_owned();
+        let ctx = front.runtime.context().with_value(&REQUEST_ID, text);
+        match front.runtime.find(front.routes.function(request.uri().path())) {
+            Ok(function) => {
+                let most = function.limits.timeout;
+                let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
+                let (ctx, cancel) = ctx.with_timeout(budget);
+                let running = Box::pin(respond(front, function, ctx, request, id));
+                Self { running: Some(running), cancel: Some(cancel) }
+            }
+            Err(error) => {
+                let response = std::future::ready(with_id(failure(&error, &ctx), id));
+                Self { running: Some(Box::pin(response)), cancel: None }
+            }
+        }
+    }
+
+    /// Ends the invocation's context, once.
+    fn end(&mut self, cause: Cause) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel.cancel_with(cause);
+        }
     }
 }
 
@@ -56,6 +74,7 @@ impl Future for Exchange {
         let Some(running) = &mut self.running else { return Poll::Pending };
         let response = std::task::ready!(running.as_mut().poll(cx));
         self.running = None;
+        self.end(Cause::ParentDone);
         Poll::Ready(Ok(response))
     }
 }
@@ -63,7 +82,7 @@ impl Future for Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
-            self.cancel.cancel_with(Cause::ClientDisconnected);
+            self.end(Cause::ClientDisconnected);
             tokio::spawn(running);
         }
     }
@@ -71,30 +90,38 @@ impl Drop for Exchange {
 
 async fn respond(
     front: Arc<Front>,
+    function: Arc<Deployed>,
     ctx: Context,
-    mut request: hyper::Request<Incoming>,
+    request: hyper::Request<Incoming>,
+    id: HeaderValue,
 ) -> Response {
-    let id = take_request_id(&mut request);
-    let text = id.to_str().unwrap_or_default().to_owned();
-    let ctx = ctx.with_value(&REQUEST_ID, text);
-    let name = front.routes.function(request.uri().path()).to_owned();
-    let request = request.map(body);
-    let mut response = match front.runtime.invoke(&ctx, &name, request).await {
-        Ok(response) => {
-            let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-            tracing::debug!(
-                function = name,
-                status = response.status().as_u16(),
-                wall = ?usage.wall,
-                cpu = ?usage.cpu,
-                peak_memory = usage.peak_memory,
-                "{}", Outcome::Response.name()
-            );
-            response
-        }
+    let result = match front.runtime.start(&function, &ctx, request.map(body)) {
+        Ok(running) => running.finish().await,
+        Err(error) => Err(error),
+    };
+    let response = match result {
+        Ok(response) => success(response, &function.name),
         Err(error) => failure(&error, &ctx),
     };
+    with_id(response, id)
+}
+
+fn with_id(mut response: Response, id: HeaderValue) -> Response {
     response.headers_mut().insert(problem::REQUEST_ID, id);
+    response
+}
+
+/// Logs an invocation that answered.
+fn success(response: Response, function: &str) -> Response {
+    let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
+    tracing::debug!(
+        function,
+        status = response.status().as_u16(),
+        wall = ?usage.wall,
+        cpu = ?usage.cpu,
+        peak_memory = usage.peak_memory,
+        "{}", Outcome::Response.name()
+    );
     response
 }
 

@@ -6,7 +6,15 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A future that adds what its polls cost to a counter.
+/// What a future's polls cost.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    pub(super) cpu: Duration,
+    /// Whether it was not ready at its first poll.
+    pub(super) waited: bool,
+}
+
+/// A future whose polls are counted.
 ///
 /// The first poll is counted by the wall clock: most invocations end within
 /// it, no guest runs for longer than a tick in it, and asking the system for
@@ -15,13 +23,15 @@ use rustix::time::{ClockId, clock_gettime};
 /// another thread had the processor.
 pub(super) struct Metered<'a, F> {
     future: F,
-    total: &'a mut Duration,
-    polled: bool,
+    meter: &'a mut Meter,
+    /// When the first poll began, until it has ended.
+    first: Option<Instant>,
 }
 
 impl<'a, F> Metered<'a, F> {
-    pub(super) fn new(future: F, total: &'a mut Duration) -> Self {
-        Self { future, total, polled: false }
+    /// Counts from `started`, which was just before the first poll.
+    pub(super) fn new(future: F, started: Instant, meter: &'a mut Meter) -> Self {
+        Self { future, meter, first: Some(started) }
     }
 }
 
@@ -30,16 +40,15 @@ impl<F: Future> Future for Metered<'_, Pin<&mut F>> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        if this.polled {
-            let before = thread_time();
+        if let Some(started) = this.first.take() {
             let polled = this.future.as_mut().poll(cx);
-            *this.total += thread_time().saturating_sub(before);
+            this.meter.cpu += started.elapsed();
+            this.meter.waited = polled.is_pending();
             polled
         } else {
-            this.polled = true;
-            let before = Instant::now();
+            let before = thread_time();
             let polled = this.future.as_mut().poll(cx);
-            *this.total += before.elapsed();
+            this.meter.cpu += thread_time().saturating_sub(before);
             polled
         }
     }

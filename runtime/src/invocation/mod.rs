@@ -19,52 +19,70 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Trap as TrapCode, WasmBacktrace};
 
-use self::cpu::Metered;
-use crate::abi::{Exit, State, give_up_at};
-use crate::context::{Cause, Context};
+use self::cpu::{Meter, Metered};
+use crate::abi::{Exit, Run, State, give_up_at};
+use crate::context::Context;
 use crate::engine::Engine;
-use crate::function::Deployed;
+use crate::engine::ticker::Ticking;
+use crate::function::{Deployed, Instance};
 use crate::message::{Request, Response};
 use crate::outcome::{Outcome, Trap, Usage};
 
-/// Runs `function` once under `ctx`, to whichever end.
-///
-/// # Cancel safety
-/// Dropping the future ends the guest at once, without grace.
-pub(crate) async fn run(
-    engine: &Engine,
-    function: &Deployed,
-    ctx: &Context,
-    request: Request,
-) -> (Result<Response, Outcome>, Usage) {
-    let started = Instant::now();
-    let _running = engine.ticker.keep_running();
-    let (ctx, cancel) = ctx.with_timeout(function.limits.timeout);
-    let state = State::new(ctx.clone(), function, request, started);
-    let mut instance = match function.check_out(state) {
-        Ok(instance) => instance,
-        Err(error) => {
-            let usage = Usage { wall: started.elapsed(), ..Usage::default() };
-            return (Err(not_made(&error)), usage);
-        }
-    };
-    let mut cpu = Duration::ZERO;
-    let ended = tokio::select! {
-        biased;
-        ended = async { Metered::new(pin!(instance.run()), &mut cpu).await } => Some(ended),
-        () = overrun(&ctx, function.limits.grace) => None,
-    };
-    let returned = matches!(ended, Some(Ok(()))) && instance.state().is_ordinary();
-    let result = conclude(instance.state(), ended, function);
-    // Everything that the guest started ends with it.
-    cancel.cancel_with(Cause::ParentDone);
-    let peak_memory = instance.state().memory.peak;
-    if returned && result.is_ok() {
-        function.give_back(instance);
-    } else {
-        drop(instance);
+/// An invocation that has its instance, and is to be run.
+pub(crate) struct Invocation<'a> {
+    function: &'a Deployed,
+    ctx: &'a Context,
+    instance: Box<Instance>,
+    started: Instant,
+    _ticking: Ticking<'a>,
+}
+
+impl<'a> Invocation<'a> {
+    /// Checks out an instance of `function` for a request under `ctx`, which
+    /// is the invocation's own: it has the deadline, and whoever derived it
+    /// ends it afterwards.
+    pub(crate) fn start(
+        engine: &'a Engine,
+        function: &'a Deployed,
+        ctx: &'a Context,
+        request: Request,
+    ) -> Result<Self, Outcome> {
+        let started = Instant::now();
+        let ticking = engine.ticker.keep_running();
+        let run = Run::new(ctx.clone(), request, function.limits.request_body, started);
+        let instance = function.check_out(run).map_err(|error| not_made(&error))?;
+        Ok(Self { function, ctx, instance, started, _ticking: ticking })
     }
-    (result, Usage { wall: started.elapsed(), cpu, peak_memory })
+
+    /// Runs the guest, to whichever end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the guest at once, without grace.
+    pub(crate) async fn finish(mut self) -> (Result<Response, Outcome>, Usage) {
+        let Self { function, ctx, started, .. } = self;
+        let instance = &mut self.instance;
+        let mut meter = Meter::default();
+        let ended = tokio::select! {
+            biased;
+            ended = async { Metered::new(pin!(instance.run()), started, &mut meter).await } => {
+                Some(ended)
+            }
+            () = overrun(ctx, function.limits.grace) => None,
+        };
+        let state = self.instance.state();
+        let ordinary = matches!(ended, Some(Ok(()))) && state.is_ordinary();
+        let result = conclude(state, ended, function);
+        let peak_memory = state.memory.peak;
+        if ordinary && result.is_ok() {
+            if meter.waited {
+                self.instance.has_waited();
+            }
+            function.give_back(self.instance);
+        } else {
+            drop(self.instance);
+        }
+        (result, Usage { wall: started.elapsed(), cpu: meter.cpu, peak_memory })
+    }
 }
 
 /// Waits until the guest has had its grace.
@@ -81,7 +99,7 @@ fn conclude(
     ended: Option<wasmtime::Result<()>>,
     function: &Deployed,
 ) -> Result<Response, Outcome> {
-    state.stdio.finish(&function.name);
+    state.run.stdio.finish(&function.name);
     let failure = match ended {
         Some(Ok(())) => None,
         Some(Err(error)) => match error.downcast_ref::<Exit>() {
@@ -91,19 +109,19 @@ fn conclude(
         None => Some(wasmtime::Error::from(TrapCode::Interrupt)),
     };
     if failure.is_none()
-        && let Some(response) = state.response.take()
+        && let Some(response) = state.run.response.take()
     {
         return Ok(response);
     }
     // Once the context is done, whatever the guest made of it is how it took
     // the news; and a guest whose request broke off can't be blamed for it.
-    if let (Some(done), Some(cause)) = (state.ctx.err(), state.ctx.cause()) {
+    if let (Some(done), Some(cause)) = (state.run.ctx.err(), state.run.ctx.cause()) {
         return Err(Outcome::Done(done, cause));
     }
     if let Some(outcome) = state.body_failure() {
         return Err(outcome);
     }
-    if let Some(reason) = state.malformed.take() {
+    if let Some(reason) = state.run.malformed.take() {
         return Err(Outcome::BadResponse(reason));
     }
     Err(match failure {
@@ -133,7 +151,7 @@ fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
     Outcome::Trap(Trap {
         reason: code.to_string(),
         backtrace: backtrace(error),
-        stderr: state.stdio.tail(),
+        stderr: state.run.stdio.tail(),
     })
 }
 
