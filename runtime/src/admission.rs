@@ -1,30 +1,41 @@
 //! Decides whether an invocation may start: a bounded number at once, and none
 //! once the runtime drains.
+//!
+//! The number is kept as permits, of which every core has its share: who finds
+//! none left in his own takes one from another's.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::cores::PerCore;
 use crate::outcome::Outcome;
 
 /// The host's door.
 #[derive(Debug)]
 pub(crate) struct Admission {
     most: usize,
-    in_flight: AtomicUsize,
+    /// The permits that nobody has.
+    left: PerCore<AtomicUsize>,
     draining: AtomicBool,
     idle: Notify,
 }
 
 /// The right to run, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit<'a>(&'a Admission);
+pub(crate) struct Permit<'a> {
+    admission: &'a Admission,
+    /// The share that it is from.
+    share: &'a AtomicUsize,
+}
 
 impl Admission {
     pub(crate) fn new(most: usize) -> Self {
+        // The first of them take what can't be divided.
+        let share = |core, cores| most / cores + usize::from(core < most % cores);
         Self {
             most,
-            in_flight: AtomicUsize::new(0),
+            left: PerCore::new(|core, cores| AtomicUsize::new(share(core, cores))),
             draining: AtomicBool::new(false),
             idle: Notify::new(),
         }
@@ -32,22 +43,23 @@ impl Admission {
 
     /// Lets one invocation in, or says why not. It never waits.
     pub(crate) fn admit(&self) -> Result<Permit<'_>, Outcome> {
-        // Counted before the door is looked at, as `drained` closes the door
-        // before it looks at the count: one of the two sees the other.
-        let permit = Permit(self);
-        let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let take = |share: &AtomicUsize| {
+            share.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+        };
+        let share = self.left.iter().find(|share| take(share).is_ok());
+        // Taken before the door is looked at, as who drains closes the door
+        // before he counts the permits: one of the two sees the other.
+        let permit = share.map(|share| Permit { admission: self, share });
         if self.draining.load(Ordering::SeqCst) {
             return Err(Outcome::Draining);
         }
-        if before >= self.most {
-            return Err(Outcome::Busy);
-        }
-        Ok(permit)
+        permit.ok_or(Outcome::Busy)
     }
 
     /// How many invocations are in flight.
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::SeqCst)
+        let left = self.left.iter().map(|share| share.load(Ordering::SeqCst)).sum();
+        self.most.saturating_sub(left)
     }
 
     /// Lets nobody in from now on.
@@ -72,9 +84,10 @@ impl Admission {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let before = self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        if before == 1 && self.0.draining.load(Ordering::SeqCst) {
-            self.0.idle.notify_waiters();
+        self.share.fetch_add(1, Ordering::SeqCst);
+        let admission = self.admission;
+        if admission.draining.load(Ordering::SeqCst) && admission.in_flight() == 0 {
+            admission.idle.notify_waiters();
         }
     }
 }

@@ -20,7 +20,8 @@
 //! - `function`: a module made ready.
 //! - `abi`: what a guest sees of its host; the only reader of guest memory.
 //! - `engine`: wasmtime, its pool, its epoch, its cache.
-//! - `context`, `message`, `limits`, `outcome`, `error`: below all of them.
+//! - `context`, `message`, `limits`, `outcome`, `error`: below all of them, and
+//!   `cores`: what each core has one of.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
 //! # Features
@@ -33,6 +34,7 @@
 mod abi;
 mod admission;
 pub mod context;
+mod cores;
 mod engine;
 mod error;
 mod function;
@@ -51,7 +53,7 @@ pub mod http;
 
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use error::{BuildError, DeployError, InvokeError};
-pub use function::{Fresh, Function, Instances};
+pub use function::{Fresh, Function, Instances, Kept};
 pub use limits::{Limits, mib};
 pub use message::{Body, BodyError, REQUEST_ID, Request, Response};
 pub use outcome::{Outcome, Trap, Usage};

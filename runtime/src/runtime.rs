@@ -1,8 +1,7 @@
 //! The runtime: functions under their names, and the way into them.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::Linker;
@@ -12,7 +11,7 @@ use crate::admission::{Admission, Permit};
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::{Engine, Settings, sizing};
 use crate::error::{BuildError, DeployError, InvokeError};
-use crate::function::{Budget, Deployed, Fresh, Function, Keeper};
+use crate::function::{Budget, Deployed, Entry, Fresh, Function, Keeper, Kept, Registry};
 use crate::invocation::Invocation;
 use crate::limits::mib;
 use crate::message::{Body, Request, Response};
@@ -39,7 +38,7 @@ pub struct Runtime(Arc<Shared>);
 struct Shared {
     engine: Arc<Engine>,
     linker: Linker<State>,
-    functions: RwLock<HashMap<Arc<str>, Arc<Deployed>>>,
+    functions: Registry,
     admission: Admission,
     keeper: Keeper,
     /// The parent of what [`Runtime::shutdown`] ends.
@@ -129,7 +128,7 @@ impl RuntimeBuilder {
         Ok(Runtime(Arc::new(Shared {
             engine,
             linker,
-            functions: RwLock::default(),
+            functions: Registry::new(),
             admission: Admission::new(sizing.in_flight),
             keeper,
             root,
@@ -166,12 +165,7 @@ impl Runtime {
     /// former function then stays.
     pub fn deploy(&self, function: Function) -> Result<Fresh, DeployError> {
         let (deployed, fresh) = self.prepare(&function)?;
-        let name = deployed.name.clone();
-        self.0
-            .functions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, Arc::new(deployed));
+        self.0.functions.insert(deployed);
         Ok(fresh)
     }
 
@@ -187,10 +181,7 @@ impl Runtime {
 
     /// The names of the deployed functions, in order.
     pub fn functions(&self) -> Vec<Arc<str>> {
-        let functions = self.0.functions.read().unwrap_or_else(PoisonError::into_inner);
-        let mut names: Vec<_> = functions.keys().cloned().collect();
-        names.sort_unstable();
-        names
+        self.0.functions.names()
     }
 
     /// Runs a function once, in a fresh instance, under a child of `ctx`.
@@ -226,9 +217,8 @@ impl Runtime {
     }
 
     /// The function of that name.
-    pub(crate) fn find(&self, name: &str) -> Result<Arc<Deployed>, InvokeError> {
-        let functions = self.0.functions.read().unwrap_or_else(PoisonError::into_inner);
-        let function = functions.get(name).cloned();
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
+        let function = self.0.functions.find(name);
         function.ok_or_else(|| InvokeError::refused(name.into(), Outcome::NotFound))
     }
 
@@ -264,6 +254,11 @@ impl Runtime {
     /// How many invocations are in flight.
     pub fn in_flight(&self) -> usize {
         self.0.admission.in_flight()
+    }
+
+    /// What is held in instances that are used again.
+    pub fn kept(&self) -> Kept {
+        self.0.keeper.kept()
     }
 
     /// How many invocations may be in flight at once, and why.

@@ -103,10 +103,13 @@ impl PageMap {
     pub(crate) fn watch(&self, memory: &mut [u8]) -> Touched {
         // SAFETY: the range is exclusively borrowed, and the advice changes
         // nothing of what it holds.
-        let alone = unsafe {
-            madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxNoHugepage)
-        };
-        Touched { ranges: Vec::new(), known: false, by_faults_alone: self.counts_faults && alone.is_ok() }
+        let alone =
+            unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxNoHugepage) };
+        Touched {
+            ranges: Vec::new(),
+            known: false,
+            by_faults_alone: self.counts_faults && alone.is_ok(),
+        }
     }
 
     /// Makes `memory` equal to `first`, followed by zeros. `touched` are the

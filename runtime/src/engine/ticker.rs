@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::cores::PerCore;
+
 /// Idle ticks before the thread parks.
 const LINGER: u32 = 100;
 
@@ -21,19 +23,23 @@ pub(crate) struct Ticker {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
-    running: AtomicUsize,
+    /// How many guards live that were made on each core.
+    running: PerCore<AtomicUsize>,
     parked: AtomicBool,
     stop: AtomicBool,
 }
 
 /// While one of these lives, the epoch advances.
-pub(crate) struct Ticking<'a>(&'a Ticker);
+pub(crate) struct Ticking<'a>(Option<&'a AtomicUsize>);
 
 impl Ticker {
     pub(crate) fn start(engine: wasmtime::Engine, tick: Duration) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            running: PerCore::new(|_, _| AtomicUsize::new(0)),
+            parked: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
         let thread = thread::Builder::new().name("hourglass-tick".into()).spawn({
             let shared = shared.clone();
             move || shared.run(&engine, tick)
@@ -45,11 +51,14 @@ impl Ticker {
     pub(crate) fn keep_running(&self) -> Ticking<'_> {
         // Sequentially consistent with the thread's own store and load: either
         // it sees this count and does not park, or `parked` is seen here.
-        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        let own = self.shared.running.iter().next();
+        if let Some(own) = own {
+            own.fetch_add(1, Ordering::SeqCst);
+        }
         if self.shared.parked.load(Ordering::SeqCst) {
             self.unpark();
         }
-        Ticking(self)
+        Ticking(own)
     }
 
     #[cold]
@@ -62,7 +71,9 @@ impl Ticker {
 
 impl Drop for Ticking<'_> {
     fn drop(&mut self) {
-        self.0.shared.running.fetch_sub(1, Ordering::Relaxed);
+        if let Some(own) = self.0 {
+            own.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -90,7 +101,7 @@ impl Shared {
                 None => next = Instant::now(),
             }
             engine.increment_epoch();
-            if self.running.load(Ordering::SeqCst) > 0 {
+            if self.is_needed() {
                 idle = 0;
                 continue;
             }
@@ -103,9 +114,13 @@ impl Shared {
         }
     }
 
+    fn is_needed(&self) -> bool {
+        self.running.iter().any(|running| running.load(Ordering::SeqCst) > 0)
+    }
+
     fn park(&self) {
         self.parked.store(true, Ordering::SeqCst);
-        while self.running.load(Ordering::SeqCst) == 0 && !self.stop.load(Ordering::SeqCst) {
+        while !self.is_needed() && !self.stop.load(Ordering::SeqCst) {
             thread::park();
         }
         self.parked.store(false, Ordering::SeqCst);

@@ -7,8 +7,8 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Linker, Module, ModuleExport};
 use wasmtime::{Store, UpdateDeadline, Val};
 
-use super::instance::{Handles, Instance};
 use super::Function;
+use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
 use crate::abi::State;
 use crate::engine::{Engine, TABLE_PAGE};

@@ -45,6 +45,19 @@ pub(crate) struct Budget {
     pub(crate) bytes: usize,
 }
 
+/// What a runtime holds in instances that are used again: those that wait for
+/// an invocation, and those that were kept before and have one now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kept {
+    /// How many they are.
+    pub instances: usize,
+    /// How much memory they hold, in bytes, as it is counted against
+    /// [`idle_memory`](crate::RuntimeBuilder::idle_memory): their resident
+    /// pages, rounded up.
+    pub memory: u64,
+}
+
 /// What the keeper's thread and the functions share.
 pub(super) struct Shared {
     budget: Budget,
@@ -82,6 +95,12 @@ impl Keeper {
         })?;
         shared.thread.get_or_init(|| thread.thread().clone());
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// What is kept now.
+    pub(crate) fn kept(&self) -> Kept {
+        let instances = self.shared.instances.load(Ordering::SeqCst);
+        Kept { instances, memory: self.shared.bytes.load(Ordering::SeqCst) as u64 }
     }
 
     /// A place for a function's idle instances.

@@ -10,6 +10,7 @@
 //! - [`instance`]: one of them, from its making to its end.
 //! - [`idle`]: those that wait for an invocation.
 //! - [`keeper`]: bounds how many wait, and for how long.
+//! - [`registry`]: the functions under their names.
 
 mod blueprint;
 mod idle;
@@ -17,6 +18,7 @@ mod instance;
 mod keeper;
 mod module;
 mod proof;
+mod registry;
 
 use std::fmt;
 use std::path::Path;
@@ -29,7 +31,9 @@ use self::blueprint::Blueprint;
 use self::idle::Idle;
 use self::instance::Clean;
 pub(crate) use self::instance::Instance;
+pub use self::keeper::Kept;
 pub(crate) use self::keeper::{Budget, Keeper};
+pub(crate) use self::registry::{Entry, Registry};
 use crate::abi::{Run, State};
 use crate::engine::Engine;
 use crate::error::DeployError;

@@ -5,8 +5,8 @@
 //! of its run, at most the grace, goes on in a task of its own.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use http::HeaderValue;
@@ -14,21 +14,37 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::routes::Routes;
-use super::{budget, problem};
+use super::{budget, problem, request_id};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
-use crate::function::Deployed;
+use crate::function::Entry;
 use crate::message::{Body, REQUEST_ID, Response};
 use crate::outcome::{Outcome, Usage};
 use crate::runtime::Runtime;
-
-/// The longest request id that is taken from a client, in bytes.
-const MAX_REQUEST_ID: usize = 128;
 
 /// What all requests share.
 pub(super) struct Front {
     pub(super) runtime: Runtime,
     pub(super) routes: Routes,
+    pub(super) connections: AtomicU64,
+}
+
+/// What all requests of one connection share. Theirs is a context of its own,
+/// so that connections do not meet at the runtime's.
+pub(super) struct Connection {
+    front: Arc<Front>,
+    ctx: Context,
+    _end: Cancel,
+    number: u64,
+    requests: AtomicU32,
+}
+
+impl Connection {
+    pub(super) fn new(front: Arc<Front>) -> Self {
+        let (ctx, end) = front.runtime.context().with_cancel();
+        let number = front.connections.fetch_add(1, Ordering::Relaxed);
+        Self { front, ctx, _end: end, number, requests: AtomicU32::new(0) }
+    }
 }
 
 /// A request on its way to its response. Dropping it before the response is
@@ -40,16 +56,18 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(front: Arc<Front>, mut request: hyper::Request<Incoming>) -> Self {
-        let id = take_request_id(&mut request);
+    pub(super) fn new(connection: Arc<Connection>, mut request: hyper::Request<Incoming>) -> Self {
+        let number = connection.requests.fetch_add(1, Ordering::Relaxed);
+        let id = request_id::of(request.headers_mut(), connection.number, number);
         let text = id.to_str().unwrap_or_default().to_owned();
-        let ctx = front.runtime.context().with_value(&REQUEST_ID, text);
+        let ctx = connection.ctx.with_value(&REQUEST_ID, text);
+        let front = &connection.front;
         match front.runtime.find(front.routes.function(request.uri().path())) {
             Ok(function) => {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
-                let running = Box::pin(respond(front, function, ctx, request, id));
+                let running = Box::pin(respond(connection, function, ctx, request, id));
                 Self { running: Some(running), cancel: Some(cancel) }
             }
             Err(error) => {
@@ -89,13 +107,13 @@ impl Drop for Exchange {
 }
 
 async fn respond(
-    front: Arc<Front>,
-    function: Arc<Deployed>,
+    connection: Arc<Connection>,
+    function: Arc<Entry>,
     ctx: Context,
     request: hyper::Request<Incoming>,
     id: HeaderValue,
 ) -> Response {
-    let result = match front.runtime.start(&function, &ctx, request.map(body)) {
+    let result = match connection.front.runtime.start(&function, &ctx, request.map(body)) {
         Ok(running) => running.finish().await,
         Err(error) => Err(error),
     };
@@ -107,7 +125,7 @@ async fn respond(
 }
 
 fn with_id(mut response: Response, id: HeaderValue) -> Response {
-    response.headers_mut().insert(problem::REQUEST_ID, id);
+    response.headers_mut().insert(request_id::HEADER, id);
     response
 }
 
@@ -164,32 +182,4 @@ fn backtrace(outcome: &Outcome) -> Option<String> {
 /// waited for.
 fn body(incoming: Incoming) -> Body {
     if incoming.is_end_stream() { Body::empty() } else { Body::stream(incoming) }
-}
-
-/// The client's request id where it is a plain one, else a new one. Either
-/// way the function sees it in the header.
-fn take_request_id(request: &mut hyper::Request<Incoming>) -> HeaderValue {
-    let plain = |id: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    if let Some(id) = request.headers().get(problem::REQUEST_ID).filter(plain) {
-        return id.clone();
-    }
-    let id = new_request_id();
-    request.headers_mut().insert(problem::REQUEST_ID, id.clone());
-    id
-}
-
-/// An id that no other request of this or another process has.
-fn new_request_id() -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| {
-        let mut random = [0; 8];
-        // Without randomness ids are only unique within the process.
-        let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
-        u64::from_le_bytes(random)
-    });
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let id = format!("{:016x}{count:016x}", *PROCESS);
-    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }

@@ -5,6 +5,7 @@
 //! - [`routes`]: which function a path belongs to.
 //! - `exchange`: one request, its context, and its response.
 //! - `budget`: how long the client itself will wait.
+//! - `request_id`: what a request goes by.
 //! - `problem`: the document that a client gets instead of a response.
 //!
 //! This is the only module that names the HTTP server library, and the only
@@ -13,6 +14,7 @@
 mod budget;
 mod exchange;
 mod problem;
+mod request_id;
 pub mod routes;
 mod server;
 

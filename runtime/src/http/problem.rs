@@ -4,16 +4,13 @@
 //! It says what happened in general terms. The guest's backtrace, its output
 //! and the host's internals go to the log alone.
 
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{HeaderName, StatusCode};
 
 use crate::context::{Cause, Done};
 use crate::error::InvokeError;
 use crate::message::Response;
 use crate::outcome::Outcome;
-
-/// The header that carries a request's id, in and out.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// After how many seconds a client may try again where the host was full.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");

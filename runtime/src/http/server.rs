@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -11,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
-use super::exchange::{Exchange, Front};
+use super::exchange::{Connection, Exchange, Front};
 use super::routes::Routes;
 use crate::runtime::Runtime;
 
@@ -98,7 +99,8 @@ impl Server {
     /// runtime ends.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let Self { listener, runtime, routes, drain } = self;
-        let front = Arc::new(Front { runtime: runtime.clone(), routes });
+        let front =
+            Arc::new(Front { runtime: runtime.clone(), routes, connections: AtomicU64::new(0) });
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&listener, &front, &connections) => {}
@@ -133,7 +135,8 @@ async fn accept(listener: &TcpListener, front: &Arc<Front>, connections: &Gracef
 async fn serve(stream: TcpStream, front: Arc<Front>, watcher: Watcher) {
     // Without it a response may wait for the client's acknowledgment.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| Exchange::new(front.clone(), request));
+    let shared = Arc::new(Connection::new(front));
+    let service = service_fn(move |request| Exchange::new(shared.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

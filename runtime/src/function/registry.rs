@@ -1,0 +1,65 @@
+//! The deployed functions under their names.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::Deployed;
+use crate::cores::PerCore;
+
+type Map = HashMap<Arc<str>, Arc<Entry>>;
+
+/// Every core has a map of its own, which holds the same functions: looking one
+/// up takes a lock and a reference, and both would bounce between the cores.
+pub(crate) struct Registry {
+    maps: PerCore<RwLock<Map>>,
+    /// Held by whoever changes the maps, so that they agree afterwards.
+    changing: Mutex<()>,
+}
+
+/// A function, as one core's map holds it.
+pub(crate) struct Entry(Arc<Deployed>);
+
+impl Deref for Entry {
+    type Target = Deployed;
+
+    fn deref(&self) -> &Deployed {
+        &self.0
+    }
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self { maps: PerCore::new(|_, _| RwLock::default()), changing: Mutex::new(()) }
+    }
+
+    /// Puts a function under its name, in place of one that had it. Once this
+    /// returns, no thread finds the former one.
+    pub(crate) fn insert(&self, function: Deployed) {
+        let function = Arc::new(function);
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        for map in self.maps.iter() {
+            let entry = Arc::new(Entry(function.clone()));
+            let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
+            let former = map.insert(function.name.clone(), entry);
+            // It may be the last one to know of its instances; those who look
+            // for functions need not wait for them to be dropped.
+            drop(map);
+            drop(former);
+        }
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Entry>> {
+        let map = self.maps.iter().next()?;
+        map.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The names, in order.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let Some(map) = self.maps.iter().next() else { return Vec::new() };
+        let map = map.read().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<_> = map.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+}

@@ -1,0 +1,75 @@
+//! The id that a request goes by in logs, in the function and to its client.
+
+use std::sync::LazyLock;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header that carries it, in and out.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest one that is taken from a client, in bytes.
+const MAX: usize = 128;
+
+/// The client's own id where it is a plain one, else a new one. Either way the
+/// function sees it in the header.
+pub(super) fn of(headers: &mut HeaderMap, connection: u64, request: u32) -> HeaderValue {
+    let plain = |id: &&HeaderValue| {
+        (1..=MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    if let Some(id) = headers.get(HEADER).filter(plain) {
+        return id.clone();
+    }
+    let id = new(connection, request);
+    headers.insert(HEADER, id.clone());
+    id
+}
+
+/// An id that no other request of this or another process has, unless one
+/// connection brings billions.
+fn new(connection: u64, request: u32) -> HeaderValue {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| {
+        let mut random = [0; 8];
+        // Without randomness ids are only unique within the process.
+        let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
+        u64::from_le_bytes(random)
+    });
+    let process = PROCESS.wrapping_add(connection);
+    let number = u128::from(process) << 64 | u128::from(connection) << 32 | u128::from(request);
+    let mut digits = [0; 32];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        let value = (number >> (4 * place)) as u8 & 0xf;
+        *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    }
+    HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_are_the_same() {
+        let mut ids: Vec<_> = (0..100)
+            .flat_map(|connection| (0..100).map(move |request| new(connection, request)))
+            .collect();
+        ids.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        let (before, all) = (ids.len(), ids.first().map(HeaderValue::len));
+        ids.dedup();
+        assert_eq!((ids.len(), all), (before, Some(32)));
+    }
+
+    #[test]
+    fn the_clients_own_is_kept_where_it_is_plain() {
+        let with = |id: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HEADER, HeaderValue::from_str(id).expect("a header"));
+            let taken = of(&mut headers, 1, 2);
+            assert_eq!(headers.get(HEADER), Some(&taken));
+            taken
+        };
+        assert_eq!(with("abc-1"), "abc-1");
+        for bad in ["", "a b", &"x".repeat(MAX + 1)] {
+            assert_eq!(with(bad).len(), 32, "{bad}");
+        }
+    }
+}
