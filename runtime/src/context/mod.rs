@@ -227,6 +227,15 @@ impl Context {
         }
     }
 
+    /// Like [`done`](Context::done), but without a timer: where nobody cancels
+    /// it and nobody looks at the clock, a deadline that passes ends no wait.
+    pub(crate) async fn ended(&self) {
+        match &self.node {
+            Some(node) => node.ended().await,
+            None => future::pending().await,
+        }
+    }
+
     /// Calls `func` once this context is done: at once, if it is already.
     ///
     /// The call is a task of the tokio runtime that is current now, so it must

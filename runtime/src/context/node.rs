@@ -157,6 +157,15 @@ impl Node {
         }
     }
 
+    /// Waits until somebody has ended the node, and it has been swept. A
+    /// deadline that has passed ends it only once somebody looks. Cancel safe.
+    pub(super) async fn ended(self: &Arc<Node>) {
+        match self.end_or_await() {
+            Ok(swept) => swept.await,
+            Err(end) => self.finish(end),
+        }
+    }
+
     /// Ends the node and its descendants, save those that ended before, by a
     /// cancel of their own or by a deadline that has passed.
     pub(super) fn cancel(self: &Arc<Node>, cause: Cause) {

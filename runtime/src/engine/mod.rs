@@ -4,9 +4,11 @@
 //!   that a run allocates nothing; [`sizing`] says how large it can be.
 //! - Memory is copy-on-write, and pages stay resident between runs; [`pages`]
 //!   puts them back, and [`faults`] tells where that needs no look at them.
-//! - Running guests are preempted by the engine's epoch; [`ticker`] advances it.
+//! - Running guests are preempted by the engine's epoch; [`ticker`] advances it,
+//!   and rings [`alarms`] for those that wait.
 //! - Compiled code is kept on disk; [`cache`] lets no changed file in.
 
+pub(crate) mod alarms;
 pub(crate) mod cache;
 pub(crate) mod faults;
 pub(crate) mod pages;

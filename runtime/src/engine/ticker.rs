@@ -2,7 +2,7 @@
 //!
 //! One plain thread per engine: a timer per invocation would cost more than
 //! most invocations do, and an async timer would wait behind the very guests
-//! that it is there to interrupt. While nothing runs the thread is parked and
+//! that it is there to interrupt. It also rings the [alarms](super::alarms). While nothing runs the thread is parked and
 //! the process wakes up for nobody. It lingers for [`LINGER`] ticks first, so
 //! that a busy client's next request does not pay for waking it.
 
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::alarms::Alarms;
 use crate::cores::PerCore;
 
 /// Idle ticks before the thread parks.
@@ -28,6 +29,7 @@ struct Shared {
     running: PerCore<AtomicUsize>,
     parked: AtomicBool,
     stop: AtomicBool,
+    alarms: Alarms,
 }
 
 /// While one of these lives, the epoch advances.
@@ -39,6 +41,7 @@ impl Ticker {
             running: PerCore::new(|_, _| AtomicUsize::new(0)),
             parked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            alarms: Alarms::default(),
         });
         let thread = thread::Builder::new().name("hourglass-tick".into()).spawn({
             let shared = shared.clone();
@@ -59,6 +62,11 @@ impl Ticker {
             self.unpark();
         }
         Ticking(own)
+    }
+
+    /// Alarms, for those who keep it running.
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.shared.alarms
     }
 
     #[cold]
@@ -101,6 +109,7 @@ impl Shared {
                 None => next = Instant::now(),
             }
             engine.increment_epoch();
+            self.alarms.ring();
             if self.is_needed() {
                 idle = 0;
                 continue;

@@ -23,6 +23,7 @@ use self::cpu::{Meter, Metered};
 use crate::abi::{Exit, Run, State, give_up_at};
 use crate::context::Context;
 use crate::engine::Engine;
+use crate::engine::alarms::Alarms;
 use crate::engine::ticker::Ticking;
 use crate::function::{Deployed, Instance};
 use crate::message::{Request, Response};
@@ -34,6 +35,7 @@ pub(crate) struct Invocation<'a> {
     ctx: &'a Context,
     instance: Box<Instance>,
     started: Instant,
+    alarms: &'a Alarms,
     _ticking: Ticking<'a>,
 }
 
@@ -51,7 +53,8 @@ impl<'a> Invocation<'a> {
         let ticking = engine.ticker.keep_running();
         let run = Run::new(ctx.clone(), request, function.limits.request_body, started);
         let instance = function.check_out(run).map_err(|error| not_made(&error))?;
-        Ok(Self { function, ctx, instance, started, _ticking: ticking })
+        let alarms = engine.ticker.alarms();
+        Ok(Self { function, ctx, instance, started, alarms, _ticking: ticking })
     }
 
     /// Runs the guest, to whichever end.
@@ -67,7 +70,7 @@ impl<'a> Invocation<'a> {
             ended = async { Metered::new(pin!(instance.run()), started, &mut meter).await } => {
                 Some(ended)
             }
-            () = overrun(ctx, function.limits.grace) => None,
+            () = overrun(self.alarms, ctx, function.limits.grace) => None,
         };
         let state = self.instance.state();
         let ordinary = matches!(ended, Some(Ok(()))) && state.is_ordinary();
@@ -86,10 +89,19 @@ impl<'a> Invocation<'a> {
 }
 
 /// Waits until the guest has had its grace.
-async fn overrun(ctx: &Context, grace: Duration) {
-    ctx.done().await;
+async fn overrun(alarms: &Alarms, ctx: &Context, grace: Duration) {
+    if ctx.err().is_none() {
+        match ctx.deadline().and_then(|deadline| deadline.checked_add(grace)) {
+            Some(at) => tokio::select! {
+                biased;
+                () = ctx.ended() => {}
+                () = alarms.at(at) => {}
+            },
+            None => ctx.ended().await,
+        }
+    }
     if let Some(at) = give_up_at(ctx, grace) {
-        tokio::time::sleep_until(at.into()).await;
+        alarms.at(at).await;
     }
 }
 

@@ -1,0 +1,144 @@
+//! Wakes those who wait for a moment, once a tick.
+//!
+//! Tokio's timers count whole milliseconds and round up, at two places, so that
+//! a guest that waits would outlive its deadline by up to three ticks. The
+//! ticker's thread is awake at every tick anyway, and rings these alarms.
+//!
+//! An alarm rings only while the ticker ticks: whoever waits for one keeps it
+//! running.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+/// When one rings, and a number that tells it from others of that moment.
+type Key = (Instant, u64);
+
+/// The alarms of an engine, by when they ring.
+#[derive(Debug, Default)]
+pub(crate) struct Alarms(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    set: BTreeMap<Key, Waker>,
+    count: u64,
+}
+
+/// A wait for a moment. Never ready before it, and at most about a tick after.
+///
+/// # Cancel safety
+/// Cancel safe.
+#[derive(Debug)]
+pub(crate) struct Alarm<'a> {
+    alarms: &'a Alarms,
+    at: Instant,
+    set: Option<Key>,
+}
+
+impl Alarms {
+    /// Waits until `at`.
+    pub(crate) fn at(&self, at: Instant) -> Alarm<'_> {
+        Alarm { alarms: self, at, set: None }
+    }
+
+    /// Wakes those whose moment has come.
+    pub(super) fn ring(&self) {
+        let now = Instant::now();
+        while let Some(waker) = self.queue().take_due(now) {
+            // Outside the lock, because it runs code of somebody else's.
+            waker.wake();
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn take_due(&mut self, now: Instant) -> Option<Waker> {
+        let first = self.set.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+}
+
+impl Future for Alarm<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.at <= Instant::now() {
+            return Poll::Ready(());
+        }
+        let (alarms, at) = (self.alarms, self.at);
+        let mut queue = alarms.queue();
+        let key = *self.set.get_or_insert_with(|| {
+            queue.count += 1;
+            (at, queue.count)
+        });
+        queue.set.insert(key, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.set {
+            let waker = self.alarms.queue().set.remove(&key);
+            drop(waker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn only_what_is_due_rings_and_only_once() {
+        let (alarms, count) = (Alarms::default(), Arc::new(Count::default()));
+        let waker = Waker::from(count.clone());
+        let mut cx = Context::from_waker(&waker);
+        let now = Instant::now();
+        let mut soon = pin!(alarms.at(now + Duration::from_millis(1)));
+        let mut late = pin!(alarms.at(now + Duration::from_secs(3_600)));
+        assert!(late.as_mut().poll(&mut cx).is_pending());
+        while soon.as_mut().poll(&mut cx).is_pending() {
+            alarms.ring();
+        }
+        assert!(Instant::now() >= now + Duration::from_millis(1));
+        let rung = count.0.load(Ordering::SeqCst);
+        alarms.ring();
+        assert!(late.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(count.0.load(Ordering::SeqCst), rung);
+    }
+
+    #[test]
+    fn whoever_stops_waiting_leaves_nothing_behind() {
+        let alarms = Alarms::default();
+        {
+            let mut alarm = pin!(alarms.at(Instant::now() + Duration::from_secs(3_600)));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(alarm.as_mut().poll(&mut cx).is_pending());
+            assert!(alarm.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(alarms.queue().set.len(), 1);
+        }
+        assert!(alarms.queue().set.is_empty());
+    }
+}
