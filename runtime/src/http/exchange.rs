@@ -1,17 +1,24 @@
 //! One request: its id, its context, its invocation, its response.
 //!
-//! When the client goes away the server drops the exchange. The invocation is
-//! not dropped with it: its context is canceled with that cause, and the rest
-//! of its run, at most the grace, goes on in a task of its own.
+//! An invocation starts on the thread that serves its connection, and most end
+//! there, at once. One that has to wait, or that has used up a tick, goes on as
+//! a task of the server's tokio runtime, whose threads share the work among
+//! them, so that it is in no connection's way.
+//!
+//! When the client goes away the connection drops the exchange. The invocation
+//! is not dropped with it: its context is canceled with that cause, and the
+//! rest of its run, at most the grace, goes on in that task.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use http::HeaderValue;
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::routes::Routes;
 use super::{budget, problem, request_id};
@@ -24,9 +31,18 @@ use crate::runtime::Runtime;
 
 /// What all requests share.
 pub(super) struct Front {
-    pub(super) runtime: Runtime,
-    pub(super) routes: Routes,
-    pub(super) connections: AtomicU64,
+    runtime: Runtime,
+    routes: Routes,
+    /// Where invocations go on that do not end at once.
+    tasks: Handle,
+    connections: AtomicU64,
+}
+
+impl Front {
+    /// To be called on the tokio runtime whose tasks longer invocations become.
+    pub(super) fn new(runtime: Runtime, routes: Routes) -> Self {
+        Self { runtime, routes, tasks: Handle::current(), connections: AtomicU64::new(0) }
+    }
 }
 
 /// What all requests of one connection share. Theirs is a context of its own,
@@ -50,9 +66,18 @@ impl Connection {
 /// A request on its way to its response. Dropping it before the response is
 /// there means that the client went away.
 pub(super) struct Exchange {
-    running: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
+    connection: Arc<Connection>,
+    progress: Progress,
     /// The end of the invocation's context.
     cancel: Option<Cancel>,
+}
+
+enum Progress {
+    /// Not looked at yet.
+    New(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// Takes longer, and is a task now.
+    Task(JoinHandle<Response>),
+    Answered,
 }
 
 impl Exchange {
@@ -67,12 +92,12 @@ impl Exchange {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
-                let running = Box::pin(respond(connection, function, ctx, request, id));
-                Self { running: Some(running), cancel: Some(cancel) }
+                let running = Box::pin(respond(connection.clone(), function, ctx, request, id));
+                Self { connection, progress: Progress::New(running), cancel: Some(cancel) }
             }
             Err(error) => {
                 let response = std::future::ready(with_id(failure(&error, &ctx), id));
-                Self { running: Some(Box::pin(response)), cancel: None }
+                Self { connection, progress: Progress::New(Box::pin(response)), cancel: None }
             }
         }
     }
@@ -86,22 +111,48 @@ impl Exchange {
 }
 
 impl Future for Exchange {
-    type Output = Result<Response, std::convert::Infallible>;
+    type Output = Result<Response, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let Some(running) = &mut self.running else { return Poll::Pending };
-        let response = std::task::ready!(running.as_mut().poll(cx));
-        self.running = None;
+        let Self { connection, progress, .. } = &mut *self;
+        let response = ready!(progress.poll(&connection.front.tasks, cx));
+        self.progress = Progress::Answered;
         self.end(Cause::ParentDone);
-        Poll::Ready(Ok(response))
+        Poll::Ready(response)
+    }
+}
+
+impl Progress {
+    fn poll(
+        &mut self,
+        tasks: &Handle,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Response, JoinError>> {
+        match std::mem::replace(self, Self::Answered) {
+            Self::New(mut running) => {
+                if let Poll::Ready(response) = running.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(response));
+                }
+                *self = Self::Task(tasks.spawn(running));
+            }
+            others => *self = others,
+        }
+        match self {
+            Self::Task(task) => Pin::new(task).poll(cx),
+            _ => Poll::Pending,
+        }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            self.end(Cause::ClientDisconnected);
-            tokio::spawn(running);
+        match std::mem::replace(&mut self.progress, Progress::Answered) {
+            Progress::New(running) => {
+                self.end(Cause::ClientDisconnected);
+                self.connection.front.tasks.spawn(running);
+            }
+            Progress::Task(_detached) => self.end(Cause::ClientDisconnected),
+            Progress::Answered => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`Server`]: accepts connections, and ends them in order.
+//! - `workers`: the threads that serve connections.
 //! - [`routes`]: which function a path belongs to.
 //! - `exchange`: one request, its context, and its response.
 //! - `budget`: how long the client itself will wait.
@@ -17,6 +18,7 @@ mod problem;
 mod request_id;
 pub mod routes;
 mod server;
+mod workers;
 
 pub use routes::{RouteError, Routes};
 pub use server::{Drained, Server};

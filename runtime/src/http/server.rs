@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::thread;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use super::exchange::{Connection, Exchange, Front};
 use super::routes::Routes;
+use super::workers::Workers;
 use crate::runtime::Runtime;
 
 /// How long a client may take to send a request's head, and how long a
@@ -46,6 +47,7 @@ pub struct Server {
     runtime: Runtime,
     routes: Routes,
     drain: Duration,
+    threads: usize,
 }
 
 /// How a server ended.
@@ -63,7 +65,13 @@ impl Server {
     /// What the system says.
     pub async fn bind(address: impl ToSocketAddrs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, runtime, routes: Routes::new(), drain: Duration::from_secs(10) })
+        Ok(Self {
+            listener,
+            runtime,
+            routes: Routes::new(),
+            drain: Duration::from_secs(10),
+            threads: thread::available_parallelism().map_or(1, usize::from),
+        })
     }
 
     /// Sets which function a path belongs to. Default: its first segment.
@@ -81,6 +89,17 @@ impl Server {
         self
     }
 
+    /// How many threads serve connections. Default: one for each core.
+    ///
+    /// An invocation that is over within about a tick runs on its connection's
+    /// thread. One that waits or computes for longer goes on as a task of the
+    /// tokio runtime that [`run`](Self::run) was called on.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
     /// The address that it listens on.
     ///
     /// # Errors
@@ -95,15 +114,15 @@ impl Server {
     /// returns. The runtime is closed afterwards.
     ///
     /// # Cancel safety
-    /// Dropping the future stops accepting; connections go on until the tokio
-    /// runtime ends.
+    /// Dropping the future ends the connections; their clients have then gone
+    /// away for the invocations in flight.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let Self { listener, runtime, routes, drain } = self;
-        let front =
-            Arc::new(Front { runtime: runtime.clone(), routes, connections: AtomicU64::new(0) });
+        let Self { listener, runtime, routes, drain, threads } = self;
+        let front = Arc::new(Front::new(runtime.clone(), routes));
         let connections = GracefulShutdown::new();
+        let workers = Workers::start(threads);
         tokio::select! {
-            () = accept(&listener, &front, &connections) => {}
+            () = accept(&listener, &front, &connections, &workers) => {}
             () = stop => {}
         }
         drop(listener);
@@ -112,16 +131,23 @@ impl Server {
         if tokio::time::timeout(FAREWELL, closing).await.is_err() {
             tracing::warn!("some clients did not take their responses");
         }
+        workers.end().await;
         Drained { canceled }
     }
 }
 
 /// Accepts connections for good.
-async fn accept(listener: &TcpListener, front: &Arc<Front>, connections: &GracefulShutdown) {
+async fn accept(
+    listener: &TcpListener,
+    front: &Arc<Front>,
+    connections: &GracefulShutdown,
+    workers: &Workers,
+) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(stream, front.clone(), connections.watcher()));
+        // Taken from this event loop, to be registered with the worker's own.
+        match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+            Ok(stream) => {
+                workers.spawn(serve(stream, front.clone(), connections.watcher()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
@@ -132,7 +158,14 @@ async fn accept(listener: &TcpListener, front: &Arc<Front>, connections: &Gracef
 }
 
 /// Serves one connection to its end.
-async fn serve(stream: TcpStream, front: Arc<Front>, watcher: Watcher) {
+async fn serve(stream: std::net::TcpStream, front: Arc<Front>, watcher: Watcher) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "a connection can't be served");
+            return;
+        }
+    };
     // Without it a response may wait for the client's acknowledgment.
     let _ = stream.set_nodelay(true);
     let shared = Arc::new(Connection::new(front));
