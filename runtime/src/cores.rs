@@ -11,7 +11,7 @@
 use std::sync::LazyLock;
 use std::thread;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// One `T` for each core.
 #[derive(Debug)]
@@ -22,20 +22,41 @@ pub(crate) struct PerCore<T>(Box<[Line<T>]>);
 #[derive(Debug)]
 struct Line<T>(T);
 
-/// A place for each of the cores that the process may use, by their numbers.
-static PLACES: LazyLock<Vec<usize>> = LazyLock::new(|| {
-    let all = thread::available_parallelism().map_or(1, usize::from);
-    let Ok(allowed) = sched_getaffinity(None) else { return (0..all).collect() };
-    let mut next = 0..;
-    let place = |core| if allowed.is_set(core) { next.next().unwrap_or(0) } else { 0 };
-    (0..CpuSet::MAX_CPU).map(place).collect()
+/// The numbers of the cores that the process may use.
+static ALLOWED: LazyLock<Vec<usize>> = LazyLock::new(|| match sched_getaffinity(None) {
+    Ok(allowed) => (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect(),
+    Err(_) => (0..count()).collect(),
 });
+
+/// The place of each core among those, by its number.
+static PLACES: LazyLock<Vec<usize>> = LazyLock::new(|| {
+    let place = |core| ALLOWED.iter().position(|&allowed| allowed == core).unwrap_or(0);
+    (0..=ALLOWED.last().copied().unwrap_or(0)).map(place).collect()
+});
+
+/// How many cores' worth of time the process may use.
+pub(crate) fn count() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Keeps this thread on one core, when it is one of as many threads as there
+/// are cores, and tells whether it did. Not so where the process may use many
+/// cores but little time of each: its neighbours would pick the same ones.
+pub(crate) fn stay(thread: usize, threads: usize) -> bool {
+    if threads != ALLOWED.len() || threads != count() {
+        return false;
+    }
+    let Some(&core) = ALLOWED.get(thread) else { return false };
+    let mut only = CpuSet::new();
+    only.set(core);
+    sched_setaffinity(None, &only).is_ok()
+}
 
 impl<T> PerCore<T> {
     /// As many as the process may use cores, each made from its number and how
     /// many there are.
     pub(crate) fn new(make: impl Fn(usize, usize) -> T) -> Self {
-        let cores = PLACES.iter().max().map_or(1, |last| last + 1);
+        let cores = ALLOWED.len().max(1);
         Self((0..cores).map(|core| Line(make(core, cores))).collect())
     }
 
@@ -50,6 +71,13 @@ impl<T> PerCore<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_stays_only_where_it_has_a_core_to_itself() {
+        let stays = |thread, threads| thread::spawn(move || stay(thread, threads)).join();
+        assert!(!stays(0, count() + 1).expect("no panic"));
+        assert!(!stays(count(), count()).expect("no panic"));
+    }
 
     #[test]
     fn all_are_seen_from_every_core() {

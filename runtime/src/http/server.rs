@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -15,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use super::exchange::{Connection, Exchange, Front};
 use super::routes::Routes;
 use super::workers::Workers;
+use crate::cores;
 use crate::runtime::Runtime;
 
 /// How long a client may take to send a request's head, and how long a
@@ -70,7 +70,7 @@ impl Server {
             runtime,
             routes: Routes::new(),
             drain: Duration::from_secs(10),
-            threads: thread::available_parallelism().map_or(1, usize::from),
+            threads: cores::count(),
         })
     }
 
@@ -89,7 +89,8 @@ impl Server {
         self
     }
 
-    /// How many threads serve connections. Default: one for each core.
+    /// How many threads serve connections. Default: one for each core, and
+    /// each then stays on its own; with any other number they may move.
     ///
     /// An invocation that is over within about a tick runs on its connection's
     /// thread. One that waits or computes for longer goes on as a task of the
