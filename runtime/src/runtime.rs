@@ -164,7 +164,8 @@ impl Runtime {
     /// [`DeployError`] says why the module can't be a function here. The
     /// former function then stays.
     pub fn deploy(&self, function: Function) -> Result<Fresh, DeployError> {
-        let (deployed, fresh) = self.prepare(&function)?;
+        let deployed = self.prepare(&function)?;
+        let fresh = deployed.fresh.clone();
         self.0.functions.insert(deployed);
         Ok(fresh)
     }
@@ -176,12 +177,18 @@ impl Runtime {
     /// # Errors
     /// As [`deploy`](Self::deploy).
     pub fn check(&self, function: &Function) -> Result<Fresh, DeployError> {
-        Ok(self.prepare(function)?.1)
+        Ok(self.prepare(function)?.fresh)
     }
 
     /// The names of the deployed functions, in order.
     pub fn functions(&self) -> Vec<Arc<str>> {
         self.0.functions.names()
+    }
+
+    /// Where the fresh instances of the function of that name come from; `None`
+    /// where there is none.
+    pub fn fresh(&self, name: &str) -> Option<Fresh> {
+        Some(self.0.functions.find(name)?.fresh.clone())
     }
 
     /// Runs a function once, in a fresh instance, under a child of `ctx`.
@@ -297,7 +304,7 @@ impl Runtime {
         canceled
     }
 
-    fn prepare(&self, function: &Function) -> Result<(Deployed, Fresh), DeployError> {
+    fn prepare(&self, function: &Function) -> Result<Deployed, DeployError> {
         let Shared { engine, linker, keeper, .. } = &*self.0;
         Deployed::prepare(engine, linker, keeper, function)
     }

@@ -261,7 +261,9 @@ fn it_checks_without_running() -> Result<()> {
     let hello = path(module("hello"));
     let said = say(&mut hourglass(&["check", hello]))?;
     assert!(said.status.success(), "{}", said.err);
-    assert!(said.out.contains("would deploy"), "{}", said.out);
+    assert!(said.out.contains("would deploy; its instances are reset in place"), "{}", said.out);
+    let said = say(&mut hourglass(&["check", "--instances", "new", hello]))?;
+    assert!(said.out.contains("a new instance, because that was asked for"), "{}", said.out);
 
     let folder = tempfile::tempdir()?;
     let other = folder.path().join("other.wasm");

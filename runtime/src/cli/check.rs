@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use super::deploy::{self, Module};
-use super::options::{CacheOptions, LimitOptions};
+use super::options::{CacheOptions, FunctionOptions};
 use super::output;
 use crate::function::Fresh;
 use crate::runtime::Runtime;
@@ -19,7 +19,7 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     cache: CacheOptions,
     #[command(flatten)]
-    limits: LimitOptions,
+    functions: FunctionOptions,
 }
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let runtime = args.cache.build(Runtime::builder().max_in_flight(1), &config)?;
     let mut refused = 0;
     for module in &modules {
-        let verdict = match check(&runtime, module, args.limits) {
+        let verdict = match check(&runtime, module, args.functions) {
             Ok(fresh) => format!("would deploy; {fresh}"),
             Err(error) => {
                 refused += 1;
@@ -42,6 +42,6 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     }
 }
 
-fn check(runtime: &Runtime, module: &Module, limits: LimitOptions) -> anyhow::Result<Fresh> {
-    Ok(runtime.check(&module.function(limits)?)?)
+fn check(runtime: &Runtime, module: &Module, flags: FunctionOptions) -> anyhow::Result<Fresh> {
+    Ok(runtime.check(&module.function(flags)?)?)
 }

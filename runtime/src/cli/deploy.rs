@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::config::resolve::Config;
-use super::options::LimitOptions;
-use crate::function::{Fresh, Function};
+use super::options::FunctionOptions;
+use crate::function::Function;
 use crate::runtime::Runtime;
 
 /// A module on disk, the name under which it is to be deployed, and what the
-/// file says about its limits.
+/// file says about it.
 #[derive(Debug)]
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    pub(crate) limits: LimitOptions,
+    pub(crate) options: FunctionOptions,
 }
 
 impl Module {
-    /// A module whose function is named after its file, without limits of its
-    /// own.
+    /// A module whose function is named after its file, and of which no
+    /// configuration says anything.
     pub(crate) fn named_after_file(path: &Path) -> anyhow::Result<Self> {
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
             bail!(
@@ -30,7 +30,7 @@ impl Module {
             );
         };
         let name = stem.to_owned();
-        Ok(Self { name, path: path.to_owned(), limits: LimitOptions::default() })
+        Ok(Self { name, path: path.to_owned(), options: FunctionOptions::default() })
     }
 
     /// All modules that the file names.
@@ -42,7 +42,7 @@ impl Module {
                     .error(function, "this function has no `file`; name its module")
                     .into());
             };
-            modules.push(Self { name: name.clone(), path, limits: function.limits });
+            modules.push(Self { name: name.clone(), path, options: function.options });
         }
         if modules.is_empty() {
             bail!(
@@ -53,21 +53,22 @@ impl Module {
         Ok(modules)
     }
 
-    /// Reads the module. `limits` are those of the flags.
-    pub(crate) fn function(&self, limits: LimitOptions) -> anyhow::Result<Function> {
+    /// Reads the module. `flags` come before what the file says.
+    pub(crate) fn function(&self, flags: FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
-        Ok(function.limits(limits.over(self.limits)))
+        Ok(flags.apply(self.options, function))
     }
 }
 
-/// Deploys a module. `limits` are those of the flags.
+/// Deploys a module. `flags` come before what the file says.
 pub(crate) fn deploy(
     runtime: &Runtime,
     module: &Module,
-    limits: LimitOptions,
-) -> anyhow::Result<Fresh> {
-    let deployed = runtime.deploy(module.function(limits)?);
-    deployed.with_context(|| format!("cannot deploy {}", module.path.display()))
+    flags: FunctionOptions,
+) -> anyhow::Result<()> {
+    let deployed = runtime.deploy(module.function(flags)?);
+    deployed.with_context(|| format!("cannot deploy {}", module.path.display()))?;
+    Ok(())
 }
 
 /// Whether a path names a configuration rather than a module.

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method};
 use super::config::FILE_NAME;
 use super::config::resolve::Config;
 use super::deploy::{self, Module};
-use super::options::{CacheOptions, LimitOptions};
+use super::options::{CacheOptions, FunctionOptions};
 use super::report::Report;
 use super::signals::Signals;
 use crate::build::TARGET;
@@ -53,7 +53,7 @@ pub(crate) struct InvokeArgs {
     #[command(flatten)]
     cache: CacheOptions,
     #[command(flatten)]
-    limits: LimitOptions,
+    functions: FunctionOptions,
 }
 
 /// A header as it is typed.
@@ -72,7 +72,7 @@ impl FromStr for Header {
 pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<()> {
     let (config, module) = find(args)?;
     let runtime = args.cache.build(Runtime::builder().max_in_flight(1), &config)?;
-    deploy::deploy(&runtime, &module, args.limits)?;
+    deploy::deploy(&runtime, &module, args.functions)?;
     let report = super::block_on(invoke(runtime, &module.name, request(args, &module.name)?))?;
     if args.json { report.print_json() } else { report.print() }
 }
@@ -122,7 +122,7 @@ fn find(args: &InvokeArgs) -> anyhow::Result<(Config, Module)> {
             built.display()
         ),
     };
-    let module = Module { name: name.clone(), path, limits: config.limits(name) };
+    let module = Module { name: name.clone(), path, options: config.options(name) };
     Ok((config, module))
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::config::resolve::Config;
 use super::config::units::{Address, Period, Size};
 use crate::error::BuildError;
+use crate::function::{Function, Instances};
 use crate::limits::Limits;
 use crate::runtime::{Runtime, RuntimeBuilder};
 
@@ -20,10 +21,10 @@ const LISTEN: &str = "127.0.0.1:8080";
 /// How long a server drains unless told otherwise.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// The limits of every function of the command.
+/// What holds for every function of the command.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
-#[command(next_help_heading = "Limits of every function (over those in hourglass.toml)")]
-pub(crate) struct LimitOptions {
+#[command(next_help_heading = "For every function (over what hourglass.toml says)")]
+pub(crate) struct FunctionOptions {
     /// How long an invocation has before its context is done [default: 10s]
     #[arg(long, value_name = "TIME", env = "HOURGLASS_TIMEOUT")]
     pub(crate) timeout: Option<Period>,
@@ -36,12 +37,45 @@ pub(crate) struct LimitOptions {
     /// How long its request's body may be [default: 10MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_REQUEST_BODY")]
     pub(crate) request_body: Option<Size>,
+    /// Where its fresh instances come from: they are reset in place where that
+    /// is proven to be safe, or made anew [default: reset]
+    #[arg(
+        long,
+        value_name = "reset|new",
+        env = "HOURGLASS_INSTANCES",
+        hide_possible_values = true
+    )]
+    pub(crate) instances: Option<Origin>,
 }
 
-impl LimitOptions {
+/// [`Instances`], as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Origin {
+    Reset,
+    New,
+}
+
+impl From<Origin> for Instances {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Reset => Self::Reset,
+            Origin::New => Self::New,
+        }
+    }
+}
+
+impl FunctionOptions {
+    /// Sets what these say of a function, and where they are open what the
+    /// file says.
+    pub(crate) fn apply(self, file: Self, function: Function) -> Function {
+        let instances = self.instances.or(file.instances).map(Instances::from);
+        function.limits(self.over(file)).instances(instances.unwrap_or_default())
+    }
+
     /// These limits, where they are open those of the file, and where both are
     /// open the defaults.
-    pub(crate) fn over(self, file: Self) -> Limits {
+    fn over(self, file: Self) -> Limits {
         let default = Limits::default();
         let time = |flag: Option<Period>, file: Option<Period>, default| {
             flag.or(file).map_or(default, |period| period.0)
@@ -122,10 +156,14 @@ pub(crate) struct ServeOptions {
     /// [default: 1000, or what the machine allows]
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_IN_FLIGHT")]
     max_in_flight: Option<NonZeroUsize>,
+    /// How much memory may be held in instances that wait for their next
+    /// invocation; with 0 none is kept [default: 256MiB]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_IDLE_MEMORY")]
+    idle_memory: Option<Size>,
     #[command(flatten)]
     cache: CacheOptions,
     #[command(flatten)]
-    pub(crate) limits: LimitOptions,
+    pub(crate) functions: FunctionOptions,
 }
 
 impl ServeOptions {
@@ -142,6 +180,9 @@ impl ServeOptions {
         let mut builder = Runtime::builder();
         if let Some(most) = self.max_in_flight.map(usize::from).or(config.max_in_flight) {
             builder = builder.max_in_flight(most);
+        }
+        if let Some(Size(most)) = self.idle_memory.or(config.idle_memory) {
+            builder = builder.idle_memory(most);
         }
         self.cache.build(builder, config)
     }
@@ -186,11 +227,11 @@ mod tests {
 
     #[test]
     fn limits_are_merged_one_by_one() {
-        let flags = typed(&["--timeout", "5s", "--memory", "1MiB"]).limits;
-        let file = LimitOptions {
+        let flags = typed(&["--timeout", "5s", "--memory", "1MiB"]).functions;
+        let file = FunctionOptions {
             timeout: Some(Period(Duration::from_secs(1))),
             grace: Some(Period(Duration::ZERO)),
-            ..LimitOptions::default()
+            ..FunctionOptions::default()
         };
         let limits = flags.over(file);
         assert_eq!(limits.timeout, Duration::from_secs(5));
@@ -200,12 +241,25 @@ mod tests {
     }
 
     #[test]
+    fn where_instances_come_from_is_merged_too() {
+        let origin = |flags: &[&str], file| {
+            let file = FunctionOptions { instances: file, ..FunctionOptions::default() };
+            let function = Function::from_bytes("f", []).expect("a good name");
+            format!("{:?}", typed(flags).functions.apply(file, function))
+        };
+        assert!(origin(&[], None).contains("instances: Reset"));
+        assert!(origin(&[], Some(Origin::New)).contains("instances: New"));
+        let flags = ["--instances", "reset"];
+        assert!(origin(&flags, Some(Origin::New)).contains("instances: Reset"));
+    }
+
+    #[test]
     fn a_variable_is_read_for_every_setting() {
         let variables: Vec<_> = Line::command()
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 8, "{variables:?}");
+        assert_eq!(variables.len(), 10, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));

@@ -14,6 +14,7 @@ use super::deploy;
 use super::options::ServeOptions;
 use super::output;
 use super::signals::Signals;
+use crate::function::Fresh;
 use crate::http::Server;
 use crate::runtime::Runtime;
 
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let runtime = args.options.runtime(&config)?;
     check_address(&args.options.listen(&config))?;
     for module in &modules {
-        deploy::deploy(&runtime, module, args.options.limits)?;
+        deploy::deploy(&runtime, module, args.options.functions)?;
     }
     serve(runtime, &args.options, config)
 }
@@ -91,6 +92,9 @@ fn announcement(runtime: &Runtime, address: SocketAddr) -> String {
     let mut text = format!("serving at {url}");
     for name in &functions {
         let _ = write!(text, "\n  {url}/{name}");
+        if let Some(fresh @ Fresh::Made { .. }) = runtime.fresh(name) {
+            let _ = write!(text, "  ({fresh})");
+        }
     }
     let _ = write!(
         text,

@@ -34,11 +34,11 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     serve::check_address(&options.listen(&config))?;
 
     let built = build::modules(path, &functions)?.into_iter().map(|(name, path)| {
-        let limits = config.limits(&name);
-        Module { name, path, limits }
+        let options = config.options(&name);
+        Module { name, path, options }
     });
     for module in built.chain(ready_made) {
-        if let Err(error) = deploy::deploy(&runtime, &module, options.limits) {
+        if let Err(error) = deploy::deploy(&runtime, &module, options.functions) {
             output::tell(&format!("error: {error:#}"));
         }
     }
@@ -64,7 +64,7 @@ fn ready_made(config: &Config, functions: &[FunctionCrate]) -> anyhow::Result<Ve
             );
             return Err(config.error(function, reason).into());
         };
-        modules.push(Module { name: name.clone(), path, limits: function.limits });
+        modules.push(Module { name: name.clone(), path, options: function.options });
     }
     Ok(modules)
 }

@@ -87,7 +87,7 @@ impl fmt::Display for Fresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reset => f.write_str("its instances are reset in place"),
-            Self::Made { why } => write!(f, "every invocation gets a new instance ({why})"),
+            Self::Made { why } => write!(f, "every invocation gets a new instance, because {why}"),
         }
     }
 }
@@ -183,20 +183,20 @@ fn is_name(name: &str) -> bool {
 pub(crate) struct Deployed {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
+    pub(crate) fresh: Fresh,
     blueprint: Arc<Blueprint>,
     /// Where its instances wait between runs, if they may be used again.
     idle: Option<Arc<Idle>>,
 }
 
 impl Deployed {
-    /// Checks, compiles (or loads from the cache) and links a function, and
-    /// says where its fresh instances will come from.
+    /// Checks, compiles (or loads from the cache) and links a function.
     pub(crate) fn prepare(
         engine: &Arc<Engine>,
         linker: &Linker<State>,
         keeper: &Keeper,
         function: &Function,
-    ) -> Result<(Self, Fresh), DeployError> {
+    ) -> Result<Self, DeployError> {
         let checked = module::check(&function.wasm)?;
         let limits = function.limits.clone();
         if checked.memory > limits.memory {
@@ -204,19 +204,19 @@ impl Deployed {
         }
         let fresh = match (&checked.proof, function.instances, &engine.pages) {
             (Err(reason), ..) => Fresh::Made { why: reason.clone() },
-            (Ok(_), Instances::New, _) => Fresh::Made { why: "it is to be so".into() },
+            (Ok(_), Instances::New, _) => Fresh::Made { why: "that was asked for".into() },
             (Ok(_), Instances::Reset, None) => {
                 Fresh::Made { why: "this machine does not tell which pages were touched".into() }
             }
             (Ok(_), Instances::Reset, Some(_)) => Fresh::Reset,
         };
-        let deployed = Self {
+        Ok(Self {
             name: function.name.clone(),
             limits,
             blueprint: Blueprint::new(engine, linker, function, &checked)?,
             idle: (fresh == Fresh::Reset).then(|| keeper.idle()),
-        };
-        Ok((deployed, fresh))
+            fresh,
+        })
     }
 
     /// An instance for one invocation.

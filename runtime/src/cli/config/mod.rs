@@ -5,6 +5,7 @@
 //! listen = "127.0.0.1:8080"
 //! drain = "10s"
 //! max_in_flight = 1000
+//! idle_memory = "256MiB"
 //! cache = "cache"
 //!
 //! [function.thumbnail]
@@ -13,6 +14,7 @@
 //! grace = "100ms"
 //! memory = "64MiB"
 //! request_body = "10MiB"
+//! instances = "reset"
 //! routes = ["/images/{id}"]
 //! ```
 //!
@@ -34,6 +36,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use self::units::{Address, Period, Size};
+use super::options::Origin;
 
 /// The name that the file has where nobody names one.
 pub(crate) const FILE_NAME: &str = "hourglass.toml";
@@ -54,6 +57,7 @@ pub(crate) struct File {
     listen: Option<Address>,
     drain: Option<Period>,
     max_in_flight: Option<NonZeroUsize>,
+    idle_memory: Option<Size>,
     cache: Option<PathBuf>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
@@ -68,6 +72,7 @@ struct FunctionTable {
     grace: Option<Period>,
     memory: Option<Size>,
     request_body: Option<Size>,
+    instances: Option<Origin>,
     #[serde(default)]
     routes: Vec<Spanned<String>>,
 }

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::units::Address;
+use super::units::{Address, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
-use crate::cli::options::LimitOptions;
+use crate::cli::options::FunctionOptions;
 use crate::function::Function;
 use crate::http::Routes;
 
@@ -18,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) listen: Option<Address>,
     pub(crate) drain: Option<Duration>,
     pub(crate) max_in_flight: Option<usize>,
+    pub(crate) idle_memory: Option<Size>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) functions: BTreeMap<String, FunctionConfig>,
     pub(crate) routes: Routes,
@@ -27,7 +28,7 @@ pub(crate) struct Config {
 /// What the file says about one function.
 #[derive(Debug)]
 pub(crate) struct FunctionConfig {
-    pub(crate) limits: LimitOptions,
+    pub(crate) options: FunctionOptions,
     file: Option<PathBuf>,
     /// Where its file is named, or else the function itself.
     span: Range<usize>,
@@ -71,6 +72,7 @@ impl Config {
             listen: file.listen,
             drain: file.drain.map(|drain| drain.0),
             max_in_flight: file.max_in_flight.map(usize::from),
+            idle_memory: file.idle_memory,
             cache: file.cache.map(|cache| folder.join(cache)),
             functions,
             routes,
@@ -78,9 +80,9 @@ impl Config {
         })
     }
 
-    /// What the flags leave open about a function's limits.
-    pub(crate) fn limits(&self, name: &str) -> LimitOptions {
-        self.functions.get(name).map(|function| function.limits).unwrap_or_default()
+    /// What the file says about a function.
+    pub(crate) fn options(&self, name: &str) -> FunctionOptions {
+        self.functions.get(name).map(|function| function.options).unwrap_or_default()
     }
 
     /// The module of a function that the file names. Only now is it looked
@@ -110,11 +112,12 @@ impl FunctionConfig {
     fn resolve(table: FunctionTable, name: Range<usize>, folder: &Path) -> Self {
         let span = table.file.as_ref().map_or(name, |file| file.span());
         Self {
-            limits: LimitOptions {
+            options: FunctionOptions {
                 timeout: table.timeout,
                 grace: table.grace,
                 memory: table.memory,
                 request_body: table.request_body,
+                instances: table.instances,
             },
             file: table.file.map(|file| folder.join(file.into_inner())),
             span,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::FILE_NAME;
 use super::resolve::Config;
 use super::units::{Period, Size};
+use crate::cli::options::Origin;
 
 /// A folder with a configuration of this text.
 fn folder_with(text: &str) -> tempfile::TempDir {
@@ -34,6 +35,7 @@ fn a_whole_file_is_read() {
         listen = "0.0.0.0:80"
         drain = "1m30s"
         max_in_flight = 5
+        idle_memory = "1GiB"
         cache = "code"
 
         [function.thumbnail]
@@ -42,6 +44,7 @@ fn a_whole_file_is_read() {
         grace = "50ms"
         memory = "64MiB"
         request_body = 1024
+        instances = "new"
         routes = ["/images/{id}", "/pictures/{*path}"]
 
         [function."v1.2"]
@@ -51,15 +54,17 @@ fn a_whole_file_is_read() {
     assert_eq!(config.listen.as_ref().map(|address| &*address.0), Some("0.0.0.0:80"));
     assert_eq!(config.drain, Some(Duration::from_secs(90)));
     assert_eq!(config.max_in_flight, Some(5));
+    assert_eq!(config.idle_memory, Some(Size(1 << 30)));
     assert_eq!(config.cache, Some(folder.path().join("code")));
     assert_eq!(config.functions.len(), 2);
-    let limits = config.limits("thumbnail");
+    let limits = config.options("thumbnail");
     assert_eq!(limits.timeout, Some(Period(Duration::from_secs(2))));
     assert_eq!(limits.grace, Some(Period(Duration::from_millis(50))));
     assert_eq!(limits.memory, Some(Size(64 << 20)));
     assert_eq!(limits.request_body, Some(Size(1024)));
-    assert_eq!(config.limits("v1.2").timeout, None);
-    assert_eq!(config.limits("another").timeout, None);
+    assert_eq!(limits.instances, Some(Origin::New));
+    assert_eq!(config.options("v1.2").timeout, None);
+    assert_eq!(config.options("another").timeout, None);
 }
 
 #[test]
