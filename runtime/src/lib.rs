@@ -51,6 +51,9 @@ pub mod cli;
 #[cfg(feature = "server")]
 pub mod http;
 
+#[doc = include_str!("../ISOLATION.md")]
+pub mod isolation {}
+
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use error::{BuildError, DeployError, InvokeError};
 pub use function::{Fresh, Function, Instances, Kept};

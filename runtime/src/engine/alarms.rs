@@ -69,6 +69,7 @@ impl Future for Alarm<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.at <= Instant::now() {
+            self.unset();
             return Poll::Ready(());
         }
         let (alarms, at) = (self.alarms, self.at);
@@ -82,12 +83,18 @@ impl Future for Alarm<'_> {
     }
 }
 
-impl Drop for Alarm<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.set {
+impl Alarm<'_> {
+    fn unset(&mut self) {
+        if let Some(key) = self.set.take() {
             let waker = self.alarms.queue().set.remove(&key);
             drop(waker);
         }
+    }
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.unset();
     }
 }
 
