@@ -141,3 +141,30 @@ async fn many_connections_get_their_own_answers() -> Result<()> {
     assert_eq!(host.runtime.in_flight(), 0);
     Ok(())
 }
+
+/// All connections on one thread, and more guests that spin and that wait than there are threads:
+/// none of them keeps the thread to itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_thread_serves_all_connections_beside_guests_that_are_stuck() -> Result<()> {
+    let stuck = function("stuck-beside", "stuck").timeout(LONG).grace(Duration::ZERO);
+    let runtime = host::runtime([stuck, function("echo", "echo").timeout(LONG)]);
+    let host = Host::start(runtime, |server| server.threads(1)).await?;
+    let mut stuck = JoinSet::new();
+    for path in ["/spin", "/spin", "/spin", "/sleep", "/sleep"] {
+        let mut client = host.client().await?;
+        let target = format!("/stuck-beside{path}");
+        stuck.spawn(async move { client.get(&target).await });
+    }
+    host::in_flight(&host.runtime, 5).await;
+    let mut client = host.client().await?;
+    for number in 0..50 {
+        let request = Request::post("/echo").body(number.to_string())?;
+        assert_eq!(client.request(&request).await?.into_body(), number.to_string().into_bytes());
+    }
+    assert_eq!(host.runtime.in_flight(), 5);
+    // Their clients leave, and they end.
+    let runtime = host.runtime.clone();
+    stuck.shutdown().await;
+    host::in_flight(&runtime, 0).await;
+    Ok(())
+}

@@ -73,7 +73,7 @@ impl State {
             grace: limits.grace,
             memory: MemoryMeter::new(limits.memory, table_limit),
             linear: None,
-            run: Run::default(),
+            run: Run::none(Instant::now()),
         }
     }
 
@@ -82,10 +82,15 @@ impl State {
         self.linear = Some(memory);
     }
 
-    /// Makes it the state of one invocation, or of none.
+    /// Makes it the state of one invocation.
     pub(crate) fn begin(&mut self, run: Run) {
         self.run = run;
         self.memory.refused = false;
+    }
+
+    /// Forgets the invocation: its request, its context, what it held.
+    pub(crate) fn clear(&mut self) {
+        self.run = Run::none(self.run.started);
     }
 
     /// Whether nothing out of the ordinary happened: the context is not done,
@@ -136,12 +141,10 @@ impl Run {
             wasi: None,
         }
     }
-}
 
-impl Default for Run {
     /// That of an instance which is nobody's at the moment.
-    fn default() -> Self {
-        Self::new(Context::background(), Request::default(), 0, Instant::now())
+    fn none(started: Instant) -> Self {
+        Self::new(Context::background(), Request::default(), 0, started)
     }
 }
 

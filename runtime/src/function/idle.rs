@@ -45,12 +45,12 @@ impl Idle {
     }
 
     /// Keeps an instance that nobody could tell from a new one, where the host
-    /// has room for it.
-    pub(super) fn put(&self, mut clean: Clean) {
+    /// has room for it. `since` is when its last use began.
+    pub(super) fn put(&self, mut clean: Clean, since: Instant) {
         if self.keeper.admit(&mut clean)
             && let Some(stack) = self.stacks.iter().next()
         {
-            stack.lock().push_back(Resting { clean, since: Instant::now() });
+            stack.lock().push_back(Resting { clean, since });
         }
     }
 

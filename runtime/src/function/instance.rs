@@ -85,8 +85,7 @@ impl Instance {
     /// of which it is proven that this is all of its state. An instance whose
     /// memory grew, or that touched too much of it, is dropped.
     pub(super) fn reset(mut self: Box<Self>) -> Option<Clean> {
-        // What is left of the invocation itself: its request, its context.
-        self.store.data_mut().begin(Run::default());
+        self.store.data_mut().clear();
         if self.handles.memory.data_size(&self.store) != self.handles.size {
             return None;
         }

@@ -23,7 +23,7 @@ mod registry;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::Linker;
 
@@ -42,7 +42,7 @@ use crate::limits::Limits;
 /// A function to deploy: a `wasm32-wasip1` program under a name, with limits.
 ///
 /// ```no_run
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 /// use hourglass::{Function, mib};
 ///
 /// let hello = Function::from_file("hello", "hello.wasm")?
@@ -230,11 +230,12 @@ impl Deployed {
 
     /// Takes back an instance whose guest returned as it should, to be used
     /// again where that is proven to be safe. Every other one is to be dropped.
-    pub(crate) fn give_back(&self, instance: Box<Instance>) {
+    /// `used` is when that began.
+    pub(crate) fn give_back(&self, instance: Box<Instance>, used: Instant) {
         if let Some(idle) = &self.idle
-            && let Some(fresh) = instance.reset()
+            && let Some(clean) = instance.reset()
         {
-            idle.put(fresh);
+            idle.put(clean, used);
         }
     }
 }

@@ -80,7 +80,7 @@ impl<'a> Invocation<'a> {
             if meter.waited {
                 self.instance.has_waited();
             }
-            function.give_back(self.instance);
+            function.give_back(self.instance, started);
         } else {
             drop(self.instance);
         }
