@@ -10,7 +10,7 @@ mod common;
 
 use std::time::Duration;
 
-use hourglass::{Body, Context, Function, Runtime};
+use hourglass::{Body, Context, Function, Instances, Runtime};
 use wasmtime::{Caller, Config, Enabled, Engine, Extern, Linker, Module, Store};
 use wasmtime::{InstanceAllocationStrategy, InstancePre, PoolingAllocationConfig};
 
@@ -20,37 +20,55 @@ const CALLS: u32 = 5_000;
 fn main() {
     let wasm = common::guest("hello");
     let floor = Floor::new(&wasm);
-    let ours = Ours::new(&wasm);
+    let (reset, new) = (Ours::new(&wasm, Instances::Reset), Ours::new(&wasm, Instances::New));
     for _ in 0..CALLS {
         floor.call();
-        ours.call();
+        reset.call();
+        new.call();
     }
-    let (mut floors, mut invokes, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let mut faults = 0;
+    let (mut floors, mut resets, mut news) = (Vec::new(), Row::default(), Row::default());
     for _ in 0..ROUNDS {
         let bare = common::per_call(CALLS, || floor.call());
-        let before = common::page_faults();
-        let invoke = common::per_call(CALLS, || ours.call());
-        faults += common::page_faults() - before;
+        resets.measure(bare, || reset.call());
+        news.measure(bare, || new.call());
         floors.push(bare);
-        invokes.push(invoke);
-        ratios.push(invoke / bare);
     }
-    let calls = f64::from(CALLS) * ROUNDS as f64;
     println!("hello, one thread, medians of {ROUNDS} alternating rounds of {CALLS}");
     println!("  floor (instantiate and call)  {:8.2} us", common::median(floors));
-    println!("  Runtime::invoke               {:8.2} us", common::median(invokes));
-    println!(
-        "  ratio invoke / floor          {:8.2}    (aim: at most 1.3)",
-        common::median(ratios)
-    );
-    println!("  page faults per invocation    {:8.4}    (aim: 0)", faults as f64 / calls);
+    resets.print("reset in place");
+    news.print("a new instance each time");
     two_threads(&wasm);
+}
+
+/// What the rounds of one way to invoke measured.
+#[derive(Default)]
+struct Row {
+    times: Vec<f64>,
+    ratios: Vec<f64>,
+    faults: u64,
+}
+
+impl Row {
+    fn measure(&mut self, floor: f64, call: impl FnMut()) {
+        let before = common::page_faults();
+        let time = common::per_call(CALLS, call);
+        self.faults += common::page_faults() - before;
+        self.times.push(time);
+        self.ratios.push(time / floor);
+    }
+
+    fn print(self, name: &str) {
+        let calls = f64::from(CALLS) * self.times.len() as f64;
+        println!("  Runtime::invoke, {name}");
+        println!("    time                        {:8.2} us", common::median(self.times));
+        println!("    ratio to the floor          {:8.2}", common::median(self.ratios));
+        println!("    page faults per invocation  {:8.4}", self.faults as f64 / calls);
+    }
 }
 
 /// How throughput grows from one thread to two.
 fn two_threads(wasm: &[u8]) {
-    let (floor, ours) = (Floor::new(wasm), Ours::new(wasm));
+    let (floor, ours) = (Floor::new(wasm), Ours::new(wasm, Instances::Reset));
     let mut ratios = [Vec::new(), Vec::new()];
     for _ in 0..7 {
         ratios[0].push(scaling(&|| floor.call()));
@@ -84,9 +102,9 @@ thread_local! {
 }
 
 impl Ours {
-    fn new(wasm: &[u8]) -> Self {
+    fn new(wasm: &[u8], instances: Instances) -> Self {
         let runtime = Runtime::builder().build().expect("a runtime");
-        let hello = Function::from_bytes("hello", wasm).expect("a function");
+        let hello = Function::from_bytes("hello", wasm).expect("a function").instances(instances);
         runtime.deploy(hello.timeout(Duration::from_secs(10))).expect("it deploys");
         Self { runtime }
     }
