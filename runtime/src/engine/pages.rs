@@ -350,3 +350,7 @@ unsafe impl Ioctl for ScanArg {
         Ok(Scan { found: usize::try_from(found).unwrap_or(0), end: arg.walk_end as usize })
     }
 }
+
+#[cfg(test)]
+#[path = "pages_tests.rs"]
+mod tests;

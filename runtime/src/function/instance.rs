@@ -100,6 +100,15 @@ impl Instance {
         }
         Some(Clean(self))
     }
+
+    /// Its memory, and its mutable globals as text.
+    #[cfg(test)]
+    pub(super) fn contents(&mut self) -> (Vec<u8>, Vec<String>) {
+        let memory = self.handles.memory.data(&self.store).to_vec();
+        let globals = self.handles.globals.iter();
+        let globals = globals.map(|global| format!("{:?}", global.get(&mut self.store)));
+        (memory, globals.collect())
+    }
 }
 
 impl Clean {

@@ -20,6 +20,11 @@ mod module;
 mod proof;
 mod registry;
 
+#[cfg(test)]
+mod differential_tests;
+#[cfg(test)]
+mod generated;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;

@@ -99,3 +99,7 @@ fn keeps_tables_and_segments(body: &FunctionBody<'_>, function: u32) -> Result<(
 fn foreign(error: wasmparser::BinaryReaderError) -> String {
     format!("it is not within WebAssembly 2.0: {error}")
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;

@@ -1,0 +1,119 @@
+//! Compares instances that were reset with new ones, over modules made at
+//! random: whatever a module of which it is proven does, it does it again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Linker, Trap};
+
+use super::blueprint::Blueprint;
+use super::instance::{Clean, Instance};
+use super::module::{self, Checked};
+use super::{Function, generated};
+use crate::abi::{self, Run, State};
+use crate::engine::{Engine, Settings};
+use crate::limits::mib;
+
+/// How many modules are made.
+const SEEDS: u64 = 300;
+
+struct Bench {
+    engine: Arc<Engine>,
+    linker: Linker<State>,
+}
+
+/// What became of the modules.
+#[derive(Debug, Default)]
+struct Counts {
+    refused: u32,
+    trapped: u32,
+    dropped: u32,
+    compared: u32,
+    /// Of the compared ones, those whose first run changed something.
+    changed: u32,
+}
+
+/// A memory, and the variables as text, in which no two bit patterns are alike.
+type Contents = (Vec<u8>, Vec<String>);
+
+impl Bench {
+    fn new() -> Self {
+        let engine = Engine::new(&Settings {
+            max_in_flight: 4,
+            max_idle: 4,
+            tick: Duration::from_millis(1),
+            cache_dir: None,
+        });
+        let mut engine = engine.expect("the machine allows a small engine");
+        let pages = Arc::get_mut(&mut engine).and_then(|engine| engine.pages.as_mut());
+        pages.expect("this machine tells which pages were touched").believe_in_faults();
+        let linker = abi::linker(&engine.wasm).expect("the host's own functions can be linked");
+        Self { engine, linker }
+    }
+
+    fn blueprint(&self, checked: &Checked<'_>) -> Arc<Blueprint> {
+        let function = Function::from_bytes("generated", []).expect("a good name").memory(mib(1));
+        Blueprint::new(&self.engine, &self.linker, &function, checked).expect("it compiles")
+    }
+
+    /// Runs a module on new instances and on one that is reset, and compares.
+    async fn compare(&self, seed: u64, counts: &mut Counts) {
+        let wasm = generated::module(seed);
+        let checked = module::check(&wasm).expect("a generated module is valid");
+        if checked.proof.is_err() {
+            counts.refused += 1;
+            return;
+        }
+        let blueprint = self.blueprint(&checked);
+        let mut new = made(&blueprint);
+        let first = new.contents();
+        let Ok(after) = run(&mut new).await else {
+            // The same comes of a second one, which is all that can be said.
+            assert!(run(&mut made(&blueprint)).await.is_err(), "seed {seed}");
+            counts.trapped += 1;
+            return;
+        };
+        drop(new);
+        let mut again = made(&blueprint);
+        for round in 1..=4 {
+            assert!(again.contents() == first, "seed {seed}, before run {round}");
+            let ended = run(&mut again).await.unwrap_or_else(|trap| panic!("seed {seed}: {trap}"));
+            assert!(ended == after, "seed {seed}, after run {round}");
+            let Some(clean) = again.reset() else {
+                // It grew, or touched too much of its memory.
+                assert_eq!(round, 1, "seed {seed}");
+                counts.dropped += 1;
+                return;
+            };
+            again = clean.begin(Run::default());
+        }
+        counts.compared += 1;
+        counts.changed += u32::from(first != after);
+    }
+}
+
+fn made(blueprint: &Arc<Blueprint>) -> Box<Instance> {
+    Clean::new(blueprint, true).expect("there is a slot").begin(Run::default())
+}
+
+/// What an instance holds after a run, or how that trapped.
+async fn run(instance: &mut Instance) -> Result<Contents, Trap> {
+    match instance.run().await {
+        Ok(()) => Ok(instance.contents()),
+        Err(error) => Err(*error.downcast_ref().expect("nothing but a trap can go wrong")),
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_was_reset_is_like_a_new_one() {
+    let bench = Bench::new();
+    let mut counts = Counts::default();
+    for seed in 0..SEEDS {
+        bench.compare(seed, &mut counts).await;
+    }
+    println!("{counts:?}");
+    // Else this would compare next to nothing, or nothing that is hard.
+    assert!(counts.compared >= SEEDS as u32 / 3, "{counts:?}");
+    assert!(counts.changed >= counts.compared * 9 / 10, "{counts:?}");
+    assert!(counts.refused > 0 && counts.trapped > 0 && counts.dropped > 0, "{counts:?}");
+}
