@@ -53,6 +53,21 @@ pub async fn in_flight(runtime: &Runtime, expected: usize) {
     assert!(in_time.is_ok(), "{} in flight, not {expected}", runtime.in_flight());
 }
 
+/// Waits until no instance is kept. There is no event for it: whoever looks through the idle ones
+/// at that moment may be the last to let go of them.
+///
+/// # Panics
+/// If that takes ten seconds, which is less than an instance may be idle.
+pub async fn nothing_kept(runtime: &Runtime) {
+    let reached = async {
+        while runtime.kept().instances != 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), reached).await;
+    assert!(in_time.is_ok(), "{:?}", runtime.kept());
+}
+
 /// A server that runs in the background.
 #[derive(Debug)]
 pub struct Host {

@@ -3,14 +3,18 @@
 //! # Layout
 //! - [`Module`]: a module in the making; the simple ones are functions here.
 //! - [`dirty`]: one that looks for what others left behind, and leaves as much as it can.
+//! - [`keeps`]: one that keeps something wherever a reset has to see to, and looks for it.
+//! - [`lax`]: those that change what a reset does not put back, in ways that are easy to overlook.
 
 pub mod dirty;
+pub mod keeps;
+pub mod lax;
 
 use std::borrow::Cow;
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType,
+    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
     InstructionSink, MemorySection, MemoryType, RefType, StartSection, TableSection, TableType,
     TypeSection, ValType,
 };
@@ -48,6 +52,7 @@ pub struct Module {
     elements: ElementSection,
     data: DataSection,
     functions: Vec<Function>,
+    exported: Vec<(&'static str, u32)>,
     entry: Option<&'static str>,
     start: Option<u32>,
 }
@@ -98,6 +103,12 @@ impl Module {
         self
     }
 
+    /// Exports a variable.
+    pub fn export_global(&mut self, name: &'static str, index: u32) -> &mut Self {
+        self.exported.push((name, index));
+        self
+    }
+
     /// Puts a function into the table from the start.
     pub fn element(&mut self, at: i32, function: u32) -> &mut Self {
         let functions = Elements::Functions(Cow::Owned(vec![function]));
@@ -114,6 +125,18 @@ impl Module {
     /// Puts bytes into the memory from the start.
     pub fn bytes(&mut self, at: i32, bytes: &[u8]) -> &mut Self {
         self.data.active(0, &ConstExpr::i32_const(at), bytes.iter().copied());
+        self
+    }
+
+    /// Brings bytes along that code may copy into the memory.
+    pub fn passive_bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.data.passive(bytes.iter().copied());
+        self
+    }
+
+    /// Brings a function along that code may copy into the table.
+    pub fn passive_element(&mut self, function: u32) -> &mut Self {
+        self.elements.passive(Elements::Functions(Cow::Owned(vec![function])));
         self
     }
 
@@ -162,6 +185,9 @@ impl Module {
         if let Some(name) = self.entry {
             exports.export(name, ExportKind::Func, self.imported);
         }
+        for &(name, index) in &self.exported {
+            exports.export(name, ExportKind::Global, index);
+        }
         let mut module = wasm_encoder::Module::new();
         module
             .section(&self.types)
@@ -174,7 +200,9 @@ impl Module {
         if let Some(function_index) = self.start {
             module.section(&StartSection { function_index });
         }
-        module.section(&self.elements).section(&code).section(&self.data);
+        // Code that names a piece of data is only valid behind their count.
+        let count = DataCountSection { count: self.data.len() };
+        module.section(&self.elements).section(&count).section(&code).section(&self.data);
         module.finish()
     }
 }
