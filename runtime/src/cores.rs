@@ -11,6 +11,7 @@
 use std::sync::LazyLock;
 use std::thread;
 
+use rustix::process::getpid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// One `T` for each core.
@@ -22,8 +23,9 @@ pub(crate) struct PerCore<T>(Box<[Line<T>]>);
 #[derive(Debug)]
 struct Line<T>(T);
 
-/// The numbers of the cores that the process may use.
-static ALLOWED: LazyLock<Vec<usize>> = LazyLock::new(|| match sched_getaffinity(None) {
+/// The numbers of the cores that the process may use: those of its first
+/// thread, as the one that asks may have been kept on one of them.
+static ALLOWED: LazyLock<Vec<usize>> = LazyLock::new(|| match sched_getaffinity(Some(getpid())) {
     Ok(allowed) => (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect(),
     Err(_) => (0..count()).collect(),
 });

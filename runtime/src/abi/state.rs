@@ -143,7 +143,7 @@ impl Run {
     }
 
     /// That of an instance which is nobody's at the moment.
-    fn none(started: Instant) -> Self {
+    pub(crate) fn none(started: Instant) -> Self {
         Self::new(Context::background(), Request::default(), 0, started)
     }
 }

@@ -25,6 +25,8 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
 thread_local! {
     /// This thread's faults, when they were last asked for.
     static LAST: Cell<Option<u64>> = const { Cell::new(None) };
@@ -51,15 +53,24 @@ impl Witness {
 }
 
 /// Whether the kernel counts: makes a fault, and looks.
+///
+/// It does so on a page of its own, as an allocator might hand out one that
+/// was touched before.
 pub(super) fn are_counted() -> bool {
+    let page = rustix::param::page_size();
+    // SAFETY: a new mapping, wherever there is room, is nobody else's.
+    let mapped = unsafe {
+        let (access, kind) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        mmap_anonymous(std::ptr::null_mut(), page, access, kind)
+    };
+    let Ok(mapped) = mapped else { return false };
     let before = count();
-    // Large enough to be mapped anew, so that writing to it faults.
-    let mut fresh = vec![0u8; 4 << 20];
-    if let Some(byte) = fresh.get_mut(2 << 20) {
-        *byte = 1;
-    }
-    std::hint::black_box(&fresh);
-    matches!((before, count()), (Some(before), Some(after)) if before < after)
+    // SAFETY: the mapping is there, and can be written to.
+    unsafe { mapped.cast::<u8>().write_volatile(1) };
+    let after = count();
+    // SAFETY: it is this function's own, and nothing points into it any more.
+    let unmapped = unsafe { munmap(mapped, page) };
+    unmapped.is_ok() && matches!((before, after), (Some(before), Some(after)) if before < after)
 }
 
 /// This thread's page faults so far.

@@ -273,7 +273,6 @@ fn a_thread_has_no_witness_before_it_has_counted() {
 
 /// Every runtime of a process asks anew.
 #[test]
-#[ignore = "fails: glibc soon gives memory that was touched before, where no fault is made"]
 fn faults_are_counted_whenever_it_is_asked() {
     let counted: Vec<_> = (0..8).map(|_| faults::are_counted()).collect();
     assert_eq!(counted, [true; 8]);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use wasmtime::{Linker, Trap};
 
@@ -85,7 +86,7 @@ impl Bench {
                 counts.dropped += 1;
                 return;
             };
-            again = clean.begin(Run::default());
+            again = clean.begin(Run::none(Instant::now()));
         }
         counts.compared += 1;
         counts.changed += u32::from(first != after);
@@ -93,7 +94,7 @@ impl Bench {
 }
 
 fn made(blueprint: &Arc<Blueprint>) -> Box<Instance> {
-    Clean::new(blueprint, true).expect("there is a slot").begin(Run::default())
+    Clean::new(blueprint, true).expect("there is a slot").begin(Run::none(Instant::now()))
 }
 
 /// What an instance holds after a run, or how that trapped.

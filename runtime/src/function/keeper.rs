@@ -97,6 +97,12 @@ impl Keeper {
         Ok(Self { shared, thread: Some(thread) })
     }
 
+    /// Whether there is room for any.
+    pub(super) fn keeps_any(&self) -> bool {
+        let budget = self.shared.budget;
+        budget.instances > 0 && budget.bytes >= STEP
+    }
+
     /// What is kept now.
     pub(crate) fn kept(&self) -> Kept {
         let instances = self.shared.instances.load(Ordering::SeqCst);

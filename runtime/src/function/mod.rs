@@ -213,6 +213,9 @@ impl Deployed {
             (Ok(_), Instances::Reset, None) => {
                 Fresh::Made { why: "this machine does not tell which pages were touched".into() }
             }
+            (Ok(_), Instances::Reset, Some(_)) if !keeper.keeps_any() => {
+                Fresh::Made { why: "the host keeps none (`idle_memory`)".into() }
+            }
             (Ok(_), Instances::Reset, Some(_)) => Fresh::Reset,
         };
         Ok(Self {
