@@ -1,9 +1,13 @@
 //! What a fresh instance per request costs over HTTP, against a bare hyper
 //! server that answers the same bytes.
 //!
-//! Servers and clients share the machine and the process, each with a tokio
-//! runtime of its own. Rounds alternate between the two servers; the figures
+//! Servers and clients share the machine and the process, the clients with a
+//! tokio runtime of their own. Rounds alternate between the servers; the figures
 //! are medians of the rounds.
+//!
+//! The yardstick is hyper as it is mostly used, on tokio's runtime of several
+//! threads. Hourglass serves on a thread for each core, so that there is a second
+//! one, hyper on such threads, which says how much of its speed it owes to them.
 
 mod common;
 
@@ -15,8 +19,10 @@ use hourglass::http::Server;
 use hourglass::{Function, Runtime};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1_500);
@@ -27,9 +33,10 @@ fn main() {
     let clients = runtime();
     let _guard = servers.enter();
     let ours = hourglass_server(&servers);
-    let bare = bare_server(&servers);
+    let bare = bare_server(&servers, vec![servers.handle().clone()]);
+    let cores = bare_server(&servers, threads());
     for connections in [1, 64] {
-        compare(&clients, ours, bare, connections);
+        compare(&clients, ours, [bare, cores], connections);
     }
     beside_spinning(&clients, ours);
     idle();
@@ -51,59 +58,89 @@ fn hourglass_server(tokio: &tokio::runtime::Runtime) -> SocketAddr {
     address
 }
 
-/// Hyper with the front's settings, and nothing behind it.
-fn bare_server(tokio: &tokio::runtime::Runtime) -> SocketAddr {
+/// A thread with an event loop on each core.
+fn threads() -> Vec<Handle> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let start = |core| {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let tokio = tokio.expect("a tokio runtime");
+        let handle = tokio.handle().clone();
+        std::thread::spawn(move || {
+            let mut only = CpuSet::new();
+            only.set(core);
+            // Where the cores have other numbers, the kernel chooses.
+            let _ = sched_setaffinity(None, &only);
+            tokio.block_on(std::future::pending::<()>());
+        });
+        handle
+    };
+    (0..cores).map(start).collect()
+}
+
+/// Hyper with the front's settings, and nothing behind it. Connections go to
+/// the event loops in turn.
+fn bare_server(tokio: &tokio::runtime::Runtime, loops: Vec<Handle>) -> SocketAddr {
     let listener = tokio.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let address = listener.local_addr().expect("an address");
     tokio.spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            stream.set_nodelay(true).expect("a socket");
-            let service = service_fn(async |_| {
-                let response = http::Response::builder()
-                    .header("content-type", "text/plain; charset=utf-8")
-                    .header("x-request-id", ID)
-                    .body(String::from("hello world, 10.0s left\n"));
-                Ok::<_, Infallible>(response.expect("a response"))
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .pipeline_flush(true)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(connection);
+        for handle in loops.iter().cycle() {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            handle.spawn(serve_bare(stream.into_std().expect("a socket")));
         }
     });
     address
 }
 
+async fn serve_bare(stream: std::net::TcpStream) {
+    let stream = TcpStream::from_std(stream).expect("a socket");
+    stream.set_nodelay(true).expect("a socket");
+    let service = service_fn(async |_| {
+        let response = http::Response::builder()
+            .header("content-type", "text/plain; charset=utf-8")
+            .header("x-request-id", ID)
+            .body(String::from("hello world, 10.0s left\n"));
+        Ok::<_, Infallible>(response.expect("a response"))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    // A client that is done hangs up, which may count as an error.
+    let _ = connection.await;
+}
+
 fn compare(
     clients: &tokio::runtime::Runtime,
     ours: SocketAddr,
-    bare: SocketAddr,
+    bare: [SocketAddr; 2],
     connections: usize,
 ) {
-    let mut ratios = Vec::new();
-    let mut rows = [Vec::new(), Vec::new()];
+    let mut ratios = [Vec::new(), Vec::new()];
+    let mut rows = [Vec::new(), Vec::new(), Vec::new()];
     // One round to warm up, which does not count.
     for round in 0..=ROUNDS {
-        let bare = clients.block_on(load(bare, connections, ROUND));
-        let ours = clients.block_on(load(ours, connections, ROUND));
+        let [bare, cores, ours] = [bare[0], bare[1], ours]
+            .map(|address| clients.block_on(load(address, connections, ROUND)));
         if round > 0 {
-            ratios.push(ours.rate / bare.rate);
+            ratios[0].push(ours.rate / bare.rate);
+            ratios[1].push(ours.rate / cores.rate);
             rows[0].push(bare);
-            rows[1].push(ours);
+            rows[1].push(cores);
+            rows[2].push(ours);
         }
     }
     println!("hello over {connections} connection(s), medians of {ROUNDS} alternating rounds");
-    for (name, row) in ["bare hyper", "Hourglass"].iter().zip(&rows) {
+    for (name, row) in ["bare hyper", "  a thread per core", "Hourglass"].iter().zip(&rows) {
         let of = |figure: fn(&Load) -> f64| common::median(row.iter().map(figure).collect());
         println!(
-            "  {name:<12} {:8.0} requests/s   p50 {:7.3} ms   p99 {:7.3} ms",
+            "  {name:<20} {:8.0} requests/s   p50 {:7.3} ms   p99 {:7.3} ms",
             of(|load| load.rate),
             of(|load| load.p50.as_secs_f64() * 1e3),
             of(|load| load.p99.as_secs_f64() * 1e3),
         );
     }
-    println!("  ratio        {:8.2}", common::median(ratios));
+    let [bare, cores] = ratios.map(common::median);
+    println!("  ratio to bare hyper  {bare:8.2}, to bare hyper on a thread per core {cores:.2}");
 }
 
 /// `hello` while two guests spin.
