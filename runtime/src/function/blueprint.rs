@@ -84,6 +84,9 @@ impl Blueprint {
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);
+        // Until an invocation begins nothing is to be preempted: the engine's
+        // own code that sets an instance up looks at the epoch as well.
+        store.set_epoch_deadline(u64::MAX / 2);
         store.epoch_deadline_callback(|store| {
             let state = store.data();
             Ok(if state.overdue() {
