@@ -63,6 +63,8 @@ pub(crate) struct MemoryMeter {
     pub(crate) peak: u64,
     /// Whether the guest was last refused memory that it asked for.
     pub(crate) refused: bool,
+    /// Whether it ever was.
+    limited: bool,
 }
 
 impl State {
@@ -86,6 +88,7 @@ impl State {
     pub(crate) fn begin(&mut self, run: Run) {
         self.run = run;
         self.memory.refused = false;
+        self.memory.limited = false;
     }
 
     /// Forgets the invocation: its request, its context, what it held.
@@ -98,7 +101,7 @@ impl State {
     pub(crate) fn is_ordinary(&self) -> bool {
         let body = &self.run.body;
         let read = body.failure.is_none() && body.piece.is_empty() && body.body.is_empty();
-        read && !self.memory.refused && self.run.ctx.err().is_none()
+        read && !self.memory.limited && self.run.ctx.err().is_none()
     }
 
     /// Whether the guest has had its grace after its context was done.
@@ -162,7 +165,7 @@ impl Incoming {
 
 impl MemoryMeter {
     fn new(limit: u64, table_limit: u64) -> Self {
-        Self { limit, table_limit, peak: 0, refused: false }
+        Self { limit, table_limit, peak: 0, refused: false, limited: false }
     }
 }
 
@@ -176,6 +179,7 @@ impl ResourceLimiter for MemoryMeter {
         let desired = desired as u64;
         let allowed = desired <= self.limit && maximum.is_none_or(|most| desired <= most as u64);
         self.refused = !allowed;
+        self.limited |= self.refused;
         if allowed {
             self.peak = self.peak.max(desired);
         }
@@ -193,6 +197,7 @@ impl ResourceLimiter for MemoryMeter {
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
         self.refused = true;
+        self.limited = true;
         Ok(())
     }
 
@@ -211,3 +216,22 @@ impl ResourceLimiter for MemoryMeter {
 
 /// Shorthand for a host call's caller.
 pub(super) type Call<'a> = Caller<'a, State>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_was_met_is_not_forgotten() {
+        let limits = Limits { memory: 1 << 16, ..Limits::default() };
+        let mut state = State::new("f".into(), &limits, 0);
+        assert!(state.is_ordinary());
+        for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
+            let grown = state.memory.memory_growing(1 << 16, desired, None);
+            assert_eq!(grown.expect("an answer"), allowed);
+            assert!(!state.is_ordinary());
+        }
+        state.begin(Run::none(Instant::now()));
+        assert!(state.is_ordinary());
+    }
+}
