@@ -33,8 +33,11 @@ fn new(connection: u64, request: u32) -> HeaderValue {
         let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
         u64::from_le_bytes(random)
     });
-    let process = PROCESS.wrapping_add(connection);
-    let number = u128::from(process) << 64 | u128::from(connection) << 32 | u128::from(request);
+    // Half of the connection's number stands in the middle; what is above it
+    // takes billions of connections, and moves on to another process's place.
+    let high = PROCESS.wrapping_add(connection >> 32);
+    let low = connection << 32 | u64::from(request);
+    let number = u128::from(high) << 64 | u128::from(low);
     let mut digits = [0; 32];
     for (place, digit) in digits.iter_mut().rev().enumerate() {
         let value = (number >> (4 * place)) as u8 & 0xf;
