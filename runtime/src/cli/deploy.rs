@@ -67,8 +67,7 @@ pub(crate) fn deploy(
     flags: FunctionOptions,
 ) -> anyhow::Result<()> {
     let deployed = runtime.deploy(module.function(flags)?);
-    deployed.with_context(|| format!("cannot deploy {}", module.path.display()))?;
-    Ok(())
+    deployed.map(drop).with_context(|| format!("cannot deploy {}", module.path.display()))
 }
 
 /// Whether a path names a configuration rather than a module.

@@ -116,6 +116,8 @@ fn pool(settings: &Settings, scan: bool) -> PoolingAllocationConfig {
         .table_elements(TABLE_MAX as usize)
         // Large modules have large instances: their functions and globals.
         .max_core_instance_size(8 << 20);
+    // Only instances that are made anew for every invocation go through the
+    // pool's own reset; without its scan they would take several times as long.
     if scan {
         pool.pagemap_scan(Enabled::Yes)
             .linear_memory_keep_resident(KEEP_RESIDENT)

@@ -19,7 +19,8 @@
 //! back to the pool. What the pool's own scan then misses holds nothing of the
 //! invocation any more.
 //!
-//! This is the crate's one place for the system calls that safe Rust lacks.
+//! This and [`faults`](super::faults) are the crate's places for the system
+//! calls that safe Rust lacks.
 #![allow(unsafe_code, reason = "PAGEMAP_SCAN and madvise have no safe wrapper")]
 
 use std::ffi::c_void;
@@ -28,10 +29,10 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use super::faults::{self, Witness};
-
 use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
 use rustix::mm::{Advice, madvise};
+
+use super::faults::{self, Witness};
 
 /// Regions asked for in one request; a guest rarely touches more.
 const REGIONS: usize = 64;

@@ -31,7 +31,7 @@ struct Worker {
 }
 
 struct Thread {
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -66,8 +66,8 @@ impl Workers {
     /// Ends the threads, and waits for that.
     pub(super) async fn end(self) {
         let threads: Vec<_> = self.0.into_iter().filter_map(|worker| worker.thread).collect();
-        for Thread { _stop, ended } in threads {
-            drop(_stop);
+        for Thread { stop, ended } in threads {
+            drop(stop);
             // An error is a thread that has ended.
             let _ = ended.await;
         }
@@ -87,7 +87,7 @@ impl Worker {
             drop(runtime);
             let _ = ending.send(());
         })?;
-        Ok(Self { handle, open: Arc::default(), thread: Some(Thread { _stop: stop, ended }) })
+        Ok(Self { handle, open: Arc::default(), thread: Some(Thread { stop, ended }) })
     }
 }
 
