@@ -62,6 +62,11 @@ impl<T> PerCore<T> {
         Self((0..cores).map(|core| Line(make(core, cores))).collect())
     }
 
+    /// This core's own.
+    pub(crate) fn own(&self) -> Option<&T> {
+        self.iter().next()
+    }
+
     /// All of them, this core's own first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let own = PLACES.get(sched_getcpu()).copied().unwrap_or(0);

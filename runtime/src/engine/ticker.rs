@@ -54,7 +54,7 @@ impl Ticker {
     pub(crate) fn keep_running(&self) -> Ticking<'_> {
         // Sequentially consistent with the thread's own store and load: either
         // it sees this count and does not park, or `parked` is seen here.
-        let own = self.shared.running.iter().next();
+        let own = self.shared.running.own();
         if let Some(own) = own {
             own.fetch_add(1, Ordering::SeqCst);
         }

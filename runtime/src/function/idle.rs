@@ -48,7 +48,7 @@ impl Idle {
     /// has room for it. `since` is when its last use began.
     pub(super) fn put(&self, mut clean: Clean, since: Instant) {
         if self.keeper.admit(&mut clean)
-            && let Some(stack) = self.stacks.iter().next()
+            && let Some(stack) = self.stacks.own()
         {
             stack.lock().push_back(Resting { clean, since });
         }

@@ -50,13 +50,13 @@ impl Registry {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Entry>> {
-        let map = self.maps.iter().next()?;
+        let map = self.maps.own()?;
         map.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// The names, in order.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        let Some(map) = self.maps.iter().next() else { return Vec::new() };
+        let Some(map) = self.maps.own() else { return Vec::new() };
         let map = map.read().unwrap_or_else(PoisonError::into_inner);
         let mut names: Vec<_> = map.keys().cloned().collect();
         names.sort_unstable();
