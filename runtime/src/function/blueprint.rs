@@ -79,7 +79,7 @@ impl Blueprint {
     }
 
     /// A store in which a guest is preempted at every tick.
-    fn store(&self) -> Store<State> {
+    pub(super) fn store(&self) -> Store<State> {
         let state = State::new(self.function.clone(), &self.limits, self.table_limit);
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
@@ -106,7 +106,7 @@ impl Blueprint {
 
     /// The engine's way of making an instance is async, but waits for nothing:
     /// no guest code runs in it, since a start section has become an export.
-    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Handles> {
+    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Handles> {
         let made = {
             let mut making = pin!(self.pre.instantiate_async(&mut *store));
             making.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
