@@ -43,17 +43,24 @@ impl Admission {
 
     /// Lets one invocation in, or says why not. It never waits.
     pub(crate) fn admit(&self) -> Result<Permit<'_>, Outcome> {
+        // Taken before the door is looked at, as who drains closes the door
+        // before he counts the permits: one of the two sees the other.
+        let permit = self.admit_callee();
+        if self.draining.load(Ordering::SeqCst) {
+            return Err(Outcome::Draining);
+        }
+        permit
+    }
+
+    /// Lets in what an invocation calls that is in flight: also while the
+    /// runtime drains, as the caller is to come to its end. It never waits, so
+    /// callers that have all permits among them can't wait for each other.
+    pub(crate) fn admit_callee(&self) -> Result<Permit<'_>, Outcome> {
         let take = |share: &AtomicUsize| {
             share.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
         };
         let share = self.left.iter().find(|share| take(share).is_ok());
-        // Taken before the door is looked at, as who drains closes the door
-        // before he counts the permits: one of the two sees the other.
-        let permit = share.map(|share| Permit { admission: self, share });
-        if self.draining.load(Ordering::SeqCst) {
-            return Err(Outcome::Draining);
-        }
-        permit.ok_or(Outcome::Busy)
+        share.map(|share| Permit { admission: self, share }).ok_or(Outcome::Busy)
     }
 
     /// How many invocations are in flight.
@@ -113,6 +120,10 @@ mod tests {
         let permit = admission.admit().expect("room");
         admission.close();
         assert!(matches!(admission.admit(), Err(Outcome::Draining)));
+        // What is in flight may still call, as long as there is room.
+        let callee = admission.admit_callee().expect("room");
+        assert!(matches!(admission.admit_callee(), Err(Outcome::Busy)));
+        drop(callee);
         let waiting = admission.idle();
         let mut waiting = std::pin::pin!(waiting);
         tokio::select! {

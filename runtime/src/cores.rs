@@ -44,6 +44,7 @@ pub(crate) fn count() -> usize {
 /// Keeps this thread on one core, when it is one of as many threads as there
 /// are cores, and tells whether it did. Not so where the process may use many
 /// cores but little time of each: its neighbours would pick the same ones.
+#[cfg(feature = "server")]
 pub(crate) fn stay(thread: usize, threads: usize) -> bool {
     if threads != ALLOWED.len() || threads != count() {
         return false;

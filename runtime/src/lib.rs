@@ -20,8 +20,9 @@
 //! - `function`: a module made ready.
 //! - `abi`: what a guest sees of its host; the only reader of guest memory.
 //! - `engine`: wasmtime, its pool, its epoch, its cache.
+//! - `live`: what is in flight, for people to see and to end.
 //! - `context`, `message`, `limits`, `outcome`, `error`: below all of them, and
-//!   `cores`: what each core has one of.
+//!   `cores`, `task`: what each core has one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
 //! # Features
@@ -40,9 +41,11 @@ mod error;
 mod function;
 mod invocation;
 mod limits;
+mod live;
 mod message;
 mod outcome;
 mod runtime;
+mod task;
 
 #[cfg(feature = "cli")]
 pub mod build;
@@ -58,6 +61,7 @@ pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use error::{BuildError, DeployError, InvokeError};
 pub use function::{Fresh, Function, Instances, Kept};
 pub use limits::{Limits, mib};
-pub use message::{Body, BodyError, REQUEST_ID, Request, Response};
+pub use live::InvocationInfo;
+pub use message::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
 pub use outcome::{Outcome, Trap, Usage};
 pub use runtime::{Capacity, Runtime, RuntimeBuilder};

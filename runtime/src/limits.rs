@@ -17,6 +17,15 @@ pub struct Limits {
     pub memory: u64,
     /// The largest request body in bytes. Default 10 MiB.
     pub request_body: u64,
+    /// How many calls of other functions one invocation may make in all.
+    /// Default 1,000. Which it may call is not a limit's business: see
+    /// [`Function::calls`](crate::Function::calls).
+    pub max_calls: u32,
+    /// How long what a client or a caller asked for may go on without them:
+    /// after a client of the [front](crate::http) has left, before the
+    /// invocation is canceled; and after the invocation's own end, what it
+    /// started under a context without cancel. Default zero: not at all.
+    pub detach: Duration,
 }
 
 impl Default for Limits {
@@ -26,6 +35,8 @@ impl Default for Limits {
             grace: Duration::from_millis(100),
             memory: mib(128),
             request_body: mib(10),
+            max_calls: 1_000,
+            detach: Duration::ZERO,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! sending: the guest then waits for input under its own deadline.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
@@ -25,7 +26,32 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The context value that carries a request's id, under the wire name
 /// `request-id`.
-pub const REQUEST_ID: Key<String> = Key::new("request-id");
+pub const REQUEST_ID: Key<String> = Key::protected("request-id");
+
+/// The context value that carries the address of the client, under the wire
+/// name `client-address`: who is at the other end of the connection, which may
+/// be a proxy.
+pub const CLIENT_ADDRESS: Key<IpAddr> = Key::protected("client-address");
+
+/// The context value that carries who the request is made for, as far as that
+/// was established, under the wire name `principal`.
+pub const PRINCIPAL: Key<String> = Key::protected("principal");
+
+/// The wire name under which a guest finds its own function's name.
+pub(crate) const FUNCTION: &str = "function";
+
+/// What the names of a route's parameters begin with.
+pub(crate) const ROUTE_PREFIX: &str = "route.";
+
+/// The names of values that are the host's own, also where there is none:
+/// nobody else may make one up.
+const HOSTS_OWN: [&str; 6] =
+    ["request-id", "client-address", "principal", "traceparent", "tracestate", FUNCTION];
+
+/// Whether values of that name are the host's own.
+pub(crate) fn is_hosts_own(name: &str) -> bool {
+    HOSTS_OWN.contains(&name) || name.starts_with(ROUTE_PREFIX)
+}
 
 /// The body of a [`Request`] or a [`Response`].
 ///
@@ -60,6 +86,15 @@ impl Body {
     /// How many bytes are left, where that is known.
     pub fn len(&self) -> Option<u64> {
         self.size_hint().exact()
+    }
+
+    /// All of it, where it is whole or empty.
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Content::Empty => Some(&[]),
+            Content::Whole(bytes) => Some(bytes),
+            Content::Stream(_) => None,
+        }
     }
 
     /// Whether nothing is left for certain. A stream that may still yield

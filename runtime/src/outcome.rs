@@ -36,8 +36,26 @@ pub enum Outcome {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The response's body was longer than its caller may hold.
+    ResponseTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The request's body broke off or was malformed.
     BadRequest(String),
+    /// The caller is a function that may not call this one.
+    Forbidden,
+    /// The caller is a function that was itself called through as many others
+    /// as the runtime allows.
+    DepthExceeded {
+        /// The limit.
+        limit: u32,
+    },
+    /// The caller is a function that has made as many calls as it may.
+    CallsExceeded {
+        /// The limit.
+        limit: u32,
+    },
     /// The host failed; the text is for the operator, not for the client.
     Host(String),
 }
@@ -57,7 +75,11 @@ impl Outcome {
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::BadResponse(_) => "bad-response",
             Self::BodyTooLarge { .. } => "body-too-large",
+            Self::ResponseTooLarge { .. } => "response-too-large",
             Self::BadRequest(_) => "bad-request",
+            Self::Forbidden => "forbidden",
+            Self::DepthExceeded { .. } => "depth-exceeded",
+            Self::CallsExceeded { .. } => "calls-exceeded",
             Self::Host(_) => "host",
         }
     }
@@ -88,7 +110,17 @@ impl fmt::Display for Outcome {
             Self::BodyTooLarge { limit } => {
                 write!(f, "the request's body is longer than {limit} bytes")
             }
+            Self::ResponseTooLarge { limit } => {
+                write!(f, "the response is longer than the {limit} bytes that the caller may hold")
+            }
             Self::BadRequest(reason) => write!(f, "the request's body failed: {reason}"),
+            Self::Forbidden => f.write_str("the caller's `calls` does not name it"),
+            Self::DepthExceeded { limit } => {
+                write!(f, "calls are nested more deeply than {limit}, the host's `max_depth`")
+            }
+            Self::CallsExceeded { limit } => {
+                write!(f, "the caller has made {limit} calls, which is its `max_calls`")
+            }
             Self::Host(reason) => write!(f, "the host failed: {reason}"),
         }
     }

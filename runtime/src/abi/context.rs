@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use wasmtime::Linker;
 
-use super::memory::{parts, range, write_if_fits};
+use super::memory::{parts, text, write_if_fits};
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
-
-/// The wire name under which a guest finds its own function's name.
-const FUNCTION: &str = "function";
+use crate::message::FUNCTION;
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "context_err", |call: Call<'_>| {
-            call.data().run.ctx.err().map_or(code::OK, code::done)
+        .func_wrap(MODULE, "context_err", |call: Call<'_>, ctx: u32| {
+            let ctx = call.data().run.context(ctx)?;
+            wasmtime::Result::Ok(ctx.err().map_or(code::OK, code::done))
         })?
-        .func_wrap(MODULE, "context_remaining", |call: Call<'_>| {
-            call.data().run.ctx.remaining().map_or(-1, nanos)
+        .func_wrap(MODULE, "context_remaining", |call: Call<'_>, ctx: u32| {
+            let ctx = call.data().run.context(ctx)?;
+            wasmtime::Result::Ok(ctx.remaining().map_or(-1, nanos))
         })?
         .func_wrap(MODULE, "context_cause", cause)?
         .func_wrap(MODULE, "context_value", value)?
         .func_wrap(MODULE, "context_values", values)?
-        .func_wrap_async(MODULE, "context_sleep", |call: Call<'_>, (nanos,): (i64,)| {
-            Box::new(sleep(call, nanos))
+        .func_wrap_async(MODULE, "context_sleep", |call: Call<'_>, (ctx, nanos): (u32, i64)| {
+            Box::new(sleep(call, ctx, nanos))
         })?;
     Ok(())
 }
@@ -33,9 +33,9 @@ fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-fn cause(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+fn cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    match state.run.ctx.cause() {
+    match state.run.context(ctx)?.cause() {
         Some(cause) => write_if_fits(memory, ptr, cap, cause.to_string().as_bytes()),
         None => Ok(code::ABSENT),
     }
@@ -43,19 +43,18 @@ fn cause(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
 
 fn value(
     mut call: Call<'_>,
+    ctx: u32,
     name_ptr: u32,
     name_len: u32,
     ptr: u32,
     cap: u32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let Ok(name) = str::from_utf8(range(memory, name_ptr, name_len)?) else {
-        return Ok(code::INVALID);
-    };
-    let found = if name == FUNCTION {
-        Some(state.function.to_string())
-    } else {
-        state.run.ctx.value_text(name)
+    let ctx = state.run.context(ctx)?;
+    let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(code::INVALID) };
+    let found = match name {
+        FUNCTION => Some(state.function.to_string()),
+        name => ctx.value_text(name),
     };
     match found {
         Some(text) => write_if_fits(memory, ptr, cap, text.as_bytes()),
@@ -63,15 +62,15 @@ fn value(
     }
 }
 
-fn values(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+fn values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let own = std::iter::once((FUNCTION, state.function.to_string()));
-    let others = state.run.ctx.values().filter(|(name, _)| *name != FUNCTION);
+    let others = state.run.context(ctx)?.values().filter(|(name, _)| *name != FUNCTION);
     write_if_fits(memory, ptr, cap, &wire::pairs(own.chain(others)))
 }
 
-async fn sleep(call: Call<'_>, nanos: i64) -> wasmtime::Result<i32> {
-    let ctx = call.data().run.ctx.clone();
+async fn sleep(call: Call<'_>, ctx: u32, nanos: i64) -> wasmtime::Result<i32> {
+    let ctx = call.data().run.context(ctx)?.clone();
     Ok(match u64::try_from(nanos) {
         Ok(nanos) => tokio::select! {
             biased;

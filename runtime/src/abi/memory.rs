@@ -25,6 +25,14 @@ pub(super) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&
     memory.get_mut(start..end).ok_or_else(|| Trap::MemoryOutOfBounds.into())
 }
 
+/// The text that a guest named; `None` where it is no UTF-8.
+///
+/// # Errors
+/// As [`range`].
+pub(super) fn text(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<Option<&str>> {
+    Ok(str::from_utf8(range(memory, ptr, len)?).ok())
+}
+
 /// A `u32` at `ptr`.
 pub(super) fn read_u32(memory: &mut [u8], ptr: u32) -> wasmtime::Result<u32> {
     let bytes = range(memory, ptr, 4)?;

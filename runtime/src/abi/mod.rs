@@ -10,20 +10,29 @@
 //! - [`wire`]: how requests, responses and values are laid out in it.
 //! - [`exchange`]: the request and the response.
 //! - [`context`]: the context.
+//! - [`derive`]: contexts derived from it; [`contexts`]: those that there are.
+//! - [`calls`]: calls of other functions; [`pending`]: those that there are.
+//! - [`reach`]: what a function may call, and who does it for it.
 //! - [`wasi`]: the few calls of WASI that every guest makes.
 //! - [`stdio`]: what a guest prints.
 //!
 //! The ABI's reference, for those who write guests, is the documentation of
 //! the SDK's module `abi`.
 
+mod calls;
 mod context;
+mod contexts;
+mod derive;
 mod exchange;
 mod memory;
+mod pending;
+mod reach;
 mod state;
 mod stdio;
 mod wasi;
 mod wire;
 
+pub(crate) use reach::{Called, Callees, Caller, Reach};
 pub(crate) use state::{Run, State, give_up_at};
 pub(crate) use wasi::Exit;
 
@@ -45,12 +54,24 @@ pub(crate) mod code {
     pub(crate) const ABSENT: i32 = -3;
     pub(crate) const INVALID: i32 = -4;
     pub(crate) const BODY_FAILED: i32 = -5;
+    pub(crate) const RESERVED: i32 = -6;
 
     pub(crate) fn done(done: Done) -> i32 {
         match done {
             Done::Canceled => CANCELED,
             Done::DeadlineExceeded => DEADLINE_EXCEEDED,
         }
+    }
+}
+
+/// What a guest did that no guest may: its instance traps.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(String);
+
+impl Misuse {
+    fn unknown(what: &str, handle: u32) -> Self {
+        Self(format!("there is no {what} {handle}"))
     }
 }
 
@@ -66,5 +87,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     linker.allow_shadowing(false);
     exchange::add_to(&mut linker)?;
     context::add_to(&mut linker)?;
+    derive::add_to(&mut linker)?;
+    calls::add_to(&mut linker)?;
     Ok(linker)
 }

@@ -9,8 +9,12 @@ use wasmtime::{Caller, Memory, ResourceLimiter};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
+use super::Misuse;
+use super::contexts::Contexts;
+use super::pending::Calls;
+use super::reach::Reach;
 use super::stdio::Stdio;
-use crate::context::Context;
+use crate::context::{Cause, Context};
 use crate::limits::Limits;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
@@ -22,6 +26,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// the one invocation that it is for.
 pub(crate) struct State {
     pub(super) function: Arc<str>,
+    pub(super) reach: Arc<Reach>,
     grace: Duration,
     pub(crate) memory: MemoryMeter,
     /// The instance's memory, once there is an instance.
@@ -39,6 +44,14 @@ pub(crate) struct Run {
     /// Why what the guest gave as a response is none.
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
+    /// Its id, where it is listed.
+    pub(super) id: Option<u64>,
+    /// How many callers it has, one above the other.
+    pub(super) depth: u32,
+    pub(super) contexts: Contexts,
+    pub(super) calls: Calls,
+    /// Processor time that its callees took while it was counted as its own.
+    pub(crate) lent: Duration,
     wasi: Option<Box<WasiP1Ctx>>,
 }
 
@@ -56,7 +69,7 @@ pub(super) struct Incoming {
 
 /// Bounds an instance's memory and table, and keeps the peak.
 pub(crate) struct MemoryMeter {
-    limit: u64,
+    pub(super) limit: u64,
     table_limit: u64,
     /// The memory's largest size in bytes, which is also its present one:
     /// memory never shrinks.
@@ -69,9 +82,15 @@ pub(crate) struct MemoryMeter {
 
 impl State {
     /// The state of an instance in which no guest code runs yet.
-    pub(crate) fn new(function: Arc<str>, limits: &Limits, table_limit: u64) -> Self {
+    pub(crate) fn new(
+        function: Arc<str>,
+        reach: Arc<Reach>,
+        limits: &Limits,
+        table_limit: u64,
+    ) -> Self {
         Self {
             function,
+            reach,
             grace: limits.grace,
             memory: MemoryMeter::new(limits.memory, table_limit),
             linear: None,
@@ -93,7 +112,36 @@ impl State {
 
     /// Forgets the invocation: its request, its context, what it held.
     pub(crate) fn clear(&mut self) {
+        self.leave();
         self.run = Run::none(self.run.started);
+    }
+
+    /// Ends what the invocation has started and left running. What it detached
+    /// under a context without cancel goes on for as long as that is allowed.
+    fn leave(&mut self) {
+        let Run { contexts, calls, .. } = &mut self.run;
+        if contexts.is_empty() && calls.is_empty() {
+            return;
+        }
+        // Calls first, as they are to hear that their caller is done rather
+        // than that a guard was dropped.
+        let (calls, guards) = (calls.leave(), contexts.leave());
+        let detach = self.reach.detach;
+        if detach.is_zero() || calls.is_empty() {
+            drop(calls);
+            guards.iter().for_each(|guard| guard.cancel_with(Cause::ParentDone));
+            return;
+        }
+        self.reach.tasks().spawn(async move {
+            let all = async {
+                for call in calls {
+                    call.wait().await;
+                }
+            };
+            // Where time is up, what is left is dropped, which ends it.
+            let _ = tokio::time::timeout(detach, all).await;
+            guards.iter().for_each(|guard| guard.cancel_with(Cause::ParentDone));
+        });
     }
 
     /// Whether nothing out of the ordinary happened: the context is not done,
@@ -141,13 +189,52 @@ impl Run {
             response: None,
             malformed: None,
             stdio: Stdio::default(),
+            id: None,
+            depth: 0,
+            contexts: Contexts::default(),
+            calls: Calls::default(),
+            lent: Duration::ZERO,
             wasi: None,
         }
+    }
+
+    /// When it was admitted.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Says which invocation it is, and how many callers it has.
+    pub(crate) fn named(mut self, id: Option<u64>, depth: u32) -> Self {
+        self.id = id;
+        self.depth = depth;
+        self
+    }
+
+    /// The context of a handle.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn context(&self, handle: u32) -> Result<&Context, Misuse> {
+        match handle {
+            0 => Ok(&self.ctx),
+            handle => self.contexts.get(handle).map(|derived| &derived.ctx),
+        }
+    }
+
+    /// Whether the invocation's end does not end the context of a handle.
+    pub(super) fn is_free(&self, handle: u32) -> bool {
+        self.contexts.get(handle).is_ok_and(|derived| derived.free)
     }
 
     /// That of an instance which is nobody's at the moment.
     pub(crate) fn none(started: Instant) -> Self {
         Self::new(Context::background(), Request::default(), 0, started)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -224,7 +311,7 @@ mod tests {
     #[test]
     fn a_limit_that_was_met_is_not_forgotten() {
         let limits = Limits { memory: 1 << 16, ..Limits::default() };
-        let mut state = State::new("f".into(), &limits, 0);
+        let mut state = State::new("f".into(), Reach::none(), &limits, 0);
         assert!(state.is_ordinary());
         for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
             let grown = state.memory.memory_growing(1 << 16, desired, None);

@@ -3,9 +3,14 @@
 
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 
-/// The most headers that a response may have.
+use super::reach::Ended;
+use crate::error::InvokeError;
+use crate::message::Response;
+use crate::outcome::Outcome;
+
+/// The most headers that a guest's request or response may have.
 const MAX_HEADERS: usize = 256;
 
 /// The length of a body that is not known beforehand.
@@ -13,9 +18,11 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// How long a request's head is on the wire.
 pub(super) fn request_len(head: &Parts) -> usize {
-    let headers: usize =
-        head.headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum();
-    8 + 4 + head.method.as_str().len() + 4 + target(head).len() + 4 + headers
+    8 + 4 + head.method.as_str().len() + 4 + target(head).len() + headers_len(&head.headers)
+}
+
+fn headers_len(headers: &HeaderMap) -> usize {
+    4 + headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum::<usize>()
 }
 
 /// Lays out a request's head in `room`, which is as long as
@@ -25,11 +32,7 @@ pub(super) fn write_request(room: &mut [u8], head: &Parts, body_len: Option<u64>
     writer.put(&body_len.unwrap_or(UNKNOWN).to_le_bytes());
     writer.bytes(head.method.as_str().as_bytes());
     writer.bytes(target(head).as_bytes());
-    writer.put(&(head.headers.len() as u32).to_le_bytes());
-    for (name, value) in &head.headers {
-        writer.bytes(name.as_str().as_bytes());
-        writer.bytes(value.as_bytes());
-    }
+    writer.headers(&head.headers);
 }
 
 /// The request's target in origin form.
@@ -65,20 +68,72 @@ pub(super) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), Stri
         .ok()
         .filter(|status| !status.is_informational())
         .ok_or_else(|| format!("{status} is no final HTTP status"))?;
-    let count = reader.u32()? as usize;
-    if count > MAX_HEADERS {
-        return Err(format!("{count} headers, the most is {MAX_HEADERS}"));
-    }
-    let mut headers = HeaderMap::with_capacity(count);
-    for _ in 0..count {
-        let name = reader.bytes()?;
-        let name = HeaderName::from_bytes(name)
-            .map_err(|_| format!("`{}` is no header name", String::from_utf8_lossy(name)))?;
-        let value = HeaderValue::from_bytes(reader.bytes()?)
-            .map_err(|_| format!("the value of header `{name}` has bytes that HTTP forbids"))?;
-        headers.append(name, value);
-    }
+    let headers = reader.headers()?;
     if reader.0.is_empty() { Ok((status, headers)) } else { Err("bytes after the head".into()) }
+}
+
+/// Reads the head of a request that a guest makes; `None` where it is none.
+pub(super) fn read_request(head: &[u8]) -> Option<Request<()>> {
+    let mut reader = Reader(head);
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
+    *request.uri_mut() = Uri::try_from(reader.bytes().ok()?).ok()?;
+    *request.headers_mut() = reader.headers().ok()?;
+    reader.0.is_empty().then_some(request)
+}
+
+/// How a call ended, as its caller reads it.
+pub(super) enum Answer<'a> {
+    Response(&'a Response, &'a [u8]),
+    Failure { outcome: &'static str, text: String, cause: String },
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(ended: &'a Ended) -> Self {
+        match ended {
+            Ok(held) => match held.response.body().whole() {
+                Some(body) => Self::Response(&held.response, body),
+                None => Self::failure(&Outcome::BadResponse("its body is not whole".into())),
+            },
+            Err(error) => Self::failure(InvokeError::outcome(error)),
+        }
+    }
+
+    fn failure(outcome: &Outcome) -> Self {
+        let text = match outcome {
+            // That text is for the operator.
+            Outcome::Host(_) => "the host failed".to_owned(),
+            others => others.to_string(),
+        };
+        let cause = outcome.cause().map(ToString::to_string).unwrap_or_default();
+        Self::Failure { outcome: outcome.name(), text, cause }
+    }
+
+    /// How long it is on the wire.
+    pub(super) fn len(&self) -> usize {
+        2 + match self {
+            Self::Response(response, body) => headers_len(response.headers()) + body.len(),
+            Self::Failure { outcome, text, cause } => 12 + outcome.len() + text.len() + cause.len(),
+        }
+    }
+
+    /// Lays it out in `room`, which is as long as [`len`](Self::len) says.
+    pub(super) fn write(&self, room: &mut [u8]) {
+        let mut writer = Writer(room);
+        match self {
+            Self::Response(response, body) => {
+                writer.put(&response.status().as_u16().to_le_bytes());
+                writer.headers(response.headers());
+                writer.put(body);
+            }
+            Self::Failure { outcome, text, cause } => {
+                writer.put(&0_u16.to_le_bytes());
+                for part in [*outcome, text, cause] {
+                    writer.bytes(part.as_bytes());
+                }
+            }
+        }
+    }
 }
 
 /// Fills a range from its start; what does not fit is left out.
@@ -95,6 +150,14 @@ impl Writer<'_> {
     fn bytes(&mut self, bytes: &[u8]) {
         self.put(&(bytes.len() as u32).to_le_bytes());
         self.put(bytes);
+    }
+
+    fn headers(&mut self, headers: &HeaderMap) {
+        self.put(&(headers.len() as u32).to_le_bytes());
+        for (name, value) in headers {
+            self.bytes(name.as_str().as_bytes());
+            self.bytes(value.as_bytes());
+        }
     }
 }
 
@@ -121,6 +184,23 @@ impl<'a> Reader<'a> {
     fn bytes(&mut self) -> Result<&'a [u8], String> {
         let len = self.u32()? as usize;
         self.take(len)
+    }
+
+    fn headers(&mut self) -> Result<HeaderMap, String> {
+        let count = self.u32()? as usize;
+        if count > MAX_HEADERS {
+            return Err(format!("{count} headers, the most is {MAX_HEADERS}"));
+        }
+        let mut headers = HeaderMap::with_capacity(count);
+        for _ in 0..count {
+            let name = self.bytes()?;
+            let name = HeaderName::from_bytes(name)
+                .map_err(|_| format!("`{}` is no header name", String::from_utf8_lossy(name)))?;
+            let value = HeaderValue::from_bytes(self.bytes()?)
+                .map_err(|_| format!("the value of header `{name}` has bytes that HTTP forbids"))?;
+            headers.append(name, value);
+        }
+        Ok(headers)
     }
 }
 
@@ -180,10 +260,50 @@ mod tests {
         assert!(reader.0.is_empty());
     }
 
+    #[test]
+    fn a_request_that_a_guest_makes_is_read() {
+        let mut head = Vec::new();
+        for part in ["PUT", "/a?b=c"] {
+            head.extend((part.len() as u32).to_le_bytes());
+            head.extend(part.as_bytes());
+        }
+        head.extend(1_u32.to_le_bytes());
+        for part in ["x-y", "z"] {
+            head.extend((part.len() as u32).to_le_bytes());
+            head.extend(part.as_bytes());
+        }
+        let request = read_request(&head).expect("well-formed");
+        assert_eq!((request.method().as_str(), request.uri().path()), ("PUT", "/a"));
+        assert_eq!(request.headers()["x-y"], "z");
+        head.push(0);
+        assert!(read_request(&head).is_none(), "bytes after the head");
+        assert!(read_request(&head[..head.len() - 2]).is_none(), "cut short");
+    }
+
+    #[test]
+    fn an_answer_fills_its_room_exactly() {
+        let failure = Answer::failure(&Outcome::Busy);
+        let response = Response::new("body".into());
+        let body = response.body().whole().expect("it is whole");
+        let expected = b"\xc8\0\0\0\0\0body";
+        let answer = Answer::Response(&response, body);
+        let mut room = vec![0xff; answer.len()];
+        answer.write(&mut room);
+        assert_eq!(room, expected);
+        let mut room = vec![0xff; failure.len()];
+        failure.write(&mut room);
+        let mut reader = Reader(&room);
+        assert_eq!(reader.u16().expect("status"), 0);
+        assert_eq!(reader.bytes().expect("outcome"), b"busy");
+        assert!(reader.bytes().expect("text").starts_with(b"as many"));
+        assert_eq!((reader.bytes().expect("cause"), reader.0), (&b""[..], &b""[..]));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read_response(&bytes);
+            let _ = read_request(&bytes);
         }
     }
 }

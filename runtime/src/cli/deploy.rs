@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::config::resolve::Config;
 use super::options::FunctionOptions;
+use super::output;
 use crate::function::Function;
 use crate::runtime::Runtime;
 
@@ -17,6 +18,8 @@ pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) options: FunctionOptions,
+    /// The functions that it may call.
+    pub(crate) calls: Vec<String>,
 }
 
 impl Module {
@@ -29,8 +32,17 @@ impl Module {
                 path.display()
             );
         };
-        let name = stem.to_owned();
-        Ok(Self { name, path: path.to_owned(), options: FunctionOptions::default() })
+        Ok(Self::named(&Config::default(), stem.to_owned(), path.to_owned()))
+    }
+
+    /// A module that becomes the function of that name, with what the file
+    /// says about it.
+    pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Self {
+        let (options, calls) = match config.functions.get(&name) {
+            Some(function) => (function.options, function.calls.clone()),
+            None => Default::default(),
+        };
+        Self { name, path, options, calls }
     }
 
     /// All modules that the file names.
@@ -42,7 +54,7 @@ impl Module {
                     .error(function, "this function has no `file`; name its module")
                     .into());
             };
-            modules.push(Self { name: name.clone(), path, options: function.options });
+            modules.push(Self::named(config, name.clone(), path));
         }
         if modules.is_empty() {
             bail!(
@@ -56,7 +68,8 @@ impl Module {
     /// Reads the module. `flags` come before what the file says.
     pub(crate) fn function(&self, flags: FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
-        Ok(flags.apply(self.options, function))
+        let calls = self.calls.iter().map(String::as_str);
+        Ok(flags.apply(self.options, function).calls(calls))
     }
 }
 
@@ -68,6 +81,17 @@ pub(crate) fn deploy(
 ) -> anyhow::Result<()> {
     let deployed = runtime.deploy(module.function(flags)?);
     deployed.map(drop).with_context(|| format!("cannot deploy {}", module.path.display()))
+}
+
+/// Tells of functions that are to be called and are not there.
+pub(crate) fn tell_of_missing(runtime: &Runtime, modules: &[Module]) {
+    let deployed = runtime.functions();
+    for Module { name, calls, .. } in modules {
+        for callee in calls.iter().filter(|callee| !deployed.iter().any(|name| **name == ***callee))
+        {
+            output::tell(&format!("note: `{name}` may call `{callee}`, which is not there"));
+        }
+    }
 }
 
 /// Whether a path names a configuration rather than a module.

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
@@ -71,8 +71,16 @@ impl FromStr for Header {
 
 pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<()> {
     let (config, module) = find(args)?;
-    let runtime = args.cache.build(Runtime::builder().max_in_flight(1), &config)?;
+    let callees = callees(&config, &module)?;
+    let mut builder = Runtime::builder();
+    if module.calls.is_empty() {
+        builder = builder.max_in_flight(1);
+    }
+    let runtime = args.cache.build(builder, &config)?;
     deploy::deploy(&runtime, &module, args.functions)?;
+    for callee in &callees {
+        deploy::deploy(&runtime, callee, FunctionOptions::default())?;
+    }
     let report = super::block_on(invoke(runtime, &module.name, request(args, &module.name)?))?;
     if args.json { report.print_json() } else { report.print() }
 }
@@ -107,23 +115,52 @@ fn find(args: &InvokeArgs) -> anyhow::Result<(Config, Module)> {
     if path.is_file() || name.contains('/') || name.ends_with(".wasm") {
         return Ok((config, Module::named_after_file(path)?));
     }
+    let module = module(&config, name)?.with_context(|| {
+        format!(
+            "no function `{name}`: {} names no file for it, and there is no {}; \
+             build it with `hourglass build`, or give its file",
+            args.config.as_deref().unwrap_or(Path::new(FILE_NAME)).display(),
+            built(name).display()
+        )
+    })?;
+    Ok((config, module))
+}
+
+/// The module that becomes the function of that name: the one that the file
+/// names, or else one that was built in this folder.
+fn module(config: &Config, name: &str) -> anyhow::Result<Option<Module>> {
     let named = match config.functions.get(name) {
         Some(function) => config.module(function)?,
         None => None,
     };
-    let built = Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"));
-    let path = match named {
-        Some(path) => path,
-        None if built.is_file() => built,
-        None => bail!(
-            "no function `{name}`: {} names no file for it, and there is no {}; \
-             build it with `hourglass build`, or give its file",
-            args.config.as_deref().unwrap_or(Path::new(FILE_NAME)).display(),
-            built.display()
-        ),
-    };
-    let module = Module { name: name.clone(), path, options: config.options(name) };
-    Ok((config, module))
+    let path = named.or_else(|| Some(built(name)).filter(|path| path.is_file()));
+    Ok(path.map(|path| Module::named(config, name.to_owned(), path)))
+}
+
+fn built(name: &str) -> PathBuf {
+    Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"))
+}
+
+/// What a function may call, what that may call, and so on. One that is not
+/// there is left out: perhaps it is not called this time.
+fn callees(config: &Config, caller: &Module) -> anyhow::Result<Vec<Module>> {
+    let mut callees: Vec<Module> = Vec::new();
+    let mut names = caller.calls.clone();
+    while let Some(name) = names.pop() {
+        if name == caller.name || callees.iter().any(|callee| callee.name == name) {
+            continue;
+        }
+        match module(config, &name)? {
+            Some(callee) => {
+                names.extend(callee.calls.iter().cloned());
+                callees.push(callee);
+            }
+            None => super::output::tell(&format!(
+                "note: there is no function `{name}` to be called; build it with `hourglass build`"
+            )),
+        }
+    }
+    Ok(callees)
 }
 
 fn request(args: &InvokeArgs, name: &str) -> anyhow::Result<Request> {

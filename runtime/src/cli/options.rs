@@ -37,6 +37,13 @@ pub(crate) struct FunctionOptions {
     /// How long its request's body may be [default: 10MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_REQUEST_BODY")]
     pub(crate) request_body: Option<Size>,
+    /// How many calls of other functions it may make [default: 1000]
+    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_CALLS")]
+    pub(crate) max_calls: Option<u32>,
+    /// How long it may go on without its client, and what it left behind
+    /// without it [default: 0ms]
+    #[arg(long, value_name = "TIME", env = "HOURGLASS_DETACH")]
+    pub(crate) detach: Option<Period>,
     /// Where its fresh instances come from: they are reset in place where that
     /// is proven to be safe, or made anew [default: reset]
     #[arg(
@@ -88,6 +95,8 @@ impl FunctionOptions {
             grace: time(self.grace, file.grace, default.grace),
             memory: size(self.memory, file.memory, default.memory),
             request_body: size(self.request_body, file.request_body, default.request_body),
+            max_calls: self.max_calls.or(file.max_calls).unwrap_or(default.max_calls),
+            detach: time(self.detach, file.detach, default.detach),
         }
     }
 }
@@ -156,6 +165,10 @@ pub(crate) struct ServeOptions {
     /// [default: 1000, or what the machine allows]
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_IN_FLIGHT")]
     max_in_flight: Option<NonZeroUsize>,
+    /// How many callers a function may have, one above the other
+    /// [default: 16]
+    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_DEPTH")]
+    max_depth: Option<u32>,
     /// How much memory may be held in instances that wait for their next
     /// invocation; with 0 none is kept [default: 256MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_IDLE_MEMORY")]
@@ -183,6 +196,9 @@ impl ServeOptions {
         }
         if let Some(Size(most)) = self.idle_memory.or(config.idle_memory) {
             builder = builder.idle_memory(most);
+        }
+        if let Some(most) = self.max_depth.or(config.max_depth) {
+            builder = builder.max_depth(most);
         }
         self.cache.build(builder, config)
     }
@@ -259,7 +275,7 @@ mod tests {
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 10, "{variables:?}");
+        assert_eq!(variables.len(), 13, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));
@@ -277,6 +293,8 @@ mod tests {
             ("grace", Period(limits.grace).to_string()),
             ("memory", Size(limits.memory).to_string()),
             ("request_body", Size(limits.request_body).to_string()),
+            ("max_calls", limits.max_calls.to_string()),
+            ("detach", Period(limits.detach).to_string()),
         ];
         for (name, default) in defaults {
             let arg = command.get_arguments().find(|arg| arg.get_id() == name);

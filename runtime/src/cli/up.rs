@@ -33,18 +33,18 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     let runtime = options.runtime(&config)?;
     serve::check_address(&options.listen(&config))?;
 
-    let built = build::modules(path, &functions)?.into_iter().map(|(name, path)| {
-        let options = config.options(&name);
-        Module { name, path, options }
-    });
-    for module in built.chain(ready_made) {
-        if let Err(error) = deploy::deploy(&runtime, &module, options.functions) {
+    let built = build::modules(path, &functions)?.into_iter();
+    let built = built.map(|(name, path)| Module::named(&config, name, path));
+    let modules: Vec<_> = built.chain(ready_made).collect();
+    for module in &modules {
+        if let Err(error) = deploy::deploy(&runtime, module, options.functions) {
             output::tell(&format!("error: {error:#}"));
         }
     }
     if runtime.functions().is_empty() {
         bail!("nothing to serve: no function in {} could be built", path.display());
     }
+    deploy::tell_of_missing(&runtime, &modules);
     serve::serve(runtime, options, config)
 }
 
@@ -64,7 +64,7 @@ fn ready_made(config: &Config, functions: &[FunctionCrate]) -> anyhow::Result<Ve
             );
             return Err(config.error(function, reason).into());
         };
-        modules.push(Module { name: name.clone(), path, options: function.options });
+        modules.push(Module::named(config, name.clone(), path));
     }
     Ok(modules)
 }

@@ -164,6 +164,12 @@ impl Context {
         self.values.get(key).cloned()
     }
 
+    /// Whether a value of that name is under a [protected](Key::protected) key,
+    /// so that no function may hide it.
+    pub fn is_protected(&self, name: &str) -> bool {
+        self.values.are_protected(name)
+    }
+
     /// The nearest value of that name as text, as it goes over the wire.
     pub fn value_text(&self, name: &str) -> Option<String> {
         self.values.text(name)
@@ -257,6 +263,18 @@ impl Context {
     /// drops its guard: nothing else would tell the parent.
     pub fn children(&self) -> usize {
         self.node.as_ref().map_or(0, Node::children)
+    }
+
+    /// A context with the values of `self` that ends when `root` does.
+    pub(crate) fn moved_to(&self, root: &Context) -> Context {
+        Context { node: root.node.clone(), values: self.values.clone() }
+    }
+
+    /// Ends it, as whoever holds its guard would; nothing where none exists.
+    pub(crate) fn end(&self, cause: Cause) {
+        if let Some(node) = &self.node {
+            node.cancel(cause);
+        }
     }
 
     fn derive(&self, own: Option<&Deadline>) -> (Context, Cancel) {

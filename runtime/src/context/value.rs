@@ -25,20 +25,31 @@ use std::sync::Arc;
 /// Two keys are the same if both their names and their types are. On the wire
 /// there are only names, so give each name to one type only: of two values with
 /// the same name, only the nearest can be seen there.
+///
+/// A function may add values for what it calls, and hide those it was given. One
+/// under a [`protected`](Key::protected) key it can't.
 pub struct Key<T> {
     name: Cow<'static, str>,
+    protected: bool,
     marker: PhantomData<fn() -> T>,
 }
 
 impl<T> Key<T> {
     /// A key with a name that is known when the program is written.
     pub const fn new(name: &'static str) -> Key<T> {
-        Key { name: Cow::Borrowed(name), marker: PhantomData }
+        Key { name: Cow::Borrowed(name), protected: false, marker: PhantomData }
+    }
+
+    /// A key whose values are the host's word: no function can hide one from
+    /// what it calls. That holds where there is such a value; where a function
+    /// must not make one up either, set it to an empty text.
+    pub const fn protected(name: &'static str) -> Key<T> {
+        Key { name: Cow::Borrowed(name), protected: true, marker: PhantomData }
     }
 
     /// A key with a name that came over the wire.
     pub const fn from_wire(name: String) -> Key<T> {
-        Key { name: Cow::Owned(name), marker: PhantomData }
+        Key { name: Cow::Owned(name), protected: false, marker: PhantomData }
     }
 
     /// The name on the wire.
@@ -49,7 +60,7 @@ impl<T> Key<T> {
 
 impl<T> Clone for Key<T> {
     fn clone(&self) -> Key<T> {
-        Key { name: self.name.clone(), marker: PhantomData }
+        Key { name: self.name.clone(), protected: self.protected, marker: PhantomData }
     }
 }
 
@@ -65,6 +76,7 @@ pub(super) struct Values(Option<Arc<Link>>);
 
 struct Link {
     name: Cow<'static, str>,
+    protected: bool,
     value: Box<dyn Value>,
     next: Values,
 }
@@ -87,6 +99,7 @@ impl Values {
     {
         Values(Some(Arc::new(Link {
             name: key.name.clone(),
+            protected: key.protected,
             value: Box::new(value),
             next: self.clone(),
         })))
@@ -101,6 +114,11 @@ impl Values {
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.links().find(|link| link.name == name).map(|link| link.value.text())
+    }
+
+    /// Whether a value of that name must not be hidden.
+    pub(super) fn are_protected(&self, name: &str) -> bool {
+        self.links().any(|link| link.protected && link.name == name)
     }
 
     /// The names and texts that can be seen, nearest first.

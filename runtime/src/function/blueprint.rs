@@ -4,13 +4,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Linker, Module, ModuleExport};
+use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Module, ModuleExport};
 use wasmtime::{Store, UpdateDeadline, Val};
 
-use super::Function;
 use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
-use crate::abi::State;
+use super::{Function, Workshop};
+use crate::abi::{Reach, State};
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::error::DeployError;
 use crate::limits::Limits;
@@ -22,6 +22,7 @@ const MAX_COPY: usize = 1 << 20;
 pub(super) struct Blueprint {
     pub(super) engine: Arc<Engine>,
     function: Arc<str>,
+    reach: Arc<Reach>,
     limits: Limits,
     pre: InstancePre<State>,
     exports: Exports,
@@ -49,17 +50,23 @@ impl Blueprint {
     /// Compiles a module (or loads it from the cache), links it, and takes
     /// note of its first state.
     pub(super) fn new(
-        engine: &Arc<Engine>,
-        linker: &Linker<State>,
+        workshop: &Workshop<'_>,
         function: &Function,
         checked: &Checked<'_>,
     ) -> Result<Arc<Self>, DeployError> {
+        let Workshop { engine, linker, callees, .. } = workshop;
         let module = compile(engine, &checked.wasm)?;
         let exports = Exports::find(&module, checked)?;
         let pre = linker.instantiate_pre(&module).map_err(unlinkable)?;
         let mut blueprint = Self {
-            engine: engine.clone(),
+            engine: Arc::clone(engine),
             function: function.name.clone(),
+            reach: Arc::new(Reach {
+                calls: function.calls.clone(),
+                max_calls: function.limits.max_calls,
+                detach: function.limits.detach,
+                callees: callees.clone(),
+            }),
             limits: function.limits.clone(),
             pre,
             exports,
@@ -80,7 +87,8 @@ impl Blueprint {
 
     /// A store in which a guest is preempted at every tick.
     pub(super) fn store(&self) -> Store<State> {
-        let state = State::new(self.function.clone(), &self.limits, self.table_limit);
+        let (function, reach) = (self.function.clone(), self.reach.clone());
+        let state = State::new(function, reach, &self.limits, self.table_limit);
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);

@@ -10,8 +10,8 @@ use wasmtime::{Linker, Trap};
 use super::blueprint::Blueprint;
 use super::instance::{Clean, Instance};
 use super::module::{self, Checked};
-use super::{Function, generated};
-use crate::abi::{self, Run, State};
+use super::{Budget, Function, Keeper, Workshop, generated};
+use crate::abi::{self, Reach, Run, State};
 use crate::engine::{Engine, Settings};
 use crate::limits::mib;
 
@@ -21,6 +21,7 @@ const SEEDS: u64 = 300;
 struct Bench {
     engine: Arc<Engine>,
     linker: Linker<State>,
+    keeper: Keeper,
 }
 
 /// What became of the modules.
@@ -49,12 +50,16 @@ impl Bench {
         let pages = Arc::get_mut(&mut engine).and_then(|engine| engine.pages.as_mut());
         pages.expect("this machine tells which pages were touched").believe_in_faults();
         let linker = abi::linker(&engine.wasm).expect("the host's own functions can be linked");
-        Self { engine, linker }
+        let keeper = Keeper::start(Budget::default()).expect("the machine allows a thread");
+        Self { engine, linker, keeper }
     }
 
     fn blueprint(&self, checked: &Checked<'_>) -> Arc<Blueprint> {
         let function = Function::from_bytes("generated", []).expect("a good name").memory(mib(1));
-        Blueprint::new(&self.engine, &self.linker, &function, checked).expect("it compiles")
+        let Self { engine, linker, keeper } = self;
+        let callees = Reach::none().callees.clone();
+        let workshop = Workshop { engine, linker, keeper, callees };
+        Blueprint::new(&workshop, &function, checked).expect("it compiles")
     }
 
     /// Runs a module on new instances and on one that is reset, and compares.

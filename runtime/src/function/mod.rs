@@ -27,7 +27,7 @@ mod generated;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use wasmtime::Linker;
@@ -39,7 +39,7 @@ pub(crate) use self::instance::Instance;
 pub use self::keeper::Kept;
 pub(crate) use self::keeper::{Budget, Keeper};
 pub(crate) use self::registry::{Entry, Registry};
-use crate::abi::{Run, State};
+use crate::abi::{Callees, Run, State};
 use crate::engine::Engine;
 use crate::error::DeployError;
 use crate::limits::Limits;
@@ -61,6 +61,7 @@ pub struct Function {
     wasm: Arc<[u8]>,
     limits: Limits,
     instances: Instances,
+    calls: Arc<[Arc<str>]>,
 }
 
 /// Where a function's fresh instances may come from.
@@ -115,6 +116,7 @@ impl Function {
             wasm: wasm.into(),
             limits: Limits::default(),
             instances: Instances::default(),
+            calls: Arc::new([]),
         })
     }
 
@@ -157,6 +159,20 @@ impl Function {
         self
     }
 
+    /// Sets [`Limits::max_calls`]. Default 1,000.
+    #[must_use]
+    pub fn max_calls(mut self, most: u32) -> Self {
+        self.limits.max_calls = most;
+        self
+    }
+
+    /// Sets [`Limits::detach`]. Default zero.
+    #[must_use]
+    pub fn detach(mut self, detach: Duration) -> Self {
+        self.limits.detach = detach;
+        self
+    }
+
     /// Sets all limits at once.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -171,6 +187,15 @@ impl Function {
         self
     }
 
+    /// Names the functions that it may call, in place of those named before.
+    /// Default: none. They need not be deployed yet, and one that is not when
+    /// it is called is [`Outcome::NotFound`](crate::Outcome::NotFound).
+    #[must_use]
+    pub fn calls<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.calls = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The function's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -181,6 +206,15 @@ impl Function {
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=64).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+}
+
+/// What a function is made ready with.
+pub(crate) struct Workshop<'a> {
+    pub(crate) engine: &'a Arc<Engine>,
+    pub(crate) linker: &'a Linker<State>,
+    pub(crate) keeper: &'a Keeper,
+    /// Who calls other functions for it.
+    pub(crate) callees: Weak<dyn Callees>,
 }
 
 /// A function made ready: everything an invocation would otherwise work out
@@ -197,11 +231,10 @@ pub(crate) struct Deployed {
 impl Deployed {
     /// Checks, compiles (or loads from the cache) and links a function.
     pub(crate) fn prepare(
-        engine: &Arc<Engine>,
-        linker: &Linker<State>,
-        keeper: &Keeper,
+        workshop: &Workshop<'_>,
         function: &Function,
     ) -> Result<Self, DeployError> {
+        let Workshop { engine, keeper, .. } = workshop;
         let checked = module::check(&function.wasm)?;
         let limits = function.limits.clone();
         if checked.memory > limits.memory {
@@ -221,7 +254,7 @@ impl Deployed {
         Ok(Self {
             name: function.name.clone(),
             limits,
-            blueprint: Blueprint::new(engine, linker, function, &checked)?,
+            blueprint: Blueprint::new(workshop, function, &checked)?,
             idle: (fresh == Fresh::Reset).then(|| keeper.idle()),
             fresh,
         })

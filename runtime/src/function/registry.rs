@@ -18,13 +18,18 @@ pub(crate) struct Registry {
 }
 
 /// A function, as one core's map holds it.
-pub(crate) struct Entry(Arc<Deployed>);
+pub(crate) struct Entry {
+    function: Arc<Deployed>,
+    /// The core's own copy of the function's name, as every invocation takes
+    /// one along.
+    pub(crate) name: Arc<str>,
+}
 
 impl Deref for Entry {
     type Target = Deployed;
 
     fn deref(&self) -> &Deployed {
-        &self.0
+        &self.function
     }
 }
 
@@ -39,7 +44,8 @@ impl Registry {
         let function = Arc::new(function);
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         for map in self.maps.iter() {
-            let entry = Arc::new(Entry(function.clone()));
+            let name = Arc::from(&*function.name);
+            let entry = Arc::new(Entry { function: function.clone(), name });
             let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
             let former = map.insert(function.name.clone(), entry);
             // It may be the last one to know of its instances; those who look

@@ -6,28 +6,32 @@
 //! them, so that it is in no connection's way.
 //!
 //! When the client goes away the connection drops the exchange. The invocation
-//! is not dropped with it: its context is canceled with that cause, and the
-//! rest of its run, at most the grace, goes on in that task.
+//! is not dropped with it: its context is canceled with that cause, at once or
+//! when the function's `detach` is over, and the rest of its run, at most the
+//! grace, goes on in that task.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use http::HeaderValue;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
 
 use super::routes::Routes;
 use super::{budget, problem, request_id};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::message::{Body, REQUEST_ID, Response};
+use crate::message::{Body, CLIENT_ADDRESS, REQUEST_ID, Response};
 use crate::outcome::{Outcome, Usage};
 use crate::runtime::Runtime;
+use crate::task::Task;
 
 /// What all requests share.
 pub(super) struct Front {
@@ -41,6 +45,7 @@ pub(super) struct Front {
 impl Front {
     /// To be called on the tokio runtime whose tasks longer invocations become.
     pub(super) fn new(runtime: Runtime, routes: Routes) -> Self {
+        runtime.run_calls_here();
         Self { runtime, routes, tasks: Handle::current(), connections: AtomicU64::new(0) }
     }
 }
@@ -56,8 +61,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(front: Arc<Front>) -> Self {
-        let (ctx, end) = front.runtime.context().with_cancel();
+    pub(super) fn new(front: Arc<Front>, client: Option<SocketAddr>) -> Self {
+        let (mut ctx, end) = front.runtime.context().with_cancel();
+        if let Some(client) = client {
+            ctx = ctx.with_value(&CLIENT_ADDRESS, client.ip().to_canonical());
+        }
         let number = front.connections.fetch_add(1, Ordering::Relaxed);
         Self { front, ctx, _end: end, number, requests: AtomicU32::new(0) }
     }
@@ -67,17 +75,11 @@ impl Connection {
 /// there means that the client went away.
 pub(super) struct Exchange {
     connection: Arc<Connection>,
-    progress: Progress,
+    task: Task<Response>,
     /// The end of the invocation's context.
     cancel: Option<Cancel>,
-}
-
-enum Progress {
-    /// Not looked at yet.
-    New(Pin<Box<dyn Future<Output = Response> + Send>>),
-    /// Takes longer, and is a task now.
-    Task(JoinHandle<Response>),
-    Answered,
+    /// How long it may go on without its client.
+    detach: Duration,
 }
 
 impl Exchange {
@@ -92,12 +94,14 @@ impl Exchange {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
+                let detach = function.limits.detach;
                 let running = Box::pin(respond(connection.clone(), function, ctx, request, id));
-                Self { connection, progress: Progress::New(running), cancel: Some(cancel) }
+                Self { connection, task: Task::New(running), cancel: Some(cancel), detach }
             }
             Err(error) => {
-                let response = std::future::ready(with_id(failure(&error, &ctx), id));
-                Self { connection, progress: Progress::New(Box::pin(response)), cancel: None }
+                let response = Box::pin(std::future::ready(with_id(failure(&error, &ctx), id)));
+                let detach = Duration::ZERO;
+                Self { connection, task: Task::New(response), cancel: None, detach }
             }
         }
     }
@@ -114,46 +118,30 @@ impl Future for Exchange {
     type Output = Result<Response, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let Self { connection, progress, .. } = &mut *self;
-        let response = ready!(progress.poll(&connection.front.tasks, cx));
-        self.progress = Progress::Answered;
+        let Self { connection, task, .. } = &mut *self;
+        let response = ready!(task.poll(cx, |run| connection.front.tasks.spawn(run)));
         self.end(Cause::ParentDone);
         Poll::Ready(response)
     }
 }
 
-impl Progress {
-    fn poll(
-        &mut self,
-        tasks: &Handle,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Result<Response, JoinError>> {
-        match std::mem::replace(self, Self::Answered) {
-            Self::New(mut running) => {
-                if let Poll::Ready(response) = running.as_mut().poll(cx) {
-                    return Poll::Ready(Ok(response));
-                }
-                *self = Self::Task(tasks.spawn(running));
-            }
-            others => *self = others,
-        }
-        match self {
-            Self::Task(task) => Pin::new(task).poll(cx),
-            _ => Poll::Pending,
-        }
-    }
-}
-
 impl Drop for Exchange {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.progress, Progress::Answered) {
-            Progress::New(running) => {
-                self.end(Cause::ClientDisconnected);
-                self.connection.front.tasks.spawn(running);
-            }
-            Progress::Task(_detached) => self.end(Cause::ClientDisconnected),
-            Progress::Answered => {}
+        if !self.task.is_under_way() {
+            return;
         }
+        let tasks = &self.connection.front.tasks;
+        self.task.spawn(|run| tasks.spawn(run));
+        let (Some(cancel), detach) = (self.cancel.take(), self.detach) else { return };
+        if detach.is_zero() {
+            return cancel.cancel_with(Cause::ClientDisconnected);
+        }
+        let task = std::mem::replace(&mut self.task, Task::Over);
+        tasks.spawn(async move {
+            // Where it has not ended by then, it is told so now.
+            let _ = tokio::time::timeout(detach, task.join()).await;
+            cancel.cancel_with(Cause::ClientDisconnected);
+        });
     }
 }
 

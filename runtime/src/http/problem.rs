@@ -30,6 +30,10 @@ pub(super) fn status(outcome: &Outcome) -> StatusCode {
         }
         Outcome::BadResponse(_) => StatusCode::BAD_GATEWAY,
         Outcome::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        // How a function's calls may end; no client's request does.
+        Outcome::Forbidden => StatusCode::FORBIDDEN,
+        Outcome::DepthExceeded { .. } | Outcome::CallsExceeded { .. } => StatusCode::LOOP_DETECTED,
+        Outcome::ResponseTooLarge { .. } => StatusCode::BAD_GATEWAY,
         Outcome::BadRequest(_) => StatusCode::BAD_REQUEST,
     }
 }

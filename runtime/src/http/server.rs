@@ -169,7 +169,7 @@ async fn serve(stream: std::net::TcpStream, front: Arc<Front>, watcher: Watcher)
     };
     // Without it a response may wait for the client's acknowledgment.
     let _ = stream.set_nodelay(true);
-    let shared = Arc::new(Connection::new(front));
+    let shared = Arc::new(Connection::new(front, stream.peer_addr().ok()));
     let service = service_fn(move |request| Exchange::new(shared.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 use wasmtime::{Trap as TrapCode, WasmBacktrace};
 
 use self::cpu::{Meter, Metered};
-use crate::abi::{Exit, Run, State, give_up_at};
+use crate::abi::{Exit, Misuse, Run, State, give_up_at};
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::engine::alarms::Alarms;
 use crate::engine::ticker::Ticking;
 use crate::function::{Deployed, Instance};
-use crate::message::{Request, Response};
+use crate::message::Response;
 use crate::outcome::{Outcome, Trap, Usage};
 
 /// An invocation that has its instance, and is to be run.
@@ -40,18 +40,17 @@ pub(crate) struct Invocation<'a> {
 }
 
 impl<'a> Invocation<'a> {
-    /// Checks out an instance of `function` for a request under `ctx`, which
-    /// is the invocation's own: it has the deadline, and whoever derived it
+    /// Checks out an instance of `function` for a run under `ctx`, which is the
+    /// invocation's own: it has the deadline, and whoever derived it
     /// ends it afterwards.
     pub(crate) fn start(
         engine: &'a Engine,
         function: &'a Deployed,
         ctx: &'a Context,
-        request: Request,
+        run: Run,
     ) -> Result<Self, Outcome> {
-        let started = Instant::now();
+        let started = run.started();
         let ticking = engine.ticker.keep_running();
-        let run = Run::new(ctx.clone(), request, function.limits.request_body, started);
         let instance = function.check_out(run).map_err(|error| not_made(&error))?;
         let alarms = engine.ticker.alarms();
         Ok(Self { function, ctx, instance, started, alarms, _ticking: ticking })
@@ -76,6 +75,7 @@ impl<'a> Invocation<'a> {
         let ordinary = matches!(ended, Some(Ok(()))) && state.is_ordinary();
         let result = conclude(state, ended, function);
         let peak_memory = state.memory.peak;
+        let cpu = meter.cpu.saturating_sub(state.run.lent);
         if ordinary && result.is_ok() {
             if meter.waited {
                 self.instance.has_waited();
@@ -84,7 +84,7 @@ impl<'a> Invocation<'a> {
         } else {
             drop(self.instance);
         }
-        (result, Usage { wall: started.elapsed(), cpu: meter.cpu, peak_memory })
+        (result, Usage { wall: started.elapsed(), cpu, peak_memory })
     }
 }
 
@@ -153,6 +153,9 @@ fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
     if let Some(Exit(code)) = error.downcast_ref() {
         return Outcome::Exit(*code);
     }
+    if let Some(misuse) = error.downcast_ref::<Misuse>() {
+        return trapped(state, error, misuse.to_string());
+    }
     let Some(code) = error.downcast_ref::<TrapCode>() else {
         return Outcome::Host(format!("{error:#}"));
     };
@@ -160,11 +163,12 @@ fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
     if *code == TrapCode::UnreachableCodeReached && state.memory.refused {
         return Outcome::OutOfMemory { limit };
     }
-    Outcome::Trap(Trap {
-        reason: code.to_string(),
-        backtrace: backtrace(error),
-        stderr: state.run.stdio.tail(),
-    })
+    trapped(state, error, code.to_string())
+}
+
+fn trapped(state: &State, error: &wasmtime::Error, reason: String) -> Outcome {
+    let (backtrace, stderr) = (backtrace(error), state.run.stdio.tail());
+    Outcome::Trap(Trap { reason, backtrace, stderr })
 }
 
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {

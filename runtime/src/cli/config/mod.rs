@@ -5,6 +5,7 @@
 //! listen = "127.0.0.1:8080"
 //! drain = "10s"
 //! max_in_flight = 1000
+//! max_depth = 16
 //! idle_memory = "256MiB"
 //! cache = "cache"
 //!
@@ -15,6 +16,9 @@
 //! memory = "64MiB"
 //! request_body = "10MiB"
 //! instances = "reset"
+//! calls = ["watermark", "ocr"]
+//! max_calls = 1000
+//! detach = "0s"
 //! routes = ["/images/{id}"]
 //! ```
 //!
@@ -57,6 +61,7 @@ pub(crate) struct File {
     listen: Option<Address>,
     drain: Option<Period>,
     max_in_flight: Option<NonZeroUsize>,
+    max_depth: Option<u32>,
     idle_memory: Option<Size>,
     cache: Option<PathBuf>,
     #[serde(default)]
@@ -73,6 +78,10 @@ struct FunctionTable {
     memory: Option<Size>,
     request_body: Option<Size>,
     instances: Option<Origin>,
+    #[serde(default)]
+    calls: Vec<Spanned<String>>,
+    max_calls: Option<u32>,
+    detach: Option<Period>,
     #[serde(default)]
     routes: Vec<Spanned<String>>,
 }

@@ -18,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) listen: Option<Address>,
     pub(crate) drain: Option<Duration>,
     pub(crate) max_in_flight: Option<usize>,
+    pub(crate) max_depth: Option<u32>,
     pub(crate) idle_memory: Option<Size>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) functions: BTreeMap<String, FunctionConfig>,
@@ -29,6 +30,8 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct FunctionConfig {
     pub(crate) options: FunctionOptions,
+    /// The functions that it may call.
+    pub(crate) calls: Vec<String>,
     file: Option<PathBuf>,
     /// Where its file is named, or else the function itself.
     span: Range<usize>,
@@ -58,8 +61,10 @@ impl Config {
         let mut routes = Routes::new();
         for (name, table) in tables {
             // The names that the library takes are its own business.
-            Function::from_bytes(name.get_ref(), [])
-                .map_err(|error| source.error(name.span(), error))?;
+            for name in std::iter::once(&name).chain(&table.calls) {
+                Function::from_bytes(name.get_ref(), [])
+                    .map_err(|error| source.error(name.span(), error))?;
+            }
             for route in &table.routes {
                 routes
                     .add(route.get_ref(), name.get_ref())
@@ -72,17 +77,13 @@ impl Config {
             listen: file.listen,
             drain: file.drain.map(|drain| drain.0),
             max_in_flight: file.max_in_flight.map(usize::from),
+            max_depth: file.max_depth,
             idle_memory: file.idle_memory,
             cache: file.cache.map(|cache| folder.join(cache)),
             functions,
             routes,
             source,
         })
-    }
-
-    /// What the file says about a function.
-    pub(crate) fn options(&self, name: &str) -> FunctionOptions {
-        self.functions.get(name).map(|function| function.options).unwrap_or_default()
     }
 
     /// The module of a function that the file names. Only now is it looked
@@ -118,7 +119,10 @@ impl FunctionConfig {
                 memory: table.memory,
                 request_body: table.request_body,
                 instances: table.instances,
+                max_calls: table.max_calls,
+                detach: table.detach,
             },
+            calls: table.calls.into_iter().map(|name| name.into_inner()).collect(),
             file: table.file.map(|file| folder.join(file.into_inner())),
             span,
         }

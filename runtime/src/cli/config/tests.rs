@@ -45,6 +45,9 @@ fn a_whole_file_is_read() {
         memory = "64MiB"
         request_body = 1024
         instances = "new"
+        calls = ["ocr", "thumbnail"]
+        max_calls = 7
+        detach = "30s"
         routes = ["/images/{id}", "/pictures/{*path}"]
 
         [function."v1.2"]
@@ -57,14 +60,16 @@ fn a_whole_file_is_read() {
     assert_eq!(config.idle_memory, Some(Size(1 << 30)));
     assert_eq!(config.cache, Some(folder.path().join("code")));
     assert_eq!(config.functions.len(), 2);
-    let limits = config.options("thumbnail");
+    let limits = config.functions["thumbnail"].options;
     assert_eq!(limits.timeout, Some(Period(Duration::from_secs(2))));
     assert_eq!(limits.grace, Some(Period(Duration::from_millis(50))));
     assert_eq!(limits.memory, Some(Size(64 << 20)));
     assert_eq!(limits.request_body, Some(Size(1024)));
     assert_eq!(limits.instances, Some(Origin::New));
-    assert_eq!(config.options("v1.2").timeout, None);
-    assert_eq!(config.options("another").timeout, None);
+    assert_eq!(limits.max_calls, Some(7));
+    assert_eq!(limits.detach, Some(Period(Duration::from_secs(30))));
+    assert_eq!(config.functions["thumbnail"].calls, ["ocr", "thumbnail"]);
+    assert_eq!(config.functions["v1.2"].options.timeout, None);
 }
 
 #[test]

@@ -1,21 +1,34 @@
 //! The runtime: functions under their names, and the way into them.
+//!
+//! # Layout
+//! - [`Runtime`]: what an embedder holds.
+//! - [`builder`]: its settings.
+//! - [`running`]: an invocation, from the door to its end.
+//! - [`calls`]: how a function calls another.
+//! - `served`: what only a front needs of it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod builder;
+mod calls;
+mod running;
+#[cfg(feature = "server")]
+mod served;
+
+use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use wasmtime::Linker;
 
-use crate::abi::{self, State};
-use crate::admission::{Admission, Permit};
+pub use self::builder::RuntimeBuilder;
+use self::running::Lineage;
+use crate::abi::{Callees, State};
+use crate::admission::Admission;
 use crate::context::{Cancel, Cause, Context};
-use crate::engine::{Engine, Settings, sizing};
-use crate::error::{BuildError, DeployError, InvokeError};
-use crate::function::{Budget, Deployed, Entry, Fresh, Function, Keeper, Kept, Registry};
-use crate::invocation::Invocation;
-use crate::limits::mib;
-use crate::message::{Body, Request, Response};
-use crate::outcome::Outcome;
+use crate::engine::Engine;
+use crate::error::{DeployError, InvokeError};
+use crate::function::{Deployed, Fresh, Function, Keeper, Kept, Registry, Workshop};
+use crate::live::{InvocationInfo, Live};
+use crate::message::{Body, Response};
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
 ///
@@ -35,11 +48,17 @@ use crate::outcome::Outcome;
 #[derive(Clone)]
 pub struct Runtime(Arc<Shared>);
 
-struct Shared {
+/// What all clones of a runtime are.
+pub(crate) struct Shared {
     engine: Arc<Engine>,
     linker: Linker<State>,
     functions: Registry,
     admission: Admission,
+    live: Live,
+    /// How many callers an invocation may have, one above the other.
+    max_depth: u32,
+    /// Where calls are run that take longer, where that is settled.
+    tasks: RwLock<Option<Handle>>,
     keeper: Keeper,
     /// The parent of what [`Runtime::shutdown`] ends.
     root: Context,
@@ -59,98 +78,10 @@ pub struct Capacity {
     pub max_map_count: usize,
 }
 
-/// Settings of a [`Runtime`].
-#[derive(Clone, Debug)]
-pub struct RuntimeBuilder {
-    max_in_flight: Option<usize>,
-    tick: Duration,
-    cache_dir: Option<PathBuf>,
-    idle_memory: u64,
-}
-
-impl RuntimeBuilder {
-    /// How many invocations may be in flight at once; one more is
-    /// [`Outcome::Busy`]. Default 1,000, or what the machine allows if that is
-    /// less.
-    #[must_use]
-    pub fn max_in_flight(mut self, most: usize) -> Self {
-        self.max_in_flight = Some(most);
-        self
-    }
-
-    /// How often a running guest is looked at, and so how late its
-    /// interruption may come. Default 1 millisecond, which is also the least.
-    #[must_use]
-    pub fn tick(mut self, tick: Duration) -> Self {
-        self.tick = tick.max(Duration::from_millis(1));
-        self
-    }
-
-    /// A directory in which compiled code is kept, so that a second start
-    /// compiles nothing. Default: none. Nothing in it is trusted that this
-    /// library did not write there; it may be deleted at any time.
-    #[must_use]
-    pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.cache_dir = Some(dir.into());
-        self
-    }
-
-    /// How much memory, in bytes, all instances together may hold that are
-    /// kept for the invocations to come. Those that were used least recently
-    /// go first; none is kept for longer than a minute. Default 256 MiB; with 0
-    /// every invocation is given a new instance.
-    #[must_use]
-    pub fn idle_memory(mut self, bytes: u64) -> Self {
-        self.idle_memory = bytes;
-        self
-    }
-
-    /// Makes the runtime. Its address space is reserved here, its memory is
-    /// not. It starts two threads, which are parked while nothing runs and
-    /// nothing is kept.
-    ///
-    /// # Errors
-    /// [`BuildError`] says what the machine does not allow.
-    pub fn build(self) -> Result<Runtime, BuildError> {
-        let sizing = sizing::decide(self.max_in_flight)?;
-        let engine = Engine::new(&Settings {
-            max_in_flight: sizing.in_flight,
-            max_idle: sizing.idle,
-            tick: self.tick,
-            cache_dir: self.cache_dir,
-        })?;
-        let bytes = usize::try_from(self.idle_memory).unwrap_or(usize::MAX);
-        let keeper = Keeper::start(Budget { instances: sizing.idle, bytes })
-            .map_err(|error| BuildError::Engine(format!("no thread for the keeper: {error}")))?;
-        let linker =
-            abi::linker(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
-        let (root, end) = Context::background().with_cancel();
-        Ok(Runtime(Arc::new(Shared {
-            engine,
-            linker,
-            functions: Registry::new(),
-            admission: Admission::new(sizing.in_flight),
-            keeper,
-            root,
-            end,
-            capacity: Capacity {
-                in_flight: sizing.in_flight,
-                allowed: sizing.allowed,
-                max_map_count: sizing.max_map_count,
-            },
-        })))
-    }
-}
-
 impl Runtime {
     /// Starts to make a runtime; [`RuntimeBuilder`] lists the defaults.
     pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder {
-            max_in_flight: None,
-            tick: Duration::from_millis(1),
-            cache_dir: None,
-            idle_memory: mib(256),
-        }
+        RuntimeBuilder::new()
     }
 
     /// Makes a function ready under its name, in place of one that had it.
@@ -214,41 +145,21 @@ impl Runtime {
         name: &str,
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
-        let function = self.find(name)?;
-        let (ctx, cancel) = ctx.with_timeout(function.limits.timeout);
-        let running = self.start(&function, &ctx, request.map(Into::into))?;
-        let result = running.finish().await;
-        // Everything that the guest started ends with it.
-        cancel.cancel_with(Cause::ParentDone);
-        result
+        let function = self.0.find(name)?;
+        let ctx = ctx.with_timeout(function.limits.timeout);
+        self.0.run(&function, ctx, request.map(Into::into), Lineage::default()).await
     }
 
-    /// The function of that name.
-    pub(crate) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
-        let function = self.0.functions.find(name);
-        function.ok_or_else(|| InvokeError::refused(name.into(), Outcome::NotFound))
+    /// The invocations in flight, by their ids.
+    pub fn invocations(&self) -> Vec<InvocationInfo> {
+        self.0.live.list()
     }
 
-    /// Lets an invocation in, under a context of its own, which whoever
-    /// derived it ends afterwards.
-    pub(crate) fn start<'a>(
-        &'a self,
-        function: &'a Deployed,
-        ctx: &'a Context,
-        request: Request,
-    ) -> Result<Running<'a>, InvokeError> {
-        let refused = |outcome| InvokeError::refused(function.name.clone(), outcome);
-        let permit = self.0.admission.admit().map_err(refused)?;
-        if let (Some(done), Some(cause)) = (ctx.err(), ctx.cause()) {
-            return Err(refused(Outcome::Done(done, cause)));
-        }
-        let limit = function.limits.request_body;
-        if request.body().len().is_some_and(|len| len > limit) {
-            return Err(refused(Outcome::BodyTooLarge { limit }));
-        }
-        let invocation =
-            Invocation::start(&self.0.engine, function, ctx, request).map_err(refused)?;
-        Ok(Running { function, invocation, _permit: permit })
+    /// Ends an invocation of that id, with all that it called and all that
+    /// those called: their contexts are canceled with [`Cause::Operator`], and
+    /// each has its grace. Returns how many they are: 0 where there is none.
+    pub fn cancel(&self, id: u64) -> usize {
+        self.0.live.cancel(id, &Cause::Operator)
     }
 
     /// The context that ends with the runtime: done with the cause
@@ -306,31 +217,8 @@ impl Runtime {
 
     fn prepare(&self, function: &Function) -> Result<Deployed, DeployError> {
         let Shared { engine, linker, keeper, .. } = &*self.0;
-        Deployed::prepare(engine, linker, keeper, function)
-    }
-}
-
-/// An invocation that was let in.
-pub(crate) struct Running<'a> {
-    function: &'a Deployed,
-    invocation: Invocation<'a>,
-    _permit: Permit<'a>,
-}
-
-impl Running<'_> {
-    /// Runs it to its end. The response's extensions hold its [`Usage`](crate::Usage).
-    ///
-    /// # Cancel safety
-    /// As that of [`Runtime::invoke`].
-    pub(crate) async fn finish(self) -> Result<Response, InvokeError> {
-        let (result, usage) = self.invocation.finish().await;
-        match result {
-            Ok(mut response) => {
-                response.extensions_mut().insert(usage);
-                Ok(response)
-            }
-            Err(outcome) => Err(InvokeError::new(self.function.name.clone(), outcome, usage)),
-        }
+        let callees: Weak<dyn Callees> = Arc::downgrade(&self.0) as Weak<Shared>;
+        Deployed::prepare(&Workshop { engine, linker, keeper, callees }, function)
     }
 }
 

@@ -1,0 +1,155 @@
+//! Calls of other functions, as a guest makes them and waits for them.
+//!
+//! A callee runs under a child of the context that the guest names, so it ends
+//! with that, and with its caller at the latest. A call that is waited for
+//! begins on the caller's thread, in the middle of its host call: most end
+//! there. Any other is a task from the start.
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use wasmtime::Linker;
+
+use super::memory::{parts, range, text};
+use super::pending::Pending;
+use super::reach::Caller;
+use super::state::{Call, State};
+use super::{MODULE, Misuse, code, wire};
+use crate::context::Cause;
+use crate::error::InvokeError;
+use crate::message::{Body, Request};
+use crate::outcome::Outcome;
+
+/// The most calls that one wait may name.
+const MOST: u32 = 65_536;
+
+/// What describes a call: the context, and where the callee's name, the
+/// request's head and its body are, each with its length.
+type Words = (u32, u32, u32, u32, u32, u32, u32);
+
+pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap_async(MODULE, "call", |call: Call<'_>, words: Words| {
+            Box::new(call_and_wait(call, words))
+        })?
+        .func_wrap(MODULE, "call_start", start)?
+        .func_wrap_async(MODULE, "call_wait", |call: Call<'_>, (ctx, ptr, count)| {
+            Box::new(wait(call, ctx, ptr, count))
+        })?
+        .func_wrap(MODULE, "call_result", result)?
+        .func_wrap(MODULE, "call_drop", |mut call: Call<'_>, handle: u32| {
+            if let Some(pending) = call.data_mut().run.calls.remove(handle) {
+                pending.cancel(Cause::Canceled);
+            }
+        })?
+        .func_wrap(MODULE, "call_detach", |mut call: Call<'_>, handle: u32| {
+            call.data_mut().run.calls.detach(handle);
+        })?;
+    Ok(())
+}
+
+async fn call_and_wait(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+    let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID) };
+    let state = call.data_mut();
+    let (ctx, reach) = (state.run.context(words.0)?.clone(), state.reach.clone());
+    let mut at_once = true;
+    let ended = poll_fn(|cx| {
+        let polled = pending.poll(cx, &reach);
+        at_once &= polled.is_ready();
+        polled
+    });
+    tokio::select! {
+        biased;
+        () = ended => {}
+        done = ctx.done() => return Ok(code::done(done)),
+    }
+    if at_once {
+        state.run.lent += pending.cpu();
+    }
+    Ok(state.run.calls.add(pending))
+}
+
+#[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
+fn start(
+    mut call: Call<'_>,
+    ctx: u32,
+    name_ptr: u32,
+    name_len: u32,
+    head_ptr: u32,
+    head_len: u32,
+    body_ptr: u32,
+    body_len: u32,
+) -> wasmtime::Result<i32> {
+    let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
+    let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID) };
+    let state = call.data_mut();
+    pending.spawn(&state.reach);
+    Ok(state.run.calls.add(pending))
+}
+
+/// Lets a call in, or has it refused; `None` where its words make no sense.
+fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
+    let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
+    let (memory, state) = parts(call)?;
+    let Some(name) = text(memory, name_ptr, name_len)?.map(str::to_owned) else { return Ok(None) };
+    let Some(request) = wire::read_request(range(memory, head_ptr, head_len)?) else {
+        return Ok(None);
+    };
+    let body = Bytes::copy_from_slice(range(memory, body_ptr, body_len)?);
+    admit(state, ctx, &name, request.map(|()| Body::from(body))).map(Some)
+}
+
+fn admit(state: &mut State, ctx: u32, name: &str, request: Request) -> wasmtime::Result<Pending> {
+    let (reach, run) = (&state.reach, &mut state.run);
+    let refused = |outcome| {
+        let error = InvokeError::refused(name.into(), outcome);
+        Ok(Pending::refused(error))
+    };
+    if run.calls.made >= reach.max_calls {
+        return refused(Outcome::CallsExceeded { limit: reach.max_calls });
+    }
+    run.calls.made += 1;
+    if !reach.allows(name) {
+        return refused(Outcome::Forbidden);
+    }
+    let Some(callees) = reach.callees.upgrade() else { return refused(Outcome::Draining) };
+    let room = run.calls.room(state.memory.limit);
+    let caller = Caller { id: run.id, depth: run.depth, room };
+    let free = run.is_free(ctx);
+    Ok(match callees.call(caller, run.context(ctx)?, name, request) {
+        Ok(called) => Pending::new(name.into(), called, free),
+        Err(error) => Pending::refused(error),
+    })
+}
+
+async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::Result<i32> {
+    if count == 0 || count > MOST {
+        return Ok(code::INVALID);
+    }
+    let (memory, state) = parts(&mut call)?;
+    let (words, _) = range(memory, ptr, count * 4)?.as_chunks();
+    let list: Vec<_> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
+    for handle in &list {
+        state.run.calls.get(*handle)?;
+    }
+    let (ctx, reach) = (state.run.context(ctx)?.clone(), state.reach.clone());
+    let calls = &mut state.run.calls;
+    Ok(tokio::select! {
+        biased;
+        place = poll_fn(|cx| calls.poll_any(&list, cx, &reach)) => place as i32,
+        done = ctx.done() => code::done(done),
+    })
+}
+
+fn result(mut call: Call<'_>, handle: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let Some(ended) = state.run.calls.get(handle)?.ended() else { return Ok(code::INVALID) };
+    let answer = wire::Answer::new(ended);
+    let len = answer.len();
+    let fits = u32::try_from(len).ok().filter(|len| *len <= cap);
+    if let Some(len) = fits {
+        answer.write(range(memory, ptr, len)?);
+        state.run.calls.remove(handle);
+    }
+    i32::try_from(len).map_err(|_| Misuse("a response is longer than its memory".into()).into())
+}

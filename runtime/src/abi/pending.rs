@@ -1,0 +1,172 @@
+//! The calls that a guest has made and not let go of, by their handles.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::Misuse;
+use super::reach::{Called, Ended, Reach, Room};
+use crate::context::{Cause, Context};
+use crate::error::InvokeError;
+use crate::outcome::{Outcome, Usage};
+use crate::task::Task;
+
+/// The calls of one invocation.
+#[derive(Default)]
+pub(super) struct Calls {
+    open: Slab<Pending>,
+    /// Those that the guest let go on without it.
+    detached: Vec<Pending>,
+    /// How many there were in all.
+    pub(super) made: u32,
+    room: Option<Arc<Room>>,
+}
+
+/// One call. Dropping it cancels what is left of it, since its caller is done.
+pub(super) struct Pending {
+    callee: Arc<str>,
+    task: Task<Ended>,
+    /// The callee's context, as long as that has not ended.
+    ctx: Option<Context>,
+    ended: Option<Ended>,
+    /// Whether the end of the invocation does not end it at once.
+    free: bool,
+}
+
+impl Calls {
+    /// Where responses are held until they are taken; `limit` bytes of them.
+    pub(super) fn room(&mut self, limit: u64) -> Arc<Room> {
+        self.room.get_or_insert_with(|| Room::new(limit)).clone()
+    }
+
+    /// Gives a call a handle.
+    pub(super) fn add(&mut self, pending: Pending) -> i32 {
+        // There are never more than a guest may make.
+        i32::try_from(self.open.insert(pending)).unwrap_or(i32::MAX)
+    }
+
+    /// The call of a handle.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn get(&mut self, handle: u32) -> Result<&mut Pending, Misuse> {
+        self.open.get_mut(handle as usize).ok_or_else(|| Misuse::unknown("call", handle))
+    }
+
+    /// Takes a handle back.
+    pub(super) fn remove(&mut self, handle: u32) -> Option<Pending> {
+        self.open.try_remove(handle as usize)
+    }
+
+    /// Lets a call go on without its handle.
+    pub(super) fn detach(&mut self, handle: u32) {
+        if let Some(pending) = self.remove(handle)
+            && pending.ended.is_none()
+        {
+            self.detached.push(pending);
+        }
+    }
+
+    /// Which of the calls, by its place in the list, is the first that has
+    /// ended. All of them must be there.
+    pub(super) fn poll_any(
+        &mut self,
+        list: &[u32],
+        cx: &mut TaskContext<'_>,
+        reach: &Reach,
+    ) -> Poll<usize> {
+        for (place, handle) in list.iter().enumerate() {
+            if let Some(pending) = self.open.get_mut(*handle as usize)
+                && pending.poll(cx, reach).is_ready()
+            {
+                return Poll::Ready(place);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Ends the calls, save those that were detached under a context which
+    /// outlives the invocation: they are returned.
+    pub(super) fn leave(&mut self) -> Vec<Pending> {
+        self.open.clear();
+        self.detached.drain(..).filter(|pending| pending.free).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.detached.is_empty()
+    }
+}
+
+impl Pending {
+    /// A call on its way.
+    pub(super) fn new(callee: Arc<str>, called: Called, free: bool) -> Self {
+        let Called { run, ctx } = called;
+        Self { callee, task: Task::New(run), ctx: Some(ctx), ended: None, free }
+    }
+
+    /// A call that never came to be.
+    pub(super) fn refused(error: InvokeError) -> Self {
+        let callee = error.function().into();
+        Self { callee, task: Task::Over, ctx: None, ended: Some(Err(error)), free: false }
+    }
+
+    /// Makes it a task at once.
+    pub(super) fn spawn(&mut self, reach: &Reach) {
+        self.task.spawn(|run| reach.tasks().spawn(run));
+    }
+
+    /// Goes on with it; ready once it has ended.
+    pub(super) fn poll(&mut self, cx: &mut TaskContext<'_>, reach: &Reach) -> Poll<()> {
+        if self.ended.is_some() {
+            return Poll::Ready(());
+        }
+        let Poll::Ready(ended) = self.task.poll(cx, |run| reach.tasks().spawn(run)) else {
+            return Poll::Pending;
+        };
+        self.ctx = None;
+        self.ended = Some(ended.unwrap_or_else(|error| {
+            let outcome = Outcome::Host(format!("its task failed: {error}"));
+            Err(InvokeError::new(self.callee.clone(), outcome, Usage::default()))
+        }));
+        Poll::Ready(())
+    }
+
+    /// Waits until it has ended, for one that is a task.
+    pub(super) async fn wait(mut self) {
+        std::mem::replace(&mut self.task, Task::Over).join().await;
+        self.ctx = None;
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// The processor time that it took.
+    pub(super) fn cpu(&self) -> Duration {
+        match &self.ended {
+            Some(Ok(held)) => {
+                held.response.extensions().get().map_or(Duration::ZERO, |u: &Usage| u.cpu)
+            }
+            Some(Err(error)) => error.usage().cpu,
+            None => Duration::ZERO,
+        }
+    }
+
+    /// Cancels it, with the rest of its run, at most its grace, going on.
+    pub(super) fn cancel(mut self, cause: Cause) {
+        if let Some(ctx) = self.ctx.take() {
+            ctx.end(cause);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(ctx) = self.ctx.take() {
+            ctx.end(Cause::ParentDone);
+        }
+    }
+}

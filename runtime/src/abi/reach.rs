@@ -1,0 +1,179 @@
+//! How far a guest may reach beyond its own instance: what it may call, how
+//! often, and who does that for it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::context::Context;
+use crate::error::InvokeError;
+use crate::message::{Request, Response};
+use crate::outcome::Outcome;
+use crate::task::Run;
+
+/// What a function may do beyond its instances; one for all of them.
+pub(crate) struct Reach {
+    /// The names of the functions that it may call.
+    pub(crate) calls: Arc<[Arc<str>]>,
+    pub(crate) max_calls: u32,
+    pub(crate) detach: Duration,
+    /// Who calls for it. Weak, as it is the one who has the function.
+    pub(crate) callees: Weak<dyn Callees>,
+}
+
+/// Who finds and runs what guests call.
+pub(crate) trait Callees: Send + Sync {
+    /// Begins a call of a function under a child of `ctx`.
+    ///
+    /// # Errors
+    /// The call is refused.
+    fn call(
+        self: Arc<Self>,
+        caller: Caller,
+        ctx: &Context,
+        name: &str,
+        request: Request,
+    ) -> Result<Called, InvokeError>;
+
+    /// The context under which there is what has no caller any more.
+    fn root(&self) -> &Context;
+
+    /// Where that is run which takes longer.
+    fn tasks(&self) -> Handle;
+}
+
+/// Who makes a call.
+pub(crate) struct Caller {
+    /// The invocation's id.
+    pub(crate) id: Option<u64>,
+    /// How many callers it has itself.
+    pub(crate) depth: u32,
+    /// Where the response is held until the guest takes it.
+    pub(crate) room: Arc<Room>,
+}
+
+/// A call that was let in.
+pub(crate) struct Called {
+    pub(crate) run: Run<Ended>,
+    /// The callee's context.
+    pub(crate) ctx: Context,
+}
+
+/// How a call ended.
+pub(crate) type Ended = Result<Held, InvokeError>;
+
+impl Reach {
+    /// That of a function that reaches nothing.
+    #[cfg(test)]
+    pub(crate) fn none() -> Arc<Self> {
+        struct Nobody;
+        impl Callees for Nobody {
+            fn call(
+                self: Arc<Self>,
+                _: Caller,
+                _: &Context,
+                name: &str,
+                _: Request,
+            ) -> Result<Called, InvokeError> {
+                Err(InvokeError::refused(name.into(), Outcome::NotFound))
+            }
+
+            fn root(&self) -> &Context {
+                unreachable!("nobody is ever upgraded")
+            }
+
+            fn tasks(&self) -> Handle {
+                Handle::current()
+            }
+        }
+        let callees: Weak<dyn Callees> = Weak::<Nobody>::new();
+        Arc::new(Self { calls: Arc::new([]), max_calls: 0, detach: Duration::ZERO, callees })
+    }
+
+    /// Whether the function may call the one of that name.
+    pub(super) fn allows(&self, name: &str) -> bool {
+        self.calls.iter().any(|allowed| **allowed == *name)
+    }
+
+    /// Where that is run which takes longer.
+    pub(super) fn tasks(&self) -> Handle {
+        self.callees.upgrade().map_or_else(Handle::current, |callees| callees.tasks())
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").field("calls", &self.calls).finish_non_exhaustive()
+    }
+}
+
+/// Room for the responses that an invocation has not taken yet: it could start
+/// any number of calls and never take one.
+#[derive(Debug)]
+pub(crate) struct Room {
+    held: AtomicU64,
+    limit: u64,
+}
+
+/// A response that waits to be taken.
+pub(crate) struct Held {
+    pub(super) response: Response,
+    _place: Place,
+}
+
+/// Given back when it is dropped.
+struct Place {
+    room: Arc<Room>,
+    bytes: u64,
+}
+
+impl Room {
+    pub(super) fn new(limit: u64) -> Arc<Self> {
+        Arc::new(Self { held: AtomicU64::new(0), limit })
+    }
+
+    /// Holds a response.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub(crate) fn hold(self: Arc<Self>, response: Response) -> Result<Held, Outcome> {
+        let limit = self.limit;
+        // Only whole bodies come from functions; one that streams is held by
+        // whoever sends it.
+        let bytes = response.body().len().unwrap_or(0);
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        // From here on dropping it gives back what was taken.
+        let place = Place { room: self, bytes };
+        if held > limit {
+            return Err(Outcome::ResponseTooLarge { limit });
+        }
+        Ok(Held { response, _place: place })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_held_than_there_is_room_for() {
+        let room = Room::new(10);
+        let response = |len: usize| Response::new(vec![0; len].into());
+        let first = room.clone().hold(response(6)).ok();
+        assert!(first.is_some());
+        let refused = room.clone().hold(response(5)).err();
+        assert!(matches!(refused, Some(Outcome::ResponseTooLarge { limit: 10 })));
+        assert!(room.clone().hold(response(4)).is_ok());
+        drop(first);
+        assert!(room.hold(response(10)).is_ok());
+    }
+}

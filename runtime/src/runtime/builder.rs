@@ -1,0 +1,122 @@
+//! The settings of a runtime, and how one is made of them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use super::{Capacity, Runtime, Shared};
+use crate::abi;
+use crate::admission::Admission;
+use crate::context::Context;
+use crate::engine::{Engine, Settings, sizing};
+use crate::error::BuildError;
+use crate::function::{Budget, Keeper, Registry};
+use crate::limits::mib;
+use crate::live::Live;
+#[allow(unused_imports, reason = "for the documentation")]
+use crate::outcome::Outcome;
+
+/// Settings of a [`Runtime`].
+#[derive(Clone, Debug)]
+pub struct RuntimeBuilder {
+    max_in_flight: Option<usize>,
+    tick: Duration,
+    cache_dir: Option<PathBuf>,
+    idle_memory: u64,
+    max_depth: u32,
+}
+
+impl RuntimeBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            max_in_flight: None,
+            tick: Duration::from_millis(1),
+            cache_dir: None,
+            idle_memory: mib(256),
+            max_depth: 16,
+        }
+    }
+
+    /// How many invocations may be in flight at once; one more is
+    /// [`Outcome::Busy`]. Default 1,000, or what the machine allows if that is
+    /// less.
+    #[must_use]
+    pub fn max_in_flight(mut self, most: usize) -> Self {
+        self.max_in_flight = Some(most);
+        self
+    }
+
+    /// How often a running guest is looked at, and so how late its
+    /// interruption may come. Default 1 millisecond, which is also the least.
+    #[must_use]
+    pub fn tick(mut self, tick: Duration) -> Self {
+        self.tick = tick.max(Duration::from_millis(1));
+        self
+    }
+
+    /// A directory in which compiled code is kept, so that a second start
+    /// compiles nothing. Default: none. Nothing in it is trusted that this
+    /// library did not write there; it may be deleted at any time.
+    #[must_use]
+    pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(dir.into());
+        self
+    }
+
+    /// How much memory, in bytes, all instances together may hold that are
+    /// kept for the invocations to come. Those that were used least recently
+    /// go first; none is kept for longer than a minute. Default 256 MiB; with 0
+    /// every invocation is given a new instance.
+    #[must_use]
+    pub fn idle_memory(mut self, bytes: u64) -> Self {
+        self.idle_memory = bytes;
+        self
+    }
+
+    /// How deeply calls may be nested: how many callers a function may have,
+    /// one above the other. One more is [`Outcome::DepthExceeded`]. Default 16.
+    #[must_use]
+    pub fn max_depth(mut self, most: u32) -> Self {
+        self.max_depth = most;
+        self
+    }
+
+    /// Makes the runtime. Its address space is reserved here, its memory is
+    /// not. It starts two threads, which are parked while nothing runs and
+    /// nothing is kept.
+    ///
+    /// # Errors
+    /// [`BuildError`] says what the machine does not allow.
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        let sizing = sizing::decide(self.max_in_flight)?;
+        let engine = Engine::new(&Settings {
+            max_in_flight: sizing.in_flight,
+            max_idle: sizing.idle,
+            tick: self.tick,
+            cache_dir: self.cache_dir,
+        })?;
+        let bytes = usize::try_from(self.idle_memory).unwrap_or(usize::MAX);
+        let keeper = Keeper::start(Budget { instances: sizing.idle, bytes })
+            .map_err(|error| BuildError::Engine(format!("no thread for the keeper: {error}")))?;
+        let linker =
+            abi::linker(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
+        let (root, end) = Context::background().with_cancel();
+        Ok(Runtime(Arc::new(Shared {
+            engine,
+            linker,
+            functions: Registry::new(),
+            admission: Admission::new(sizing.in_flight),
+            live: Live::new(),
+            max_depth: self.max_depth,
+            tasks: RwLock::default(),
+            keeper,
+            root,
+            end,
+            capacity: Capacity {
+                in_flight: sizing.in_flight,
+                allowed: sizing.allowed,
+                max_map_count: sizing.max_map_count,
+            },
+        })))
+    }
+}
