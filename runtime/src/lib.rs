@@ -21,8 +21,8 @@
 //! - `abi`: what a guest sees of its host; the only reader of guest memory.
 //! - `engine`: wasmtime, its pool, its epoch, its cache.
 //! - `live`: what is in flight, for people to see and to end.
-//! - `context`, `message`, `limits`, `outcome`, `error`: below all of them, and
-//!   `cores`, `task`: what each core has one of, and what takes longer.
+//! - `context`, `message`, `trace`, `limits`, `outcome`, `error`: below all of
+//!   them, and `cores`, `task`: what each core has one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
 //! # Features
@@ -46,6 +46,7 @@ mod message;
 mod outcome;
 mod runtime;
 mod task;
+mod trace;
 
 #[cfg(feature = "cli")]
 pub mod build;
@@ -65,3 +66,4 @@ pub use live::InvocationInfo;
 pub use message::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
 pub use outcome::{Outcome, Trap, Usage};
 pub use runtime::{Capacity, Runtime, RuntimeBuilder};
+pub use trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
