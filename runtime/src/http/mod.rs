@@ -6,14 +6,18 @@
 //! - [`routes`]: which function a path belongs to.
 //! - `exchange`: one request, its context, and its response.
 //! - `budget`: how long the client itself will wait.
+//! - `baggage`: values that the client sends along.
+//! - `percent`: percent-encoding, which paths and baggage share.
 //! - `request_id`: what a request goes by.
 //! - `problem`: the document that a client gets instead of a response.
 //!
 //! This is the only module that names the HTTP server library, and the only
 //! one that knows which status a failure has.
 
+mod baggage;
 mod budget;
 mod exchange;
+mod percent;
 mod problem;
 mod request_id;
 pub mod routes;

@@ -1,0 +1,64 @@
+//! Percent-encoding, as in paths and in baggage: read back into text.
+
+use std::borrow::Cow;
+
+/// The text that is meant. `None` where what follows a `%` is not two digits
+/// of hexadecimal, or where the bytes that are meant are no UTF-8.
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.bytes());
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        b'A'..=b'F' => byte - b'A' + 10,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escapes_are_bytes_of_utf_8() {
+        for (text, meant) in [
+            ("", Some("")),
+            ("plain+text", Some("plain+text")),
+            ("a%20b%2Fc%2f", Some("a b/c/")),
+            ("gr%C3%BCn", Some("grün")),
+            ("100%25", Some("100%")),
+            ("%", None),
+            ("%4", None),
+            ("%4g", None),
+            ("%+4", None),
+            ("%ü", None),
+            ("%C3", None),
+            ("%FF", None),
+        ] {
+            assert_eq!(decode(text).as_deref(), meant, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_meant(text: String, strange in "[%0-9a-fä]{0,9}") {
+            let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assert_eq!(decode(&escaped), Some(Cow::Owned(text)));
+            let _ = decode(&strange);
+        }
+    }
+}
