@@ -89,7 +89,7 @@ impl Exchange {
         let text = id.to_str().unwrap_or_default().to_owned();
         let ctx = connection.ctx.with_value(&REQUEST_ID, text);
         let front = &connection.front;
-        match front.runtime.find(front.routes.function(request.uri().path())) {
+        match front.runtime.find(front.routes.find(request.uri().path()).function) {
             Ok(function) => {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`Server`]: accepts connections, and ends them in order.
 //! - `workers`: the threads that serve connections.
-//! - [`routes`]: which function a path belongs to.
+//! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response.
 //! - `budget`: how long the client itself will wait.
 //! - `baggage`: values that the client sends along.
@@ -24,5 +24,5 @@ pub mod routes;
 mod server;
 mod workers;
 
-pub use routes::{RouteError, Routes};
+pub use routes::{Route, RouteError, Routes};
 pub use server::{Drained, Server};

@@ -8,6 +8,7 @@
 //! max_depth = 16
 //! idle_memory = "256MiB"
 //! cache = "cache"
+//! baggage = ["tenant"]
 //!
 //! [function.thumbnail]
 //! file = "thumbnail.wasm"
@@ -19,13 +20,14 @@
 //! calls = ["watermark", "ocr"]
 //! max_calls = 1000
 //! detach = "0s"
-//! routes = ["/images/{id}"]
+//! routes = ["/images/{id}", { path = "/scans/{id}", baggage = ["tenant"] }]
 //! ```
 //!
-//! Every key may be left out. An error names the file, the line and what is
-//! allowed there.
+//! Every key may be left out. The outer `baggage` is for paths that no route
+//! matches. An error names the file, the line and what is allowed there.
 
 pub(crate) mod resolve;
+mod route;
 #[cfg(test)]
 mod tests;
 pub(crate) mod units;
@@ -39,6 +41,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::route::RouteEntry;
 use self::units::{Address, Period, Size};
 use super::options::Origin;
 
@@ -64,6 +67,7 @@ pub(crate) struct File {
     max_depth: Option<u32>,
     idle_memory: Option<Size>,
     cache: Option<PathBuf>,
+    baggage: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
 }
@@ -83,7 +87,7 @@ struct FunctionTable {
     max_calls: Option<u32>,
     detach: Option<Period>,
     #[serde(default)]
-    routes: Vec<Spanned<String>>,
+    routes: Vec<Spanned<RouteEntry>>,
 }
 
 /// The file's text, for errors that point into it.

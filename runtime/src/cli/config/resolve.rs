@@ -59,6 +59,10 @@ impl Config {
         tables.sort_by_key(|(name, _)| name.span().start);
         let mut functions = BTreeMap::new();
         let mut routes = Routes::new();
+        if let Some(names) = file.baggage {
+            let span = names.span();
+            routes.baggage(names.into_inner()).map_err(|error| source.error(span, error))?;
+        }
         for (name, table) in tables {
             // The names that the library takes are its own business.
             for name in std::iter::once(&name).chain(&table.calls) {
@@ -67,7 +71,7 @@ impl Config {
             }
             for route in &table.routes {
                 routes
-                    .add(route.get_ref(), name.get_ref())
+                    .route(route.get_ref().to(name.get_ref()))
                     .map_err(|error| source.error(route.span(), error))?;
             }
             let function = FunctionConfig::resolve(table, name.span(), &folder);

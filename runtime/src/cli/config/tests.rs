@@ -37,6 +37,7 @@ fn a_whole_file_is_read() {
         max_in_flight = 5
         idle_memory = "1GiB"
         cache = "code"
+        baggage = ["tenant"]
 
         [function.thumbnail]
         file = "built/thumbnail.wasm"
@@ -48,7 +49,7 @@ fn a_whole_file_is_read() {
         calls = ["ocr", "thumbnail"]
         max_calls = 7
         detach = "30s"
-        routes = ["/images/{id}", "/pictures/{*path}"]
+        routes = ["/images/{id}", { path = "/scans/{*path}", baggage = ["tenant", "user"] }]
 
         [function."v1.2"]
         "#,
@@ -116,6 +117,23 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         ("listen = 8080", "hourglass.toml:1:10: invalid type: integer `8080`", "127.0.0.1:8080"),
         ("max_in_flight = 0", "hourglass.toml:1:17: invalid value", "nonzero"),
         ("[function.f]\nroutes = \"/a\"", "hourglass.toml:2:10: invalid type: string", "sequence"),
+        (
+            "[function.f]\nroutes = [\"/a\", 7]",
+            "hourglass.toml:2:17: invalid type: integer `7`",
+            "/images/{id}",
+        ),
+        ("[function.f]\nroutes = [{}]", "hourglass.toml:2:11: missing field `path`", ""),
+        (
+            "[function.f]\nroutes = [{ path = \"/a\", bagage = [] }]",
+            "hourglass.toml:2:26: unknown field `bagage`",
+            "`baggage`",
+        ),
+        (
+            "[function.f]\nroutes = [{ path = \"/a\", baggage = [\"route.a\"] }]",
+            "hourglass.toml:2:11: the baggage `route.a` can't be let in",
+            "",
+        ),
+        ("\nbaggage = [\"principal\"]", "hourglass.toml:2:11: the baggage `principal`", ""),
         ("[function.\"a b\"]", "hourglass.toml:1:11: `a b` can't be a function's name", "a-z"),
         ("drain = \"1s\"\ndrain = \"2s\"", "hourglass.toml:2:1: duplicate key", ""),
         ("drain = quick", "hourglass.toml:1:9: string values must be quoted", "string"),
