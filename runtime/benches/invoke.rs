@@ -173,7 +173,7 @@ fn linker(engine: &Engine, module: &Module) -> Linker<()> {
             linker.func_wrap("hourglass_v1", "respond", |_: u32, _: u32, _: u32, _: u32| 0i32)
         })
         .and_then(|linker| {
-            linker.func_wrap("hourglass_v1", "context_remaining", || 10_000_000_000i64)
+            linker.func_wrap("hourglass_v1", "context_remaining", |_: u32| 10_000_000_000i64)
         })
         .and_then(|linker| {
             linker.func_wrap(

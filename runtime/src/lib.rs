@@ -20,7 +20,8 @@
 //! - `function`: a module made ready.
 //! - `abi`: what a guest sees of its host; the only reader of guest memory.
 //! - `engine`: wasmtime, its pool, its epoch, its cache.
-//! - `live`: what is in flight, for people to see and to end.
+//! - `live`: what is in flight, for people to see and to end; `log`: what is
+//!   logged of it when it has ended.
 //! - `context`, `message`, `trace`, `limits`, `outcome`, `error`: below all of
 //!   them, and `cores`, `task`: what each core has one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
@@ -42,6 +43,7 @@ mod function;
 mod invocation;
 mod limits;
 mod live;
+mod log;
 mod message;
 mod outcome;
 mod runtime;

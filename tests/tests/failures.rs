@@ -203,10 +203,11 @@ async fn a_range_outside_of_memory_traps() -> Result<()> {
 #[tokio::test]
 async fn a_stack_that_overflows_is_a_trap() -> Result<()> {
     let mut module = modules::Module::with_memory(1);
-    let err = module.import(modules::CONTEXT, "context_err", modules::takes(0));
-    let values = module.import(modules::CONTEXT, "context_values", modules::takes(2));
+    let err = module.import(modules::CONTEXT, "context_err", modules::takes(1));
+    let values = module.import(modules::CONTEXT, "context_values", modules::takes(3));
     module.code(0, |code| {
-        code.call(err).drop().i32_const(0).i32_const(60_000).call(values).drop();
+        code.i32_const(0).call(err).drop();
+        code.i32_const(0).i32_const(0).i32_const(60_000).call(values).drop();
         code.call(values + 1);
     });
     let host = Host::serve([Function::from_bytes("deep", module.finish())?]).await?;

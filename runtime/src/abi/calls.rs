@@ -19,6 +19,7 @@ use crate::context::Cause;
 use crate::error::InvokeError;
 use crate::message::{Body, Request};
 use crate::outcome::Outcome;
+use crate::trace::TRACE;
 
 /// The most calls that one wait may name.
 const MOST: u32 = 65_536;
@@ -115,8 +116,9 @@ fn admit(state: &mut State, ctx: u32, name: &str, request: Request) -> wasmtime:
     let Some(callees) = reach.callees.upgrade() else { return refused(Outcome::Draining) };
     let room = run.calls.room(state.memory.limit);
     let caller = Caller { id: run.id, depth: run.depth, room };
-    let free = run.is_free(ctx);
-    Ok(match callees.call(caller, run.context(ctx)?, name, request) {
+    let (free, span) = (run.is_free(ctx), run.trace().child());
+    let ctx = run.context(ctx)?.with_value(&TRACE, span);
+    Ok(match callees.call(caller, &ctx, name, request) {
         Ok(called) => Pending::new(name.into(), called, free),
         Err(error) => Pending::refused(error),
     })

@@ -8,6 +8,7 @@ use super::memory::{parts, text, write_if_fits};
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
 use crate::message::FUNCTION;
+use crate::trace::TRACE;
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
@@ -50,11 +51,11 @@ fn value(
     cap: u32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let ctx = state.run.context(ctx)?;
     let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(code::INVALID) };
     let found = match name {
         FUNCTION => Some(state.function.to_string()),
-        name => ctx.value_text(name),
+        name if name == TRACE.name() => Some(state.run.trace().to_string()),
+        name => state.run.context(ctx)?.value_text(name),
     };
     match found {
         Some(text) => write_if_fits(memory, ptr, cap, text.as_bytes()),
@@ -64,9 +65,11 @@ fn value(
 
 fn values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let own = std::iter::once((FUNCTION, state.function.to_string()));
-    let others = state.run.context(ctx)?.values().filter(|(name, _)| *name != FUNCTION);
-    write_if_fits(memory, ptr, cap, &wire::pairs(own.chain(others)))
+    let trace = state.run.trace().to_string();
+    let own = [(FUNCTION, state.function.to_string()), ("traceparent", trace)];
+    let others = state.run.context(ctx)?.values();
+    let others = others.filter(|(name, _)| own.iter().all(|(own, _)| own != name));
+    write_if_fits(memory, ptr, cap, &wire::pairs(own.clone().into_iter().chain(others)))
 }
 
 async fn sleep(call: Call<'_>, ctx: u32, nanos: i64) -> wasmtime::Result<i32> {

@@ -18,6 +18,7 @@ use crate::context::{Cause, Context};
 use crate::limits::Limits;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
+use crate::trace::{TRACE, Trace};
 
 /// The least that a tick lasts.
 const TICK: Duration = Duration::from_millis(1);
@@ -50,6 +51,8 @@ pub(crate) struct Run {
     pub(super) depth: u32,
     pub(super) contexts: Contexts,
     pub(super) calls: Calls,
+    /// Its step of a trace, once somebody has asked.
+    trace: Option<Trace>,
     /// Processor time that its callees took while it was counted as its own.
     pub(crate) lent: Duration,
     wasi: Option<Box<WasiP1Ctx>>,
@@ -193,6 +196,7 @@ impl Run {
             depth: 0,
             contexts: Contexts::default(),
             calls: Calls::default(),
+            trace: None,
             lent: Duration::ZERO,
             wasi: None,
         }
@@ -208,6 +212,12 @@ impl Run {
         self.id = id;
         self.depth = depth;
         self
+    }
+
+    /// Its step of the trace that its request is part of, or of one of its own.
+    pub(super) fn trace(&mut self) -> Trace {
+        let ctx = &self.ctx;
+        *self.trace.get_or_insert_with(|| ctx.value(&TRACE).unwrap_or_else(Trace::root))
     }
 
     /// The context of a handle.

@@ -24,12 +24,12 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
 use super::routes::Routes;
-use super::{budget, problem, request_id};
+use super::{budget, problem, request_id, values};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
+use crate::log;
 use crate::message::{Body, CLIENT_ADDRESS, REQUEST_ID, Response};
-use crate::outcome::{Outcome, Usage};
 use crate::runtime::Runtime;
 use crate::task::Task;
 
@@ -87,9 +87,10 @@ impl Exchange {
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = request_id::of(request.headers_mut(), connection.number, number);
         let text = id.to_str().unwrap_or_default().to_owned();
-        let ctx = connection.ctx.with_value(&REQUEST_ID, text);
         let front = &connection.front;
-        match front.runtime.find(front.routes.find(request.uri().path()).function) {
+        let route = front.routes.find(request.uri().path());
+        let ctx = values::of(&connection.ctx, text, &route, request.headers());
+        match front.runtime.find(route.function) {
             Ok(function) => {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
@@ -157,7 +158,10 @@ async fn respond(
         Err(error) => Err(error),
     };
     let response = match result {
-        Ok(response) => success(response, &function.name),
+        Ok(response) => {
+            log::success(&function.name, &ctx, &response);
+            response
+        }
         Err(error) => failure(&error, &ctx),
     };
     with_id(response, id)
@@ -168,53 +172,10 @@ fn with_id(mut response: Response, id: HeaderValue) -> Response {
     response
 }
 
-/// Logs an invocation that answered.
-fn success(response: Response, function: &str) -> Response {
-    let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-    tracing::debug!(
-        function,
-        status = response.status().as_u16(),
-        wall = ?usage.wall,
-        cpu = ?usage.cpu,
-        peak_memory = usage.peak_memory,
-        "{}", Outcome::Response.name()
-    );
-    response
-}
-
-/// Logs a failed invocation and turns it into what the client gets.
+/// Turns a failed invocation into what the client gets.
 fn failure(error: &InvokeError, ctx: &Context) -> Response {
-    let id = ctx.value(&REQUEST_ID).unwrap_or_default();
-    let outcome = error.outcome();
-    macro_rules! log {
-        ($level:ident) => {
-            tracing::$level!(
-                function = error.function(),
-                request_id = id,
-                outcome = outcome.name(),
-                cause = outcome.cause().map(Cause::name),
-                status = problem::status(outcome).as_u16(),
-                wall = ?error.usage().wall,
-                backtrace = backtrace(outcome),
-                "{outcome}"
-            )
-        };
-    }
-    // What any client can bring about must not fill the log.
-    match outcome {
-        Outcome::Host(_) => log!(error),
-        Outcome::NotFound | Outcome::BodyTooLarge { .. } | Outcome::BadRequest(_) => log!(debug),
-        _ => log!(warn),
-    }
-    problem::response(error, &id)
-}
-
-/// The guest's functions at a trap, innermost first.
-fn backtrace(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Trap(trap) if !trap.backtrace.is_empty() => Some(trap.backtrace.join(" < ")),
-        _ => None,
-    }
+    log::failure(error, ctx, Some(problem::status(error.outcome()).as_u16()));
+    problem::response(error, &ctx.value(&REQUEST_ID).unwrap_or_default())
 }
 
 /// The body as the runtime takes it. One that is known to be empty is not

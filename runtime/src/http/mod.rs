@@ -22,6 +22,7 @@ mod problem;
 mod request_id;
 pub mod routes;
 mod server;
+mod values;
 mod workers;
 
 pub use routes::{Route, RouteError, Routes};

@@ -10,13 +10,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::percent;
-
-/// Names of values that the host gives itself, which no caller may.
-const RESERVED: [&str; 6] =
-    ["request-id", "function", "principal", "client-address", "traceparent", "tracestate"];
-
-/// How the names of a route's parameters begin, as values of a context.
-const PARAMETER: &str = "route.";
+use crate::message::is_hosts_own;
 
 /// A way to a function, to be added to [`Routes`].
 ///
@@ -172,7 +166,7 @@ impl<'a> Match<'a> {
 /// Fails where one of the names can't be let in.
 fn check(names: &[Arc<str>]) -> Result<(), Reason> {
     for name in names {
-        if RESERVED.contains(&&**name) || name.starts_with(PARAMETER) {
+        if is_hosts_own(name) {
             return Err(Reason::Reserved(name.clone()));
         }
         // The tokens of HTTP, which is what baggage has for names.

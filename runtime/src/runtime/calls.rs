@@ -10,8 +10,9 @@ use super::running::Lineage;
 use crate::abi::{Called, Callees, Caller};
 use crate::context::Context;
 use crate::error::InvokeError;
+use crate::log;
 use crate::message::Request;
-use crate::outcome::{Outcome, Usage};
+use crate::outcome::Outcome;
 
 impl Callees for Shared {
     fn call(
@@ -31,10 +32,18 @@ impl Callees for Shared {
         let guarded = (ctx.clone(), cancel);
         let run = Box::pin(async move {
             let lineage = Lineage { parent: id, depth: depth + 1 };
-            let response = self.run(&function, guarded, request, lineage).await?;
-            let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-            let held = room.hold(response);
-            held.map_err(|outcome| InvokeError::new(function.name.clone(), outcome, usage))
+            let ctx = guarded.0.clone();
+            let ended = self.run(&function, guarded, request, lineage).await;
+            let held = ended.and_then(|response| {
+                log::success(&function.name, &ctx, &response);
+                let usage = response.extensions().get().copied().unwrap_or_default();
+                let held = room.hold(response);
+                held.map_err(|outcome| InvokeError::new(function.name.clone(), outcome, usage))
+            });
+            if let Err(error) = &held {
+                log::failure(error, &ctx, None);
+            }
+            held
         });
         Ok(Called { run, ctx })
     }

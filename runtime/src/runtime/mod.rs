@@ -29,6 +29,7 @@ use crate::error::{DeployError, InvokeError};
 use crate::function::{Deployed, Fresh, Function, Keeper, Kept, Registry, Workshop};
 use crate::live::{InvocationInfo, Live};
 use crate::message::{Body, Response};
+use crate::trace::TRACE;
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
 ///
@@ -127,7 +128,8 @@ impl Runtime {
     /// The child's deadline is the earlier of `ctx`'s and the function's own
     /// timeout from now. When it is done the guest has its grace, and then is
     /// interrupted, whatever it does. The response's extensions hold the
-    /// invocation's [`Usage`](crate::Usage).
+    /// invocation's [`Usage`](crate::Usage). Where `ctx` has a
+    /// [`TRACE`](crate::TRACE) the invocation is another step of it.
     ///
     /// It must be called on a tokio runtime with time enabled. The guest runs
     /// inside the future's polls, for at most one tick each.
@@ -146,7 +148,8 @@ impl Runtime {
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
         let function = self.0.find(name)?;
-        let ctx = ctx.with_timeout(function.limits.timeout);
+        let step = ctx.value(&TRACE).map(|trace| ctx.with_value(&TRACE, trace.child()));
+        let ctx = step.as_ref().unwrap_or(ctx).with_timeout(function.limits.timeout);
         self.0.run(&function, ctx, request.map(Into::into), Lineage::default()).await
     }
 

@@ -18,11 +18,11 @@ use crate::context::Key;
 
 /// The context value that says which trace an invocation belongs to, under the
 /// wire name `traceparent`.
-pub const TRACE: Key<Trace> = Key::new("traceparent");
+pub const TRACE: Key<Trace> = Key::protected("traceparent");
 
 /// The context value that others want carried along with the trace, under the
 /// wire name `tracestate`.
-pub const TRACE_STATE: Key<String> = Key::new("tracestate");
+pub const TRACE_STATE: Key<String> = Key::protected("tracestate");
 
 const HEADER: HeaderName = HeaderName::from_static("traceparent");
 

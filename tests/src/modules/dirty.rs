@@ -55,7 +55,11 @@ impl Dirt {
         let mut module = Module::with_memory(self.pages);
         let calls = Calls {
             respond: module.import(CONTEXT, "respond", takes(4)),
-            sleep: module.import(CONTEXT, "context_sleep", (&[ValType::I64], &[ValType::I32])),
+            sleep: module.import(
+                CONTEXT,
+                "context_sleep",
+                (&[ValType::I32, ValType::I64], &[ValType::I32]),
+            ),
             write: module.import(WASI, "fd_write", takes(4)),
             exit: module.import(WASI, "proc_exit", (&[ValType::I32], &[])),
         };
@@ -106,7 +110,7 @@ impl Dirt {
             End::Spin => spin(code),
             End::Wait => {
                 code.loop_(BlockType::Empty);
-                code.i64_const(-1).call(calls.sleep).drop().br(0).end();
+                code.i32_const(0).i64_const(-1).call(calls.sleep).drop().br(0).end();
             }
         }
     }

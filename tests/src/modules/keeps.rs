@@ -70,8 +70,12 @@ pub fn module(status: u16) -> Vec<u8> {
     let mut module = Module::with_memory(SIZE >> 16);
     let calls = Calls {
         respond: module.import(CONTEXT, "respond", takes(4)),
-        value: module.import(CONTEXT, "context_value", takes(4)),
-        sleep: module.import(CONTEXT, "context_sleep", (&[ValType::I64], &[ValType::I32])),
+        value: module.import(CONTEXT, "context_value", takes(5)),
+        sleep: module.import(
+            CONTEXT,
+            "context_sleep",
+            (&[ValType::I32, ValType::I64], &[ValType::I32]),
+        ),
         read: module.import(CONTEXT, "body_read", takes(2)),
         random: module.import(WASI, "random_get", takes(2)),
         write: module.import(WASI, "fd_write", takes(4)),
@@ -95,7 +99,8 @@ pub fn module(status: u16) -> Vec<u8> {
         code.i32_const(1).call_indirect(0, 0);
         code.global_get(COUNTER_AT).i64_const(1).i64_ne();
         exit_if(code, calls, COUNTER);
-        code.i32_const(NAME).i32_const(3).i32_const(TOLD).i32_const(1).call(calls.value).drop();
+        code.i32_const(0).i32_const(NAME).i32_const(3);
+        code.i32_const(TOLD).i32_const(1).call(calls.value).drop();
         code.i32_const(TOLD).i32_load8_u(ANY).local_set(AT);
         change(code, calls);
         end(code, calls);
@@ -183,10 +188,10 @@ fn end(code: &mut InstructionSink<'_>, calls: Calls) {
         code.loop_(BlockType::Empty).i32_const(ROOM).i32_const(64).call(calls.read);
         code.i32_const(0).i32_gt_s().br_if(0).end();
     });
-    on(code, Way::Pause, |code| _ = code.i64_const(1).call(calls.sleep).drop());
+    on(code, Way::Pause, |code| _ = code.i32_const(0).i64_const(1).call(calls.sleep).drop());
     on(code, Way::Late, |code| {
         tell(code, calls);
-        code.i64_const(-1).call(calls.sleep).drop();
+        code.i32_const(0).i64_const(-1).call(calls.sleep).drop();
     });
     on(code, Way::Grow, |code| _ = code.i32_const(1).memory_grow(0).drop());
     on(code, Way::Exit, |code| _ = code.i32_const(CODE).call(calls.exit));
@@ -198,7 +203,13 @@ fn end(code: &mut InstructionSink<'_>, calls: Calls) {
     });
     on(code, Way::Wait, |code| {
         tell(code, calls);
-        code.loop_(BlockType::Empty).i64_const(-1).call(calls.sleep).drop().br(0).end();
+        code.loop_(BlockType::Empty)
+            .i32_const(0)
+            .i64_const(-1)
+            .call(calls.sleep)
+            .drop()
+            .br(0)
+            .end();
     });
     code.local_get(AT).i32_const(Way::Silent.letter() as i32).i32_ne();
     code.if_(BlockType::Empty);

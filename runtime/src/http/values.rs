@@ -1,0 +1,31 @@
+//! What the front knows of a request, as values of its context: its id, the
+//! trace that it is part of, what its path says, and the baggage that its route
+//! lets in.
+
+use http::HeaderMap;
+
+use super::baggage;
+use super::routes::Match;
+use crate::context::{Context, Key};
+use crate::message::{REQUEST_ID, ROUTE_PREFIX};
+use crate::trace::{self, TRACE, TRACE_STATE};
+
+/// The context of a request under its connection's.
+pub(super) fn of(ctx: &Context, id: String, route: &Match<'_>, headers: &HeaderMap) -> Context {
+    // What a client chose comes first, so that nothing of it hides the host's.
+    let mut ctx = ctx.clone();
+    for (name, value) in baggage::allowed(headers, route.baggage) {
+        ctx = ctx.with_value(&Key::from_wire(name.to_owned()), value);
+    }
+    for (name, value) in route.parameters() {
+        let key = Key::from_wire(format!("{ROUTE_PREFIX}{name}"));
+        ctx = ctx.with_value(&key, value.into_owned());
+    }
+    if let Some((trace, state)) = trace::of(headers) {
+        ctx = ctx.with_value(&TRACE, trace.child());
+        if let Some(state) = state {
+            ctx = ctx.with_value(&TRACE_STATE, state);
+        }
+    }
+    ctx.with_value(&REQUEST_ID, id)
+}
