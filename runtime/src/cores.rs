@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use std::thread;
 
 use rustix::process::getpid;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
 
 /// One `T` for each core.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) fn stay(thread: usize, threads: usize) -> bool {
     let Some(&core) = ALLOWED.get(thread) else { return false };
     let mut only = CpuSet::new();
     only.set(core);
-    sched_setaffinity(None, &only).is_ok()
+    rustix::thread::sched_setaffinity(None, &only).is_ok()
 }
 
 impl<T> PerCore<T> {

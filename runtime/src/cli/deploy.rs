@@ -83,15 +83,27 @@ pub(crate) fn deploy(
     deployed.map(drop).with_context(|| format!("cannot deploy {}", module.path.display()))
 }
 
-/// Tells of functions that are to be called and are not there.
-pub(crate) fn tell_of_missing(runtime: &Runtime, modules: &[Module]) {
+/// Lets functions call those on other hosts that the file names, and tells of
+/// what they may call and is not there. `flags` come before the file.
+pub(crate) fn link(
+    runtime: &Runtime,
+    config: &Config,
+    modules: &[Module],
+    flags: FunctionOptions,
+) -> anyhow::Result<()> {
+    for (name, remote) in &config.remotes {
+        remote.provide(runtime, name, flags.timeout)?;
+    }
     let deployed = runtime.functions();
+    let is_there = |name: &str| {
+        config.remotes.contains_key(name) || deployed.iter().any(|there| **there == *name)
+    };
     for Module { name, calls, .. } in modules {
-        for callee in calls.iter().filter(|callee| !deployed.iter().any(|name| **name == ***callee))
-        {
+        for callee in calls.iter().filter(|callee| !is_there(callee)) {
             output::tell(&format!("note: `{name}` may call `{callee}`, which is not there"));
         }
     }
+    Ok(())
 }
 
 /// Whether a path names a configuration rather than a module.

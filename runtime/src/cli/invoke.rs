@@ -71,16 +71,18 @@ impl FromStr for Header {
 
 pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<()> {
     let (config, module) = find(args)?;
-    let callees = callees(&config, &module)?;
+    let modules = with_callees(&config, module)?;
+    let [module, callees @ ..] = &*modules else { return Ok(()) };
     let mut builder = Runtime::builder();
     if module.calls.is_empty() {
         builder = builder.max_in_flight(1);
     }
     let runtime = args.cache.build(builder, &config)?;
-    deploy::deploy(&runtime, &module, args.functions)?;
-    for callee in &callees {
+    deploy::deploy(&runtime, module, args.functions)?;
+    for callee in callees {
         deploy::deploy(&runtime, callee, FunctionOptions::default())?;
     }
+    deploy::link(&runtime, &config, &modules, FunctionOptions::default())?;
     let report = super::block_on(invoke(runtime, &module.name, request(args, &module.name)?))?;
     if args.json { report.print_json() } else { report.print() }
 }
@@ -141,26 +143,21 @@ fn built(name: &str) -> PathBuf {
     Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"))
 }
 
-/// What a function may call, what that may call, and so on. One that is not
-/// there is left out: perhaps it is not called this time.
-fn callees(config: &Config, caller: &Module) -> anyhow::Result<Vec<Module>> {
-    let mut callees: Vec<Module> = Vec::new();
-    let mut names = caller.calls.clone();
+/// A function, behind it what it may call, what that may call, and so on. One
+/// that is not there is left out: perhaps it is not called this time.
+fn with_callees(config: &Config, first: Module) -> anyhow::Result<Vec<Module>> {
+    let mut names = first.calls.clone();
+    let mut modules = vec![first];
     while let Some(name) = names.pop() {
-        if name == caller.name || callees.iter().any(|callee| callee.name == name) {
+        if modules.iter().any(|known| known.name == name) {
             continue;
         }
-        match module(config, &name)? {
-            Some(callee) => {
-                names.extend(callee.calls.iter().cloned());
-                callees.push(callee);
-            }
-            None => super::output::tell(&format!(
-                "note: there is no function `{name}` to be called; build it with `hourglass build`"
-            )),
+        if let Some(callee) = module(config, &name)? {
+            names.extend(callee.calls.iter().cloned());
+            modules.push(callee);
         }
     }
-    Ok(callees)
+    Ok(modules)
 }
 
 fn request(args: &InvokeArgs, name: &str) -> anyhow::Result<Request> {

@@ -41,7 +41,7 @@ pub(crate) struct FunctionOptions {
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_CALLS")]
     pub(crate) max_calls: Option<u32>,
     /// How long it may go on without its client, and what it left behind
-    /// without it [default: 0ms]
+    /// without it [default: 0s]
     #[arg(long, value_name = "TIME", env = "HOURGLASS_DETACH")]
     pub(crate) detach: Option<Period>,
     /// Where its fresh instances come from: they are reset in place where that

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     for module in &modules {
         deploy::deploy(&runtime, module, args.options.functions)?;
     }
-    deploy::tell_of_missing(&runtime, &modules);
+    deploy::link(&runtime, &config, &modules, args.options.functions)?;
     serve(runtime, &args.options, config)
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     if runtime.functions().is_empty() {
         bail!("nothing to serve: no function in {} could be built", path.display());
     }
-    deploy::tell_of_missing(&runtime, &modules);
+    deploy::link(&runtime, &config, &modules, options.functions)?;
     serve::serve(runtime, options, config)
 }
 

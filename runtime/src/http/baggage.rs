@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::percent;
+use crate::context::Context;
 
 const HEADER: HeaderName = HeaderName::from_static("baggage");
 
@@ -40,6 +41,21 @@ pub(super) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'
 }
 
 /// The members of all headers, within the bounds.
+/// Writes down the values of these names, in place of what stood there.
+pub(super) fn hand_down(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap) {
+    headers.remove(&HEADER);
+    let member = |name: &Arc<str>| {
+        let text = ctx.value_text(name).filter(|text| text.len() <= MOST_VALUE)?;
+        Some(format!("{name}={}", percent::encode(&text)))
+    };
+    let text = names.iter().filter_map(member).collect::<Vec<_>>().join(",");
+    if let Ok(value) = HeaderValue::try_from(text)
+        && !value.is_empty()
+    {
+        headers.insert(HEADER, value);
+    }
+}
+
 fn members(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     // The last one has no comma behind it.
     let mut left = MOST_BYTES + 1;

@@ -1,4 +1,5 @@
-//! How long the client itself will wait, where it says so.
+//! How long the client itself will wait, where it says so; and on the way to
+//! another host, how long this one will.
 //!
 //! Two headers are understood: `grpc-timeout` and
 //! `x-envoy-expected-rq-timeout-ms`. They can only shorten what the function
@@ -6,7 +7,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
 const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
@@ -19,6 +20,23 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
     match (grpc, envoy) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+/// Writes down how long this host will wait, in place of what stood there.
+pub(super) fn hand_down(left: Option<Duration>, headers: &mut HeaderMap) {
+    headers.remove(&GRPC);
+    headers.remove(&ENVOY);
+    // The finest unit that takes no more than the eight digits.
+    let text = left.and_then(|left| {
+        [(left.as_micros(), 'u'), (left.as_millis(), 'm'), (left.as_secs().into(), 'S')]
+            .into_iter()
+            .find(|(number, _)| *number < 100_000_000)
+    });
+    if let Some((number, unit)) = text
+        && let Ok(value) = HeaderValue::try_from(format!("{number}{unit}"))
+    {
+        headers.insert(GRPC, value);
     }
 }
 
@@ -67,6 +85,22 @@ mod tests {
             budget("x-envoy-expected-rq-timeout-ms", "250"),
             Some(Duration::from_millis(250))
         );
+    }
+
+    #[test]
+    fn what_is_handed_down_is_read_as_nearly_the_same() {
+        for nanos in [0, 999, 1_500, 99_999_999_999, 100_000_000_000, 400_000_000_000_000] {
+            let left = Duration::from_nanos(nanos);
+            let mut headers = HeaderMap::new();
+            headers.insert(ENVOY, HeaderValue::from_static("1"));
+            hand_down(Some(left), &mut headers);
+            let read = of(&headers).expect("a budget");
+            assert!(read <= left && left - read < Duration::from_secs(1), "{left:?}: {read:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(GRPC, HeaderValue::from_static("1S"));
+        hand_down(None, &mut headers);
+        assert_eq!(of(&headers), None);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! - `budget`: how long the client itself will wait.
 //! - `baggage`: values that the client sends along.
 //! - `percent`: percent-encoding, which paths and baggage share.
+//! - `values`: what is known of a request, as values of its context.
+//! - [`Remote`]: a function on another host, to be called from this one.
 //! - `request_id`: what a request goes by.
 //! - `problem`: the document that a client gets instead of a response.
 //!
@@ -19,11 +21,13 @@ mod budget;
 mod exchange;
 mod percent;
 mod problem;
+mod remote;
 mod request_id;
 pub mod routes;
 mod server;
 mod values;
 mod workers;
 
+pub use remote::{Remote, RemoteError};
 pub use routes::{Route, RouteError, Routes};
 pub use server::{Drained, Server};

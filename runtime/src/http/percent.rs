@@ -1,4 +1,4 @@
-//! Percent-encoding, as in paths and in baggage: read back into text.
+//! Percent-encoding, as in paths and in baggage.
 
 use std::borrow::Cow;
 
@@ -16,6 +16,26 @@ pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
         });
     }
     String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// The text with all but plain letters, digits and four signs escaped.
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            plain if plain.is_ascii_alphanumeric() => encoded.push(char::from(plain)),
+            other => {
+                encoded.push('%');
+                for half in [other >> 4, other & 0xf] {
+                    encoded.push(
+                        char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase(),
+                    );
+                }
+            }
+        }
+    }
+    encoded
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -57,6 +77,9 @@ mod tests {
         #[test]
         fn any_text_can_be_meant(text: String, strange in "[%0-9a-fä]{0,9}") {
             let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let encoded = encode(&text);
+            prop_assert!(encoded.is_ascii() && !encoded.contains(',') && !encoded.contains('"'));
+            prop_assert_eq!(decode(&encoded), Some(Cow::Borrowed(&*text)));
             prop_assert_eq!(decode(&escaped), Some(Cow::Owned(text)));
             let _ = decode(&strange);
         }

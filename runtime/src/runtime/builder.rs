@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use super::provided::Catalogue;
 use super::{Capacity, Runtime, Shared};
 use crate::abi;
 use crate::admission::Admission;
@@ -105,6 +106,7 @@ impl RuntimeBuilder {
             engine,
             linker,
             functions: Registry::new(),
+            provided: Catalogue::default(),
             admission: Admission::new(sizing.in_flight),
             live: Live::new(),
             max_depth: self.max_depth,

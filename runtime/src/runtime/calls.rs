@@ -2,14 +2,17 @@
 //! named, with nothing in between.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::Shared;
+use super::provided::Provided;
 use super::running::Lineage;
 use crate::abi::{Called, Callees, Caller};
 use crate::context::Context;
 use crate::error::InvokeError;
+use crate::function::Entry;
 use crate::log;
 use crate::message::Request;
 use crate::outcome::Outcome;
@@ -27,18 +30,23 @@ impl Callees for Shared {
             let limit = self.max_depth;
             return Err(InvokeError::refused(name.into(), Outcome::DepthExceeded { limit }));
         }
-        let function = self.find(name)?;
-        let (ctx, cancel) = ctx.with_timeout(function.limits.timeout);
+        let callee = self.callee(name)?;
+        let (ctx, cancel) = ctx.with_timeout(callee.timeout());
         let guarded = (ctx.clone(), cancel);
         let run = Box::pin(async move {
             let lineage = Lineage { parent: id, depth: depth + 1 };
             let ctx = guarded.0.clone();
-            let ended = self.run(&function, guarded, request, lineage).await;
+            let ended = match &callee {
+                Callee::Function(function) => self.run(function, guarded, request, lineage).await,
+                Callee::Provided(provided) => {
+                    self.run_provided(provided, guarded, request, lineage).await
+                }
+            };
             let held = ended.and_then(|response| {
-                log::success(&function.name, &ctx, &response);
+                log::success(callee.name(), &ctx, &response);
                 let usage = response.extensions().get().copied().unwrap_or_default();
                 let held = room.hold(response);
-                held.map_err(|outcome| InvokeError::new(function.name.clone(), outcome, usage))
+                held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });
             if let Err(error) = &held {
                 log::failure(error, &ctx, None);
@@ -55,5 +63,36 @@ impl Callees for Shared {
     fn tasks(&self) -> Handle {
         let settled = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
         settled.clone().unwrap_or_else(Handle::current)
+    }
+}
+
+/// What a function may call.
+enum Callee {
+    Function(Arc<Entry>),
+    Provided(Arc<Provided>),
+}
+
+impl Shared {
+    fn callee(&self, name: &str) -> Result<Callee, InvokeError> {
+        match self.find(name) {
+            Ok(function) => Ok(Callee::Function(function)),
+            Err(error) => self.provided.find(name).map(Callee::Provided).ok_or(error),
+        }
+    }
+}
+
+impl Callee {
+    fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Function(function) => &function.name,
+            Self::Provided(provided) => &provided.name,
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        match self {
+            Self::Function(function) => function.limits.timeout,
+            Self::Provided(provided) => provided.timeout,
+        }
     }
 }

@@ -5,10 +5,12 @@
 //! - [`builder`]: its settings.
 //! - [`running`]: an invocation, from the door to its end.
 //! - [`calls`]: how a function calls another.
+//! - [`provided`]: the embedder's own code, to be called like a function.
 //! - `served`: what only a front needs of it.
 
 mod builder;
 mod calls;
+mod provided;
 mod running;
 #[cfg(feature = "server")]
 mod served;
@@ -20,6 +22,7 @@ use tokio::runtime::Handle;
 use wasmtime::Linker;
 
 pub use self::builder::RuntimeBuilder;
+use self::provided::Catalogue;
 use self::running::Lineage;
 use crate::abi::{Callees, State};
 use crate::admission::Admission;
@@ -54,6 +57,8 @@ pub(crate) struct Shared {
     engine: Arc<Engine>,
     linker: Linker<State>,
     functions: Registry,
+    /// What functions may call that is none.
+    provided: Catalogue,
     admission: Admission,
     live: Live,
     /// How many callers an invocation may have, one above the other.

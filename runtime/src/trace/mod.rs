@@ -5,15 +5,18 @@
 //! with a step of its own for every invocation, so that the logs and the traces
 //! of those around it can be put together.
 
+#[cfg(feature = "server")]
+mod headers;
 mod random;
+#[cfg(feature = "server")]
 mod state;
 
 use std::fmt;
 use std::num::NonZero;
 use std::str::FromStr;
 
-use http::{HeaderMap, HeaderName};
-
+#[cfg(feature = "server")]
+pub(crate) use self::headers::{hand_down, of};
 use crate::context::Key;
 
 /// The context value that says which trace an invocation belongs to, under the
@@ -23,8 +26,6 @@ pub const TRACE: Key<Trace> = Key::protected("traceparent");
 /// The context value that others want carried along with the trace, under the
 /// wire name `tracestate`.
 pub const TRACE_STATE: Key<String> = Key::protected("tracestate");
-
-const HEADER: HeaderName = HeaderName::from_static("traceparent");
 
 /// The length of a `traceparent` of the version that is written here.
 const LENGTH: usize = 55;
@@ -157,16 +158,6 @@ impl fmt::Display for SpanId {
     }
 }
 
-/// The step that asks for a request with these headers, and the state carried
-/// along. `None` where no step is named, or more than one, or none that can be
-/// read: then whatever is said of a state belongs to nothing.
-pub(crate) fn of(headers: &HeaderMap) -> Option<(Trace, Option<String>)> {
-    let mut named = headers.get_all(HEADER).iter();
-    let (Some(one), None) = (named.next(), named.next()) else { return None };
-    let trace = one.to_str().ok()?.parse().ok()?;
-    Some((trace, state::of(headers)))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -225,22 +216,6 @@ mod tests {
         assert_eq!((child.trace_id(), child.flags), (parent.trace_id(), parent.flags));
         assert_ne!(child.span_id(), parent.span_id());
         assert_ne!(Trace::root().trace_id(), Trace::root().trace_id());
-    }
-
-    #[test]
-    fn a_state_belongs_to_the_one_step_that_is_named() {
-        let state = |parents: &[&str]| {
-            let mut headers = HeaderMap::new();
-            headers.insert("tracestate", "a=1".parse().expect("a value"));
-            for parent in parents {
-                headers.append(HEADER, parent.parse().expect("a value"));
-            }
-            of(&headers).map(|(_, state)| state)
-        };
-        assert_eq!(state(&[GOOD]), Some(Some("a=1".to_owned())));
-        assert_eq!(state(&[]), None);
-        assert_eq!(state(&["bad"]), None);
-        assert_eq!(state(&[GOOD, GOOD]), None);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-const HEADER: HeaderName = HeaderName::from_static("tracestate");
+pub(super) const HEADER: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest one that is carried, in bytes: what the specification asks for
 /// at least.

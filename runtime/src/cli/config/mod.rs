@@ -10,6 +10,11 @@
 //! cache = "cache"
 //! baggage = ["tenant"]
 //!
+//! [function.resize]
+//! url = "http://images.internal:8080/resize"
+//! timeout = "5s"
+//! baggage = ["tenant"]
+//!
 //! [function.thumbnail]
 //! file = "thumbnail.wasm"
 //! timeout = "2s"
@@ -23,9 +28,11 @@
 //! routes = ["/images/{id}", { path = "/scans/{id}", baggage = ["tenant"] }]
 //! ```
 //!
-//! Every key may be left out. The outer `baggage` is for paths that no route
+//! Every key may be left out. A function with a `url` is on another host, to be
+//! called from this one, and its `baggage` is what goes along. The outer `baggage` is for paths that no route
 //! matches. An error names the file, the line and what is allowed there.
 
+pub(crate) mod remote;
 pub(crate) mod resolve;
 mod route;
 #[cfg(test)]
@@ -77,6 +84,8 @@ pub(crate) struct File {
 #[serde(deny_unknown_fields)]
 struct FunctionTable {
     file: Option<Spanned<PathBuf>>,
+    url: Option<Spanned<String>>,
+    baggage: Option<Spanned<Vec<String>>>,
     timeout: Option<Period>,
     grace: Option<Period>,
     memory: Option<Size>,

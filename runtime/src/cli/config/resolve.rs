@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::remote::RemoteConfig;
 use super::units::{Address, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
 use crate::cli::options::FunctionOptions;
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) idle_memory: Option<Size>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) functions: BTreeMap<String, FunctionConfig>,
+    /// The functions on other hosts.
+    pub(crate) remotes: BTreeMap<String, RemoteConfig>,
     pub(crate) routes: Routes,
     source: Source,
 }
@@ -57,7 +60,7 @@ impl Config {
         // In the file's order, so that of two routes that clash the second is
         // the one that is told of.
         tables.sort_by_key(|(name, _)| name.span().start);
-        let mut functions = BTreeMap::new();
+        let (mut functions, mut remotes) = (BTreeMap::new(), BTreeMap::new());
         let mut routes = Routes::new();
         if let Some(names) = file.baggage {
             let span = names.span();
@@ -68,6 +71,10 @@ impl Config {
             for name in std::iter::once(&name).chain(&table.calls) {
                 Function::from_bytes(name.get_ref(), [])
                     .map_err(|error| source.error(name.span(), error))?;
+            }
+            if let Some(remote) = RemoteConfig::resolve(&source, &table)? {
+                remotes.insert(name.into_inner(), remote);
+                continue;
             }
             for route in &table.routes {
                 routes
@@ -85,6 +92,7 @@ impl Config {
             idle_memory: file.idle_memory,
             cache: file.cache.map(|cache| folder.join(cache)),
             functions,
+            remotes,
             routes,
             source,
         })

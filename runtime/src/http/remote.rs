@@ -1,0 +1,217 @@
+//! A function on another host, to be called like one of this host's.
+//!
+//! The call's context goes along as far as HTTP can carry it: what is left of
+//! the budget, the step of the trace, the request's id, and the values that the
+//! operator lets out as baggage. When the context is done the connection is
+//! closed, which is how the other host learns of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::{baggage, budget, request_id};
+use crate::context::Context;
+use crate::error::DeployError;
+use crate::message::{Body, REQUEST_ID, Request, Response};
+use crate::outcome::Outcome;
+use crate::runtime::Runtime;
+use crate::trace;
+
+/// The longest response that is taken, in bytes.
+const MOST_BODY: usize = 10 << 20;
+
+/// Headers that are about one connection, or that the host itself writes.
+const NOT_HANDED_ON: [HeaderName; 8] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// A function on another host, by its address.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # fn example(runtime: hourglass::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// use hourglass::http::Remote;
+///
+/// let resize = Remote::new("http://images.internal:8080/resize")?.baggage(["tenant"]);
+/// resize.provide(&runtime, "resize", Duration::from_secs(5))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Remote {
+    client: Client<HttpConnector, Full<Bytes>>,
+    base: Uri,
+    baggage: Arc<[Arc<str>]>,
+}
+
+/// Why an address can't be a function's.
+#[derive(Debug, thiserror::Error)]
+#[error("`{url}` can't be called: {reason}; write it as `http://host:port/function`")]
+pub struct RemoteError {
+    url: String,
+    reason: String,
+}
+
+impl Remote {
+    /// A function at an address such as `http://host:port/function`. Nothing is
+    /// connected before it is called; connections are kept for later calls.
+    ///
+    /// # Errors
+    /// [`RemoteError`] where the address is none, or not one of plain HTTP.
+    pub fn new(url: &str) -> Result<Self, RemoteError> {
+        let refuse = |reason: String| RemoteError { url: url.to_owned(), reason };
+        let base: Uri = url.parse().map_err(|error| refuse(format!("{error}")))?;
+        if base.scheme() != Some(&Scheme::HTTP) || base.host().is_none_or(str::is_empty) {
+            return Err(refuse("it is no address of plain HTTP".into()));
+        }
+        if base.query().is_some() {
+            return Err(refuse("a query belongs to a call".into()));
+        }
+        let client =
+            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build_http();
+        Ok(Self { client, base, baggage: Arc::new([]) })
+    }
+
+    /// Names the values of a call's context that go along as `baggage`, for
+    /// everybody on the way to read. Default: none.
+    #[must_use]
+    pub fn baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.baggage = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets the functions of a runtime call it under a name, within `timeout`
+    /// at most. A call's path is appended to the address's own, save a bare
+    /// `/`. A host that can't be reached, or gives no whole response of at most
+    /// 10 MiB, is a [`Outcome::BadResponse`].
+    ///
+    /// # Errors
+    /// As [`Runtime::provide`].
+    pub fn provide(
+        self,
+        runtime: &Runtime,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<(), DeployError> {
+        runtime.provide(name, timeout, move |ctx, request| {
+            let remote = self.clone();
+            async move { remote.call(&ctx, request).await }
+        })
+    }
+
+    async fn call(&self, ctx: &Context, request: Request) -> Result<Response, Outcome> {
+        let failed = |error: &dyn std::error::Error| {
+            let reason = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+            Outcome::BadResponse(format!("{}: {error}{reason}", self.base))
+        };
+        let (mut head, body) = request.into_parts();
+        head.uri = self.target(head.uri.path_and_query());
+        strip(&mut head.headers);
+        self.hand_down(ctx, &mut head.headers);
+        let body = body.bytes().await.map_err(|error| Outcome::BadRequest(error.to_string()))?;
+        let request = http::Request::from_parts(head, Full::new(body));
+        let response = self.client.request(request).await.map_err(|error| failed(&error))?;
+        let (mut head, body) = response.into_parts();
+        strip(&mut head.headers);
+        let body =
+            Limited::new(body, MOST_BODY).collect().await.map_err(|error| match error
+                .downcast_ref::<LengthLimitError>(
+            ) {
+                Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
+                None => failed(&*error),
+            })?;
+        Ok(Response::from_parts(head, Body::from(body.to_bytes())))
+    }
+
+    /// Where a call of that path goes.
+    fn target(&self, path: Option<&PathAndQuery>) -> Uri {
+        let base = self.base.path().trim_end_matches('/');
+        let path = path.map_or("", PathAndQuery::as_str);
+        let path = if path == "/" && !base.is_empty() { "" } else { path };
+        let mut parts = self.base.clone().into_parts();
+        parts.path_and_query = PathAndQuery::try_from(format!("{base}{path}")).ok();
+        Uri::from_parts(parts).unwrap_or_else(|_| self.base.clone())
+    }
+
+    /// Writes down what of the context goes along.
+    fn hand_down(&self, ctx: &Context, headers: &mut HeaderMap) {
+        budget::hand_down(ctx.remaining(), headers);
+        trace::hand_down(ctx, headers);
+        baggage::hand_down(ctx, &self.baggage, headers);
+        if let Some(id) = ctx.value(&REQUEST_ID).and_then(|id| HeaderValue::try_from(id).ok()) {
+            headers.insert(request_id::HEADER, id);
+        }
+    }
+}
+
+fn strip(headers: &mut HeaderMap) {
+    for name in &NOT_HANDED_ON {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calls_path_is_appended() {
+        let target = |base: &str, path: &'static str| {
+            let remote = Remote::new(base).expect("a good address");
+            remote.target(Some(&PathAndQuery::from_static(path))).to_string()
+        };
+        for (base, path, expected) in [
+            ("http://h:1/f", "/", "http://h:1/f"),
+            ("http://h:1/f/", "/", "http://h:1/f"),
+            ("http://h:1/f", "/a?b=c", "http://h:1/f/a?b=c"),
+            ("http://h:1", "/", "http://h:1/"),
+            ("http://h:1", "/a", "http://h:1/a"),
+            ("http://h:1/f", "/?b", "http://h:1/f/?b"),
+        ] {
+            assert_eq!(target(base, path), expected);
+        }
+    }
+
+    #[test]
+    fn an_address_that_can_not_be_called_says_why() {
+        for bad in ["", "second", "/second", "https://h/f", "http://", "ftp://h/f", "http://h/f?q"]
+        {
+            let error = Remote::new(bad).expect_err(bad).to_string();
+            assert!(error.contains("http://host:port/function"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_context_goes_along_as_far_as_it_is_let_out() {
+        use crate::context::Key;
+        let remote = Remote::new("http://h/f").expect("a good address").baggage(["tenant", "gone"]);
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(60));
+        let ctx = ctx
+            .with_value(&REQUEST_ID, "id-1".to_owned())
+            .with_value(&Key::new("tenant"), "a, b".to_owned())
+            .with_value(&Key::new("secret"), "hush".to_owned());
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", HeaderValue::from_static("9H"));
+        headers.insert("baggage", HeaderValue::from_static("secret=forged"));
+        remote.hand_down(&ctx, &mut headers);
+        assert_eq!(headers["x-request-id"], "id-1");
+        assert_eq!(headers["baggage"], "tenant=a%2C%20b");
+        let left = budget::of(&headers).expect("a budget");
+        assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30), "{left:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Functions that are no modules: the embedder's own code, which functions call
+//! by name as they call each other.
+//!
+//! That is how a guest reaches what only its host can do, such as a store, or a
+//! function on another machine, and all of it under the guest's own context.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::running::Lineage;
+use super::{Runtime, Shared};
+use crate::context::{Cancel, Cause, Context};
+use crate::error::{DeployError, InvokeError};
+use crate::function::Function;
+use crate::message::{Body, Request, Response};
+use crate::outcome::{Outcome, Usage};
+
+/// What a provided function does with a request.
+type Handler = dyn Fn(Context, Request) -> Answering + Send + Sync;
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Outcome>> + Send>>;
+
+/// One of them.
+pub(super) struct Provided {
+    pub(super) name: Arc<str>,
+    pub(super) timeout: Duration,
+    handler: Box<Handler>,
+}
+
+/// All of them, by their names.
+#[derive(Default)]
+pub(super) struct Catalogue(RwLock<HashMap<Arc<str>, Arc<Provided>>>);
+
+impl Runtime {
+    /// Lets functions call the embedder's own code under that name, in place of
+    /// what was provided under it before. A deployed function of the same name
+    /// comes first. Like any other it is called by those whose
+    /// [`calls`](Function::calls) names it, and counts as in flight; clients of
+    /// a front do not reach it.
+    ///
+    /// The context is the call's own: a child of the caller's, with `timeout` as
+    /// its latest deadline. Once it is done the future is dropped, so the
+    /// handler may wait for whatever it likes and need not look. A response
+    /// whose body streams is collected before the caller gets it.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn example(runtime: hourglass::Runtime) -> Result<(), hourglass::DeployError> {
+    /// runtime.provide("time", Duration::from_secs(1), async |_ctx, _request| {
+    ///     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    ///     Ok(http::Response::new(now.as_secs().to_string()))
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`DeployError::Name`] where the name can't be a function's.
+    pub fn provide<H, F, B>(
+        &self,
+        name: &str,
+        timeout: Duration,
+        handler: H,
+    ) -> Result<(), DeployError>
+    where
+        H: Fn(Context, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<http::Response<B>, Outcome>> + Send + 'static,
+        B: Into<Body>,
+    {
+        // What a name may be is the functions' own business.
+        let name: Arc<str> = Function::from_bytes(name, [])?.name().into();
+        let handler = Box::new(move |ctx, request| -> Answering {
+            let answering = handler(ctx, request);
+            Box::pin(async move { Ok(answering.await?.map(Into::into)) })
+        });
+        let provided = Arc::new(Provided { name: name.clone(), timeout, handler });
+        let mut all = self.0.provided.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name, provided);
+        Ok(())
+    }
+}
+
+impl Catalogue {
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Provided>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+impl Shared {
+    /// Runs what was provided under a context of its own, and ends that.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops what was provided.
+    pub(super) async fn run_provided(
+        &self,
+        provided: &Provided,
+        (ctx, cancel): (Context, Cancel),
+        request: Request,
+        lineage: Lineage,
+    ) -> Result<Response, InvokeError> {
+        let Provided { name, handler, .. } = provided;
+        let started = Instant::now();
+        let answer = async {
+            let _permit = self.admission.admit_callee()?;
+            let _listed = self.live.enter(name, lineage.parent, &ctx, started);
+            tokio::select! {
+                biased;
+                answer = answer(handler, &ctx, request) => answer,
+                done = ctx.done() => Err(Outcome::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
+            }
+        };
+        let answer = answer.await;
+        cancel.cancel_with(Cause::ParentDone);
+        // Processor time is counted for guests only.
+        let usage = Usage { wall: started.elapsed(), ..Usage::default() };
+        answer.map_err(|outcome| InvokeError::new(name.clone(), outcome, usage))
+    }
+}
+
+/// The handler's response, whole.
+async fn answer(handler: &Handler, ctx: &Context, request: Request) -> Result<Response, Outcome> {
+    let (head, body) = handler(ctx.clone(), request).await?.into_parts();
+    let body = body.bytes().await.map_err(|error| Outcome::BadResponse(error.to_string()))?;
+    Ok(Response::from_parts(head, body.into()))
+}
