@@ -80,7 +80,14 @@ pub(crate) fn serve(
                 "stopping when what is in flight has ended; a second signal stops at once"
             );
         };
-        let drained = server.routes(config.routes).drain(drain).run(stop).await;
+        let mut server = server.routes(config.routes).drain(drain);
+        if let Some(header) = config.principal_header {
+            server = server.principal(move |headers| {
+                let name = headers.get(&header)?.to_str().ok()?;
+                Some(name.to_owned()).filter(|name| !name.is_empty())
+            });
+        }
+        let drained = server.run(stop).await;
         tracing::info!(canceled = drained.canceled, "everything has ended");
         Ok(())
     })

@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
 use super::routes::Routes;
+use super::values::Authenticate;
 use super::{budget, problem, request_id, values};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
@@ -37,6 +38,7 @@ use crate::task::Task;
 pub(super) struct Front {
     runtime: Runtime,
     routes: Routes,
+    authenticate: Option<Box<Authenticate>>,
     /// Where invocations go on that do not end at once.
     tasks: Handle,
     connections: AtomicU64,
@@ -44,9 +46,19 @@ pub(super) struct Front {
 
 impl Front {
     /// To be called on the tokio runtime whose tasks longer invocations become.
-    pub(super) fn new(runtime: Runtime, routes: Routes) -> Self {
+    pub(super) fn new(
+        runtime: Runtime,
+        routes: Routes,
+        authenticate: Option<Box<Authenticate>>,
+    ) -> Self {
         runtime.run_calls_here();
-        Self { runtime, routes, tasks: Handle::current(), connections: AtomicU64::new(0) }
+        Self {
+            runtime,
+            routes,
+            authenticate,
+            tasks: Handle::current(),
+            connections: AtomicU64::new(0),
+        }
     }
 }
 
@@ -89,7 +101,13 @@ impl Exchange {
         let text = id.to_str().unwrap_or_default().to_owned();
         let front = &connection.front;
         let route = front.routes.find(request.uri().path());
-        let ctx = values::of(&connection.ctx, text, &route, request.headers());
+        let ctx = values::of(
+            &connection.ctx,
+            text,
+            &route,
+            request.headers(),
+            front.authenticate.as_deref(),
+        );
         match front.runtime.find(route.function) {
             Ok(function) => {
                 let most = function.limits.timeout;

@@ -1,10 +1,12 @@
 //! Accepts connections, and ends them in order.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use super::exchange::{Connection, Exchange, Front};
 use super::routes::Routes;
+use super::values::Authenticate;
 use super::workers::Workers;
 use crate::cores;
 use crate::runtime::Runtime;
@@ -41,13 +44,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     runtime: Runtime,
     routes: Routes,
+    authenticate: Option<Box<Authenticate>>,
     drain: Duration,
     threads: usize,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listener", &self.listener)
+            .field("runtime", &self.runtime)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a server ended.
@@ -69,6 +81,7 @@ impl Server {
             listener,
             runtime,
             routes: Routes::new(),
+            authenticate: None,
             drain: Duration::from_secs(10),
             threads: cores::count(),
         })
@@ -78,6 +91,21 @@ impl Server {
     #[must_use]
     pub fn routes(mut self, routes: Routes) -> Self {
         self.routes = routes;
+        self
+    }
+
+    /// Sets who tells by a request's headers whom it is made for, which becomes
+    /// the value [`PRINCIPAL`](crate::PRINCIPAL) of its context. Default: nobody.
+    ///
+    /// It runs for every request, on the thread that serves the connection, so
+    /// it must not block. A header that a proxy writes is only to be believed
+    /// where no client can get past the proxy.
+    #[must_use]
+    pub fn principal(
+        mut self,
+        authenticate: impl Fn(&HeaderMap) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.authenticate = Some(Box::new(authenticate));
         self
     }
 
@@ -118,8 +146,8 @@ impl Server {
     /// Dropping the future ends the connections; their clients have then gone
     /// away for the invocations in flight.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let Self { listener, runtime, routes, drain, threads } = self;
-        let front = Arc::new(Front::new(runtime.clone(), routes));
+        let Self { listener, runtime, routes, authenticate, drain, threads } = self;
+        let front = Arc::new(Front::new(runtime.clone(), routes, authenticate));
         let connections = GracefulShutdown::new();
         let workers = Workers::start(threads);
         tokio::select! {

@@ -1,17 +1,26 @@
-//! What the front knows of a request, as values of its context: its id, the
-//! trace that it is part of, what its path says, and the baggage that its route
-//! lets in.
+//! What the front knows of a request, as values of its context: its id, who it
+//! is made for, the trace that it is part of, what its path says, and the
+//! baggage that its route lets in.
 
 use http::HeaderMap;
 
 use super::baggage;
 use super::routes::Match;
 use crate::context::{Context, Key};
-use crate::message::{REQUEST_ID, ROUTE_PREFIX};
+use crate::message::{PRINCIPAL, REQUEST_ID, ROUTE_PREFIX};
 use crate::trace::{self, TRACE, TRACE_STATE};
 
+/// Tells by a request's headers who it is made for, where that is known.
+pub(super) type Authenticate = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
+
 /// The context of a request under its connection's.
-pub(super) fn of(ctx: &Context, id: String, route: &Match<'_>, headers: &HeaderMap) -> Context {
+pub(super) fn of(
+    ctx: &Context,
+    id: String,
+    route: &Match<'_>,
+    headers: &HeaderMap,
+    authenticate: Option<&Authenticate>,
+) -> Context {
     // What a client chose comes first, so that nothing of it hides the host's.
     let mut ctx = ctx.clone();
     for (name, value) in baggage::allowed(headers, route.baggage) {
@@ -26,6 +35,9 @@ pub(super) fn of(ctx: &Context, id: String, route: &Match<'_>, headers: &HeaderM
         if let Some(state) = state {
             ctx = ctx.with_value(&TRACE_STATE, state);
         }
+    }
+    if let Some(principal) = authenticate.and_then(|authenticate| authenticate(headers)) {
+        ctx = ctx.with_value(&PRINCIPAL, principal);
     }
     ctx.with_value(&REQUEST_ID, id)
 }

@@ -9,6 +9,7 @@
 //! idle_memory = "256MiB"
 //! cache = "cache"
 //! baggage = ["tenant"]
+//! principal_header = "x-authenticated-user"
 //!
 //! [function.resize]
 //! url = "http://images.internal:8080/resize"
@@ -75,6 +76,7 @@ pub(crate) struct File {
     idle_memory: Option<Size>,
     cache: Option<PathBuf>,
     baggage: Option<Spanned<Vec<String>>>,
+    principal_header: Option<Spanned<String>>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
 }

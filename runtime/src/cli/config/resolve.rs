@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::remote::RemoteConfig;
 use super::units::{Address, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
@@ -22,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) max_depth: Option<u32>,
     pub(crate) idle_memory: Option<Size>,
     pub(crate) cache: Option<PathBuf>,
+    /// The header in which a proxy says whom a request is made for.
+    pub(crate) principal_header: Option<HeaderName>,
     pub(crate) functions: BTreeMap<String, FunctionConfig>,
     /// The functions on other hosts.
     pub(crate) remotes: BTreeMap<String, RemoteConfig>,
@@ -56,6 +60,12 @@ impl Config {
 
     fn resolve(source: Source, file: File) -> Result<Self, ConfigError> {
         let folder = source.path.parent().unwrap_or(Path::new("")).to_owned();
+        let principal_header = match file.principal_header {
+            Some(name) => Some(name.get_ref().parse().map_err(|error| {
+                source.error(name.span(), format!("{error}; write a header's name"))
+            })?),
+            None => None,
+        };
         let mut tables: Vec<_> = file.function.into_iter().collect();
         // In the file's order, so that of two routes that clash the second is
         // the one that is told of.
@@ -90,6 +100,7 @@ impl Config {
             max_in_flight: file.max_in_flight.map(usize::from),
             max_depth: file.max_depth,
             idle_memory: file.idle_memory,
+            principal_header,
             cache: file.cache.map(|cache| folder.join(cache)),
             functions,
             remotes,
