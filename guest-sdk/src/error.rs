@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::{Body, Done, Response};
+use crate::{Body, CallError, Context, Done, Response};
 
 /// What a handler returns: [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -18,8 +18,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///   the error's text, so that text must be fit for the client to read.
 /// - Any other error is answered with 500 and a text that tells nothing. The error and its sources
 ///   go to stderr, which is the function's log.
-/// - [`Done`], as [`Context::check`](crate::Context::check) returns it, is not answered at all: see
-///   [`Error::done`].
+/// - [`Done`], as [`Context::check`] returns it, is not answered at all: see [`Error::done`].
+/// - A [`CallError`] is answered as that says, as the fault is not this function's.
 ///
 /// It does not implement [`std::error::Error`] itself: the conversion from all of those would
 /// then be ambiguous.
@@ -52,17 +52,23 @@ impl Error {
         Self { status: Some(status), source: source.into() }
     }
 
-    /// The status that it is answered with: its own, or 500.
+    /// The status that it is answered with: its own; or where it comes from a call of another
+    /// function, the one that [`CallError`] tells; or 500.
     #[must_use]
     pub fn status_code(&self) -> StatusCode {
-        self.status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let of_call = || self.failed_call().map(CallError::status);
+        self.status.or_else(of_call).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// Whether it says that the context is done: it is a [`Done`], or one is among its sources.
+    /// Whether it says that a context is done: it is a [`Done`], or one is among its sources.
     ///
-    /// Such an error is not answered: the function ends without a response, and the host reports
-    /// how the context ended. An error with a status of its own is never one of these, because
-    /// whoever gave it a status wants it answered.
+    /// When the invocation's own context is done, such an error is not answered: the function ends
+    /// without a response, and the host reports how the context ended. When it is not, as the error
+    /// speaks of a [derived](Context::with_timeout) one, it is answered as any other.
+    ///
+    /// An error with a status of its own is never one of these, because whoever gave it a status
+    /// wants it answered. Neither is a [`CallError`]: the context that it speaks of may be the
+    /// callee's.
     #[must_use]
     pub fn done(&self) -> Option<Done> {
         match self.status {
@@ -72,8 +78,18 @@ impl Error {
     }
 
     /// The response that the client gets.
-    #[cfg_attr(not(any(target_arch = "wasm32", test)), expect(dead_code, reason = "for guests"))]
-    pub(crate) fn answer(&self) -> Response {
+    ///
+    /// # Errors
+    ///
+    /// There is none to be given when the error says no more than that this context, the
+    /// invocation's own, is done.
+    pub(crate) fn answer(&self, ctx: &Context) -> Result<Response, Done> {
+        if self.status.is_none()
+            && (self.done().is_some() || matches!(self.failed_call(), Some(CallError::Done { .. })))
+            && let Some(done) = ctx.err()
+        {
+            return Err(done);
+        }
         let text = match self.status {
             Some(_) => format!("{self}\n").into(),
             None => Body::from("the function failed\n"),
@@ -82,7 +98,12 @@ impl Error {
         *response.status_mut() = self.status_code();
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, text);
-        response
+        Ok(response)
+    }
+
+    /// The failed call that it comes from.
+    fn failed_call(&self) -> Option<&CallError> {
+        self.chain().find_map(|error| error.downcast_ref())
     }
 
     /// The error itself and all of its sources.
@@ -115,6 +136,7 @@ impl fmt::Debug for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Cause;
 
     /// An error with a source, as libraries have them.
     #[derive(Debug)]
@@ -132,19 +154,63 @@ mod tests {
         }
     }
 
+    fn answer(error: &Error) -> Response {
+        error.answer(&Context::background()).expect("the context is not done")
+    }
+
+    fn failed_call(done: Done) -> CallError {
+        CallError::Done { function: "callee".to_owned(), done, cause: Cause::Shutdown }
+    }
+
     #[test]
     fn an_error_without_a_status_tells_the_client_nothing() {
-        let answer = Error::new("the password is hunter2").answer();
+        let answer = answer(&Error::new("the password is hunter2"));
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(answer.body().as_ref(), b"the function failed\n");
     }
 
     #[test]
     fn an_error_with_a_status_is_for_the_client_to_read() {
-        let answer = Error::status(StatusCode::NOT_FOUND, "no such page").answer();
+        let answer = answer(&Error::status(StatusCode::NOT_FOUND, "no such page"));
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
         assert_eq!(answer.body().as_ref(), b"no such page\n");
         assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
+    }
+
+    #[test]
+    fn a_failed_call_is_somebody_elses_fault() {
+        let statuses = [
+            (CallError::Busy("secret".to_owned()), 503),
+            (CallError::Draining("secret".to_owned()), 503),
+            (failed_call(Done::DeadlineExceeded), 504),
+            (failed_call(Done::Canceled), 502),
+            (CallError::Trap("secret".to_owned()), 502),
+        ];
+        for (error, status) in statuses {
+            let answer = answer(&error.into());
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.body().as_ref(), b"the function failed\n");
+        }
+    }
+
+    #[test]
+    fn a_callees_done_is_not_the_callers() {
+        let error = Error::from(failed_call(Done::DeadlineExceeded));
+        assert_eq!(error.done(), None);
+    }
+
+    #[test]
+    fn what_says_no_more_than_that_the_context_is_done_is_not_answered() {
+        let (ctx, cancel) = Context::background().with_cancel();
+        let (check, call) = (Error::from(Done::Canceled), Error::from(failed_call(Done::Canceled)));
+        for error in [&check, &call] {
+            assert!(error.answer(&ctx).is_ok(), "it speaks of a context that was derived");
+        }
+        cancel.cancel();
+        for error in [&check, &call] {
+            assert_eq!(error.answer(&ctx).err(), Some(Done::Canceled));
+        }
+        assert!(Error::new("something else").answer(&ctx).is_ok());
     }
 
     #[test]

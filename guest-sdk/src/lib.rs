@@ -33,10 +33,25 @@
 //! assert!(hello(&ctx, Request::default()).is_err());
 //! ```
 //!
+//! The functions that it calls are handlers that the test registers:
+//!
+//! ```
+//! # use hourglass_sdk::{Context, Request, Response, Result};
+//! # fn shop(ctx: &Context, _: Request) -> Result<String> {
+//! #     let price = ctx.call("price", Request::get("/price/tea").body(())?)?;
+//! #     Ok(format!("tea for {}", price.body().text()?))
+//! # }
+//! let ctx = Context::background().with_function("price", |_, _| "3.50");
+//! assert_eq!(shop(&ctx, Request::default()).unwrap(), "tea for 3.50");
+//! ```
+//!
 //! # Layout
 //!
 //! - [`serve`]: what `main` calls; one request in, one response out.
-//! - [`Context`]: the invocation's deadline, cancellation and values; [`Done`], [`Cause`].
+//! - [`Context`]: the invocation's deadline, cancellation and values, and what is derived from it;
+//!   [`Done`], [`Cause`], [`Cancel`], [`Key`].
+//! - [`Context::call`], [`Context::start`]: calls of other functions; [`Pending`], [`select`],
+//!   [`join_all`], [`Group`], [`CallError`].
 //! - [`Body`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a handler.
 //! - [`Error`]: what `?` makes of any error in a handler.
 //! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
@@ -44,6 +59,7 @@
 
 pub mod abi;
 mod body;
+mod call;
 mod context;
 mod error;
 mod response;
@@ -52,9 +68,8 @@ mod serve;
 mod wire;
 
 pub use body::Body;
-#[cfg(not(target_arch = "wasm32"))]
-pub use context::Cancel;
-pub use context::{Cause, Context, Done};
+pub use call::{CallError, Group, Pending, join_all, select};
+pub use context::{Cancel, Cause, Context, Done, Key, keys};
 pub use error::{Error, Result};
 pub use response::{IntoResponse, Json};
 pub use serve::serve;

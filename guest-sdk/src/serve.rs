@@ -8,9 +8,10 @@ use crate::{Context, IntoResponse, Request};
 ///
 /// - The handler returns a response, or an [`Error`](crate::Error) that is answered: the client
 ///   gets it. That holds after the context is done as well, as long as the grace lasts.
-/// - The handler returns [`Done`](crate::Done), mostly through `ctx.check()?`, or the context is
-///   done before the body is here: the process exits with code 1 and without a response, and the
-///   host reports how the context ended.
+/// - The context is done, and the handler returns [`Done`](crate::Done), mostly through
+///   `ctx.check()?`, or [`CallError::Done`](crate::CallError::Done), or is not called since the body
+///   is not here: the process exits with code 1 and without a response, and the host reports how
+///   the context ended.
 /// - The request's body cannot be read, since the client broke off or sent too much: the same,
 ///   with a line on stderr.
 /// - The handler panics: the message goes to stderr, and the instance traps.
@@ -38,7 +39,8 @@ mod guest {
 
     use bytes::Bytes;
 
-    use crate::{Body, Context, Error, IntoResponse, Request, Response, abi, wire};
+    use crate::abi::{self, exchange};
+    use crate::{Body, Context, Error, IntoResponse, Request, Response, wire};
 
     /// The most that is allocated because a client announced it; a body that really is larger
     /// makes its buffer grow.
@@ -53,13 +55,13 @@ mod guest {
     {
         let ctx = Context::of_invocation();
         let response = handler(&ctx, receive()).into_response();
-        respond(response.unwrap_or_else(|error| fail(&error)));
+        respond(response.unwrap_or_else(|error| fail(&ctx, &error)));
     }
 
     /// The request, with its body.
     fn receive() -> Request {
         // The instance ends with this request, so the memory need not be counted and given back.
-        let head = Bytes::from_static(abi::request_head().leak());
+        let head = Bytes::from_static(exchange::request_head().leak());
         match wire::request(head) {
             Ok(request) => request.map(|length| match length {
                 Some(0) => Body::default(),
@@ -78,7 +80,7 @@ mod guest {
             if body.len() == body.capacity() {
                 body.reserve(PIECE);
             }
-            match abi::read_body(&mut body) {
+            match exchange::read_body(&mut body) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(code) if abi::done(code).is_some() => exit(""),
@@ -90,21 +92,19 @@ mod guest {
 
     /// The answer to a handler's error, unless there is none.
     #[cold]
-    fn fail(error: &Error) -> Response {
-        if error.done().is_some() {
-            exit("");
-        }
-        if error.status_code().is_server_error() {
+    fn fail(ctx: &Context, error: &Error) -> Response {
+        let Ok(response) = error.answer(ctx) else { exit("") };
+        if response.status().is_server_error() {
             log(&format!("{error:?}"));
         }
-        error.answer()
+        response
     }
 
     /// Gives the response. Nothing of it is dropped, as the instance ends with it.
     fn respond(response: Response) {
         let response = ManuallyDrop::new(response);
         let head = ManuallyDrop::new(wire::response(&response));
-        if abi::give_response(&head, response.body().as_ref()).is_err() {
+        if exchange::give_response(&head, response.body().as_ref()).is_err() {
             exit("the host did not accept the response");
         }
     }

@@ -5,7 +5,7 @@
 //! and no allocation is larger than the bytes that are really there allow.
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 /// The length that stands for "not known".
 const UNKNOWN: u64 = u64::MAX;
@@ -39,22 +39,61 @@ pub(crate) fn request(mut bytes: Bytes) -> Result<Request<Option<u64>>, Malforme
 
 /// Encodes the head of a response, in a single allocation.
 pub(crate) fn response<B>(response: &Response<B>) -> Vec<u8> {
-    let headers = response.headers();
-    let fields: usize = headers.iter().map(|(n, v)| 8 + n.as_str().len() + v.len()).sum();
-    let mut head = Vec::with_capacity(2 + 4 + fields);
+    let mut head = Vec::with_capacity(2 + headers_len(response.headers()));
     head.extend_from_slice(&response.status().as_u16().to_le_bytes());
-    put_len(&mut head, headers.len());
-    for (name, value) in headers {
-        put_field(&mut head, name.as_str().as_bytes());
-        put_field(&mut head, value.as_bytes());
-    }
+    put_headers(&mut head, response.headers());
     head
+}
+
+/// Encodes the head of a request to another function, in a single allocation. Of the URI go the
+/// path and the query.
+pub(crate) fn call<B>(request: &Request<B>) -> Vec<u8> {
+    let method = request.method().as_str();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let fields = 4 + method.len() + 4 + target.len();
+    let mut head = Vec::with_capacity(fields + headers_len(request.headers()));
+    put_field(&mut head, method.as_bytes());
+    put_field(&mut head, target.as_bytes());
+    put_headers(&mut head, request.headers());
+    head
+}
+
+/// How a call ended that has no response.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Failure {
+    /// The outcome's name.
+    pub(crate) outcome: String,
+    /// What happened, in words.
+    pub(crate) text: String,
+    /// The text form of the cause, empty where there is none.
+    pub(crate) cause: String,
+}
+
+/// Decodes the result of a call. The body and the values of headers share the memory of `bytes`.
+pub(crate) fn result(mut bytes: Bytes) -> Result<Result<Response<Bytes>, Failure>, Malformed> {
+    let status = bytes.try_get_u16_le().map_err(|_| Malformed("a status"))?;
+    if status == 0 {
+        return failure(&mut bytes).map(Err).ok_or(Malformed("a failure"));
+    }
+    let status = StatusCode::from_u16(status).map_err(|_| Malformed("a status"))?;
+    let headers = headers(&mut bytes).ok_or(Malformed("headers"))?;
+    let mut response = Response::new(bytes);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(Ok(response))
+}
+
+fn failure(bytes: &mut Bytes) -> Option<Failure> {
+    Some(Failure {
+        outcome: with_field(bytes, text)?,
+        text: with_field(bytes, text)?,
+        cause: with_field(bytes, text)?,
+    })
 }
 
 /// Decodes the values of a context.
 pub(crate) fn values(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malformed> {
     let bytes = &mut bytes;
-    let text = |field: &[u8]| std::str::from_utf8(field).ok().map(str::to_owned);
     let count = count(bytes).ok_or(Malformed("a number of values"))?;
     let mut values = Vec::with_capacity(count);
     for _ in 0..count {
@@ -97,10 +136,27 @@ fn with_field<T>(bytes: &mut Bytes, read: impl FnOnce(&[u8]) -> Option<T>) -> Op
     value
 }
 
+fn text(field: &[u8]) -> Option<String> {
+    std::str::from_utf8(field).ok().map(str::to_owned)
+}
+
 /// The length of the next field, which is there in full.
 fn field_len(bytes: &mut Bytes) -> Option<usize> {
     let len = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
     (len <= bytes.remaining()).then_some(len)
+}
+
+/// How long headers are once they are encoded.
+fn headers_len(headers: &HeaderMap) -> usize {
+    4 + headers.iter().map(|(n, v)| 8 + n.as_str().len() + v.len()).sum::<usize>()
+}
+
+fn put_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
+    put_len(out, headers.len());
+    for (name, value) in headers {
+        put_field(out, name.as_str().as_bytes());
+        put_field(out, value.as_bytes());
+    }
 }
 
 fn put_field(out: &mut Vec<u8>, field: &[u8]) {

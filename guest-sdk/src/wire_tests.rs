@@ -31,6 +31,30 @@ fn decode_response(bytes: &[u8]) -> Option<(u16, HeaderMap)> {
     bytes.is_empty().then_some((status, headers))
 }
 
+/// Decodes the head of a call, as the host does.
+fn decode_call(bytes: &[u8]) -> Option<(String, String, HeaderMap)> {
+    let mut bytes = Bytes::copy_from_slice(bytes);
+    let method = with_field(&mut bytes, text)?;
+    let target = with_field(&mut bytes, text)?;
+    let headers = headers(&mut bytes)?;
+    bytes.is_empty().then_some((method, target, headers))
+}
+
+/// Encodes the result of a call that has a response, as the host does.
+fn encode_result(status: u16, headers: &[Pair], body: &[u8]) -> Bytes {
+    let mut out = status.to_le_bytes().to_vec();
+    encode_pairs(&mut out, headers);
+    out.extend_from_slice(body);
+    out.into()
+}
+
+/// Encodes the result of a call that has none.
+fn encode_failure(fields: [&str; 3]) -> Bytes {
+    let mut out = vec![0; 2];
+    fields.iter().for_each(|field| put_field(&mut out, field.as_bytes()));
+    out.into()
+}
+
 fn pairs(headers: &HeaderMap) -> Vec<Pair> {
     let owned = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.as_str().to_owned(), value.as_bytes().to_vec())
@@ -79,6 +103,44 @@ proptest! {
     }
 
     #[test]
+    fn the_head_of_a_call_is_decoded_as_it_was_encoded(
+        method in "[A-Z]{1,12}", uri in "/[a-z0-9/]{0,60}(\\?[a-z0-9=&]{0,60})?",
+        headers in some_headers(),
+    ) {
+        let mut encoded = Request::builder().method(&*method).uri(&uri);
+        for (name, value) in &headers {
+            encoded = encoded.header(name, &value[..]);
+        }
+        let head = call(&encoded.body(()).expect("is valid"));
+        prop_assert_eq!(head.len(), head.capacity());
+        let (decoded_method, target, map) = decode_call(&head).expect("is valid");
+        prop_assert_eq!(decoded_method, method);
+        prop_assert_eq!(target, uri);
+        prop_assert_eq!(sorted(pairs(&map)), headers);
+    }
+
+    #[test]
+    fn a_result_is_decoded_as_it_was_encoded(
+        status in 100..1000_u16, headers in some_headers(),
+        body in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let bytes = encode_result(status, &headers, &body);
+        let response = result(bytes).expect("is valid").expect("is a response");
+        prop_assert_eq!(response.status().as_u16(), status);
+        prop_assert_eq!(sorted(pairs(response.headers())), headers);
+        prop_assert_eq!(&response.body()[..], body);
+    }
+
+    #[test]
+    fn a_failure_is_decoded_as_it_was_encoded(
+        outcome in "[a-z-]{1,20}", text in ".{0,100}", cause in ".{0,40}",
+    ) {
+        let bytes = encode_failure([&outcome, &text, &cause]);
+        let failure = result(bytes).expect("is valid").expect_err("is a failure");
+        prop_assert_eq!(failure, Failure { outcome, text, cause });
+    }
+
+    #[test]
     fn values_are_decoded_as_they_were_encoded(
         pairs in prop::collection::vec((".{0,20}", ".{0,20}"), 0..20),
     ) {
@@ -98,9 +160,17 @@ proptest! {
     }
 
     #[test]
+    fn a_failure_that_is_cut_short_is_malformed(cut in any::<prop::sample::Index>()) {
+        let whole = encode_failure(["canceled", "the context was cancelled", "shutdown"]);
+        prop_assert!(result(whole.slice(..cut.index(whole.len()))).is_err());
+    }
+
+    #[test]
     fn any_bytes_are_decoded_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = request(bytes.clone().into());
-        let _ = values(bytes.into());
+        let _ = values(bytes.clone().into());
+        let _ = result(bytes.clone().into());
+        let _ = result([&[0, 0], &*bytes].concat().into());
     }
 }
 
@@ -122,4 +192,31 @@ fn a_count_that_cannot_be_true_allocates_nothing() {
     let mut bytes = u32::MAX.to_le_bytes().to_vec();
     bytes.extend([0; 64]);
     assert_eq!(values(bytes.into()), Err(Malformed("a number of values")));
+}
+
+#[test]
+fn a_call_has_the_origin_form() {
+    for (uri, target) in [
+        ("http://example.com/a?b=c", "/a?b=c"),
+        ("https://example.com", "/"),
+        ("example.com", "/"),
+        ("/a", "/a"),
+    ] {
+        let head = call(&Request::get(uri).body(()).expect("is valid"));
+        let (method, decoded, _) = decode_call(&head).expect("is valid");
+        assert_eq!((&*method, &*decoded), ("GET", target));
+    }
+}
+
+#[test]
+fn a_body_shares_the_memory_of_the_result() {
+    let bytes = encode_result(200, &[], b"body");
+    let memory = bytes.as_ptr_range();
+    let response = result(bytes).expect("is valid").expect("is a response");
+    assert!(memory.contains(&response.body().as_ptr()));
+}
+
+#[test]
+fn a_status_that_cannot_be_is_malformed() {
+    assert_eq!(result(encode_result(1, &[], b"")).expect_err("no status"), Malformed("a status"));
 }

@@ -86,7 +86,7 @@ fn pairs_of(headers: &HeaderMap) -> Vec<Pair> {
 
 #[cfg(test)]
 mod tests {
-    use hourglass_sdk::{Cause, Result};
+    use hourglass_sdk::{Cause, Result, keys};
     use serde_json::{Value, json};
 
     use super::*;
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn shows_the_whole_context() -> Result<()> {
-        let ctx = Context::background().with_value("request-id", "r-1");
+        let ctx = Context::background().with_host_value(&keys::REQUEST_ID, "r-1".to_owned());
         let (ctx, cancel) = ctx.with_timeout(Duration::ZERO);
         cancel.cancel_with(Cause::Shutdown);
         let context = json!({

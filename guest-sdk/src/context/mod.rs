@@ -2,26 +2,38 @@
 //!
 //! The public type is here, with everything that a handler asks of it. Where the answers come from
 //! is another file's business: `host` asks the host, `native` (outside of a host, for tests) is a
-//! small tree of its own.
+//! small tree of its own, and `testing` has what only tests may do to it.
 
+mod cancel;
 mod cause;
 mod done;
 #[cfg(target_arch = "wasm32")]
 mod host;
+mod key;
+pub mod keys;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+#[cfg(not(target_arch = "wasm32"))]
+mod testing;
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+pub use cancel::Cancel;
 pub use cause::Cause;
 pub use done::Done;
 #[cfg(target_arch = "wasm32")]
 use host::Node;
-#[cfg(not(target_arch = "wasm32"))]
-pub use native::Cancel;
+pub use key::Key;
 #[cfg(not(target_arch = "wasm32"))]
 use native::Node;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use native::announce;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use testing::Handler;
+
+use crate::abi;
 
 /// The context of an invocation: when it must end, whether it must end now, and what its caller
 /// said along with the request.
@@ -34,9 +46,17 @@ use native::Node;
 /// Each question is a call to the host, tens of nanoseconds. That is much for the innermost loop
 /// and nothing once in a thousand rounds of it.
 ///
-/// What a context does not promise: it never interrupts the function's own code, it does not tell
-/// how long the grace is, and it cannot be derived from inside of a host yet (`with_timeout` and
-/// its like exist natively, for tests).
+/// A context is derived from another one, and whatever ends a context ends everything derived from
+/// it: a part of the work can be given less time ([`with_timeout`](Self::with_timeout)), or be
+/// given up ([`Cancel`]). Calls of other functions are under the context that makes them:
+/// [`call`](Self::call), [`start`](Self::start).
+///
+/// A clone is the same context, not one derived from it. Inside of a host the invocation's own
+/// costs nothing to have; a derived one is known to the host until the last of its clones and its
+/// guard are gone, and there may be 4,096 of those at once.
+///
+/// What a context does not promise: it never interrupts the function's own code, and it does not
+/// tell how long the grace is.
 #[derive(Clone)]
 pub struct Context(Node);
 
@@ -86,11 +106,21 @@ impl Context {
         self.0.remaining()
     }
 
-    /// The value that goes by this wire name, such as `request-id` or `function`.
+    /// The value of this key: the nearest of its name.
+    ///
+    /// `None` where there is none, and also where its text cannot be read as a `T`. Who has to tell
+    /// the two apart asks for [`value_text`](Self::value_text).
+    #[must_use]
+    pub fn value<T: FromStr>(&self, key: &Key<T>) -> Option<T> {
+        self.value_text(key.name())?.parse().ok()
+    }
+
+    /// The text of the value that goes by this wire name, for names that are only known when the
+    /// function runs.
     ///
     /// Values that have no wire name do not cross into the function.
     #[must_use]
-    pub fn value(&self, name: &str) -> Option<String> {
+    pub fn value_text(&self, name: &str) -> Option<String> {
         self.0.value(name)
     }
 
@@ -103,7 +133,7 @@ impl Context {
     /// The request's id, as it is in the host's log and in the `x-request-id` of the response.
     #[must_use]
     pub fn request_id(&self) -> Option<String> {
-        self.value("request-id")
+        self.value(&keys::REQUEST_ID)
     }
 
     /// Sleeps for `time`, or until the context is done if that is earlier.
@@ -115,6 +145,75 @@ impl Context {
     /// [`Done`] when the context was done before the time was over, at once when it already is.
     pub fn sleep(&self, time: Duration) -> Result<(), Done> {
         self.0.sleep(time)
+    }
+}
+
+/// Derived contexts.
+impl Context {
+    /// A child that can be cancelled by itself.
+    ///
+    /// # Panics
+    ///
+    /// Inside of a host, the instance traps when there are too many contexts at once. That goes for
+    /// all functions that derive one.
+    #[must_use = "dropping the guard cancels the context"]
+    pub fn with_cancel(&self) -> (Self, Cancel) {
+        Self::guarded(self.0.with_timeout(None))
+    }
+
+    /// A child that is done after this long, if its parent is not before that.
+    #[must_use = "dropping the guard cancels the context"]
+    pub fn with_timeout(&self, after: Duration) -> (Self, Cancel) {
+        Self::guarded(self.0.with_timeout(Some(after)))
+    }
+
+    /// A child that is done at this time, if its parent is not before that. When the time is past,
+    /// the child is done from the start.
+    #[must_use = "dropping the guard cancels the context"]
+    pub fn with_deadline(&self, at: Instant) -> (Self, Cancel) {
+        Self::guarded(self.0.with_deadline(at))
+    }
+
+    /// A context with one more value, which otherwise ends as this one does. It hides a value of
+    /// the same name further up.
+    ///
+    /// Values are for what belongs to a request and goes wherever it goes, not for arguments: every
+    /// function that is called under this context can read them.
+    ///
+    /// # Panics
+    ///
+    /// When the value is the host's own to set: those of [`keys`], all whose names start with
+    /// `route.`, and whatever else the host keeps for itself. When the name is empty or longer than
+    /// 128 bytes, or the value longer than 4,096.
+    #[must_use]
+    #[track_caller]
+    pub fn with_value<T: fmt::Display>(&self, key: &Key<T>, value: T) -> Self {
+        let name = key.name();
+        match self.0.with_value(name, value.to_string()) {
+            Ok(node) => Self(node),
+            Err(abi::RESERVED) => {
+                panic!("the value `{name}` is the host's own: a function can only read it")
+            }
+            Err(_) => panic!(
+                "the value `{name}` cannot be set: a name has 1 to {} bytes, a value at most {}",
+                abi::MAX_NAME,
+                abi::MAX_VALUE
+            ),
+        }
+    }
+
+    /// A context with the values of this one that is not done when this one is, and has no
+    /// deadline: for work that need not end with what it was begun for.
+    ///
+    /// It ends with the invocation all the same; or, where the host's configuration of the function
+    /// has `detach`, that long after it.
+    #[must_use]
+    pub fn without_cancel(&self) -> Self {
+        Self(self.0.without_cancel())
+    }
+
+    fn guarded(node: Node) -> (Self, Cancel) {
+        (Self(node.clone()), Cancel(Self(node)))
     }
 }
 

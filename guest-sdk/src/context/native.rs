@@ -3,110 +3,44 @@
 //!
 //! It behaves as the host's does, and is built for simplicity, not for load. How a context is done
 //! is never stored for its descendants but worked out on demand, as the earliest of what happened
-//! to it and to its ancestors. All contexts of a tree share one lock and one condition variable:
-//! the lock orders the cancellations in time, the condition variable wakes whoever waits.
+//! to it and to its ancestors. All contexts share one lock and one condition variable: the lock
+//! orders the cancellations in time, the condition variable wakes whoever waits, be it for a
+//! context or for a call.
 
+use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Cause, Context, Done};
+use super::testing::Handler;
+use super::{Cause, Context, Done, keys};
+use crate::abi;
 
-/// Contexts for tests. These do not exist inside of a host, where the only context is the
-/// invocation's own.
-impl Context {
-    /// The root of a tree: never done, without a deadline and without values.
-    #[must_use]
-    pub fn background() -> Self {
-        Self(Node::new(Inner::default()))
-    }
-
-    /// A child that can be cancelled by itself.
-    #[must_use = "dropping the guard cancels the context"]
-    pub fn with_cancel(&self) -> (Self, Cancel) {
-        self.derive(Inner::default()).with_guard()
-    }
-
-    /// A child that is done after this long, if its parent is not before that.
-    #[must_use = "dropping the guard cancels the context"]
-    pub fn with_timeout(&self, after: Duration) -> (Self, Cancel) {
-        let deadline = Instant::now().checked_add(after);
-        self.derive(Inner { deadline, ..Inner::default() }).with_guard()
-    }
-
-    /// A child that is done at this time, if its parent is not before that. When the time is past,
-    /// the child is done from the start.
-    #[must_use = "dropping the guard cancels the context"]
-    pub fn with_deadline(&self, at: Instant) -> (Self, Cancel) {
-        self.derive(Inner { deadline: Some(at), ..Inner::default() }).with_guard()
-    }
-
-    /// A child with a value, by its wire name. It hides one of the same name further up.
-    #[must_use]
-    pub fn with_value(&self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let value = Some((name.into(), value.into()));
-        self.derive(Inner { value, ..Inner::default() })
-    }
-
-    fn derive(&self, child: Inner) -> Self {
-        let tree = self.0.0.tree.clone();
-        Self(Node::new(Inner { tree, parent: Some(self.0.clone()), ..child }))
-    }
-
-    fn with_guard(self) -> (Self, Cancel) {
-        (self.clone(), Cancel(self))
-    }
-}
-
-/// Cancels a context and with it all of its descendants, at the latest when it is dropped.
-///
-/// It exists outside of a host only, as [`Context::with_cancel`] does.
-#[derive(Debug)]
-pub struct Cancel(Context);
-
-impl Cancel {
-    /// Cancels the context. Does nothing when that is done already.
-    pub fn cancel(&self) {
-        self.cancel_with(Cause::Canceled);
-    }
-
-    /// Cancels the context with this cause. Does nothing when that is done already.
-    pub fn cancel_with(&self, cause: Cause) {
-        let node = &self.0.0;
-        let _locked = node.lock();
-        if node.end().is_none() {
-            let end = End { at: Instant::now(), done: Done::Canceled, cause };
-            node.0.canceled.get_or_init(|| end);
-            node.0.tree.changed.notify_all();
-        }
-    }
-}
-
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        self.cancel();
-    }
-}
+static LOCK: Mutex<()> = Mutex::new(());
+static CHANGED: Condvar = Condvar::new();
 
 /// A context, by reference.
 #[derive(Clone)]
 pub(super) struct Node(Arc<Inner>);
 
-/// A context: what it adds to its parent.
-#[derive(Default)]
 struct Inner {
-    tree: Arc<Tree>,
     parent: Option<Node>,
-    deadline: Option<Instant>,
-    value: Option<(String, String)>,
-    /// Set at most once, and only while the tree is locked.
+    adds: Adds,
+    /// Set at most once, and only with the lock held.
     canceled: OnceLock<End>,
 }
 
-/// What all descendants of one background context share.
-#[derive(Default)]
-struct Tree {
-    lock: Mutex<()>,
-    changed: Condvar,
+/// A handler may be anything, but whoever catches a panic finds the contexts as they were.
+impl RefUnwindSafe for Inner {}
+
+/// What a context adds to its parent.
+pub(super) enum Adds {
+    /// Nothing but that it can be cancelled by itself.
+    Nothing,
+    Deadline(Instant),
+    /// It is not done when its parent is.
+    Apart,
+    Value(String, String),
+    Function(String, Handler),
 }
 
 /// When, how and why a context was done.
@@ -117,18 +51,89 @@ struct End {
     cause: Cause,
 }
 
+/// Wakes whoever waits, after something happened that they may wait for.
+pub(crate) fn announce() {
+    drop(lock());
+    CHANGED.notify_all();
+}
+
+fn lock() -> MutexGuard<'static, ()> {
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Context {
+    /// Waits until `look` finds something, or the context is done. What is found counts even when
+    /// the context is done too.
+    pub(crate) fn wait_for<T>(&self, look: impl Fn() -> Option<T>) -> Result<T, Done> {
+        loop {
+            if let Some(found) = self.0.wait_until(None, &look)? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// What answers calls of the function of this name.
+    pub(crate) fn function(&self, name: &str) -> Option<Handler> {
+        self.0.ancestors().find_map(|node| match &node.adds {
+            Adds::Function(known, handler) if known == name => Some(handler.clone()),
+            _ => None,
+        })
+    }
+}
+
 impl Node {
-    fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+    pub(super) fn background() -> Self {
+        Self::new(None, Adds::Nothing)
+    }
+
+    pub(super) fn derive(&self, adds: Adds) -> Self {
+        Self::new(Some(self.clone()), adds)
+    }
+
+    fn new(parent: Option<Self>, adds: Adds) -> Self {
+        Self(Arc::new(Inner { parent, adds, canceled: OnceLock::new() }))
+    }
+
+    pub(super) fn with_timeout(&self, after: Option<Duration>) -> Self {
+        let deadline = after.and_then(|after| Instant::now().checked_add(after));
+        self.derive(deadline.map_or(Adds::Nothing, Adds::Deadline))
+    }
+
+    pub(super) fn with_deadline(&self, at: Instant) -> Self {
+        self.derive(Adds::Deadline(at))
+    }
+
+    /// An error is the code that a host would give.
+    pub(super) fn with_value(&self, name: &str, value: String) -> Result<Self, i32> {
+        if keys::is_the_hosts(name) {
+            return Err(abi::RESERVED);
+        }
+        if name.is_empty() || name.len() > abi::MAX_NAME || value.len() > abi::MAX_VALUE {
+            return Err(abi::INVALID);
+        }
+        Ok(self.derive(Adds::Value(name.to_owned(), value)))
+    }
+
+    pub(super) fn without_cancel(&self) -> Self {
+        self.derive(Adds::Apart)
+    }
+
+    pub(super) fn cancel(&self, cause: Cause) {
+        let _locked = lock();
+        if self.end().is_none() {
+            let end = End { at: Instant::now(), done: Done::Canceled, cause };
+            self.0.canceled.get_or_init(|| end);
+            CHANGED.notify_all();
+        }
     }
 
     pub(super) fn err(&self) -> Option<Done> {
-        let _locked = self.lock();
+        let _locked = lock();
         self.end().map(|end| end.done)
     }
 
     pub(super) fn cause(&self) -> Option<Cause> {
-        let _locked = self.lock();
+        let _locked = lock();
         self.end().map(|end| end.cause)
     }
 
@@ -141,7 +146,11 @@ impl Node {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.ancestors().filter_map(|node| node.deadline).min()
+        let deadline = |node: &Inner| match node.adds {
+            Adds::Deadline(at) => Some(at),
+            _ => None,
+        };
+        self.enders().filter_map(deadline).min()
     }
 
     pub(super) fn remaining(&self) -> Option<Duration> {
@@ -150,41 +159,51 @@ impl Node {
     }
 
     pub(super) fn value(&self, name: &str) -> Option<String> {
-        let mut named = self.ancestors().filter_map(|node| node.value.as_ref());
-        named.find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        self.named().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
     }
 
     pub(super) fn values(&self) -> Vec<(String, String)> {
         let mut values: Vec<(String, String)> = Vec::new();
-        for (name, value) in self.ancestors().filter_map(|node| node.value.as_ref()) {
+        for (name, value) in self.named() {
             if values.iter().all(|(nearer, _)| nearer != name) {
-                values.push((name.clone(), value.clone()));
+                values.push((name.to_owned(), value.to_owned()));
             }
         }
         values
     }
 
     pub(super) fn sleep(&self, time: Duration) -> Result<(), Done> {
-        let until = Instant::now().checked_add(time);
-        let mut locked = self.lock();
+        self.wait_until(Instant::now().checked_add(time), || None::<()>).map(drop)
+    }
+
+    /// Waits until `look` finds something, or the time has come: then `None` is found. An error
+    /// when the context is done first.
+    fn wait_until<T>(
+        &self,
+        until: Option<Instant>,
+        look: impl Fn() -> Option<T>,
+    ) -> Result<Option<T>, Done> {
+        let mut locked = lock();
         loop {
+            if let Some(found) = look() {
+                return Ok(Some(found));
+            }
             if let Some(end) = self.end() {
                 return Err(end.done);
             }
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
-                return Ok(());
+                return Ok(None);
             }
             let next = until.into_iter().chain(self.deadline()).min();
             let left = next.map_or(Duration::MAX, |next| next.saturating_duration_since(now));
-            let changed = &self.0.tree.changed;
-            let waited = changed.wait_timeout(locked, left);
+            let waited = CHANGED.wait_timeout(locked, left);
             (locked, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The earliest end of this context and its ancestors. Only asked while the tree is locked:
-    /// a cancellation that is noted later is then later in time too, and changes nothing.
+    /// The earliest end of this context and its ancestors. Only asked with the lock held: a
+    /// cancellation that is noted later is then later in time too, and changes nothing.
     fn end(&self) -> Option<End> {
         let now = Instant::now();
         let deadline = self.deadline().filter(|at| *at <= now);
@@ -193,16 +212,29 @@ impl Node {
             done: Done::DeadlineExceeded,
             cause: Cause::DeadlineExceeded,
         });
-        let canceled = self.ancestors().filter_map(|node| node.canceled.get().cloned());
+        let canceled = self.enders().filter_map(|node| node.canceled.get().cloned());
         canceled.chain(deadline).min_by_key(|end| end.at)
     }
 
-    fn ancestors(&self) -> impl Iterator<Item = &Inner> {
-        std::iter::successors(Some(&*self.0), |node| node.parent.as_ref().map(|parent| &*parent.0))
+    /// This context and those that it is done with.
+    fn enders(&self) -> impl Iterator<Item = &Inner> {
+        std::iter::successors(Some(&*self.0), |node| match &node.parent {
+            Some(parent) if !matches!(node.adds, Adds::Apart) => Some(&*parent.0),
+            _ => None,
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.0.tree.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    /// All values, the nearest first.
+    fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ancestors().filter_map(|node| match &node.adds {
+            Adds::Value(name, value) => Some((name.as_str(), value.as_str())),
+            _ => None,
+        })
+    }
+
+    /// This context and all that it was derived from.
+    fn ancestors(&self) -> impl Iterator<Item = &Inner> {
+        std::iter::successors(Some(&*self.0), |node| node.parent.as_ref().map(|parent| &*parent.0))
     }
 }
 

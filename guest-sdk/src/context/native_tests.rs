@@ -1,8 +1,11 @@
 //! What Go's contexts are tested for, as far as contexts in tests can do it.
 
 use super::*;
+use crate::Key;
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+const NAME: Key<String> = Key::new("name");
 
 #[test]
 fn background_is_never_done() {
@@ -19,7 +22,7 @@ fn cancel_reaches_all_descendants_and_nobody_else() {
     let root = Context::background();
     let (parent, cancel) = root.with_cancel();
     let (child, _child) = parent.with_timeout(HOUR);
-    let grandchild = child.with_value("name", "value");
+    let grandchild = child.with_value(&NAME, "value".to_owned());
     let (sibling, _sibling) = root.with_cancel();
 
     cancel.cancel_with(Cause::ClientDisconnected);
@@ -88,12 +91,59 @@ fn a_child_never_outlives_its_parents_deadline() {
 
 #[test]
 fn the_nearest_value_hides_the_others() {
-    let ctx = Context::background().with_value("a", "1").with_value("b", "2").with_value("a", "3");
-    assert_eq!(ctx.value("a").as_deref(), Some("3"));
-    assert_eq!(ctx.value("c"), None);
+    const A: Key<u32> = Key::new("a");
+    const B: Key<u32> = Key::new("b");
+    let ctx = Context::background().with_value(&A, 1).with_value(&B, 2).with_value(&A, 3);
+    assert_eq!(ctx.value(&A), Some(3));
+    assert_eq!(ctx.value_text("a").as_deref(), Some("3"));
+    assert_eq!(ctx.value(&NAME), None);
     let pairs = [("a", "3"), ("b", "2")].map(|(name, value)| (name.into(), value.into()));
     assert_eq!(ctx.values(), pairs);
-    assert_eq!(ctx.with_value("request-id", "x").request_id().as_deref(), Some("x"));
+}
+
+#[test]
+fn a_text_that_is_no_such_value_is_none() {
+    let ctx = Context::background().with_value(&NAME, "ada".to_owned());
+    assert_eq!(ctx.value(&Key::<u32>::new("name")), None);
+    assert_eq!(ctx.value_text("name").as_deref(), Some("ada"));
+}
+
+#[test]
+fn values_of_the_host_can_be_read_and_not_be_set() {
+    let ctx = Context::background().with_host_value(&keys::REQUEST_ID, "r-1".to_owned());
+    assert_eq!(ctx.request_id().as_deref(), Some("r-1"));
+    for name in ["request-id", "principal", "traceparent", "route.id"] {
+        let forge = || ctx.with_value(&Key::new(name), "forged");
+        let panic = std::panic::catch_unwind(forge).expect_err(name);
+        let words = panic.downcast_ref::<String>().expect("it says why");
+        assert!(words.contains(name) && words.contains("the host's own"), "{words}");
+    }
+}
+
+#[test]
+#[should_panic = "at most 4096"]
+fn a_value_that_is_too_long_cannot_be_set() {
+    let _ = Context::background().with_value(&NAME, "x".repeat(4097));
+}
+
+#[test]
+#[should_panic = "a name has 1 to 128 bytes"]
+fn a_name_that_is_empty_cannot_be_set() {
+    let _ = Context::background().with_value(&Key::new(""), "x");
+}
+
+#[test]
+fn a_context_without_cancel_keeps_the_values_and_nothing_else() {
+    let (parent, cancel) = Context::background().with_timeout(HOUR);
+    let apart = parent.with_value(&NAME, "ada".to_owned()).without_cancel();
+    let (child, cancel_child) = apart.with_cancel();
+    cancel.cancel();
+    assert_eq!((apart.err(), apart.cause(), apart.deadline()), (None, None, None));
+    assert_eq!(child.err(), None);
+    assert_eq!(child.value(&NAME).as_deref(), Some("ada"));
+    cancel_child.cancel_with(Cause::Operator);
+    assert_eq!(child.cause(), Some(Cause::Operator));
+    assert_eq!(apart.err(), None);
 }
 
 #[test]

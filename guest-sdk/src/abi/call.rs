@@ -1,0 +1,101 @@
+//! Calls of other functions, each known by its handle.
+
+use super::{done, sized};
+use crate::Done;
+
+#[link(wasm_import_module = "hourglass_v1")]
+unsafe extern "C" {
+    #[link_name = "call"]
+    fn call_and_wait(
+        ctx: i32,
+        name: *const u8,
+        name_len: usize,
+        head: *const u8,
+        head_len: usize,
+        body: *const u8,
+        body_len: usize,
+    ) -> i32;
+    fn call_start(
+        ctx: i32,
+        name: *const u8,
+        name_len: usize,
+        head: *const u8,
+        head_len: usize,
+        body: *const u8,
+        body_len: usize,
+    ) -> i32;
+    fn call_wait(ctx: i32, list: *const i32, count: usize) -> i32;
+    fn call_result(call: i32, ptr: *mut u8, cap: usize) -> i32;
+    safe fn call_drop(call: i32);
+    safe fn call_detach(call: i32);
+}
+
+/// Results that are no larger than this take a single call.
+const RESULT: usize = 2048;
+
+/// Calls a function and waits until the call has ended: its handle. An error is the host's code.
+pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32, i32> {
+    // SAFETY: the three ranges are borrowed for the length of the call, and only read.
+    handle(unsafe {
+        call_and_wait(
+            ctx,
+            name.as_ptr(),
+            name.len(),
+            head.as_ptr(),
+            head.len(),
+            body.as_ptr(),
+            body.len(),
+        )
+    })
+}
+
+/// Calls a function and does not wait: the call's handle. An error is the host's code.
+pub(crate) fn start(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32, i32> {
+    // SAFETY: as in `call`. The host keeps none of the ranges, though the call goes on.
+    handle(unsafe {
+        call_start(
+            ctx,
+            name.as_ptr(),
+            name.len(),
+            head.as_ptr(),
+            head.len(),
+            body.as_ptr(),
+            body.len(),
+        )
+    })
+}
+
+/// Waits until one of the calls has ended, and tells its place among them. There must be one.
+///
+/// # Errors
+///
+/// When the context is done first.
+pub(crate) fn wait(ctx: i32, calls: &[i32]) -> Result<usize, Done> {
+    // SAFETY: the list is borrowed for the length of the call, and only read. It is of 32 bit
+    // numbers in the byte order of the machine, which is the one that the host reads.
+    let code = unsafe { call_wait(ctx, calls.as_ptr(), calls.len()) };
+    match done(code) {
+        Some(done) => Err(done),
+        None => Ok(usize::try_from(code).unwrap_or_default()),
+    }
+}
+
+/// The encoded result of a call that has ended. The handle goes back with it.
+pub(crate) fn result(call: i32) -> Vec<u8> {
+    // SAFETY: `sized` hands over a pointer to `cap` bytes that are the guest's to be written.
+    sized(RESULT, |ptr, cap| unsafe { call_result(call, ptr, cap) }).unwrap_or_default()
+}
+
+/// Gives a handle back, and cancels the call unless it has ended.
+pub(crate) fn give_up(call: i32) {
+    call_drop(call);
+}
+
+/// Gives a handle back, and lets the call go on.
+pub(crate) fn detach(call: i32) {
+    call_detach(call);
+}
+
+fn handle(code: i32) -> Result<i32, i32> {
+    if code < 0 { Err(code) } else { Ok(code) }
+}

@@ -1,0 +1,40 @@
+//! The request and the response.
+
+use super::sized;
+
+#[link(wasm_import_module = "hourglass_v1")]
+unsafe extern "C" {
+    fn request(ptr: *mut u8, cap: usize) -> i32;
+    fn body_read(ptr: *mut u8, cap: usize) -> i32;
+    fn respond(head: *const u8, head_len: usize, body: *const u8, body_len: usize) -> i32;
+}
+
+/// Heads of requests that are no larger than this take a single call.
+const HEAD: usize = 2048;
+
+/// The encoded head of the request.
+pub(crate) fn request_head() -> Vec<u8> {
+    // SAFETY: `sized` hands over a pointer to `cap` bytes that are the guest's to be written.
+    sized(HEAD, |ptr, cap| unsafe { request(ptr, cap) }).unwrap_or_default()
+}
+
+/// Appends the next piece of the body in what room `body` has left, and returns its length: 0 at
+/// the end. There must be room.
+pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
+    let room = body.spare_capacity_mut();
+    // SAFETY: the range is the vector's own spare capacity, which may be written.
+    let code = unsafe { body_read(room.as_mut_ptr().cast(), room.len()) };
+    let read = usize::try_from(code).map_err(|_| code)?;
+    // SAFETY: the host wrote `read` bytes there, and never more than it was given room for.
+    unsafe { body.set_len(body.len() + read) };
+    Ok(read)
+}
+
+/// Gives the response; an error is the host's code.
+pub(crate) fn give_response(head: &[u8], body: &[u8]) -> Result<(), i32> {
+    // SAFETY: both ranges are borrowed for the length of the call, and only read.
+    match unsafe { respond(head.as_ptr(), head.len(), body.as_ptr(), body.len()) } {
+        0 => Ok(()),
+        code => Err(code),
+    }
+}

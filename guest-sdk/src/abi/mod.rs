@@ -1,0 +1,233 @@
+//! The contract between a function and its host, version 1; this page is its reference.
+//!
+//! Everything else in this crate is convenience on top of it, and a function may be written in any
+//! language that can import these twenty functions, or as many of them as it needs. This module is
+//! also the only one with `unsafe` code.
+//!
+//! # The module
+//!
+//! A function is a WASI preview 1 command: a WebAssembly module that exports its `memory` and
+//! `_start`. The host calls `_start` once per invocation, in a fresh instance, so nothing is kept
+//! from one invocation to the next. What `_start` does decides the outcome:
+//!
+//! - it calls `respond` and returns (or exits with code 0): that response is the client's;
+//! - it returns without `respond`: a bad response;
+//! - it traps, or exits with another code: a failure, and a response given before is void. But
+//!   when the context is done, the outcome is the context's: its deadline, or its cancellation.
+//!
+//! # The version
+//!
+//! All functions are imported from the module [`MODULE`], whose name holds the version. A host
+//! looks at a module's imports when it is deployed, and refuses a version that it does not serve
+//! with an error that names both; nothing is checked when a function runs.
+//!
+//! # Values
+//!
+//! - Pointers and lengths are unsigned 32 bit offsets and sizes in the guest's memory, passed as
+//!   `i32`. A range that lies outside the memory traps.
+//! - Codes are `i32`: zero, a length or a handle is success, negative numbers are the constants
+//!   below.
+//! - Times are `i64` nanoseconds.
+//! - Encoded integers are unsigned and little endian, without padding. `str` and `bytes` are a
+//!   `u32` length and then that many bytes; `str` is UTF-8. `pairs` are `count: u32`, and then
+//!   `count` times `name: str` and `value: bytes`.
+//!
+//! # Ownership
+//!
+//! All memory is the guest's: the host allocates nothing, writes only to the range it was handed
+//! and keeps no pointer past the call.
+//!
+//! The functions that return something of unknown size take a buffer as `ptr` and `cap`, and
+//! return the length of the whole. It is written when it fits in `cap`, else nothing is: call
+//! again with room.
+//!
+//! Contexts and calls of other functions are known by handles, `i32` numbers that the host chooses.
+//! Whoever got one gives it back; all of them end with the invocation. A handle that is unknown, or
+//! was given back, traps.
+//!
+//! # The request and the response
+//!
+//! | function | returns |
+//! |---|---|
+//! | `request(ptr, cap) -> i32` | the length of the request's head |
+//! | `body_read(ptr, cap) -> i32` | how many bytes of the body it moved, 0 at the end |
+//! | `respond(head_ptr, head_len, body_ptr, body_len) -> i32` | 0 |
+//!
+//! **`request`** gives the head: `body_len: u64` (`u64::MAX` when it is not known), `method: str`,
+//! `uri: str` (origin form: path and query), and the headers as `pairs`, names in lower case. It
+//! can be called any number of times.
+//!
+//! **`body_read`** waits for the next piece of the request's body and moves it to `ptr`, at most
+//! `cap` bytes. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the invocation's context is done first,
+//! [`BODY_FAILED`] when the client broke off or sent more than the function accepts, [`INVALID`]
+//! when `cap` is 0.
+//!
+//! **`respond`** gives the whole response; the host hands it on when `_start` returns. The head is
+//! `status: u16`, and the headers as `pairs`. [`INVALID`] when the head is malformed, or a response
+//! was given before.
+//!
+//! # Contexts
+//!
+//! | function | returns |
+//! |---|---|
+//! | `context_err(ctx) -> i32` | 0 while the context is not done |
+//! | `context_remaining(ctx) -> i64` | nanoseconds until the deadline |
+//! | `context_cause(ctx, ptr, cap) -> i32` | the length of the cause |
+//! | `context_value(ctx, name_ptr, name_len, ptr, cap) -> i32` | the length of the value |
+//! | `context_values(ctx, ptr, cap) -> i32` | the length of all values |
+//! | `context_sleep(ctx, nanos: i64) -> i32` | 0 after the whole time |
+//! | `context_derive(parent, nanos: i64) -> i32` | the handle of a child with a timeout |
+//! | `context_with_value(parent, name_ptr, name_len, value_ptr, value_len) -> i32` | the handle of one with a value |
+//! | `context_without_cancel(parent) -> i32` | the handle of one that is not done with its parent |
+//! | `context_cancel(ctx, cause_ptr, cause_len) -> i32` | 0 |
+//! | `context_drop(ctx)` | |
+//!
+//! Handle 0 is the invocation's own context. The others are made from it by the functions that
+//! return a handle; more than 4,096 of them at once trap.
+//!
+//! **`context_err`** tells whether the context is done: [`CANCELED`] or [`DEADLINE_EXCEEDED`].
+//! Once it is done, that never changes.
+//!
+//! **`context_remaining`** is 0 when the deadline is past, and -1 when there is none.
+//!
+//! **`context_cause`** tells why the context is done, in the cause's text form: `name` or `name:
+//! message`, where the name is one of `canceled`, `deadline-exceeded`, `client-disconnected`,
+//! `parent-done`, `shutdown`, `operator`, `limit-exceeded` and `custom`; a host may add others.
+//! [`ABSENT`] while it is not done.
+//!
+//! **`context_value`** gives the value that goes by a wire name, such as `request-id` or
+//! `function`, as UTF-8 text. [`ABSENT`] when there is none, [`INVALID`] when the name is not
+//! UTF-8.
+//!
+//! **`context_values`** gives them all as `pairs`, values being `str`; the nearest first, without
+//! those that a nearer one of the same name hides.
+//!
+//! **`context_sleep`** waits that long, or until the context is done: then it returns [`CANCELED`]
+//! or [`DEADLINE_EXCEEDED`]. A negative time waits until the context is done.
+//!
+//! **`context_derive`** makes a child that is done after so many nanoseconds, or when its parent
+//! is, or when it is cancelled. A negative time sets no timeout.
+//!
+//! **`context_with_value`** makes a context that has one more value and is otherwise as its parent.
+//! [`INVALID`] when the name or the value is not UTF-8, the name is empty or longer than
+//! [`MAX_NAME`] bytes, or the value is longer than [`MAX_VALUE`]. [`RESERVED`] when the name is one
+//! of the host's own: `request-id`, `function`, `principal`, `client-address`, `traceparent`,
+//! `tracestate`, any that starts with `route.`, and those that the embedder keeps for itself.
+//!
+//! **`context_without_cancel`** makes a context that has its parent's values and is not done when
+//! the parent is. It ends with the invocation; where the host's configuration of the function has
+//! `detach`, that long after it.
+//!
+//! **`context_cancel`** cancels a context with a cause in text form. Of a cause that only the host
+//! can know (`client-disconnected`, `parent-done`, `shutdown`, `operator`, `deadline-exceeded`) it
+//! makes `custom: ` and that text. Nothing happens when the context is done already. [`INVALID`]
+//! for handle 0, and for a context that `context_with_value` or `context_without_cancel` made.
+//!
+//! **`context_drop`** gives the handle back. A context that can be cancelled is, with the cause
+//! `canceled`, unless it is done. Handle 0 is ignored.
+//!
+//! # Calls of other functions
+//!
+//! | function | returns |
+//! |---|---|
+//! | `call(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a call that has ended |
+//! | `call_start(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a call that may not have |
+//! | `call_wait(ctx, list_ptr, count) -> i32` | the place in the list of one that has ended |
+//! | `call_result(call, ptr, cap) -> i32` | the length of the result |
+//! | `call_drop(call)` | |
+//! | `call_detach(call)` | |
+//!
+//! **`call`** sends a request to the function of that name, under a child of `ctx`, and waits until
+//! the call has ended. The head is `method: str`, `uri: str` (origin form) and the headers as
+//! `pairs`. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when `ctx` is done first: the call is then
+//! cancelled, and there is no handle. [`INVALID`] when the head is malformed or the name is not
+//! UTF-8. Whatever else goes wrong (there is no such function, it is busy, ...) is the call's
+//! result.
+//!
+//! **`call_start`** is the same, except that it does not wait.
+//!
+//! **`call_wait`** waits until one of the calls in a list of `count` handles, a `u32` each, has
+//! ended, and tells its place; of several that have, the first one's. [`CANCELED`] or
+//! [`DEADLINE_EXCEEDED`] when `ctx` is done before any has, [`INVALID`] when `count` is 0.
+//!
+//! **`call_result`** gives the result of a call that has ended, and takes the handle back when the
+//! result fitted in `cap`. [`INVALID`] while the call has not ended. The result is `status: u16`,
+//! and then
+//!
+//! - where the status is not 0, a response: the headers as `pairs`, and all bytes that follow are
+//!   the body;
+//! - where it is 0, a failure: `outcome: str`, its name; `text: str`, what happened in words; and
+//!   `cause: str`, the text form of the cause, empty where there is none.
+//!
+//! The names of failures are `not-found`, `forbidden` (the function is not one that the caller may
+//! call), `busy`, `draining`, `canceled`, `deadline-exceeded`, `trap`, `exit`, `out-of-memory`,
+//! `bad-response`, `body-too-large`, `response-too-large`, `bad-request`, `depth-exceeded`,
+//! `calls-exceeded` and `host`; a host may add others.
+//!
+//! **`call_drop`** gives a call's handle back. A call that has not ended is cancelled, with the
+//! cause `canceled`.
+//!
+//! **`call_detach`** gives the handle back and lets the call go on. It ends with the context that
+//! it was started under: to outlive the invocation, it needs one that `context_without_cancel`
+//! made, and a function that has `detach`.
+//!
+//! # Layout
+//!
+//! The imports are wrapped in safe functions: `exchange` has those of the request and the response,
+//! `context` and `call` the others.
+
+#![allow(unsafe_code, reason = "the host's functions are foreign functions")]
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod call;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod context;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod exchange;
+
+/// The module that all of the host's functions are imported from.
+pub const MODULE: &str = "hourglass_v1";
+
+/// The context was cancelled.
+pub const CANCELED: i32 = -1;
+/// The context's deadline passed.
+pub const DEADLINE_EXCEEDED: i32 = -2;
+/// There is no such value.
+pub const ABSENT: i32 = -3;
+/// An argument made no sense.
+pub const INVALID: i32 = -4;
+/// The request's body ended before it was complete.
+pub const BODY_FAILED: i32 = -5;
+/// The value's name is one of the host's own.
+pub const RESERVED: i32 = -6;
+
+/// The longest name of a value that a function may set, in bytes.
+pub const MAX_NAME: usize = 128;
+/// The longest value that a function may set, in bytes.
+pub const MAX_VALUE: usize = 4096;
+
+/// What a code says about a context.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn done(code: i32) -> Option<crate::Done> {
+    match code {
+        CANCELED => Some(crate::Done::Canceled),
+        DEADLINE_EXCEEDED => Some(crate::Done::DeadlineExceeded),
+        _ => None,
+    }
+}
+
+/// Calls a function that fills a buffer with something of unknown size: once with the room that it
+/// will likely take, and again should that not have been enough. `None` when the function fails.
+#[cfg(target_arch = "wasm32")]
+fn sized(likely: usize, fill: impl Fn(*mut u8, usize) -> i32) -> Option<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(likely);
+    loop {
+        let len = usize::try_from(fill(buffer.as_mut_ptr(), buffer.capacity())).ok()?;
+        if len <= buffer.capacity() {
+            // SAFETY: the host wrote all `len` bytes, because they fit.
+            unsafe { buffer.set_len(len) };
+            return Some(buffer);
+        }
+        buffer.reserve_exact(len);
+    }
+}

@@ -1,0 +1,211 @@
+//! Why a call has no response.
+
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::{Cause, Context, Done};
+
+/// Why a call of another function has no response.
+///
+/// All but [`Done`](Self::Done) hold what happened in words, with the callee's name in front; that
+/// is what [`Display`](fmt::Display) shows, and meant for a log.
+///
+/// A handler may hand it on by `?`. It is then answered with 503 when the callee is
+/// [busy](Self::Busy) or the host [draining](Self::Draining), with 504 when the callee's time ran
+/// out, and with 502 otherwise; the words go to the function's log and not to the client. But when
+/// it is [`Done`](Self::Done) and the invocation's own context is done too, the function ends
+/// without a response, as it does when [`Context::check`] fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No function of this name is deployed.
+    NotFound(String),
+    /// The function may not call this one: its `calls` do not list it.
+    Forbidden(String),
+    /// As many invocations are in flight as the host allows. Trying again later may help.
+    Busy(String),
+    /// The host shuts down, and begins nothing new.
+    Draining(String),
+    /// A context was done before there was a response: the one that the call was made under, or the
+    /// callee's own, whose time may be shorter.
+    Done {
+        /// The callee.
+        function: String,
+        /// How it was done.
+        done: Done,
+        /// Why it was.
+        cause: Cause,
+    },
+    /// The callee trapped; of a function in Rust, that is mostly a panic.
+    Trap(String),
+    /// The callee exited with a code that is not zero.
+    Exit(String),
+    /// The callee needed more memory than it may have.
+    OutOfMemory(String),
+    /// The callee gave no response, or none that is HTTP.
+    BadResponse(String),
+    /// The request's body is longer than the callee takes.
+    BodyTooLarge(String),
+    /// The response is longer than a caller can be given.
+    ResponseTooLarge(String),
+    /// The host cannot make anything of the request.
+    BadRequest(String),
+    /// The call would make a chain of calls longer than the host allows.
+    DepthExceeded(String),
+    /// The invocation has as many calls under way, or has made as many, as the host allows.
+    CallsExceeded(String),
+    /// The host failed.
+    Host(String),
+    /// An outcome that is not known here, as from a newer host.
+    Other {
+        /// Its name.
+        outcome: String,
+        /// What happened.
+        text: String,
+    },
+}
+
+impl CallError {
+    /// The outcome's name, as it is in the host's log and in its metrics: `not-found`, `busy`, ...
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::NotFound(_) => "not-found",
+            Self::Forbidden(_) => "forbidden",
+            Self::Busy(_) => "busy",
+            Self::Draining(_) => "draining",
+            Self::Done { done, .. } => done.name(),
+            Self::Trap(_) => "trap",
+            Self::Exit(_) => "exit",
+            Self::OutOfMemory(_) => "out-of-memory",
+            Self::BadResponse(_) => "bad-response",
+            Self::BodyTooLarge(_) => "body-too-large",
+            Self::ResponseTooLarge(_) => "response-too-large",
+            Self::BadRequest(_) => "bad-request",
+            Self::DepthExceeded(_) => "depth-exceeded",
+            Self::CallsExceeded(_) => "calls-exceeded",
+            Self::Host(_) => "host",
+            Self::Other { outcome, .. } => outcome,
+        }
+    }
+
+    /// The status that it is answered with when a handler hands it on.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Busy(_) | Self::Draining(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Done { done: Done::DeadlineExceeded, .. } => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The context under which the call was made is done, and nobody waits for the callee.
+    pub(super) fn done(function: &str, ctx: &Context, done: Done) -> Self {
+        let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
+        Self::Done { function: function.to_owned(), done, cause }
+    }
+
+    /// The outcome of this name, and what happened in words.
+    #[cfg(any(target_arch = "wasm32", test))]
+    pub(super) fn named(function: &str, outcome: String, text: &str, cause: &str) -> Self {
+        let function = function.to_owned();
+        let text = format!("`{function}`: {text}");
+        match &*outcome {
+            "not-found" => Self::NotFound(text),
+            "forbidden" => Self::Forbidden(text),
+            "busy" => Self::Busy(text),
+            "draining" => Self::Draining(text),
+            "canceled" => Self::Done { function, done: Done::Canceled, cause: cause.into() },
+            "deadline-exceeded" => {
+                Self::Done { function, done: Done::DeadlineExceeded, cause: cause.into() }
+            }
+            "trap" => Self::Trap(text),
+            "exit" => Self::Exit(text),
+            "out-of-memory" => Self::OutOfMemory(text),
+            "bad-response" => Self::BadResponse(text),
+            "body-too-large" => Self::BodyTooLarge(text),
+            "response-too-large" => Self::ResponseTooLarge(text),
+            "bad-request" => Self::BadRequest(text),
+            "depth-exceeded" => Self::DepthExceeded(text),
+            "calls-exceeded" => Self::CallsExceeded(text),
+            "host" => Self::Host(text),
+            _ => Self::Other { outcome, text },
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(text)
+            | Self::Forbidden(text)
+            | Self::Busy(text)
+            | Self::Draining(text)
+            | Self::Trap(text)
+            | Self::Exit(text)
+            | Self::OutOfMemory(text)
+            | Self::BadResponse(text)
+            | Self::BodyTooLarge(text)
+            | Self::ResponseTooLarge(text)
+            | Self::BadRequest(text)
+            | Self::DepthExceeded(text)
+            | Self::CallsExceeded(text)
+            | Self::Host(text)
+            | Self::Other { text, .. } => f.write_str(text),
+            Self::Done { function, done, cause } => {
+                write!(f, "`{function}`: {done} (cause: {cause})")
+            }
+        }
+    }
+}
+
+/// It has no source: a [`Done`] among the sources of an error says that the function's own context
+/// is done, and the callee's may be another.
+impl std::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_keeps_its_name() {
+        let names = [
+            "not-found",
+            "forbidden",
+            "busy",
+            "draining",
+            "canceled",
+            "deadline-exceeded",
+            "trap",
+            "exit",
+            "out-of-memory",
+            "bad-response",
+            "body-too-large",
+            "response-too-large",
+            "bad-request",
+            "depth-exceeded",
+            "calls-exceeded",
+            "host",
+        ];
+        for name in names {
+            let error = CallError::named("callee", name.to_owned(), "words", "shutdown");
+            assert_eq!(error.name(), name);
+            assert!(!matches!(error, CallError::Other { .. }), "{name}");
+            assert!(error.to_string().starts_with("`callee`: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_of_the_future_is_told_as_it_is() {
+        let error = CallError::named("callee", "moved".to_owned(), "it is elsewhere", "");
+        assert_eq!(error.name(), "moved");
+        assert_eq!(error.to_string(), "`callee`: it is elsewhere");
+    }
+
+    #[test]
+    fn a_callees_cause_is_read() {
+        let error = CallError::named("callee", "canceled".to_owned(), "", "custom: enough");
+        let CallError::Done { done, cause, .. } = error else { panic!("{error}") };
+        assert_eq!((done, cause), (Done::Canceled, Cause::Custom("enough".to_owned())));
+    }
+}

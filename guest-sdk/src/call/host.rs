@@ -1,0 +1,78 @@
+//! Calls inside of a host.
+
+use bytes::Bytes;
+
+use super::CallError;
+use crate::abi::call as abi;
+use crate::{Context, Done, Request, Response, abi as codes, wire};
+
+/// A call that the host knows by this handle. Dropping it cancels the call.
+#[derive(Debug)]
+pub(super) struct Started(i32);
+
+/// Calls a function and waits for its response: two calls of the host, where the response is small.
+pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Response, CallError> {
+    let (head, body) = (wire::call(&request), request.body().as_ref());
+    match abi::call(ctx.handle(), function, &head, body) {
+        Ok(handle) => result(function, handle),
+        Err(code) => Err(failed(ctx, function, code)),
+    }
+}
+
+/// Calls a function and does not wait.
+pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
+    let (head, body) = (wire::call(&request), request.body().as_ref());
+    let started = abi::start(ctx.handle(), function, &head, body);
+    started.map(Started).map_err(|code| failed(ctx, function, code))
+}
+
+/// Waits until one of the calls has ended, and tells its place among them. There must be one.
+pub(super) fn wait<'a>(
+    ctx: &Context,
+    calls: impl Iterator<Item = &'a Started>,
+) -> Result<usize, Done> {
+    let handles: Vec<i32> = calls.map(|call| call.0).collect();
+    abi::wait(ctx.handle(), &handles)
+}
+
+impl Started {
+    /// The result of a call that has ended.
+    pub(super) fn result(self, function: &str) -> Result<Response, CallError> {
+        result(function, self.into_handle())
+    }
+
+    /// Lets the call go on.
+    pub(super) fn detach(self) {
+        abi::detach(self.into_handle());
+    }
+
+    /// The handle, for whoever gives it back.
+    fn into_handle(self) -> i32 {
+        std::mem::ManuallyDrop::new(self).0
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        abi::give_up(self.0);
+    }
+}
+
+fn result(function: &str, handle: i32) -> Result<Response, CallError> {
+    match wire::result(Bytes::from(abi::result(handle))) {
+        Ok(Ok(response)) => Ok(response.map(Into::into)),
+        Ok(Err(failure)) => {
+            Err(CallError::named(function, failure.outcome, &failure.text, &failure.cause))
+        }
+        Err(malformed) => Err(CallError::Host(format!("`{function}`: {malformed}"))),
+    }
+}
+
+/// What a code says that came instead of a handle.
+#[cold]
+fn failed(ctx: &Context, function: &str, code: i32) -> CallError {
+    match codes::done(code) {
+        Some(done) => CallError::done(function, ctx, done),
+        None => CallError::BadRequest(format!("`{function}`: the host refuses the request's head")),
+    }
+}

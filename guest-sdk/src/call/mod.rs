@@ -1,0 +1,66 @@
+//! Calls of other functions, on behalf of a context.
+//!
+//! What a caller sees is here, in [`Pending`] and in [`Group`]. Who answers is another file's
+//! business: `host` asks the host, `native` (outside of a host, for tests) asks the handlers that
+//! the test registered.
+
+mod error;
+mod group;
+#[cfg(target_arch = "wasm32")]
+mod host;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+mod pending;
+
+pub use error::CallError;
+pub use group::Group;
+#[cfg(target_arch = "wasm32")]
+use host as calls;
+#[cfg(not(target_arch = "wasm32"))]
+use native as calls;
+pub use pending::{Pending, join_all, select};
+
+use crate::{Body, Context, Request, Response};
+
+/// Calls of other functions.
+///
+/// The callee runs in an instance of its own, under a child of this context: it has no more time
+/// than is left here, it sees the same values, and it is cancelled when this context is done. The
+/// host decides which functions a function may call: those that its configuration lists as `calls`.
+///
+/// The callee gets the request's method, path and query, headers and body. Any response that it
+/// gives is one, whatever its status.
+impl Context {
+    /// Calls a function, and waits for its response.
+    ///
+    /// ```
+    /// use hourglass_sdk::{Context, Request, Response, Result};
+    ///
+    /// fn handler(ctx: &Context, _: Request) -> Result<Response> {
+    ///     let quote = ctx.call("quote", Request::get("/quote?of=tea").body(())?)?;
+    ///     Ok(quote)
+    /// }
+    /// # let ctx = Context::background().with_function("quote", |_, _| "3.50");
+    /// # assert_eq!(handler(&ctx, Request::default()).unwrap().body().text().unwrap(), "3.50");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] when there is no response. [`CallError::Done`] as soon as this context is
+    /// done: the callee is then cancelled, and nobody waits for it to end.
+    pub fn call<B: Into<Body>>(
+        &self,
+        function: &str,
+        request: Request<B>,
+    ) -> Result<Response, CallError> {
+        calls::call(self, function, request.map(Into::into))
+    }
+
+    /// Calls a function, and does not wait: the response is [`Pending`].
+    ///
+    /// A call that fails at once, since there is no such function or it is busy, says so when it is
+    /// waited for.
+    pub fn start<B: Into<Body>>(&self, function: &str, request: Request<B>) -> Pending {
+        Pending::new(self, function, request.map(Into::into))
+    }
+}
