@@ -8,10 +8,10 @@ use crate::{Context, IntoResponse, Request};
 ///
 /// - The handler returns a response, or an [`Error`](crate::Error) that is answered: the client
 ///   gets it. That holds after the context is done as well, as long as the grace lasts.
-/// - The context is done, and the handler returns [`Done`](crate::Done), mostly through
-///   `ctx.check()?`, or [`CallError::Done`](crate::CallError::Done), or is not called since the body
-///   is not here: the process exits with code 1 and without a response, and the host reports how
-///   the context ended.
+/// - The handler returns [`Done`](crate::Done), mostly through `ctx.check()?`, or
+///   [`CallError::Done`](crate::CallError::Done), and the context is done indeed: the process exits
+///   with code 1 and without a response, and the host reports how the context ended. The same when
+///   the context is done before the body is here.
 /// - The request's body cannot be read, since the client broke off or sent too much: the same,
 ///   with a line on stderr.
 /// - The handler panics: the message goes to stderr, and the instance traps.

@@ -90,10 +90,10 @@
 //!
 //! **`context_remaining`** is 0 when the deadline is past, and -1 when there is none.
 //!
-//! **`context_cause`** tells why the context is done, in the cause's text form: `name` or `name:
-//! message`, where the name is one of `canceled`, `deadline-exceeded`, `client-disconnected`,
-//! `parent-done`, `shutdown`, `operator`, `limit-exceeded` and `custom`; a host may add others.
-//! [`ABSENT`] while it is not done.
+//! **`context_cause`** tells why the context is done. The text form of a cause is `name` or
+//! `name: message`, where the name is one of `canceled`, `deadline-exceeded`,
+//! `client-disconnected`, `parent-done`, `shutdown`, `operator`, `limit-exceeded` and `custom`; a
+//! host may add others. [`ABSENT`] while it is not done.
 //!
 //! **`context_value`** gives the value that goes by a wire name, such as `request-id` or
 //! `function`, as UTF-8 text. [`ABSENT`] when there is none, [`INVALID`] when the name is not

@@ -3,8 +3,7 @@
 use bytes::Bytes;
 
 use super::CallError;
-use crate::abi::call as abi;
-use crate::{Context, Done, Request, Response, abi as codes, wire};
+use crate::{Context, Done, Request, Response, abi, wire};
 
 /// A call that the host knows by this handle. Dropping it cancels the call.
 #[derive(Debug)]
@@ -13,7 +12,7 @@ pub(super) struct Started(i32);
 /// Calls a function and waits for its response: two calls of the host, where the response is small.
 pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Response, CallError> {
     let (head, body) = (wire::call(&request), request.body().as_ref());
-    match abi::call(ctx.handle(), function, &head, body) {
+    match abi::call::call(ctx.handle(), function, &head, body) {
         Ok(handle) => result(function, handle),
         Err(code) => Err(failed(ctx, function, code)),
     }
@@ -22,7 +21,7 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
 /// Calls a function and does not wait.
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
     let (head, body) = (wire::call(&request), request.body().as_ref());
-    let started = abi::start(ctx.handle(), function, &head, body);
+    let started = abi::call::start(ctx.handle(), function, &head, body);
     started.map(Started).map_err(|code| failed(ctx, function, code))
 }
 
@@ -32,7 +31,7 @@ pub(super) fn wait<'a>(
     calls: impl Iterator<Item = &'a Started>,
 ) -> Result<usize, Done> {
     let handles: Vec<i32> = calls.map(|call| call.0).collect();
-    abi::wait(ctx.handle(), &handles)
+    abi::call::wait(ctx.handle(), &handles)
 }
 
 impl Started {
@@ -43,7 +42,7 @@ impl Started {
 
     /// Lets the call go on.
     pub(super) fn detach(self) {
-        abi::detach(self.into_handle());
+        abi::call::detach(self.into_handle());
     }
 
     /// The handle, for whoever gives it back.
@@ -54,12 +53,12 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        abi::give_up(self.0);
+        abi::call::give_up(self.0);
     }
 }
 
 fn result(function: &str, handle: i32) -> Result<Response, CallError> {
-    match wire::result(Bytes::from(abi::result(handle))) {
+    match wire::result(Bytes::from(abi::call::result(handle))) {
         Ok(Ok(response)) => Ok(response.map(Into::into)),
         Ok(Err(failure)) => {
             Err(CallError::named(function, failure.outcome, &failure.text, &failure.cause))
@@ -71,7 +70,7 @@ fn result(function: &str, handle: i32) -> Result<Response, CallError> {
 /// What a code says that came instead of a handle.
 #[cold]
 fn failed(ctx: &Context, function: &str, code: i32) -> CallError {
-    match codes::done(code) {
+    match abi::done(code) {
         Some(done) => CallError::done(function, ctx, done),
         None => CallError::BadRequest(format!("`{function}`: the host refuses the request's head")),
     }

@@ -88,6 +88,7 @@ fn run(
     handler: &Handler,
     request: Request,
 ) -> Result<Response, CallError> {
+    // What is done before it begins is not begun.
     if let Some(done) = ctx.err() {
         return Err(CallError::done(function, ctx, done));
     }

@@ -4,8 +4,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crate::{
-    CallError, Cause, Context, Done, Error, Key, Pending, Request, Response, Result, StatusCode,
-    join_all, keys, select,
+    CallError, Cause, Context, Done, Error, Group, Key, Pending, Request, Response, Result,
+    StatusCode, join_all, keys, select,
 };
 
 /// How long nothing takes here, unless something is broken.
@@ -190,6 +190,15 @@ fn join_all_keeps_the_order_of_the_calls() {
     let pending = paths.map(|path| ctx.start("path", get(path))).into();
     let texts: Vec<_> = join_all(pending).into_iter().map(text).collect();
     assert_eq!(texts, paths);
+}
+
+#[test]
+fn whatever_a_call_is_made_with_can_be_handed_to_a_thread() {
+    fn can_be<T: Send + Sync>() {}
+    can_be::<Context>();
+    can_be::<Pending>();
+    can_be::<Group>();
+    can_be::<CallError>();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The keys of the values that the host sets.
 //!
-//! A function reads them, and cannot set them: whatever it calls sees them as the host set them. So
-//! are the parts of a route, `{id}` being the value `route.id`.
+//! A function can read them and cannot set them, so whatever it calls can rely on them too. The
+//! parts of a route are the host's own as well: what stands for `{id}` is the value `route.id`.
 
 use super::Key;
 

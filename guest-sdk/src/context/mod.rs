@@ -77,8 +77,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`Done`] once the context is done. A handler that returns it gives no response, and the
-    /// host reports how the context ended.
+    /// [`Done`] once the context is done. When it is the invocation's own, a handler that returns
+    /// this gives no response, and the host reports how the context ended.
     pub fn check(&self) -> Result<(), Done> {
         self.err().map_or(Ok(()), Err)
     }

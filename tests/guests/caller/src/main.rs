@@ -204,7 +204,7 @@ fn derive(ctx: &Context, how: &[&str]) -> Result<String> {
         }
         ["cancel", text] => {
             let (child, cancel) = ctx.with_cancel();
-            cancel.cancel_with(Cause::from(text));
+            cancel.cancel_with(Cause::from(&*text.replace("%20", " ")));
             Ok(format!("{} {}\n{}\n", child.done().name(), cause(&child), cause(ctx)))
         }
         ["apart"] => {
