@@ -6,6 +6,7 @@
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
 
 use crate::context::{Cause, Done};
 use crate::error::InvokeError;
@@ -63,20 +64,52 @@ fn detail(outcome: &Outcome) -> String {
 /// The document for a failed invocation.
 pub(super) fn response(error: &InvokeError, request_id: &str) -> Response {
     let outcome = error.outcome();
-    let status = status(outcome);
-    let mut body = format!(
-        r#"{{"type":"about:blank","title":{},"status":{},"detail":{},"outcome":"{}","function":{},"request_id":{}"#,
-        quoted(status.canonical_reason().unwrap_or("Client Closed Request")),
-        status.as_u16(),
-        quoted(&detail(outcome)),
-        outcome.name(),
-        quoted(error.function()),
-        quoted(request_id),
-    );
-    if let Some(cause) = outcome.cause() {
-        body.push_str(&format!(r#","cause":"{}""#, cause.name()));
-    }
-    body.push_str("}\n");
+    let about = Invocation {
+        outcome: outcome.name(),
+        function: error.function(),
+        request_id,
+        cause: outcome.cause().map(Cause::name),
+    };
+    document(status(outcome), &detail(outcome), Some(about))
+}
+
+/// The document for a request that is about no invocation.
+pub(super) fn refusal(status: StatusCode, detail: &str) -> Response {
+    document(status, detail, None)
+}
+
+/// What is to be told.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten)]
+    about: Option<Invocation<'a>>,
+}
+
+/// What the front adds where an invocation failed.
+#[derive(Serialize)]
+struct Invocation<'a> {
+    outcome: &'a str,
+    function: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+}
+
+fn document(status: StatusCode, detail: &str, about: Option<Invocation<'_>>) -> Response {
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Client Closed Request"),
+        status: status.as_u16(),
+        detail,
+        about,
+    };
+    // There is nothing in it that JSON could not hold.
+    let mut body = serde_json::to_vec(&problem).unwrap_or_default();
+    body.push(b'\n');
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -87,40 +120,51 @@ pub(super) fn response(error: &InvokeError, request_id: &str) -> Response {
     response
 }
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            control if control.is_control() => {
-                out.push_str(&format!("\\u{:04x}", u32::from(control)));
-            }
-            plain => out.push(plain),
-        }
-    }
-    out.push('"');
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::outcome::Usage;
 
-    #[test]
-    fn a_document_is_json_whatever_the_name_holds() {
-        let name = "a\"b\\c\u{1}\u{7f}ü";
-        let error = InvokeError::new(name.into(), Outcome::NotFound, Usage::default());
-        let response = response(&error, "id-1");
-        assert_eq!(response.status(), 404);
+    async fn read(response: Response) -> Value {
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = response.into_body().bytes().await.expect("a whole body");
+        serde_json::from_slice(&body).expect("JSON")
     }
 
-    #[test]
-    fn quoting_escapes() {
-        assert_eq!(quoted("a\"\\\n"), r#""a\"\\\u000a""#);
+    #[tokio::test]
+    async fn a_document_is_json_whatever_the_name_holds() {
+        let name = "a\"b\\c\u{1}\u{7f}ü";
+        let error = InvokeError::new(name.into(), Outcome::NotFound, Usage::default());
+        let expected = json!({
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "detail": "no function of that name is deployed",
+            "outcome": "not-found",
+            "function": name,
+            "request_id": "id-1",
+        });
+        assert_eq!(read(response(&error, "id-1")).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_cause_is_told_where_there_is_one() {
+        let outcome = Outcome::Done(Done::Canceled, Cause::Operator);
+        let error = InvokeError::new("f".into(), outcome, Usage::default());
+        assert_eq!(read(response(&error, "")).await["cause"], "operator");
+    }
+
+    #[tokio::test]
+    async fn what_is_about_no_invocation_names_none() {
+        let problem = read(refusal(StatusCode::FORBIDDEN, "not you")).await;
+        let expected = json!({
+            "type": "about:blank",
+            "title": "Forbidden",
+            "status": 403,
+            "detail": "not you",
+        });
+        assert_eq!(problem, expected);
     }
 }
