@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`Server`]: accepts connections, and ends them in order.
+//! - [`Admin`]: the same for operators, apart from clients.
 //! - `workers`: the threads that serve connections.
 //! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response.
@@ -16,6 +17,7 @@
 //! This is the only module that names the HTTP server library, and the only
 //! one that knows which status a failure has.
 
+pub(crate) mod admin;
 mod baggage;
 mod budget;
 mod exchange;
@@ -28,6 +30,7 @@ mod server;
 mod values;
 mod workers;
 
+pub use admin::{Admin, Token, TokenError};
 pub use remote::{Remote, RemoteError};
 pub use routes::{Route, RouteError, Routes};
 pub use server::{Drained, Server};

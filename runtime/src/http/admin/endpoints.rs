@@ -1,0 +1,101 @@
+//! What can be asked of the listener, and its answers.
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use serde::Serialize;
+
+use super::guard::{Guard, Refusal};
+use super::listing::{Canceled, Listed};
+use crate::http::problem;
+use crate::message::Response;
+use crate::runtime::Runtime;
+
+/// All that can be asked, behind the guard.
+pub(super) struct Endpoints {
+    runtime: Runtime,
+    guard: Guard,
+}
+
+impl Endpoints {
+    pub(super) fn new(runtime: Runtime, guard: Guard) -> Self {
+        Self { runtime, guard }
+    }
+
+    /// The answer to a request, whatever its body.
+    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
+        let mut response = match self.guard.admit(request.headers()) {
+            Ok(()) => self.dispatch(request.method(), request.uri().path()),
+            Err(refusal) => refused(refusal),
+        };
+        // What is in flight is nobody else's business, and out of date at once.
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    fn dispatch(&self, method: &Method, path: &str) -> Response {
+        let segments: Vec<_> = path.split('/').skip(1).collect();
+        match (method, segments.as_slice()) {
+            (&Method::GET, ["invocations"]) => self.list(),
+            (_, ["invocations"]) => only("GET"),
+            (&Method::DELETE, ["invocations", id]) => self.cancel(id),
+            (_, ["invocations", _]) => only("DELETE"),
+            _ => problem::refusal(
+                StatusCode::NOT_FOUND,
+                "there is GET /invocations, and DELETE /invocations/ID",
+            ),
+        }
+    }
+
+    fn list(&self) -> Response {
+        let listed = self.runtime.invocations().into_iter().map(Listed::from);
+        json(&listed.collect::<Vec<_>>())
+    }
+
+    fn cancel(&self, id: &str) -> Response {
+        let canceled = id.parse().map_or(0, |id| self.runtime.cancel(id));
+        if canceled == 0 {
+            let detail = format!("no invocation {id} is in flight");
+            return problem::refusal(StatusCode::NOT_FOUND, &detail);
+        }
+        tracing::info!(id, canceled, "an operator canceled an invocation");
+        json(&Canceled { canceled })
+    }
+}
+
+fn json(value: &impl Serialize) -> Response {
+    // Neither list nor number is anything that JSON could not hold.
+    let mut body = serde_json::to_vec(value).unwrap_or_default();
+    body.push(b'\n');
+    with(Response::new(body.into()), CONTENT_TYPE, "application/json")
+}
+
+fn only(method: &'static str) -> Response {
+    let detail = format!("only {method} can be asked of this");
+    with(problem::refusal(StatusCode::METHOD_NOT_ALLOWED, &detail), ALLOW, method)
+}
+
+fn refused(refusal: Refusal) -> Response {
+    let (status, detail) = match refusal {
+        Refusal::Token => {
+            (StatusCode::UNAUTHORIZED, "show the token, as `Authorization: Bearer TOKEN`")
+        }
+        Refusal::Page => (StatusCode::FORBIDDEN, "without a token no web page is let in"),
+        Refusal::Host => (
+            StatusCode::FORBIDDEN,
+            "without a token the host has to be named by its IP address or as localhost",
+        ),
+    };
+    tracing::debug!(?refusal, "a request to the admin listener was refused");
+    let response = problem::refusal(status, detail);
+    match refusal {
+        Refusal::Token => with(response, WWW_AUTHENTICATE, "Bearer"),
+        Refusal::Page | Refusal::Host => response,
+    }
+}
+
+fn with(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}

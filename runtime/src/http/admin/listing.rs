@@ -1,0 +1,53 @@
+//! An invocation in flight, as it is told in JSON.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Cause, Done};
+use crate::runtime::InvocationInfo;
+
+/// One invocation of the list. Every key is always there; what there is none of
+/// is null.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) id: u64,
+    pub(crate) function: String,
+    /// The invocation that called for it. It may be over.
+    pub(crate) parent: Option<u64>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) age_ms: u64,
+    /// The time until its deadline.
+    pub(crate) remaining_ms: Option<u64>,
+    /// How its context ended, while it has its grace.
+    pub(crate) done: Option<String>,
+    /// Why its context ended.
+    pub(crate) cause: Option<String>,
+}
+
+impl From<InvocationInfo> for Listed {
+    fn from(info: InvocationInfo) -> Self {
+        let (done, cause) = info.done.unzip();
+        Self {
+            id: info.id,
+            function: info.function.to_string(),
+            parent: info.parent,
+            request_id: info.request_id,
+            age_ms: milliseconds(info.age),
+            remaining_ms: info.remaining.map(milliseconds),
+            done: done.map(|done: Done| done.name().to_owned()),
+            cause: cause.map(|cause: Cause| cause.name().to_owned()),
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What came of canceling an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Canceled {
+    /// How many were ended: it, and those below it.
+    pub(crate) canceled: usize,
+}

@@ -1,0 +1,74 @@
+//! The secret that an operator has to show.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The shortest one, in characters.
+const LEAST: usize = 16;
+
+/// What an operator has to show to the [`Admin`](super::Admin) listener: at
+/// least 16 visible ASCII characters, the more random the better.
+///
+/// It does not show itself in `Debug`.
+#[derive(Clone)]
+pub struct Token(String);
+
+/// A text can't be a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a token: write at least 16 visible ASCII characters, such as what `openssl rand -hex 32` prints"
+)]
+#[non_exhaustive]
+pub struct TokenError;
+
+impl Token {
+    /// The token itself.
+    #[cfg(feature = "cli")]
+    pub(super) fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `shown` is this token. How long that takes tells nothing about
+    /// the token but its length: hashes are compared, all bytes of them.
+    pub(super) fn is(&self, shown: &[u8]) -> bool {
+        blake3::hash(self.0.as_bytes()) == blake3::hash(shown)
+    }
+}
+
+impl FromStr for Token {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        let good = text.len() >= LEAST && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if good { Ok(Self(text.to_owned())) } else { Err(TokenError) }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_long_and_visible() {
+        for text in ["", "short", "0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n"] {
+            assert_eq!(text.parse::<Token>().expect_err(text), TokenError);
+        }
+        assert!(TokenError.to_string().contains(&LEAST.to_string()));
+    }
+
+    #[test]
+    fn only_the_token_itself_is_the_token() {
+        let token: Token = "0123456789abcdef".parse().expect("a token");
+        assert!(token.is(b"0123456789abcdef"));
+        for other in ["", "0123456789abcde", "0123456789abcdeg", "0123456789abcdef0"] {
+            assert!(!token.is(other.as_bytes()), "{other}");
+        }
+        assert!(!format!("{token:?}").contains("0123"));
+    }
+}
