@@ -4,9 +4,10 @@
 //! from `hourglass.toml`, then from the defaults.
 //!
 //! # Layout
-//! - `up`, `build`, `serve`, `invoke`, `check`: a command each.
+//! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`: a command each.
 //! - `report`: what `invoke` prints.
 //! - `options`: the flags that several of them share.
+//! - `access`: the way to the listener for operators.
 //! - `config`: `hourglass.toml`, as read and as resolved, and the units that
 //!   values are written in.
 //! - `deploy`: modules, from files to functions that run.
@@ -16,7 +17,9 @@
 //! compiling and reading happen there, and only serving and invoking enter the
 //! async runtime, which is made in one place.
 
+mod access;
 mod build;
+mod cancel;
 mod check;
 mod config;
 mod deploy;
@@ -25,6 +28,7 @@ mod invoke;
 mod logging;
 mod options;
 mod output;
+mod ps;
 mod report;
 mod serve;
 mod signals;
@@ -57,6 +61,8 @@ enum Command {
     Serve(serve::ServeArgs),
     Invoke(invoke::InvokeArgs),
     Check(check::CheckArgs),
+    Ps(ps::PsArgs),
+    Cancel(cancel::CancelArgs),
 }
 
 /// Runs the program with the given command line, whose first word is the
@@ -76,6 +82,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
         Command::Serve(serve) => serve::run(&serve),
         Command::Invoke(invoke) => invoke::run(&invoke),
         Command::Check(check) => check::run(&check),
+        Command::Ps(ps) => ps::run(&ps),
+        Command::Cancel(cancel) => cancel::run(&cancel),
     }?;
     Ok(())
 }

@@ -8,10 +8,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access::Access;
 use super::config::resolve::Config;
 use super::config::units::{Address, Period, Size};
 use crate::error::BuildError;
 use crate::function::{Function, Instances};
+use crate::http::Token;
 use crate::limits::Limits;
 use crate::runtime::{Runtime, RuntimeBuilder};
 
@@ -173,6 +175,14 @@ pub(crate) struct ServeOptions {
     /// invocation; with 0 none is kept [default: 256MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_IDLE_MEMORY")]
     idle_memory: Option<Size>,
+    /// An address to listen on for operators, who list and cancel what is in
+    /// flight with `hourglass ps` and `hourglass cancel` [default: none]
+    #[arg(long, value_name = "ADDR", env = "HOURGLASS_ADMIN")]
+    admin: Option<Address>,
+    /// What operators have to show; needed where other machines may reach that
+    /// address. Others can see what is typed here: rather set the variable
+    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<Token>,
     #[command(flatten)]
     cache: CacheOptions,
     #[command(flatten)]
@@ -187,6 +197,16 @@ impl ServeOptions {
 
     pub(crate) fn drain(&self, config: &Config) -> Duration {
         self.drain.map(|drain| drain.0).or(config.drain).unwrap_or(DRAIN)
+    }
+
+    /// Where to listen for operators, if at all.
+    pub(crate) fn admin(&self, config: &Config) -> anyhow::Result<Option<Access>> {
+        let Some(address) = self.admin.as_ref().or(config.admin.as_ref()) else { return Ok(None) };
+        let token = match &self.admin_token {
+            Some(token) => Some(token.clone()),
+            None => config.admin_token()?,
+        };
+        Ok(Some(Access { address: address.clone(), token }))
     }
 
     pub(crate) fn runtime(&self, config: &Config) -> anyhow::Result<Runtime> {
@@ -275,7 +295,7 @@ mod tests {
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 13, "{variables:?}");
+        assert_eq!(variables.len(), 15, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));

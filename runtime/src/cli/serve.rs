@@ -3,11 +3,13 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::future::pending;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
+use super::access::Access;
 use super::config::resolve::Config;
 use super::config::units::{Address, Period};
 use super::deploy;
@@ -15,7 +17,7 @@ use super::options::ServeOptions;
 use super::output;
 use super::signals::Signals;
 use crate::function::Fresh;
-use crate::http::Server;
+use crate::http::{Admin, Server};
 use crate::runtime::Runtime;
 
 /// Serves functions that are built already.
@@ -38,7 +40,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         );
     }
     let runtime = args.options.runtime(&config)?;
-    check_address(&args.options.listen(&config))?;
+    check_addresses(&args.options, &config)?;
     for module in &modules {
         deploy::deploy(&runtime, module, args.options.functions)?;
     }
@@ -46,15 +48,23 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     serve(runtime, &args.options, config)
 }
 
-/// Fails where nobody could listen on an address now, so that it is known
-/// before the functions are made ready. It does not keep the address.
-pub(crate) fn check_address(address: &Address) -> anyhow::Result<()> {
-    TcpListener::bind(&address.0).map(drop).with_context(|| cannot_listen(address))
+/// Fails where nobody could listen on the addresses now, so that it is known
+/// before the functions are made ready. It does not keep them.
+pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow::Result<()> {
+    let check = |address: &Address, flag| {
+        TcpListener::bind(&address.0).map(drop).with_context(|| cannot_listen(address, flag))
+    };
+    check(&options.listen(config), "--listen")?;
+    if let Some(access) = options.admin(config)? {
+        access.check()?;
+        check(&access.address, "--admin")?;
+    }
+    Ok(())
 }
 
-fn cannot_listen(address: &Address) -> String {
+fn cannot_listen(address: &Address, flag: &str) -> String {
     format!(
-        "cannot listen on {address}; give another address with `--listen ADDR`, port 0 for any free one"
+        "cannot listen on {address}; give another address with `{flag} ADDR`, port 0 for any free one"
     )
 }
 
@@ -65,13 +75,19 @@ pub(crate) fn serve(
     config: Config,
 ) -> anyhow::Result<()> {
     let (address, drain) = (options.listen(&config), options.drain(&config));
+    let access = options.admin(&config)?;
     super::block_on(async move {
         let signals = Signals::listen().context("signals can't be listened to")?;
         let server = Server::bind(&address.0, runtime.clone())
             .await
-            .with_context(|| cannot_listen(&address))?;
+            .with_context(|| cannot_listen(&address, "--listen"))?;
+        let admin = match access {
+            Some(access) => Some(admin(access, runtime.clone()).await?),
+            None => None,
+        };
+        let told = admin.as_ref().map(Admin::local_addr).transpose()?;
         // Serving goes on where nobody reads this.
-        let _ = output::line(&announcement(&runtime, server.local_addr()?));
+        let _ = output::line(&announcement(&runtime, server.local_addr()?, told));
         let stop = async {
             signals.first().await;
             tracing::info!(
@@ -87,14 +103,36 @@ pub(crate) fn serve(
                 Some(name.to_owned()).filter(|name| !name.is_empty())
             });
         }
-        let drained = server.run(stop).await;
+        // Operators are answered to the end: what does not drain is theirs.
+        let answering = async {
+            match admin {
+                Some(admin) => admin.run(pending()).await,
+                None => pending().await,
+            }
+        };
+        let drained = tokio::select! {
+            drained = server.run(stop) => drained,
+            Err(error) = answering => return Err(error.into()),
+        };
         tracing::info!(canceled = drained.canceled, "everything has ended");
         Ok(())
     })
 }
 
+/// Listens for operators.
+async fn admin(access: Access, runtime: Runtime) -> anyhow::Result<Admin> {
+    let Access { address, token } = access;
+    let admin = Admin::bind(&address.0, runtime)
+        .await
+        .with_context(|| cannot_listen(&address, "--admin"))?;
+    Ok(match token {
+        Some(token) => admin.token(token),
+        None => admin,
+    })
+}
+
 /// What is served, where, and what to type next.
-fn announcement(runtime: &Runtime, address: SocketAddr) -> String {
+fn announcement(runtime: &Runtime, address: SocketAddr, admin: Option<SocketAddr>) -> String {
     let (functions, capacity) = (runtime.functions(), runtime.capacity());
     let url = url(address);
     let mut text = format!("serving at {url}");
@@ -110,6 +148,9 @@ fn announcement(runtime: &Runtime, address: SocketAddr) -> String {
          more with `sysctl -w vm.max_map_count=N`",
         capacity.in_flight, capacity.max_map_count, capacity.allowed
     );
+    if let Some(admin) = admin {
+        let _ = write!(text, "\nwhat is in flight: hourglass ps --admin {admin}");
+    }
     let next = match functions.iter().find(|name| &***name == "hello").or(functions.first()) {
         Some(name) if &**name == "hello" => "/hello/world".to_owned(),
         Some(name) => format!("/{name}"),

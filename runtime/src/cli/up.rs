@@ -31,7 +31,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     let functions = crate::build::functions(path)?;
     let ready_made = ready_made(&config, &functions)?;
     let runtime = options.runtime(&config)?;
-    serve::check_address(&options.listen(&config))?;
+    serve::check_addresses(options, &config)?;
 
     let built = build::modules(path, &functions)?.into_iter();
     let built = built.map(|(name, path)| Module::named(&config, name, path));

@@ -10,6 +10,8 @@
 //! cache = "cache"
 //! baggage = ["tenant"]
 //! principal_header = "x-authenticated-user"
+//! admin = "127.0.0.1:9090"
+//! admin_token_file = "token"
 //!
 //! [function.resize]
 //! url = "http://images.internal:8080/resize"
@@ -77,6 +79,8 @@ pub(crate) struct File {
     cache: Option<PathBuf>,
     baggage: Option<Spanned<Vec<String>>>,
     principal_header: Option<Spanned<String>>,
+    admin: Option<Address>,
+    admin_token_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
 }

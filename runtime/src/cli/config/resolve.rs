@@ -13,7 +13,7 @@ use super::units::{Address, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
 use crate::cli::options::FunctionOptions;
 use crate::function::Function;
-use crate::http::Routes;
+use crate::http::{Routes, Token};
 
 /// A configuration. The default is that of an empty file.
 #[derive(Debug, Default)]
@@ -30,6 +30,9 @@ pub(crate) struct Config {
     /// The functions on other hosts.
     pub(crate) remotes: BTreeMap<String, RemoteConfig>,
     pub(crate) routes: Routes,
+    pub(crate) admin: Option<Address>,
+    /// The file with the token, and where it is named.
+    admin_token: Option<(PathBuf, Range<usize>)>,
     source: Source,
 }
 
@@ -105,8 +108,23 @@ impl Config {
             functions,
             remotes,
             routes,
+            admin: file.admin,
+            admin_token: file
+                .admin_token_file
+                .map(|file| (folder.join(file.get_ref()), file.span())),
             source,
         })
+    }
+
+    /// The token in the file that is named for it. Only now is it read:
+    /// nothing but the listener for operators needs it.
+    pub(crate) fn admin_token(&self) -> Result<Option<Token>, ConfigError> {
+        let Some((file, span)) = &self.admin_token else { return Ok(None) };
+        let error = |reason: String| self.source.error(span.clone(), reason);
+        let text = std::fs::read_to_string(file)
+            .map_err(|cause| error(format!("{} can't be read: {cause}", file.display())))?;
+        let token = text.trim_ascii().parse();
+        token.map(Some).map_err(|cause| error(format!("{} is {cause}", file.display())))
     }
 
     /// The module of a function that the file names. Only now is it looked

@@ -38,6 +38,7 @@ fn a_whole_file_is_read() {
         idle_memory = "1GiB"
         cache = "code"
         baggage = ["tenant"]
+        admin = "127.0.0.1:9090"
 
         [function.thumbnail]
         file = "built/thumbnail.wasm"
@@ -60,6 +61,8 @@ fn a_whole_file_is_read() {
     assert_eq!(config.max_in_flight, Some(5));
     assert_eq!(config.idle_memory, Some(Size(1 << 30)));
     assert_eq!(config.cache, Some(folder.path().join("code")));
+    assert_eq!(config.admin.as_ref().map(|address| &*address.0), Some("127.0.0.1:9090"));
+    assert!(config.admin_token().expect("none is no error").is_none());
     assert_eq!(config.functions.len(), 2);
     let limits = config.functions["thumbnail"].options;
     assert_eq!(limits.timeout, Some(Period(Duration::from_secs(2))));
@@ -165,6 +168,19 @@ fn a_route_clash_is_told_with_its_line() {
     assert!(said.contains("/{x}"), "{said}");
     let said = error("[function.a]\nroutes = [\"images\"]\n");
     assert!(said.starts_with("hourglass.toml:2:11: the route `images` can't be used"), "{said}");
+}
+
+#[test]
+fn a_token_is_read_from_its_file() {
+    let folder = folder_with("admin_token_file = \"token\"\n");
+    let config = Config::find(folder.path()).expect("a good file");
+    let said = |config: &Config| config.admin_token().expect_err("it is bad").to_string();
+    assert!(said(&config).contains("hourglass.toml:1:20: "), "{}", said(&config));
+    assert!(said(&config).contains("token can't be read"), "{}", said(&config));
+    fs::write(folder.path().join("token"), "short\n").expect("it is written");
+    assert!(said(&config).contains("token is not a token: write at least"), "{}", said(&config));
+    fs::write(folder.path().join("token"), "0123456789abcdef\n").expect("it is written");
+    assert!(config.admin_token().expect("a good token").is_some());
 }
 
 #[test]

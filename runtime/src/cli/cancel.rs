@@ -1,0 +1,33 @@
+//! `hourglass cancel`: ends an invocation in a server.
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use super::access::AccessOptions;
+use super::output;
+
+/// Cancels an invocation in a server, and all that it started.
+///
+/// They are told so, and are interrupted when their grace is over. The server
+/// must have been started with `--admin`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CancelArgs {
+    /// The invocation's id, as `hourglass ps` shows it
+    id: u64,
+    #[command(flatten)]
+    server: AccessOptions,
+}
+
+pub(crate) fn run(args: &CancelArgs) -> anyhow::Result<()> {
+    let (id, client) = (args.id, args.server.client(Path::new(""))?);
+    match super::block_on(async { Ok(client.cancel(id).await?) })? {
+        0 => bail!(
+            "no invocation {id} is in flight at {}; `hourglass ps` lists those that are",
+            client.address
+        ),
+        1 => output::line(&format!("canceled invocation {id}"))?,
+        more => output::line(&format!("canceled invocation {id}, and {} below it", more - 1))?,
+    }
+    Ok(())
+}
