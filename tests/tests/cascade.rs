@@ -83,13 +83,12 @@ async fn a_callee_is_told_that_its_caller_is_done() {
 }
 
 #[tokio::test]
-async fn a_trap_ends_what_the_caller_had_started() -> Result<()> {
-    let test = "trapped";
+async fn a_caller_that_is_dropped_ends_what_it_had_started() -> Result<()> {
+    let test = "gone";
     let [parent, callee] = family(test);
-    let runtime = host::runtime([parent.memory(hourglass::mib(2)), callee]);
-    let answer = start(&runtime, &Context::background(), test, "hold/trapped-child/4/print");
+    let runtime = host::runtime([parent, callee]);
+    let answer = start(&runtime, &Context::background(), test, "hold/gone-child/4/print");
     lines::told_times(&child(test), "begun", 4).await;
-    // From outside, as a trap would do it: nobody can wait any more.
     let ids: Vec<_> = runtime
         .invocations()
         .iter()
@@ -100,7 +99,7 @@ async fn a_trap_ends_what_the_caller_had_started() -> Result<()> {
     assert_eq!(runtime.invocations().iter().filter(|info| info.parent == Some(id)).count(), 4);
     answer.abort();
     assert!(answer.await.unwrap_err().is_cancelled());
-    lines::told_times(&child(test), "cause: canceled", 4).await;
+    lines::told_times(&child(test), "cause: parent-done", 4).await;
     is_idle(&runtime).await;
     Ok(())
 }
@@ -153,12 +152,12 @@ async fn an_operator_ends_one_with_all_below_and_nobody_else() -> Result<()> {
     assert_eq!(runtime.cancel(middle.id), 4);
     lines::told_times(&child(test), "cause: operator", 3).await;
     // Its caller learns of it as of any other failure.
-    assert!(text(above).await.starts_with("canceled "));
+    assert_eq!(text(above).await, "200 canceled\ncanceled\ncanceled\n");
     assert_eq!(runtime.cancel(middle.id), 0);
     assert_eq!(lines::count(&child(other), "cause: operator"), 0);
     let id = runtime.invocations().iter().find(|info| info.parent.is_none()).unwrap().id;
     assert_eq!(runtime.cancel(id), 2);
-    assert_eq!(beside.await?.unwrap_err().outcome().cause(), Some(&Cause::Operator));
+    assert!(text(beside).await.starts_with("canceled "));
     is_idle(&runtime).await;
     Ok(())
 }
@@ -244,8 +243,10 @@ async fn a_tree_of_hundreds_is_gone_as_a_whole() -> Result<()> {
         lines::told_times(&child(test), "begun", 150 * round).await;
         assert_eq!(runtime.invocations().len(), 156);
         cancel.cancel_with(Cause::Operator);
-        let error = answer.await?.unwrap_err();
-        assert_eq!(error.outcome().cause(), Some(&Cause::Operator));
+        // It answers in its grace, or is interrupted when that is over.
+        if let Err(error) = answer.await? {
+            assert_eq!(error.outcome().cause(), Some(&Cause::Operator));
+        }
         is_idle(&runtime).await;
         assert_eq!(ctx.children(), 0);
     }
