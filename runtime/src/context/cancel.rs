@@ -38,7 +38,7 @@ impl Cancel {
 
 impl Drop for Cancel {
     fn drop(&mut self) {
-        self.cancel();
+        self.node.abandon();
     }
 }
 

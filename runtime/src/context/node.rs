@@ -16,11 +16,13 @@
 //! - A node leaves its parent's list only once it has no children left. Whoever
 //!   sweeps a node that somebody else is still sweeping therefore helps, and
 //!   never returns before all of its descendants have ended.
-//! - Parents and children own each other until the node is swept, which the
-//!   drop of its guard makes certain. So a node never outlives its place in the
-//!   tree, and dropping one never drops a chain of others.
+//! - Parents and children own each other until the child is swept or abandoned,
+//!   which the drop of its guard makes certain. So a node never outlives its
+//!   place in the tree, and dropping one never drops a chain of others.
 //! - A node's deadline is no later than its parent's. An expiry that nobody has
 //!   looked at yet therefore needs no propagation.
+//! - An end has one moment, which decides for every descendant whether its own
+//!   deadline had passed by then. So a whole sweep takes one look at the clock.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,9 +52,9 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// The end that it brought about, if it has passed.
-    fn end(&self) -> Option<End> {
-        (self.at <= Instant::now()).then(|| End {
+    /// The end that it brought about, if it had passed by then.
+    fn end(&self, by: Instant) -> Option<End> {
+        (self.at <= by).then(|| End {
             done: Done::DeadlineExceeded,
             cause: self.cause.clone(),
             at: self.at,
@@ -69,7 +71,7 @@ pub(super) struct Node {
     state: Mutex<State>,
 }
 
-/// What changes over a node's life. All but the end is given up by the sweep.
+/// What changes over a node's life. The sweep leaves nothing but the end.
 struct State {
     end: Option<End>,
     parent: Option<Arc<Node>>,
@@ -122,7 +124,7 @@ impl Node {
     /// How the node ended, if it has.
     pub(super) fn done(self: &Arc<Node>) -> Option<Done> {
         self.done.get().or_else(|| {
-            self.finish(self.deadline.as_ref()?.end()?);
+            self.finish(self.deadline.as_ref()?.end(Instant::now())?);
             // A cancel that looked at the clock just before may have won.
             self.done.get()
         })
@@ -173,6 +175,20 @@ impl Node {
         self.finish(End { done, cause, at: Instant::now() });
     }
 
+    /// Cancels the node because its guard goes. Where nobody holds it but that
+    /// guard and its parent, nothing is derived from it and nobody can ever ask
+    /// how or when it ended: it then leaves the tree without an end, which saves
+    /// a look at the clock.
+    pub(super) fn abandon(self: &Arc<Node>) {
+        // As long as it knows its parent, one count is that of the parent's list.
+        if Arc::strong_count(self) == 2
+            && let Some(parent) = self.state().parent.take()
+        {
+            return parent.disown(self);
+        }
+        self.cancel(Cause::Canceled);
+    }
+
     pub(super) fn children(self: &Arc<Node>) -> usize {
         self.done();
         self.state().children.len()
@@ -190,7 +206,10 @@ impl Node {
 
     /// Attaches `child`, or says how the node ended if it has.
     fn adopt(self: &Arc<Node>, child: &Arc<Node>) -> Option<End> {
-        self.done();
+        // Otherwise they share the deadline, if any, and the end that it brings.
+        if child.deadline() < self.deadline() {
+            self.done();
+        }
         let mut state = self.state();
         if state.end.is_none() {
             state.children.insert(child.clone());
@@ -251,7 +270,7 @@ impl Node {
     fn step(&self, end: &End) -> Step {
         let mut state = self.state();
         if state.end.is_none() {
-            let expired = self.deadline.as_ref().and_then(Deadline::end);
+            let expired = self.deadline.as_ref().and_then(|deadline| deadline.end(end.at));
             self.write(&mut state, expired.as_ref().unwrap_or(end));
         }
         match (state.children.any(), &state.end) {
@@ -272,7 +291,6 @@ impl Node {
 
 impl State {
     fn leave(&mut self) -> Leave {
-        self.children = Children::default();
         Leave { parent: self.parent.take(), waiters: self.waiters.take(), job: self.job.take() }
     }
 }
@@ -342,6 +360,17 @@ mod tests {
         assert_eq!(child.done(), None);
         assert_eq!(node.wait().await, Done::Canceled);
         assert_eq!(child.done(), Some(Done::Canceled));
+    }
+
+    #[test]
+    fn an_abandoned_node_leaves_and_ends_only_for_those_who_hold_it() {
+        let parent = Node::derive(None, None, None);
+        let nodes = [(); 2].map(|()| Node::derive(Some(&parent), None, None));
+        let held = nodes[1].clone();
+        nodes.iter().for_each(Node::abandon);
+        assert_eq!(nodes[0].done(), None);
+        assert_eq!(held.done(), Some(Done::Canceled));
+        assert_eq!(parent.children(), 0);
     }
 
     #[test]
