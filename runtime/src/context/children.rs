@@ -5,9 +5,10 @@
 //! the last one. Whoever was never in the list, or has left it, is left alone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::node::Node;
+use super::sync::AtomicUsize;
 
 /// Lists no longer than this are not worth shrinking. Without a floor, every
 /// first child would pay for an allocation and every last one for freeing it.

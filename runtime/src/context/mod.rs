@@ -63,6 +63,7 @@ mod cancel;
 mod cause;
 mod children;
 mod node;
+mod sync;
 mod value;
 
 use std::fmt;

@@ -24,8 +24,8 @@
 //! - An end has one moment, which decides for every descendant whether its own
 //!   deadline had passed by then. So a whole sweep takes one look at the clock.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -34,6 +34,7 @@ use tokio::time::{Instant, sleep_until};
 use super::after::Job;
 use super::cause::{Cause, Done};
 use super::children::{Children, Place};
+use super::sync::{AtomicU8, Mutex, MutexGuard};
 
 /// How and why a node ended.
 #[derive(Clone, Debug)]

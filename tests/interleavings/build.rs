@@ -1,0 +1,5 @@
+//! Builds this package's copy of the context upon loom.
+
+fn main() {
+    println!("cargo::rustc-cfg=interleavings");
+}
