@@ -21,6 +21,17 @@ async fn background() {
     assert_eq!(format!("{context:?}"), "Context { end: None, remaining: None, values: [] }");
 }
 
+/// Go's second root is for whoever does not know yet which context to use; here
+/// it is what a field has that nobody has set.
+#[tokio::test]
+async fn todo() {
+    let context = Context::default();
+    assert!(blocks(&context).await);
+    assert_eq!(context.err(), None);
+    assert_eq!(context.deadline(), None);
+    assert_eq!(format!("{context:?}"), format!("{:?}", Context::background()));
+}
+
 #[tokio::test]
 async fn with_cancel() {
     let (parent, cancel) = Context::background().with_cancel();

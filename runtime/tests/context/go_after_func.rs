@@ -109,27 +109,52 @@ async fn custom_context_goroutines() {
 }
 
 #[tokio::test]
-async fn custom_context_after_func_cancel_and_timeout_and_after_func() {
+async fn custom_context_after_func_cancel() {
     let (parent, cancel) = Context::background().with_cancel();
     let (child, _guard) = parent.with_cancel();
-    let (timer, _guard) = parent.with_timeout(LONG);
-    let (_after, raised) = flag(&timer);
     cancel.cancel();
     assert_eq!(child.done().await, Done::Canceled);
-    assert_eq!(timer.done().await, Done::Canceled);
+}
+
+#[tokio::test]
+async fn custom_context_after_func_timeout() {
+    let (parent, cancel) = Context::background().with_cancel();
+    let (child, _guard) = parent.with_timeout(LONG);
+    cancel.cancel();
+    assert_eq!(child.done().await, Done::Canceled);
+}
+
+#[tokio::test]
+async fn custom_context_after_func_after_func() {
+    let (parent, cancel) = Context::background().with_cancel();
+    let (_after, raised) = flag(&parent);
+    cancel.cancel();
     assert_eq!(raised.await, Ok(()));
 }
 
 #[test]
-fn custom_context_after_func_unregister() {
+fn custom_context_after_func_unregister_cancel() {
     let (parent, _guard) = Context::background().with_cancel();
-    let (_a, cancel_a) = parent.with_cancel();
-    let (_b, cancel_b) = parent.with_timeout(LONG);
-    let after = parent.after_func(|| ());
-    assert_eq!(parent.children(), 3);
-    cancel_a.cancel();
+    let ((_a, cancel_a), (_b, cancel_b)) = (parent.with_cancel(), parent.with_cancel());
     assert_eq!(parent.children(), 2);
+    cancel_a.cancel();
     cancel_b.cancel();
+    assert_eq!(parent.children(), 0);
+}
+
+#[test]
+fn custom_context_after_func_unregister_timeout() {
+    let (parent, _guard) = Context::background().with_cancel();
+    let (_child, cancel) = parent.with_timeout(LONG);
+    assert_eq!(parent.children(), 1);
+    cancel.cancel();
+    assert_eq!(parent.children(), 0);
+}
+
+#[test]
+fn custom_context_after_func_unregister_after_func() {
+    let (parent, _guard) = Context::background().with_cancel();
+    let after = parent.after_func(|| ());
     assert_eq!(parent.children(), 1);
     after.stop();
     assert_eq!(parent.children(), 0);

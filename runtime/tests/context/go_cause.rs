@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use hourglass::{Cancel, Cause, Context, Done, Key};
+use tokio::sync::oneshot;
 
 use super::{LONG, canceled};
 
@@ -21,7 +22,9 @@ const CHILD: Cause = Cause::Operator;
 const TOO_SLOW: Cause = Cause::ParentDone;
 const NOW: Duration = Duration::ZERO;
 
-const ROWS: [Row; 22] = [
+/// The rows of Go's test, in its order, with a few of our own between them. Go's
+/// `TODO` is the background here.
+const ROWS: [Row; 25] = [
     ("background", |_| Context::background(), None),
     ("with_cancel", |guards| keep(Context::background().with_cancel(), guards), None),
     (
@@ -37,6 +40,15 @@ const ROWS: [Row; 22] = [
             context
         },
         Some((Done::Canceled, PARENT)),
+    ),
+    (
+        "with_cancel, canceled without a cause",
+        |_| {
+            let (context, cancel) = Context::background().with_cancel();
+            cancel.cancel();
+            context
+        },
+        Some((Done::Canceled, Cause::Canceled)),
     ),
     (
         "with_cancel, canceled with a cause, then with another",
@@ -72,15 +84,15 @@ const ROWS: [Row; 22] = [
         Some((Done::Canceled, CHILD)),
     ),
     (
-        "the parent's cancel without a cause before the child's with one",
+        "the parent's cancel with a cause before the child's without one",
         |_| {
             let (parent, cancel_parent) = Context::background().with_cancel();
             let (child, cancel_child) = parent.with_cancel();
-            cancel_parent.cancel();
-            cancel_child.cancel_with(CHILD);
+            cancel_parent.cancel_with(PARENT);
+            cancel_child.cancel();
             child
         },
-        Some((Done::Canceled, Cause::Canceled)),
+        Some((Done::Canceled, PARENT)),
     ),
     (
         "the parent's cancel with a cause after the child's without one",
@@ -92,6 +104,28 @@ const ROWS: [Row; 22] = [
             child
         },
         Some((Done::Canceled, Cause::Canceled)),
+    ),
+    (
+        "the parent's cancel without a cause before the child's with one",
+        |_| {
+            let (parent, cancel_parent) = Context::background().with_cancel();
+            let (child, cancel_child) = parent.with_cancel();
+            cancel_parent.cancel();
+            cancel_child.cancel_with(CHILD);
+            child
+        },
+        Some((Done::Canceled, Cause::Canceled)),
+    ),
+    (
+        "the parent's cancel without a cause after the child's with one",
+        |_| {
+            let (parent, cancel_parent) = Context::background().with_cancel();
+            let (child, cancel_child) = parent.with_cancel();
+            cancel_child.cancel_with(CHILD);
+            cancel_parent.cancel();
+            child
+        },
+        Some((Done::Canceled, CHILD)),
     ),
     (
         "the parent is not told of its child's cause",
@@ -212,5 +246,48 @@ fn cause_race() {
             assert_eq!(seen, cause);
             assert!(canceled(&context));
         });
+    }
+}
+
+/// Something foreign ends, for a reason of its own; the task that watches it
+/// hands that on.
+#[tokio::test]
+async fn custom_context_propagation() {
+    let (end, ended) = oneshot::channel();
+    let (parent, cancel) = Context::background().with_cancel();
+    let following = tokio::spawn(async move { cancel.cancel_with(ended.await.unwrap()) });
+    let (child, _guard) = parent.with_value(&Key::new("layer"), 1).with_cancel();
+    assert_eq!(child.err(), None);
+
+    let cause = Cause::custom("the foreign one");
+    end.send(cause.clone()).unwrap();
+    assert_eq!(child.done().await, Done::Canceled);
+    assert_eq!(child.cause(), Some(cause));
+    following.await.unwrap();
+}
+
+#[test]
+fn custom_context_cause() {
+    let (parent, cancel) = Context::background().with_cancel();
+    cancel.cancel();
+    assert!(canceled(&parent));
+    assert_eq!(parent.cause(), Some(Cause::Canceled));
+
+    let (parent, cancel) = Context::background().with_cancel();
+    let (child, cancel_child) = parent.with_cancel();
+    cancel_child.cancel_with(CHILD);
+    assert!(canceled(&child));
+    assert_eq!(child.cause(), Some(CHILD));
+    assert_eq!((parent.err(), parent.cause()), (None, None));
+    cancel.cancel();
+    assert_eq!(child.cause(), Some(CHILD));
+    assert_eq!(parent.cause(), Some(Cause::Canceled));
+
+    let (parent, cancel) = Context::background().with_cancel();
+    let (child, _guard) = parent.with_cancel();
+    cancel.cancel();
+    for context in [&parent, &child] {
+        assert!(canceled(context));
+        assert_eq!(context.cause(), Some(Cause::Canceled));
     }
 }

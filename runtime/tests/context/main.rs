@@ -1,17 +1,19 @@
 //! What the context promises, one test for each behaviour.
 //!
 //! The modules `go*` answer the tests of Go's `context` package, which is the
-//! model, under the names that they have there. Some of those cannot be written
-//! in Rust, or have nothing to test:
+//! model, under the names that they have there: all 37 of them but
 //!
-//! - `TODO`: there is one root only, [`Context::background`].
-//! - `WithValueChecksKey`, `InvalidDerivedFail`: a key that cannot be compared,
-//!   or a parent that is not there, does not compile.
-//! - `Allocs`: counting allocations takes an allocator of one's own, and with it
-//!   unsafe code.
-//! - `CustomContextPropagation`, `CustomContextCause`: a context is a type, not
-//!   an interface, so there are no foreign parents. Where a foreign parent has
-//!   an equal among ours, the test is here under its name.
+//! - `WithValueChecksKey`, `InvalidDerivedFail`, which cannot be written in
+//!   Rust: a key that cannot be compared, or a parent that is not there, does not
+//!   compile;
+//! - `Allocs`, which is in `context_allocations`, because it takes an allocator
+//!   of its own.
+//!
+//! Where Go wraps a context into another type, a context is a type here and not
+//! an interface: a clone or a layer of values stands for the wrapper. For the
+//! same reason no parent is foreign. `CustomContext*` ask of ours what Go asks
+//! of a foreign one; only `CustomContextPropagation` has something foreign to
+//! follow, as one follows it here: with a guard.
 //!
 //! Time is tokio's: a test that pauses it need not wait for a deadline.
 

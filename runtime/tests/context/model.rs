@@ -1,22 +1,26 @@
 //! Random trees of contexts against a model that is too simple to be wrong.
 //!
-//! Deadlines are either long past or far away, so that time stands still: what
-//! a context is must not depend on when, or whether, somebody looked at it.
+//! Time stands still but for the hours that a step lets pass: what a context is
+//! must not depend on when, or whether, somebody looked at it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hourglass::{AfterFunc, Cancel, Cause, Context, Done, Key};
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
+use tokio::time::advance;
+
+use super::HOUR;
 
 /// What is done to a tree. Numbers are taken modulo whatever there is to choose
-/// from.
+/// from; deadlines are so many hours from now.
 #[derive(Clone, Debug)]
 enum Step {
     Cancelable { parent: usize },
-    Deadline { parent: usize, hours: i8, cause: u8 },
+    Deadline { parent: usize, hours: i32, cause: u8 },
     Value { parent: usize, key: usize, value: u8 },
     Free { parent: usize },
     Cancel { guard: usize, cause: u8 },
@@ -25,12 +29,12 @@ enum Step {
     Look { context: usize },
     After { context: usize },
     Stop { after: usize },
+    Wait { hours: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let any = any::<usize>;
-    // An hour is long enough for a test, in both directions.
-    let hours = prop_oneof![1 => -3..=-1_i8, 3 => 1..=3_i8];
+    let hours = prop_oneof![1 => -3..=0_i32, 3 => 1..=5_i32];
     let cause = 0..3_u8;
     prop_oneof![
         8 => any().prop_map(|parent| Step::Cancelable { parent }),
@@ -45,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any().prop_map(|context| Step::Look { context }),
         4 => any().prop_map(|context| Step::After { context }),
         2 => any().prop_map(|after| Step::Stop { after }),
+        3 => (1..=3_u8).prop_map(|hours| Step::Wait { hours }),
     ]
 }
 
@@ -58,12 +63,16 @@ fn cause(number: u8) -> Cause {
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
-type End = (Done, Cause);
+/// How, why and since when.
+type End = (Done, Cause, i32);
+
+/// A deadline, in hours since the beginning, and what it gives as the cause.
+type Deadline = (i32, Cause);
 
 /// Something that can end, in the model.
 struct Node {
     parent: Option<usize>,
-    deadline: Option<(i8, Cause)>,
+    deadline: Option<Deadline>,
     end: Option<End>,
 }
 
@@ -82,6 +91,8 @@ struct ModelAfter {
 
 #[derive(Default)]
 struct Model {
+    /// How many hours have passed.
+    now: i32,
     nodes: Vec<Node>,
     afters: Vec<ModelAfter>,
 }
@@ -91,26 +102,36 @@ impl Model {
         self.nodes[node?].end.clone()
     }
 
-    fn deadline(&self, node: Option<usize>) -> Option<(i8, Cause)> {
+    fn deadline(&self, node: Option<usize>) -> Option<Deadline> {
         self.nodes[node?].deadline.clone()
     }
 
-    fn derive(&mut self, parent: Option<usize>, own: Option<(i8, Cause)>) -> usize {
+    fn derive(&mut self, parent: Option<usize>, own: Option<Deadline>) -> usize {
         let deadline = match (self.deadline(parent), own) {
             (Some(inherited), Some(own)) if own.0 < inherited.0 => Some(own),
             (Some(inherited), _) => Some(inherited),
             (None, own) => own,
         };
-        let expired = deadline
-            .clone()
-            .filter(|(hours, _)| *hours < 0)
-            .map(|(_, cause)| (Done::DeadlineExceeded, cause));
-        let end = self.end(parent).or(expired);
+        let end = self.end(parent);
         self.nodes.push(Node { parent, deadline, end });
+        self.wait(0);
         self.nodes.len() - 1
     }
 
-    fn cancel(&mut self, node: usize, end: &End) {
+    fn wait(&mut self, hours: i32) {
+        self.now += hours;
+        for node in self.nodes.iter_mut().filter(|node| node.end.is_none()) {
+            let passed = node.deadline.clone().filter(|(at, _)| *at <= self.now);
+            node.end = passed.map(|(at, cause)| (Done::DeadlineExceeded, cause, at));
+        }
+        self.call();
+    }
+
+    fn cancel(&mut self, node: usize, cause: Cause) {
+        self.finish(node, &(Done::Canceled, cause, self.now));
+    }
+
+    fn finish(&mut self, node: usize, end: &End) {
         if self.nodes[node].end.is_none() {
             self.nodes[node].end = Some(end.clone());
         }
@@ -118,7 +139,7 @@ impl Model {
             (0..self.nodes.len()).filter(|child| self.nodes[*child].parent == Some(node)).collect();
         for child in children {
             if self.nodes[child].end.is_none() {
-                self.cancel(child, end);
+                self.finish(child, end);
             }
         }
         self.call();
@@ -151,7 +172,7 @@ struct World {
     guards: Vec<(Cancel, usize)>,
     afters: Vec<(AfterFunc, usize)>,
     called: mpsc::UnboundedSender<usize>,
-    epoch: Instant,
+    start: Instant,
 }
 
 impl World {
@@ -163,13 +184,13 @@ impl World {
             guards: vec![],
             afters: vec![],
             called,
-            epoch: Instant::now(),
+            start: tokio::time::Instant::now().into_std(),
         }
     }
 
-    fn at(&self, hours: i8) -> Instant {
-        let distance = Duration::from_secs(3600) * u32::from(hours.unsigned_abs());
-        if hours < 0 { self.epoch - distance } else { self.epoch + distance }
+    fn at(&self, hours: i32) -> Instant {
+        let distance = HOUR * hours.unsigned_abs();
+        if hours < 0 { self.start - distance } else { self.start + distance }
     }
 
     fn view(&self, number: usize) -> &(Context, View) {
@@ -182,8 +203,14 @@ impl World {
         self.guards.push((guard, node));
     }
 
-    fn apply(&mut self, step: Step) {
+    async fn apply(&mut self, step: Step) {
         match step {
+            Step::Wait { hours } => {
+                self.model.wait(hours.into());
+                advance(HOUR * hours.into()).await;
+                // The tasks that wait for a deadline have their turn.
+                yield_now().await;
+            }
             Step::Cancelable { parent } => {
                 let (context, view) = self.view(parent).clone();
                 let node = self.model.derive(view.node, None);
@@ -191,9 +218,9 @@ impl World {
             }
             Step::Deadline { parent, hours, cause: number } => {
                 let (context, view) = self.view(parent).clone();
-                let own = (hours, cause(number));
-                let node = self.model.derive(view.node, Some(own));
-                let derived = context.with_deadline_cause(self.at(hours), cause(number));
+                let (at, cause) = (self.model.now + hours, cause(number));
+                let node = self.model.derive(view.node, Some((at, cause.clone())));
+                let derived = context.with_deadline_cause(self.at(at), cause);
                 self.add(derived, node, &view);
             }
             Step::Value { parent, key, value } => {
@@ -227,12 +254,12 @@ impl World {
             Step::Cancel { guard, cause: number } if count > 0 => {
                 let (guard, node) = &self.guards[guard % count];
                 guard.cancel_with(cause(number));
-                self.model.cancel(*node, &(Done::Canceled, cause(number)));
+                self.model.cancel(*node, cause(number));
             }
             Step::DropGuard { guard } if count > 0 => {
                 let (guard, node) = self.guards.swap_remove(guard % count);
                 drop(guard);
-                self.model.cancel(node, &(Done::Canceled, Cause::Canceled));
+                self.model.cancel(node, Cause::Canceled);
             }
             _ => {}
         }
@@ -265,11 +292,14 @@ impl World {
     }
 
     fn compare(&self, (context, view): &(Context, View)) {
-        let (done, cause) = self.model.end(view.node).unzip();
-        assert_eq!(context.err(), done);
-        assert_eq!(context.cause(), cause);
-        let deadline = self.model.deadline(view.node);
-        assert_eq!(context.deadline(), deadline.map(|(hours, _)| self.at(hours)));
+        let end = self.model.end(view.node);
+        assert_eq!(context.err(), end.as_ref().map(|(done, ..)| *done));
+        assert_eq!(context.cause(), end.as_ref().map(|(_, cause, _)| cause.clone()));
+        assert_eq!(context.done_since(), end.map(|(.., at)| self.at(at)));
+        let deadline = self.model.deadline(view.node).map(|(at, _)| at);
+        assert_eq!(context.deadline(), deadline.map(|at| self.at(at)));
+        let left = deadline.map(|at| HOUR * (at - self.model.now).max(0) as u32);
+        assert_eq!(context.remaining(), left);
         let mut seen = BTreeSet::new();
         let visible: Vec<_> = view
             .values
@@ -299,7 +329,7 @@ impl World {
         }
         for (guard, node) in seen {
             drop(guard);
-            self.model.cancel(node, &(Done::Canceled, Cause::Canceled));
+            self.model.cancel(node, Cause::Canceled);
         }
         self.views.iter().for_each(|pair| self.compare(pair));
         let afters = self.model.afters.iter().enumerate();
@@ -309,7 +339,36 @@ impl World {
 }
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().build().unwrap()
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+fn run(steps: Vec<Step>) {
+    runtime().block_on(async move {
+        let (called, mut calls) = mpsc::unbounded_channel();
+        let mut world = World::new(called);
+        for step in steps {
+            world.apply(step).await;
+        }
+        let expected = world.finish();
+        // Ends when no function is left that could still be called.
+        let mut got = vec![];
+        while let Some(number) = calls.recv().await {
+            got.push(number);
+        }
+        got.sort_unstable();
+        assert_eq!(got, expected.into_iter().collect::<Vec<_>>());
+    });
+}
+
+/// What random steps have found, in their shortest form.
+#[test]
+fn what_was_mended_stays_so() {
+    use Step::*;
+    let expired = |parent, hours| Deadline { parent, hours, cause: 2 };
+    run(vec![expired(0, -2), Cancel { guard: 0, cause: 0 }]);
+    run(vec![After { context: 0 }, Stop { after: 0 }]);
+    // The parent's end is first, whichever deadline is.
+    run(vec![expired(0, -2), Deadline { parent: 1, hours: -3, cause: 0 }]);
 }
 
 proptest! {
@@ -317,20 +376,6 @@ proptest! {
 
     #[test]
     fn a_tree_does_as_its_model(steps in prop::collection::vec(step(), 1..60)) {
-        runtime().block_on(async move {
-            let (called, mut calls) = mpsc::unbounded_channel();
-            let mut world = World::new(called);
-            for step in steps {
-                world.apply(step);
-            }
-            let expected = world.finish();
-            // Ends when no function is left that could still be called.
-            let mut got = vec![];
-            while let Some(number) = calls.recv().await {
-                got.push(number);
-            }
-            got.sort_unstable();
-            assert_eq!(got, expected.into_iter().collect::<Vec<_>>());
-        });
+        run(steps);
     }
 }
