@@ -5,6 +5,9 @@
 //! medians of the rounds. The floor answers the guest's host calls with fixed
 //! bytes, has no deadline, no limits, no accounting, and leaves the reset to
 //! the pool alone.
+//!
+//! And what it costs a function to call another, against an invocation of that
+//! by the host: both answer at once.
 
 mod common;
 
@@ -38,6 +41,45 @@ fn main() {
     resets.print("reset in place");
     news.print("a new instance each time");
     two_threads(&wasm);
+    calls(&wasm);
+}
+
+/// What a call costs: a guest makes many, less what it costs to make none.
+fn calls(wasm: &[u8]) {
+    const MANY: u32 = 1_000;
+    let runtime = Runtime::builder().build().expect("a runtime");
+    let patient = |name, wasm: &[u8]| {
+        let function = Function::from_bytes(name, wasm).expect("a function");
+        function.timeout(Duration::from_secs(600))
+    };
+    let caller = patient("caller", &common::guest("caller")).calls(["hello"]);
+    runtime.deploy(caller.max_calls(u32::MAX)).expect("it deploys");
+    runtime.deploy(patient("hello", wasm)).expect("it deploys");
+    let (mut invokes, mut calls, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let none = common::per_call(20, || invoke(&runtime, "caller", "/caller/loop/hello/0"));
+        let path = format!("/caller/loop/hello/{MANY}/world");
+        let many = common::per_call(5, || invoke(&runtime, "caller", &path));
+        let call = (many - none) / f64::from(MANY);
+        let bare = common::per_call(5 * MANY, || invoke(&runtime, "hello", "/hello/world"));
+        // The first one warms up.
+        if round > 0 {
+            ratios.push(call / bare);
+            calls.push(call);
+            invokes.push(bare);
+        }
+    }
+    println!("a function that calls hello, medians of {ROUNDS} alternating rounds");
+    println!("  Runtime::invoke               {:8.2} us", common::median(invokes));
+    println!("  Context::call in a guest      {:8.2} us", common::median(calls));
+    println!("  ratio                         {:8.2}", common::median(ratios));
+}
+
+/// One invocation, to its response.
+fn invoke(runtime: &Runtime, name: &str, path: &str) {
+    let request = http::Request::get(path).body(Body::empty()).expect("a request");
+    let ctx = Context::background();
+    TOKIO.with(|tokio| tokio.block_on(runtime.invoke(&ctx, name, request))).expect("an answer");
 }
 
 /// What the rounds of one way to invoke measured.
@@ -110,11 +152,7 @@ impl Ours {
     }
 
     fn call(&self) {
-        let request = http::Request::get("/hello/world").body(Body::empty()).expect("a request");
-        let ctx = Context::background();
-        TOKIO
-            .with(|tokio| tokio.block_on(self.runtime.invoke(&ctx, "hello", request)))
-            .expect("an answer");
+        invoke(&self.runtime, "hello", "/hello/world");
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`input`]: a request body that the test feeds.
 //! - [`lines`]: what guests print.
 //! - [`process`]: what this process holds of the system.
+//! - [`program`]: the program under test.
 
 pub mod client;
 pub mod guests;
@@ -17,3 +18,4 @@ pub mod input;
 pub mod lines;
 pub mod modules;
 pub mod process;
+pub mod program;

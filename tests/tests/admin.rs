@@ -12,9 +12,9 @@ use anyhow::{Context as _, Result};
 use hourglass::Runtime;
 use hourglass::http::Admin;
 use hourglass_tests::client::Client;
-use hourglass_tests::guests::{self, function, module};
+use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::lines;
+use hourglass_tests::{lines, program};
 use http::{Method, Response};
 use serde_json::{Value, json};
 
@@ -135,14 +135,8 @@ async fn without_a_token_it_is_for_this_machine_alone() -> Result<()> {
     Ok(())
 }
 
-/// The program with a command, away from the settings of whoever runs the tests.
 fn hourglass(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hourglass-under-test"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOURGLASS_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments).env("HOURGLASS_CACHE", guests::code_cache());
-    command
+    program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), arguments)
 }
 
 /// Runs a command while others go on, and gives its exit code and what it said.

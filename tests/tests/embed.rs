@@ -35,14 +35,16 @@ async fn values_are_read_by_their_wire_names() -> Result<()> {
     let shown: Value = serde_json::from_slice(&answer.into_body().bytes().await.unwrap())?;
     assert_eq!(shown["context"]["request_id"], "id-7");
     let pair = |name: &str, value: &str| serde_json::json!({ "name": name, "value": value });
-    let values = shown["context"]["values"].as_array().unwrap();
+    let mut values = shown["context"]["values"].as_array().unwrap().clone();
+    // Nobody said which trace it is part of, so it is one of its own.
+    values.retain(|value| value["name"] != "traceparent");
     let expected = [
         pair("function", "shown"),
         pair("tenant", "2"),
         pair("request-id", "id-7"),
         pair("region", "the moon"),
     ];
-    assert_eq!(*values, expected);
+    assert_eq!(values, expected);
     Ok(())
 }
 

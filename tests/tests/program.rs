@@ -3,29 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::{Command, ExitStatus};
 
 use anyhow::Result;
 use hourglass_tests::client::Client;
-use hourglass_tests::guests::{self, module, repository};
+use hourglass_tests::guests::{module, repository};
 use hourglass_tests::modules;
+use hourglass_tests::program::{self, Serving};
 use http::Method;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-/// The program with a command, away from the settings of whoever runs the tests.
 fn hourglass(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hourglass-under-test"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOURGLASS_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments).env("HOURGLASS_CACHE", guests::code_cache());
-    command
+    program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), arguments)
 }
 
 /// What a command said, and how it ended.
@@ -47,60 +39,6 @@ fn fails(arguments: &[&str]) -> Result<String> {
     assert_eq!(said.status.code(), Some(1), "{}", said.err);
     assert_eq!(said.out, "");
     Ok(said.err)
-}
-
-/// A program that serves. It is killed when the test is over, or fails.
-struct Serving {
-    child: Child,
-    /// What it logs, line by line, from a thread of its own so that it never has to wait.
-    log: mpsc::Receiver<String>,
-    address: SocketAddr,
-}
-
-impl Serving {
-    /// Starts it and waits until it has said where it serves.
-    fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (line, log) = mpsc::channel();
-        thread::spawn(
-            move || while lines.next().is_some_and(|read| line.send(read.unwrap()).is_ok()) {},
-        );
-        let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first)?;
-        let address = first.trim_end().strip_prefix("serving at http://");
-        let Some(address) = address else {
-            panic!("it said {first:?}, and {:#?}", log.iter().collect::<Vec<_>>())
-        };
-        Ok(Self { address: address.parse()?, child, log })
-    }
-
-    /// Waits until it has logged something, and gives all until then.
-    fn told(&self, text: &str) -> String {
-        let mut told = String::new();
-        while !told.contains(text) {
-            told.push_str(&self.log.recv().unwrap_or_else(|_| panic!("no {text:?} in {told}")));
-            told.push('\n');
-        }
-        told
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Waits until it has ended by itself.
-    fn ended(mut self) -> Result<ExitStatus> {
-        Ok(self.child.wait()?)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // An error is one that has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn path(module: &Path) -> &str {

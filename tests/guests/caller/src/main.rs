@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `/call/NAME/REST` | calls with this request's method, query, body and `x-` headers; answers with the callee's status and body, or the error's name and text |
 //! | `/status/NAME/REST` | the same, and hands on the response, or the error by `?` |
+//! | `/budget/NAME/REST` | prints how many microseconds are left, and calls as `/call` does |
 //! | `/start/NAME/N/REST` | starts N calls and waits for all: a line for each, the status or the error's name |
 //! | `/select/TARGET/...` | starts a call for each TARGET and tells them as they end: a line `PLACE RESULT` for each |
 //! | `/hold/NAME/N/REST` | as `start`, and prints "begun" before it waits |
@@ -44,6 +45,10 @@ fn caller(ctx: &Context, req: Request) -> Result<Response> {
     let segments: Vec<&str> = path.split('/').skip(2).collect();
     let text = match *segments {
         ["call", name, ref rest @ ..] => return Ok(Response::new(call(ctx, req, name, rest)?)),
+        ["budget", name, ref rest @ ..] => {
+            println!("left: {}", ctx.remaining().unwrap_or_default().as_micros());
+            return Ok(Response::new(call(ctx, req, name, rest)?));
+        }
         ["status", name, ref rest @ ..] => return Ok(ctx.call(name, forward(req, name, rest)?)?),
         ["loop", name, times, ref rest @ ..] => return again(ctx, name, times.parse()?, rest),
         ["value", name, value, callee, ref rest @ ..] => {
