@@ -75,6 +75,7 @@ async fn each_service_has_less_time_than_the_one_before_and_a_cancel_reaches_the
         let gone = Instant::now();
         drop(client);
         third.told("cause: client-disconnected");
+        println!("left {left:?} us, told after {:?}", gone.elapsed());
         slowest = slowest.max(gone.elapsed());
     }
     println!("the last guest was told at the latest after {slowest:?}");
@@ -84,7 +85,7 @@ async fn each_service_has_less_time_than_the_one_before_and_a_cancel_reaches_the
 
 #[tokio::test]
 async fn one_request_is_one_trace_with_one_id_and_its_baggage() -> Result<()> {
-    let (_folder, [first, ..]) = in_a_row("last", "metadata")?;
+    let (_folder, [first, _second, _third]) = in_a_row("last", "metadata")?;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let request = Request::get("/first/status/second/status/third/status/last")
         .header("traceparent", format!("00-{trace}-b7ad6b7169203331-01"))
@@ -93,6 +94,7 @@ async fn one_request_is_one_trace_with_one_id_and_its_baggage() -> Result<()> {
         .header("x-request-id", "mine")
         .body("")?;
     let answer = Client::connect(first.address).await?.request(&request).await?;
+    assert_eq!(answer.status(), 200, "{}", String::from_utf8_lossy(answer.body()));
     assert_eq!(answer.headers()["x-request-id"], "mine");
     let shown: Value = serde_json::from_slice(answer.body())?;
     let values = shown["context"]["values"].as_array().unwrap();

@@ -82,8 +82,11 @@ impl Remote {
         if base.query().is_some() {
             return Err(refuse("a query belongs to a call".into()));
         }
+        let mut connector = HttpConnector::new();
+        // Without it a request may wait for the other host's acknowledgment.
+        connector.set_nodelay(true);
         let client =
-            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build_http();
+            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         Ok(Self { client, base, baggage: Arc::new([]) })
     }
 
@@ -116,8 +119,13 @@ impl Remote {
 
     async fn call(&self, ctx: &Context, request: Request) -> Result<Response, Outcome> {
         let failed = |error: &dyn std::error::Error| {
-            let reason = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-            Outcome::BadResponse(format!("{}: {error}{reason}", self.base))
+            let mut text = format!("{}: {error}", self.base);
+            let mut source = error.source();
+            while let Some(cause) = source {
+                text.push_str(&format!(": {cause}"));
+                source = cause.source();
+            }
+            Outcome::BadResponse(text)
         };
         let (mut head, body) = request.into_parts();
         head.uri = self.target(head.uri.path_and_query());

@@ -115,7 +115,13 @@ impl Shared {
         cancel.cancel_with(Cause::ParentDone);
         // Processor time is counted for guests only.
         let usage = Usage { wall: started.elapsed(), ..Usage::default() };
-        answer.map_err(|outcome| InvokeError::new(name.clone(), outcome, usage))
+        match answer {
+            Ok(mut response) => {
+                response.extensions_mut().insert(usage);
+                Ok(response)
+            }
+            Err(outcome) => Err(InvokeError::new(name.clone(), outcome, usage)),
+        }
     }
 }
 
