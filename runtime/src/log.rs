@@ -7,13 +7,14 @@ use crate::message::{REQUEST_ID, Response};
 use crate::outcome::{Outcome, Usage};
 use crate::trace::{TRACE, Trace};
 
-/// Logs an invocation under `ctx` that answered.
-pub(crate) fn success(function: &str, ctx: &Context, response: &Response) {
+/// Logs an invocation under `ctx` that answered. `step` is which one of a trace
+/// it was, where the context does not say so.
+pub(crate) fn success(function: &str, ctx: &Context, step: Option<Trace>, response: &Response) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
     let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-    let trace = ctx.value(&TRACE);
+    let trace = step.or_else(|| ctx.value(&TRACE));
     tracing::debug!(
         function,
         request_id = ctx.value(&REQUEST_ID),
@@ -30,9 +31,14 @@ pub(crate) fn success(function: &str, ctx: &Context, response: &Response) {
 
 /// Logs an invocation under `ctx` that failed; `status` is the one that the
 /// client sees, where there is a client.
-pub(crate) fn failure(error: &InvokeError, ctx: &Context, status: Option<u16>) {
+pub(crate) fn failure(
+    error: &InvokeError,
+    ctx: &Context,
+    step: Option<Trace>,
+    status: Option<u16>,
+) {
     let outcome = error.outcome();
-    let trace = ctx.value(&TRACE);
+    let trace = step.or_else(|| ctx.value(&TRACE));
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(

@@ -6,11 +6,12 @@
 //! there. Any other is a task from the start.
 
 use std::future::poll_fn;
+use std::task::Poll;
 
 use bytes::Bytes;
 use wasmtime::Linker;
 
-use super::memory::{parts, range, text};
+use super::memory::{bytes, parts, range, text};
 use super::pending::Pending;
 use super::reach::Caller;
 use super::state::{Call, State};
@@ -19,7 +20,6 @@ use crate::context::Cause;
 use crate::error::InvokeError;
 use crate::message::{Body, Request};
 use crate::outcome::Outcome;
-use crate::trace::TRACE;
 
 /// The most calls that one wait may name.
 const MOST: u32 = 65_536;
@@ -52,20 +52,17 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 async fn call_and_wait(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID) };
     let state = call.data_mut();
-    let (ctx, reach) = (state.run.context(words.0)?.clone(), state.reach.clone());
-    let mut at_once = true;
-    let ended = poll_fn(|cx| {
-        let polled = pending.poll(cx, &reach);
-        at_once &= polled.is_ready();
-        polled
-    });
-    tokio::select! {
-        biased;
-        () = ended => {}
-        done = ctx.done() => return Ok(code::done(done)),
-    }
+    let reach = &state.reach;
+    let at_once = poll_fn(|cx| Poll::Ready(pending.poll(cx, reach).is_ready())).await;
     if at_once {
         state.run.lent += pending.cpu();
+    } else {
+        let (ctx, reach) = (state.run.context(words.0)?.clone(), reach.clone());
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| pending.poll(cx, &reach)) => {}
+            done = ctx.done() => return Ok(code::done(done)),
+        }
     }
     Ok(state.run.calls.add(pending))
 }
@@ -92,12 +89,12 @@ fn start(
 fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(call)?;
-    let Some(name) = text(memory, name_ptr, name_len)?.map(str::to_owned) else { return Ok(None) };
-    let Some(request) = wire::read_request(range(memory, head_ptr, head_len)?) else {
+    let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(None) };
+    let Some(request) = wire::read_request(bytes(memory, head_ptr, head_len)?) else {
         return Ok(None);
     };
-    let body = Bytes::copy_from_slice(range(memory, body_ptr, body_len)?);
-    admit(state, ctx, &name, request.map(|()| Body::from(body))).map(Some)
+    let body = Bytes::copy_from_slice(bytes(memory, body_ptr, body_len)?);
+    admit(state, ctx, name, request.map(|()| Body::from(body))).map(Some)
 }
 
 fn admit(state: &mut State, ctx: u32, name: &str, request: Request) -> wasmtime::Result<Pending> {
@@ -115,11 +112,10 @@ fn admit(state: &mut State, ctx: u32, name: &str, request: Request) -> wasmtime:
     }
     let Some(callees) = reach.callees.upgrade() else { return refused(Outcome::Draining) };
     let room = run.calls.room(state.memory.limit);
-    let caller = Caller { id: run.id, depth: run.depth, room };
-    let (free, span) = (run.is_free(ctx), run.trace().child());
-    let ctx = run.context(ctx)?.with_value(&TRACE, span);
-    Ok(match callees.call(caller, &ctx, name, request) {
-        Ok(called) => Pending::new(name.into(), called, free),
+    let caller = Caller { id: run.id, depth: run.depth, trace: run.trace(), room };
+    let free = run.is_free(ctx);
+    Ok(match callees.call(caller, run.context(ctx)?, name, request) {
+        Ok(called) => Pending::new(called, free),
         Err(error) => Pending::refused(error),
     })
 }

@@ -25,12 +25,22 @@ pub(super) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&
     memory.get_mut(start..end).ok_or_else(|| Trap::MemoryOutOfBounds.into())
 }
 
+/// The range that a guest named, to be read.
+///
+/// # Errors
+/// As [`range`].
+pub(super) fn bytes(memory: &[u8], ptr: u32, len: u32) -> wasmtime::Result<&[u8]> {
+    let (start, len) = (ptr as usize, len as usize);
+    let end = start.checked_add(len).ok_or(Trap::MemoryOutOfBounds)?;
+    memory.get(start..end).ok_or_else(|| Trap::MemoryOutOfBounds.into())
+}
+
 /// The text that a guest named; `None` where it is no UTF-8.
 ///
 /// # Errors
 /// As [`range`].
-pub(super) fn text(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<Option<&str>> {
-    Ok(str::from_utf8(range(memory, ptr, len)?).ok())
+pub(super) fn text(memory: &[u8], ptr: u32, len: u32) -> wasmtime::Result<Option<&str>> {
+    Ok(str::from_utf8(bytes(memory, ptr, len)?).ok())
 }
 
 /// A `u32` at `ptr`.

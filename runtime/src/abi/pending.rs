@@ -101,8 +101,8 @@ impl Calls {
 
 impl Pending {
     /// A call on its way.
-    pub(super) fn new(callee: Arc<str>, called: Called, free: bool) -> Self {
-        let Called { run, ctx } = called;
+    pub(super) fn new(called: Called, free: bool) -> Self {
+        let Called { callee, run, ctx } = called;
         Self { callee, task: Task::New(run), ctx: Some(ctx), ended: None, free }
     }
 

@@ -13,6 +13,7 @@ use crate::error::InvokeError;
 use crate::message::{Request, Response};
 use crate::outcome::Outcome;
 use crate::task::Run;
+use crate::trace::Trace;
 
 /// What a function may do beyond its instances; one for all of them.
 pub(crate) struct Reach {
@@ -51,12 +52,16 @@ pub(crate) struct Caller {
     pub(crate) id: Option<u64>,
     /// How many callers it has itself.
     pub(crate) depth: u32,
+    /// Its step of a trace.
+    pub(crate) trace: Trace,
     /// Where the response is held until the guest takes it.
     pub(crate) room: Arc<Room>,
 }
 
 /// A call that was let in.
 pub(crate) struct Called {
+    /// The callee's name.
+    pub(crate) callee: Arc<str>,
     pub(crate) run: Run<Ended>,
     /// The callee's context.
     pub(crate) ctx: Context,

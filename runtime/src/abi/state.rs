@@ -207,10 +207,10 @@ impl Run {
         self.started
     }
 
-    /// Says which invocation it is, and how many callers it has.
-    pub(crate) fn named(mut self, id: Option<u64>, depth: u32) -> Self {
-        self.id = id;
-        self.depth = depth;
+    /// Says which invocation it is, how many callers it has, and which step of
+    /// a trace it is, where that is not what its context says.
+    pub(crate) fn named(mut self, id: Option<u64>, depth: u32, trace: Option<Trace>) -> Self {
+        (self.id, self.depth, self.trace) = (id, depth, trace);
         self
     }
 

@@ -177,7 +177,7 @@ async fn respond(
     };
     let response = match result {
         Ok(response) => {
-            log::success(&function.name, &ctx, &response);
+            log::success(&function.name, &ctx, None, &response);
             response
         }
         Err(error) => failure(&error, &ctx),
@@ -192,7 +192,8 @@ fn with_id(mut response: Response, id: HeaderValue) -> Response {
 
 /// Turns a failed invocation into what the client gets.
 fn failure(error: &InvokeError, ctx: &Context) -> Response {
-    log::failure(error, ctx, Some(problem::status(error.outcome()).as_u16()));
+    let status = problem::status(error.outcome()).as_u16();
+    log::failure(error, ctx, None, Some(status));
     problem::response(error, &ctx.value(&REQUEST_ID).unwrap_or_default())
 }
 

@@ -16,6 +16,7 @@ use crate::function::Entry;
 use crate::log;
 use crate::message::Request;
 use crate::outcome::Outcome;
+use crate::trace::TRACE;
 
 impl Callees for Shared {
     fn call(
@@ -25,35 +26,41 @@ impl Callees for Shared {
         name: &str,
         request: Request,
     ) -> Result<Called, InvokeError> {
-        let Caller { id, depth, room } = caller;
+        let Caller { id, depth, trace, room } = caller;
         if depth >= self.max_depth {
             let limit = self.max_depth;
             return Err(InvokeError::refused(name.into(), Outcome::DepthExceeded { limit }));
         }
         let callee = self.callee(name)?;
-        let (ctx, cancel) = ctx.with_timeout(callee.timeout());
-        let guarded = (ctx.clone(), cancel);
+        let step = trace.child();
+        let guarded = match &callee {
+            Callee::Function(_) => ctx.with_timeout(callee.timeout()),
+            // Only its context tells it.
+            Callee::Provided(_) => ctx.with_value(&TRACE, step).with_timeout(callee.timeout()),
+        };
+        let (ctx, called) = (guarded.0.clone(), callee.name().clone());
         let run = Box::pin(async move {
-            let lineage = Lineage { parent: id, depth: depth + 1 };
+            let lineage = Lineage { parent: id, depth: depth + 1, trace: Some(step) };
             let ctx = guarded.0.clone();
             let ended = match &callee {
                 Callee::Function(function) => self.run(function, guarded, request, lineage).await,
+                // By itself, as it is not to make every other call larger.
                 Callee::Provided(provided) => {
-                    self.run_provided(provided, guarded, request, lineage).await
+                    Box::pin(self.run_provided(provided, guarded, request, lineage)).await
                 }
             };
             let held = ended.and_then(|response| {
-                log::success(callee.name(), &ctx, &response);
+                log::success(callee.name(), &ctx, Some(step), &response);
                 let usage = response.extensions().get().copied().unwrap_or_default();
                 let held = room.hold(response);
                 held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });
             if let Err(error) = &held {
-                log::failure(error, &ctx, None);
+                log::failure(error, &ctx, Some(step), None);
             }
             held
         });
-        Ok(Called { run, ctx })
+        Ok(Called { callee: called, run, ctx })
     }
 
     fn root(&self) -> &Context {

@@ -13,6 +13,7 @@ use crate::invocation::Invocation;
 use crate::live::Listed;
 use crate::message::{Request, Response};
 use crate::outcome::Outcome;
+use crate::trace::Trace;
 
 /// Whose an invocation is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Lineage {
     pub(crate) parent: Option<u64>,
     /// How many callers it has, one above the other.
     pub(crate) depth: u32,
+    /// Its step of a trace, where a function called it.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// An invocation that was let in.
@@ -83,7 +86,8 @@ impl Shared {
         let started = Instant::now();
         let listed = self.live.enter(&function.name, lineage.parent, ctx, started);
         let id = listed.as_ref().map(|listed| listed.id);
-        let run = Run::new(ctx.clone(), request, limit, started).named(id, lineage.depth);
+        let run =
+            Run::new(ctx.clone(), request, limit, started).named(id, lineage.depth, lineage.trace);
         let invocation = Invocation::start(&self.engine, function, ctx, run).map_err(refused)?;
         Ok(Running { function, invocation, _listed: listed, _permit: permit })
     }
