@@ -41,13 +41,13 @@ impl Serving {
     /// If it says something else first.
     pub fn start(command: &mut Command) -> Result<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let (line, log) = mpsc::channel();
-        thread::spawn(
-            move || while lines.next().is_some_and(|read| line.send(read.unwrap()).is_ok()) {},
-        );
+        thread::spawn(move || {
+            while lines.next().is_some_and(|read| line.send(read.expect("it logs text")).is_ok()) {}
+        });
         let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first)?;
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut first)?;
         let address = first.trim_end().strip_prefix("serving at http://");
         let Some(address) = address else {
             panic!("it said {first:?}, and {:#?}", log.iter().collect::<Vec<_>>())
@@ -73,7 +73,7 @@ impl Serving {
     /// # Panics
     /// If it has ended.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).expect("it is still there");
     }
 
     /// Waits until it has ended by itself.
@@ -81,7 +81,7 @@ impl Serving {
     /// # Errors
     /// What the system says.
     pub fn ended(mut self) -> Result<ExitStatus> {
-        Ok(self.child.wait()?)
+        self.child.wait()
     }
 }
 

@@ -65,3 +65,32 @@ async fn a_picture_is_as_complete_as_the_deadline_allows() -> Result<()> {
     assert_ne!(pictures[0].1, pictures[1].1);
     Ok(())
 }
+
+#[tokio::test]
+async fn two_of_three_prices_are_enough() -> Result<()> {
+    let minute = Duration::from_secs(60);
+    let fanout = function("fanout", "fanout").calls(["price"]).timeout(minute);
+    let host = Host::serve([fanout, function("price", "price").timeout(minute)]).await?;
+    let answer = String::from_utf8(host.get("/fanout").await?.into_body())?;
+    assert_eq!(answer.lines().count(), 3, "{answer}");
+    assert!(answer.ends_with("1 not waited for\n"), "{answer}");
+    // The third call ended with it, long before its minute was over.
+    assert_eq!(host.runtime.shutdown(minute).await, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pipeline_has_less_time_at_every_stage() -> Result<()> {
+    let stages = ["markdown", "word-count", "summary"];
+    let functions = stages.map(|stage| function(stage, stage));
+    let pipeline = function("pipeline", "pipeline").calls(stages);
+    let host = Host::serve(functions.into_iter().chain([pipeline])).await?;
+    let answer = post(&host, "/pipeline", "markdown/deadlines.md").await?;
+    let answer = String::from_utf8(answer.into_body())?;
+    let lines: Vec<_> = answer.lines().collect();
+    for (line, stage) in lines.iter().zip(stages) {
+        assert!(line.starts_with(&format!("{stage} begins with ")), "{answer}");
+    }
+    assert!(lines[3].contains(" words, in short: "), "{answer}");
+    Ok(())
+}

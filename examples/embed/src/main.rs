@@ -1,5 +1,6 @@
-//! A host that embeds the library: no server, no command line, one function
-//! called with a budget, and what it used.
+//! A host that embeds the library: no server, no command line. It calls a
+//! function with a budget and tells what that used, and then a batch of calls
+//! under one parent, which ends with the first that fails.
 //!
 //! ```sh
 //! cargo run --release -p hourglass -- build examples
@@ -9,7 +10,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use hourglass::{Context, Function, InvokeError, Key, Runtime, Usage, mib};
+use hourglass::{Cause, Context, Function, InvokeError, Key, Runtime, Usage, mib};
+use tokio::task::JoinSet;
 
 /// A value that the function can read under its wire name.
 const TENANT: Key<String> = Key::new("tenant");
@@ -24,18 +26,58 @@ async fn main() -> Result<()> {
     // The caller's budget: it holds for everything done on its behalf.
     let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(200));
     let ctx = ctx.with_value(&TENANT, "acme".to_owned());
-
-    let request = http::Request::get("/hello/embedder").body(())?;
-    match runtime.invoke(&ctx, "guest", request).await {
-        Ok(response) => {
-            let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-            let body = response.into_body().bytes().await.map_err(anyhow::Error::from_boxed)?;
-            print!("{}", String::from_utf8_lossy(&body));
+    match invoke(&runtime, &ctx, "guest", "/hello/embedder").await {
+        Ok((text, usage)) => {
+            print!("{text}");
             println!("took {:?}, {:?} of it on a processor", usage.wall, usage.cpu);
         }
         Err(error) => report(&error),
     }
+    batch(&runtime, "guest", 20).await;
+    // Here the first failure ends the others: nobody waits for half a batch.
+    batch(&runtime, "missing", 20).await;
     Ok(())
+}
+
+/// Many invocations under one parent: the first that fails cancels it, and with
+/// it all that are still running.
+async fn batch(runtime: &Runtime, function: &'static str, count: u32) {
+    let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
+    let mut running = JoinSet::new();
+    for number in 0..count {
+        let (runtime, ctx) = (runtime.clone(), ctx.clone());
+        running.spawn(async move {
+            invoke(&runtime, &ctx, function, &format!("/hello/{number}")).await
+        });
+    }
+    let (mut answers, mut failures) = (0, Vec::new());
+    while let Some(Ok(ended)) = running.join_next().await {
+        match ended {
+            Ok(_) => answers += 1,
+            Err(error) => {
+                cancel.cancel_with(Cause::custom(format!("the batch failed: {error}")));
+                failures.push(error);
+            }
+        }
+    }
+    println!("a batch of {count}: {answers} answered, {} did not", failures.len());
+    failures.first().into_iter().for_each(report);
+}
+
+/// One invocation, to its whole text.
+async fn invoke(
+    runtime: &Runtime,
+    ctx: &Context,
+    function: &str,
+    path: &str,
+) -> Result<(String, Usage), InvokeError> {
+    let mut request = http::Request::new(());
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    let response = runtime.invoke(ctx, function, request).await?;
+    let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
+    // A function's body is whole, so reading it never fails.
+    let body = response.into_body().bytes().await.unwrap_or_default();
+    Ok((String::from_utf8_lossy(&body).into_owned(), usage))
 }
 
 /// Every way to end has a name, and a cause where there is one.

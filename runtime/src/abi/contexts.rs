@@ -177,7 +177,7 @@ mod tests {
             assert_eq!(refused.err(), Some(Refused::Reserved), "{name}");
         }
         let free = contexts.valued(&ctx, "colour", "red").expect("there is room");
-        let free = free.ok().expect("anybody may set it");
+        let Ok(free) = free else { panic!("anybody may set it") };
         assert_eq!(free.value_text("colour").as_deref(), Some("red"));
         assert_eq!(free.value(&MINE).as_deref(), Some("acme"));
         assert_eq!(free.value(&PRINCIPAL), None);
@@ -190,7 +190,8 @@ mod tests {
         let mut ctx = Context::background();
         let mut added = 0;
         while let Ok(next) = add(&ctx) {
-            ctx = next.ok().expect("a good value");
+            let Ok(next) = next else { panic!("it is a good value") };
+            ctx = next;
             added += 1;
         }
         assert!((10..=16).contains(&added), "{added}");
