@@ -1,9 +1,11 @@
 //! The invocations in flight: for people to see, and to end.
 //!
-//! Every invocation enters itself and leaves, so the list is kept once per
-//! core, and put together by whoever asks, which is rare.
+//! An invocation enters itself once it has had to wait, or has used up a tick:
+//! most end before that, and would be gone before anybody has read of them. The
+//! list is kept once per core, and put together by whoever asks, which is rare.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,13 +38,15 @@ pub struct InvocationInfo {
 }
 
 /// All invocations in flight.
-pub(crate) struct Live(PerCore<Mutex<Entries>>);
+pub(crate) struct Live {
+    entries: PerCore<Mutex<Slab<Entry>>>,
+    ids: PerCore<Ids>,
+}
 
-/// Those that began on one core.
-struct Entries {
-    open: Slab<Entry>,
-    next: u64,
-    /// As many as there are cores, so that no two of them give the same id.
+/// The ids that one core gives.
+struct Ids {
+    next: AtomicU64,
+    /// As many as there are cores, so that no two of them give the same.
     step: u64,
 }
 
@@ -56,34 +60,40 @@ struct Entry {
 
 /// An invocation's place in the list, left when this is dropped.
 pub(crate) struct Listed<'a> {
-    entries: &'a Mutex<Entries>,
+    entries: &'a Mutex<Slab<Entry>>,
     place: usize,
-    /// The invocation's id.
-    pub(crate) id: u64,
 }
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self(PerCore::new(|core, cores| {
-            Mutex::new(Entries { open: Slab::new(), next: core as u64 + 1, step: cores as u64 })
-        }))
+        Self {
+            entries: PerCore::new(|_, _| Mutex::default()),
+            ids: PerCore::new(|core, cores| Ids {
+                next: AtomicU64::new(core as u64 + 1),
+                step: cores as u64,
+            }),
+        }
     }
 
-    /// Enters an invocation that starts at that moment under `ctx`.
+    /// An id that no invocation has had.
+    pub(crate) fn id(&self) -> Option<u64> {
+        let ids = self.ids.own()?;
+        Some(ids.next.fetch_add(ids.step, Ordering::Relaxed))
+    }
+
+    /// Enters an invocation under `ctx` that was admitted at that moment.
     pub(crate) fn enter(
         &self,
+        id: Option<u64>,
         function: &Arc<str>,
         parent: Option<u64>,
         ctx: &Context,
         started: Instant,
     ) -> Option<Listed<'_>> {
-        let entries = self.0.own()?;
+        let (id, entries) = (id?, self.entries.own()?);
         let (function, ctx) = (function.clone(), ctx.clone());
-        let mut own = lock(entries);
-        let id = own.next;
-        own.next += own.step;
-        let place = own.open.insert(Entry { id, function, parent, ctx, started });
-        Some(Listed { entries, place, id })
+        let place = lock(entries).insert(Entry { id, function, parent, ctx, started });
+        Some(Listed { entries, place })
     }
 
     /// All of them, by their ids.
@@ -131,8 +141,8 @@ impl Live {
 
     fn map<T>(&self, each: impl Fn(&Entry) -> T) -> Vec<T> {
         let mut all = Vec::new();
-        for entries in self.0.iter() {
-            all.extend(lock(entries).open.iter().map(|(_, entry)| each(entry)));
+        for entries in self.entries.iter() {
+            all.extend(lock(entries).iter().map(|(_, entry)| each(entry)));
         }
         all
     }
@@ -140,14 +150,14 @@ impl Live {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        let entry = lock(self.entries).open.try_remove(self.place);
+        let entry = lock(self.entries).try_remove(self.place);
         // Outside the lock: it may be the last to hold the context.
         drop(entry);
     }
 }
 
-fn lock(slots: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
-    slots.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(entries: &Mutex<Slab<Entry>>) -> MutexGuard<'_, Slab<Entry>> {
+    entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -165,17 +175,18 @@ mod tests {
     fn whoever_is_in_flight_is_listed_under_an_id_of_its_own() {
         let live = Live::new();
         let now = Instant::now();
-        let enter = || live.enter(&"f".into(), None, &context(), now).expect("a place");
-        let (first, second) = (enter(), enter());
-        let ids: Vec<_> = live.list().iter().map(|info| info.id).collect();
-        assert_eq!(ids.len(), 2);
-        assert!(ids.contains(&first.id) && ids.contains(&second.id) && first.id != second.id);
-        let former = first.id;
+        let enter = |id| live.enter(id, &"f".into(), None, &context(), now).expect("a place");
+        let ids = [live.id(), live.id(), live.id()].map(|id| id.expect("an id"));
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+        let listed = || live.list().iter().map(|info| info.id).collect::<Vec<_>>();
+        let first = enter(Some(ids[0]));
+        let second = enter(Some(ids[1]));
+        assert_eq!(listed().len(), 2);
         drop(first);
-        let third = enter();
-        assert_ne!(third.id, former);
+        assert_eq!(listed(), [ids[1]]);
+        let third = enter(Some(ids[2]));
         drop((second, third));
-        assert!(live.list().is_empty());
+        assert!(listed().is_empty());
     }
 
     #[test]
@@ -183,15 +194,18 @@ mod tests {
         let live = Live::new();
         let contexts: Vec<_> = (0..5).map(|_| context()).collect();
         let enter = |at: usize, parent| {
-            live.enter(&"f".into(), parent, &contexts[at], Instant::now()).expect("a place")
+            let id = live.id();
+            let listed = live.enter(id, &"f".into(), parent, &contexts[at], Instant::now());
+            (id, listed.expect("a place"))
         };
-        let root = enter(0, None);
-        let child = enter(1, Some(root.id));
-        let _grandchild = enter(2, Some(child.id));
-        let _other = enter(3, None);
-        let _orphan = enter(4, Some(u64::MAX));
+        let (root, _listed) = enter(0, None);
+        let (child, _child) = enter(1, root);
+        let (_, _grandchild) = enter(2, child);
+        let (_, _other) = enter(3, None);
+        let (_, _orphan) = enter(4, Some(u64::MAX));
         assert_eq!(live.cancel(u64::MAX, &Cause::Operator), 0);
-        assert_eq!(live.cancel(root.id, &Cause::Operator), 3);
+        let root = root.expect("an id");
+        assert_eq!(live.cancel(root, &Cause::Operator), 3);
         let causes: Vec<_> = contexts.iter().map(Context::cause).collect();
         let ended = Some(Cause::Operator);
         assert_eq!(causes, [ended.clone(), ended.clone(), ended, None, None]);

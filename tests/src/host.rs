@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hourglass::http::{Drained, Server};
-use hourglass::{Function, Runtime, RuntimeBuilder};
+use hourglass::{Function, InvocationInfo, Runtime, RuntimeBuilder};
 use http::Response;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -51,6 +51,35 @@ pub async fn in_flight(runtime: &Runtime, expected: usize) {
     };
     let in_time = tokio::time::timeout(Duration::from_secs(60), reached).await;
     assert!(in_time.is_ok(), "{} in flight, not {expected}", runtime.in_flight());
+}
+
+/// Waits until exactly so many invocations are listed, and gives the list. They enter it only after
+/// about a tick, and there is no event for it.
+///
+/// # Panics
+/// If that takes a minute.
+pub async fn listed(runtime: &Runtime, expected: usize) -> Vec<InvocationInfo> {
+    let reached = async {
+        loop {
+            let listed = runtime.invocations();
+            if listed.len() == expected {
+                return listed;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), reached).await;
+    in_time.unwrap_or_else(|_| panic!("{:?}, not {expected}", runtime.invocations()))
+}
+
+/// Waits until nothing is in flight, and checks that nothing is left of what was.
+///
+/// # Panics
+/// As [`in_flight`], and if something is left.
+pub async fn nothing_left(runtime: &Runtime) {
+    in_flight(runtime, 0).await;
+    assert_eq!(runtime.invocations().len(), 0);
+    assert_eq!(runtime.context().children(), 0);
 }
 
 /// Waits until no instance is kept. There is no event for it: whoever looks through the idle ones

@@ -58,6 +58,7 @@ async fn what_is_in_flight_is_listed_and_canceled() -> Result<()> {
         .send("GET /admin-checks/check HTTP/1.1\r\nhost: x\r\nx-request-id: mine\r\n\r\n")
         .await?;
     lines::told("admin-checks", "begun").await;
+    host::listed(&host.runtime, 1).await;
 
     let (status, list) = ask_plainly(admin, "GET /invocations").await?;
     assert_eq!(status, 200);
@@ -161,6 +162,7 @@ async fn the_program_lists_and_cancels() -> Result<()> {
     let mut client = host.client().await?;
     client.send("GET /admin-waits/sleep HTTP/1.1\r\nhost: x\r\n\r\n").await?;
     lines::told("admin-waits", "begun").await;
+    host::listed(&host.runtime, 1).await;
     let (_, json) = say(&with(&["ps", "--json"])).await?;
     let id = serde_json::from_str::<Value>(&json)?[0]["id"].to_string();
     let (code, said) = say(&with(&["ps"])).await?;

@@ -34,13 +34,6 @@ async fn ask_under(runtime: &Runtime, ctx: &Context, path: &str) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// Nothing is left of what was started.
-async fn is_idle(runtime: &Runtime) {
-    host::in_flight(runtime, 0).await;
-    assert_eq!(runtime.invocations().len(), 0);
-    assert_eq!(runtime.context().children(), 0);
-}
-
 #[tokio::test]
 async fn a_body_goes_there_and_back() -> Result<()> {
     let runtime = host::runtime([caller(&["echo"]), function("echo", "echo")]);
@@ -52,7 +45,7 @@ async fn a_body_goes_there_and_back() -> Result<()> {
         assert_eq!(answer.headers().get_all("x-a").iter().count(), 2);
         assert!(answer.into_body().bytes().await.unwrap() == body, "{size}");
     }
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
     Ok(())
 }
 
@@ -86,7 +79,7 @@ async fn every_failure_of_a_call_has_its_name() {
     let answer = runtime.invoke(&Context::background(), "caller", request).await.unwrap();
     let answer = answer.into_body().bytes().await.unwrap();
     assert!(answer.starts_with(b"body-too-large "), "{answer:?}");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
 }
 
 #[tokio::test]
@@ -108,7 +101,7 @@ async fn many_are_started_and_all_are_waited_for() {
     let runtime = host::runtime([caller(&["echo", "slow"]), function("echo", "echo")]);
     let answer = ask(&runtime, "/caller/start/echo/40").await;
     assert_eq!(answer, "200\n".repeat(40));
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
 }
 
 #[tokio::test]
@@ -120,7 +113,7 @@ async fn the_first_to_end_is_told_first() {
     ]);
     let answer = ask(&runtime, "/caller/select/sleeps:sleep/echo").await;
     assert_eq!(answer, "1 200\n0 deadline-exceeded\n");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
 }
 
 #[tokio::test]
@@ -136,7 +129,7 @@ async fn a_ring_of_callers_that_have_all_places_is_busy_and_never_stuck() {
             let expected = if slots == 3 { "2 deep" } else { &format!("busy at {}", slots - 1) };
             assert_eq!(answer, expected);
         }
-        is_idle(&runtime).await;
+        host::nothing_left(&runtime).await;
     }
 }
 
@@ -148,7 +141,7 @@ async fn calls_are_nested_only_so_deeply() {
     assert_eq!(ask(&runtime, &next(17)).await, "depth-exceeded at 16");
     let shallow = host::with(host::builder().max_depth(0), [caller(&["caller"])]);
     assert_eq!(ask(&shallow, &next(1)).await, "depth-exceeded at 0");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
 }
 
 #[tokio::test]
@@ -228,7 +221,7 @@ async fn a_guest_derives_contexts() {
     let request = Request::get("/caller/derive/many/5000").body(()).unwrap();
     let error = runtime.invoke(&Context::background(), "caller", request).await.unwrap_err();
     assert!(error.to_string().contains("4096 contexts at once"), "{error}");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
 }
 
 #[tokio::test]
@@ -244,7 +237,7 @@ async fn the_first_failure_in_a_group_ends_the_others() {
     assert_eq!(ask(&runtime, "/caller/group/2/echo/echo/echo/echo").await, "200\n".repeat(4));
     let answer = ask(&runtime, "/caller/all/1/echo/fail:panic/echo").await;
     assert_eq!(answer, "200\ntrap\n200\n");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
 }
 
 #[tokio::test]
@@ -316,7 +309,7 @@ async fn the_hosts_own_code_is_called_like_a_function() -> Result<()> {
     assert!(ask(&runtime, "/caller/call/stuck").await.starts_with("deadline-exceeded "));
     told.notified().await;
     assert_eq!(ask(&runtime, "/caller/call/echo").await, "200 ");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
     Ok(())
 }
 
@@ -388,5 +381,5 @@ async fn a_cancel_reaches_the_callee_with_its_cause() {
     cancel.cancel_with(Cause::Operator);
     lines::told("told", "cause: operator").await;
     assert!(asking.await.unwrap().starts_with("canceled "));
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
 }

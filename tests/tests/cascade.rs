@@ -50,12 +50,6 @@ async fn text(answer: JoinHandle<Result<Response, InvokeError>>) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-async fn is_idle(runtime: &Runtime) {
-    host::in_flight(runtime, 0).await;
-    assert_eq!(runtime.invocations().len(), 0);
-    assert_eq!(runtime.context().children(), 0);
-}
-
 #[tokio::test]
 async fn what_a_caller_leaves_running_ends_when_it_returns() {
     let test = "left";
@@ -63,7 +57,7 @@ async fn what_a_caller_leaves_running_ends_when_it_returns() {
     let answer = start(&runtime, &Context::background(), test, "leave/left-child/print");
     assert_eq!(text(answer).await, "left");
     // It may be over before it has begun, and then it says nothing.
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
     assert_eq!(lines::count(&child(test), "cause: none"), 0);
 }
 
@@ -76,7 +70,7 @@ async fn a_callee_is_told_that_its_caller_is_done() {
     let answer = start(&runtime, &Context::background(), test, "hold/told-child/3/print");
     let error = answer.await.unwrap().unwrap_err();
     assert_eq!(error.outcome().name(), "deadline-exceeded");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
     // The caller's deadline is theirs too.
     let (begun, ended) = ("begun", "cause: deadline-exceeded");
     assert_eq!(lines::count(&child(test), begun), lines::count(&child(test), ended));
@@ -89,18 +83,13 @@ async fn a_caller_that_is_dropped_ends_what_it_had_started() -> Result<()> {
     let runtime = host::runtime([parent, callee]);
     let answer = start(&runtime, &Context::background(), test, "hold/gone-child/4/print");
     lines::told_times(&child(test), "begun", 4).await;
-    let ids: Vec<_> = runtime
-        .invocations()
-        .iter()
-        .filter(|info| info.parent.is_none())
-        .map(|info| info.id)
-        .collect();
-    let [id] = *ids else { panic!("{ids:?}") };
-    assert_eq!(runtime.invocations().iter().filter(|info| info.parent == Some(id)).count(), 4);
+    let listed = host::listed(&runtime, 5).await;
+    let root = listed.iter().find(|info| info.parent.is_none()).unwrap();
+    assert_eq!(listed.iter().filter(|info| info.parent == Some(root.id)).count(), 4);
     answer.abort();
     assert!(answer.await.unwrap_err().is_cancelled());
     lines::told_times(&child(test), "cause: parent-done", 4).await;
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
     Ok(())
 }
 
@@ -110,7 +99,7 @@ async fn a_call_that_is_dropped_is_canceled() {
     let runtime = host::runtime(family(test));
     let answer = start(&runtime, &Context::background(), test, "drop/dropped-child/print");
     assert_eq!(text(answer).await, "dropped");
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
     assert_eq!(lines::count(&child(test), "cause: parent-done"), 0);
 }
 
@@ -122,8 +111,7 @@ async fn a_client_that_leaves_ends_all_below() -> Result<()> {
     let path = "/client-parent/call/client-parent/hold/client-child/5/print";
     client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
     lines::told_times(&child(test), "begun", 5).await;
-    let listed = host.runtime.invocations();
-    assert_eq!(listed.len(), 7);
+    let listed = host::listed(&host.runtime, 7).await;
     assert!(listed.iter().all(|info| info.request_id == listed[0].request_id));
     drop(client);
     lines::told_times(&child(test), "cause: client-disconnected", 5).await;
@@ -142,7 +130,7 @@ async fn an_operator_ends_one_with_all_below_and_nobody_else() -> Result<()> {
     let beside = start(&runtime, &background, other, "call/bystander-child/print");
     lines::told_times(&child(test), "begun", 3).await;
     lines::told(&child(other), "begun").await;
-    let listed = runtime.invocations();
+    let listed = host::listed(&runtime, 7).await;
     let middle = listed
         .iter()
         .find(|info| &*info.function == "operator-parent" && info.parent.is_some())
@@ -158,7 +146,7 @@ async fn an_operator_ends_one_with_all_below_and_nobody_else() -> Result<()> {
     let id = runtime.invocations().iter().find(|info| info.parent.is_none()).unwrap().id;
     assert_eq!(runtime.cancel(id), 2);
     assert!(text(beside).await.starts_with("canceled "));
-    is_idle(&runtime).await;
+    host::nothing_left(&runtime).await;
     Ok(())
 }
 
@@ -194,7 +182,7 @@ async fn what_is_detached_goes_on_for_as_long_as_that_is_allowed() {
             (LONG, None) => {
                 lines::told(&child(test), "begun").await;
                 // It has no caller any more, and yet an operator can end it, or a shutdown.
-                let listed = runtime.invocations();
+                let listed = host::listed(&runtime, 1).await;
                 let [info] = &*listed else { panic!("{listed:?}") };
                 assert!(info.parent.is_some());
                 assert_eq!(runtime.cancel(info.id), 1);
@@ -202,7 +190,7 @@ async fn what_is_detached_goes_on_for_as_long_as_that_is_allowed() {
             }
             _ => {}
         }
-        is_idle(&runtime).await;
+        host::nothing_left(&runtime).await;
     }
 }
 
@@ -219,7 +207,7 @@ async fn a_function_may_go_on_without_its_client() -> Result<()> {
         lines::told(name, "begun").await;
         drop(client);
         if detach == LONG {
-            let listed = host.runtime.invocations();
+            let listed = host::listed(&host.runtime, 1).await;
             assert!(listed[0].done.is_none());
             assert_eq!(host.runtime.cancel(listed[0].id), 1);
         }
@@ -241,13 +229,13 @@ async fn a_tree_of_hundreds_is_gone_as_a_whole() -> Result<()> {
         let way = "hold/tree-parent/5/hold/tree-child/30/sleep-again";
         let answer = start(&runtime, &ctx, test, way);
         lines::told_times(&child(test), "begun", 150 * round).await;
-        assert_eq!(runtime.invocations().len(), 156);
+        host::listed(&runtime, 156).await;
         cancel.cancel_with(Cause::Operator);
         // It answers in its grace, or is interrupted when that is over.
         if let Err(error) = answer.await? {
             assert_eq!(error.outcome().cause(), Some(&Cause::Operator));
         }
-        is_idle(&runtime).await;
+        host::nothing_left(&runtime).await;
         assert_eq!(ctx.children(), 0);
     }
     Ok(())

@@ -32,7 +32,8 @@ pub(super) struct Contexts {
     derived: Slab<Derived>,
     /// What those without cancel are under.
     apart: Option<(Context, Cancel)>,
-    in_values: Arc<AtomicUsize>,
+    /// Made with the first value: most invocations add none.
+    in_values: Option<Arc<AtomicUsize>>,
 }
 
 /// A context, and what a guest may do with it.
@@ -75,7 +76,7 @@ impl Contexts {
     /// # Errors
     /// It has more values than there is room for.
     pub(super) fn valued(
-        &self,
+        &mut self,
         ctx: &Context,
         name: &str,
         text: &str,
@@ -86,7 +87,8 @@ impl Contexts {
         if is_hosts_own(name) || ctx.is_protected(name) {
             return Ok(Err(Refused::Reserved));
         }
-        let value = Counted::new(text, name.len(), &self.in_values).ok_or_else(|| {
+        let total = self.in_values.get_or_insert_default();
+        let value = Counted::new(text, name.len(), total).ok_or_else(|| {
             Misuse(format!("its values take more than {MOST_IN_VALUES} bytes, which is the most"))
         })?;
         Ok(Ok(ctx.with_value(&Key::from_wire(name.to_owned()), value)))
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn the_hosts_own_values_are_not_to_be_made_up() {
         const MINE: Key<String> = Key::protected("tenant");
-        let contexts = Contexts::default();
+        let mut contexts = Contexts::default();
         let ctx = Context::background().with_value(&MINE, "acme".into());
         let reserved = ["request-id", "function", "principal", "client-address", "traceparent"];
         for name in reserved.into_iter().chain(["tracestate", "route.id", "tenant"]) {
@@ -185,8 +187,8 @@ mod tests {
 
     #[test]
     fn values_take_room_as_long_as_somebody_has_them() {
-        let contexts = Contexts::default();
-        let add = |ctx: &Context| contexts.valued(ctx, "name", &"x".repeat(4_000));
+        let mut contexts = Contexts::default();
+        let mut add = |ctx: &Context| contexts.valued(ctx, "name", &"x".repeat(4_000));
         let mut ctx = Context::background();
         let mut added = 0;
         while let Ok(next) = add(&ctx) {
@@ -198,7 +200,8 @@ mod tests {
         // One that was refused takes none, and those that are gone give it back.
         ctx = Context::background();
         assert!(add(&ctx).is_ok());
-        assert_eq!(contexts.in_values.load(Ordering::Relaxed), 0);
+        let in_values = contexts.in_values.as_ref().map(|total| total.load(Ordering::Relaxed));
+        assert_eq!(in_values, Some(0));
     }
 
     #[test]

@@ -48,10 +48,10 @@ fn with_value(
     let (memory, state) = parts(&mut call)?;
     let run = &mut state.run;
     let free = run.is_free(parent);
-    let parent = run.context(parent)?;
+    let parent = run.context(parent)?.clone();
     let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(code::INVALID) };
     let Some(value) = text(memory, value_ptr, value_len)? else { return Ok(code::INVALID) };
-    match run.contexts.valued(parent, name, value)? {
+    match run.contexts.valued(&parent, name, value)? {
         Ok(ctx) => Ok(run.contexts.add(Derived { ctx, end: None, free })?),
         Err(Refused::Invalid) => Ok(code::INVALID),
         Err(Refused::Reserved) => Ok(code::RESERVED),

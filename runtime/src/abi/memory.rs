@@ -1,5 +1,7 @@
 //! Ranges of guest memory, checked before they are touched.
 
+use std::ops::Range;
+
 use wasmtime::Trap;
 
 use super::state::{Call, State};
@@ -20,9 +22,7 @@ pub(super) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8
 /// # Errors
 /// A trap where it is not inside the memory.
 pub(super) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&mut [u8]> {
-    let (start, len) = (ptr as usize, len as usize);
-    let end = start.checked_add(len).ok_or(Trap::MemoryOutOfBounds)?;
-    memory.get_mut(start..end).ok_or_else(|| Trap::MemoryOutOfBounds.into())
+    memory.get_mut(places(ptr, len)?).ok_or_else(|| Trap::MemoryOutOfBounds.into())
 }
 
 /// The range that a guest named, to be read.
@@ -30,9 +30,13 @@ pub(super) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&
 /// # Errors
 /// As [`range`].
 pub(super) fn bytes(memory: &[u8], ptr: u32, len: u32) -> wasmtime::Result<&[u8]> {
+    memory.get(places(ptr, len)?).ok_or_else(|| Trap::MemoryOutOfBounds.into())
+}
+
+fn places(ptr: u32, len: u32) -> wasmtime::Result<Range<usize>> {
     let (start, len) = (ptr as usize, len as usize);
     let end = start.checked_add(len).ok_or(Trap::MemoryOutOfBounds)?;
-    memory.get(start..end).ok_or_else(|| Trap::MemoryOutOfBounds.into())
+    Ok(start..end)
 }
 
 /// The text that a guest named; `None` where it is no UTF-8.

@@ -158,7 +158,8 @@ impl Runtime {
         self.0.run(&function, ctx, request.map(Into::into), Lineage::default()).await
     }
 
-    /// The invocations in flight, by their ids.
+    /// The invocations in flight, by their ids. One that is younger than about
+    /// a tick and has not had to wait is not among them yet.
     pub fn invocations(&self) -> Vec<InvocationInfo> {
         self.0.live.list()
     }

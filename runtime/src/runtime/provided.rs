@@ -104,7 +104,7 @@ impl Shared {
         let started = Instant::now();
         let answer = async {
             let _permit = self.admission.admit_callee()?;
-            let _listed = self.live.enter(name, lineage.parent, &ctx, started);
+            let _listed = self.live.enter(self.live.id(), name, lineage.parent, &ctx, started);
             tokio::select! {
                 biased;
                 answer = answer(handler, &ctx, request) => answer,

@@ -1,6 +1,9 @@
 //! An invocation, from the door to its end.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use super::Shared;
@@ -8,9 +11,9 @@ use crate::abi::Run;
 use crate::admission::Permit;
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
-use crate::function::{Deployed, Entry};
+use crate::function::Entry;
 use crate::invocation::Invocation;
-use crate::live::Listed;
+use crate::live::Live;
 use crate::message::{Request, Response};
 use crate::outcome::Outcome;
 use crate::trace::Trace;
@@ -28,9 +31,13 @@ pub(crate) struct Lineage {
 
 /// An invocation that was let in.
 pub(crate) struct Running<'a> {
-    function: &'a Deployed,
+    live: &'a Live,
+    id: Option<u64>,
+    parent: Option<u64>,
+    function: &'a Entry,
+    ctx: &'a Context,
+    started: Instant,
     invocation: Invocation<'a>,
-    _listed: Option<Listed<'a>>,
     _permit: Permit<'a>,
 }
 
@@ -84,12 +91,12 @@ impl Shared {
             return Err(refused(Outcome::BodyTooLarge { limit }));
         }
         let started = Instant::now();
-        let listed = self.live.enter(&function.name, lineage.parent, ctx, started);
-        let id = listed.as_ref().map(|listed| listed.id);
+        let id = self.live.id();
         let run =
             Run::new(ctx.clone(), request, limit, started).named(id, lineage.depth, lineage.trace);
         let invocation = Invocation::start(&self.engine, function, ctx, run).map_err(refused)?;
-        Ok(Running { function, invocation, _listed: listed, _permit: permit })
+        let (live, parent) = (&self.live, lineage.parent);
+        Ok(Running { live, id, parent, function, ctx, started, invocation, _permit: permit })
     }
 }
 
@@ -99,13 +106,22 @@ impl Running<'_> {
     /// # Cancel safety
     /// As that of [`Runtime::invoke`].
     pub(crate) async fn finish(self) -> Result<Response, InvokeError> {
-        let (result, usage) = self.invocation.finish().await;
+        let Self { live, id, parent, function, ctx, started, invocation, _permit } = self;
+        let mut finishing = pin!(invocation.finish());
+        let first = poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await;
+        let (result, usage) = match first {
+            Poll::Ready(ended) => ended,
+            Poll::Pending => {
+                let _listed = live.enter(id, &function.name, parent, ctx, started);
+                finishing.await
+            }
+        };
         match result {
             Ok(mut response) => {
                 response.extensions_mut().insert(usage);
                 Ok(response)
             }
-            Err(outcome) => Err(InvokeError::new(self.function.name.clone(), outcome, usage)),
+            Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),
         }
     }
 }
