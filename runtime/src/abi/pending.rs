@@ -114,7 +114,7 @@ impl Pending {
 
     /// Makes it a task at once.
     pub(super) fn spawn(&mut self, reach: &Reach) {
-        self.task.spawn(|run| reach.tasks().spawn(run));
+        self.task.spawn(|run| reach.spawn(run));
     }
 
     /// Goes on with it; ready once it has ended.
@@ -122,7 +122,7 @@ impl Pending {
         if self.ended.is_some() {
             return Poll::Ready(());
         }
-        let Poll::Ready(ended) = self.task.poll(cx, |run| reach.tasks().spawn(run)) else {
+        let Poll::Ready(ended) = self.task.poll(cx, |run| reach.spawn(run)) else {
             return Poll::Pending;
         };
         self.ctx = None;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use crate::context::Context;
 use crate::error::InvokeError;
@@ -42,8 +43,8 @@ pub(crate) trait Callees: Send + Sync {
     /// The context under which there is what has no caller any more.
     fn root(&self) -> &Context;
 
-    /// Where that is run which takes longer.
-    fn tasks(&self) -> Handle;
+    /// Where that is run which takes longer, where that is settled.
+    fn tasks(&self) -> Option<Handle>;
 }
 
 /// Who makes a call.
@@ -90,8 +91,8 @@ impl Reach {
                 unreachable!("nobody is ever upgraded")
             }
 
-            fn tasks(&self) -> Handle {
-                Handle::current()
+            fn tasks(&self) -> Option<Handle> {
+                None
             }
         }
         let callees: Weak<dyn Callees> = Weak::<Nobody>::new();
@@ -103,9 +104,22 @@ impl Reach {
         self.calls.iter().any(|allowed| **allowed == *name)
     }
 
-    /// Where that is run which takes longer.
-    pub(super) fn tasks(&self) -> Handle {
-        self.callees.upgrade().map_or_else(Handle::current, |callees| callees.tasks())
+    /// Where that is run which takes longer. There is such a place wherever a
+    /// guest is polled, but not wherever it is dropped.
+    pub(super) fn tasks(&self) -> Option<Handle> {
+        let settled = self.callees.upgrade().and_then(|callees| callees.tasks());
+        settled.or_else(|| Handle::try_current().ok())
+    }
+
+    /// Makes a call a task.
+    ///
+    /// # Panics
+    /// Where no tokio runtime is current, which nobody may poll a guest without.
+    pub(super) fn spawn(&self, run: Run<Ended>) -> JoinHandle<Ended> {
+        match self.tasks() {
+            Some(tasks) => tasks.spawn(run),
+            None => tokio::spawn(run),
+        }
     }
 }
 

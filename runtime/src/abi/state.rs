@@ -130,12 +130,13 @@ impl State {
         // than that a guard was dropped.
         let (calls, guards) = (calls.leave(), contexts.leave());
         let detach = self.reach.detach;
-        if detach.is_zero() || calls.is_empty() {
+        let outlives = !detach.is_zero() && !calls.is_empty();
+        let Some(tasks) = outlives.then(|| self.reach.tasks()).flatten() else {
             drop(calls);
             guards.iter().for_each(|guard| guard.cancel_with(Cause::ParentDone));
             return;
-        }
-        self.reach.tasks().spawn(async move {
+        };
+        tasks.spawn(async move {
             let all = async {
                 for call in calls {
                     call.wait().await;

@@ -67,9 +67,8 @@ impl Callees for Shared {
         &self.root
     }
 
-    fn tasks(&self) -> Handle {
-        let settled = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
-        settled.clone().unwrap_or_else(Handle::current)
+    fn tasks(&self) -> Option<Handle> {
+        self.tasks.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
