@@ -14,8 +14,6 @@ use crate::error::BuildError;
 use crate::function::{Budget, Keeper, Registry};
 use crate::limits::mib;
 use crate::live::Live;
-#[allow(unused_imports, reason = "for the documentation")]
-use crate::outcome::Outcome;
 
 /// Settings of a [`Runtime`].
 #[derive(Clone, Debug)]
@@ -39,7 +37,7 @@ impl RuntimeBuilder {
     }
 
     /// How many invocations may be in flight at once; one more is
-    /// [`Outcome::Busy`]. Default 1,000, or what the machine allows if that is
+    /// [`Outcome::Busy`](crate::Outcome::Busy). Default 1,000, or what the machine allows if that is
     /// less.
     #[must_use]
     pub fn max_in_flight(mut self, most: usize) -> Self {
@@ -75,7 +73,7 @@ impl RuntimeBuilder {
     }
 
     /// How deeply calls may be nested: how many callers a function may have,
-    /// one above the other. One more is [`Outcome::DepthExceeded`]. Default 16.
+    /// one above the other. One more is [`Outcome::DepthExceeded`](crate::Outcome::DepthExceeded). Default 16.
     #[must_use]
     pub fn max_depth(mut self, most: u32) -> Self {
         self.max_depth = most;

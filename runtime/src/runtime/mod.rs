@@ -194,7 +194,7 @@ impl Runtime {
     }
 
     /// Ends the runtime: from now on every invocation is
-    /// [`Outcome::Draining`]; those in flight have until `drain` is over, then
+    /// [`Outcome::Draining`](crate::Outcome::Draining); those in flight have until `drain` is over, then
     /// everything under [`context`](Self::context) is canceled with
     /// [`Cause::Shutdown`]. Returns how many were canceled, once nothing is in
     /// flight.
