@@ -60,7 +60,7 @@ pub(crate) fn failure(
     match outcome {
         Outcome::Host(_) => log!(error),
         Outcome::NotFound | Outcome::BodyTooLarge { .. } | Outcome::BadRequest(_) => log!(debug),
-        Outcome::Done(_, Cause::ParentDone) => log!(debug),
+        Outcome::Done(_, Cause::ParentDone | Cause::Canceled) => log!(debug),
         _ => log!(warn),
     }
 }
