@@ -9,11 +9,11 @@ use crate::{Context, IntoResponse, Request};
 /// - The handler returns a response, or an [`Error`](crate::Error) that is answered: the client
 ///   gets it. That holds after the context is done as well, as long as the grace lasts.
 /// - The handler returns [`Done`](crate::Done), mostly through `ctx.check()?`, or
-///   [`CallError::Done`](crate::CallError::Done), and the context is done indeed: the process exits
-///   with code 1 and without a response, and the host reports how the context ended. The same when
-///   the context is done before the body is here.
-/// - The request's body cannot be read, since the client broke off or sent too much: the same,
-///   with a line on stderr.
+///   [`CallError::Done`](crate::CallError::Done), and the context is done indeed: `serve` returns
+///   without a response, and the host reports how the context ended. The same when the context is
+///   done before the body is here.
+/// - The request's body cannot be read, since the client broke off or sent too much: the process
+///   exits with code 1 and a line on stderr, and the host reports that.
 /// - The handler panics: the message goes to stderr, and the instance traps.
 ///
 /// # Outside of a host
@@ -40,7 +40,7 @@ mod guest {
     use bytes::Bytes;
 
     use crate::abi::{self, exchange};
-    use crate::{Body, Context, Error, IntoResponse, Request, Response, wire};
+    use crate::{Body, Context, Done, Error, IntoResponse, Request, Response, Result, wire};
 
     /// The most that is allocated because a client announced it; a body that really is larger
     /// makes its buffer grow.
@@ -54,26 +54,31 @@ mod guest {
         R: IntoResponse,
     {
         let ctx = Context::of_invocation();
-        let response = handler(&ctx, receive()).into_response();
-        respond(response.unwrap_or_else(|error| fail(&ctx, &error)));
+        let response = receive().and_then(|request| handler(&ctx, request).into_response());
+        match response.or_else(|error| fail(&ctx, &error)) {
+            Ok(response) => respond(response),
+            // To return costs the host less than an exit, which unwinds the stack.
+            Err(_done) => {}
+        }
     }
 
-    /// The request, with its body.
-    fn receive() -> Request {
+    /// The request, with its body; an error when the context is done before that is here.
+    fn receive() -> Result<Request> {
         // The instance ends with this request, so the memory need not be counted and given back.
         let head = Bytes::from_static(exchange::request_head().leak());
         match wire::request(head) {
-            Ok(request) => request.map(|length| match length {
-                Some(0) => Body::default(),
-                length => read_body(length),
-            }),
+            Ok(request) => {
+                let (head, length) = request.into_parts();
+                let body = if length == Some(0) { Body::default() } else { read_body(length)? };
+                Ok(Request::from_parts(head, body))
+            }
             Err(malformed) => exit(&malformed.to_string()),
         }
     }
 
     /// Reads all of the body. When its length is known, it is read into exactly as much memory,
     /// and nothing is read past its end.
-    fn read_body(length: Option<u64>) -> Body {
+    fn read_body(length: Option<u64>) -> Result<Body, Done> {
         let room = length.map_or(PIECE, |length| length.min(ANNOUNCED) as usize);
         let mut body = Vec::with_capacity(room);
         while length != Some(body.len() as u64) {
@@ -83,21 +88,23 @@ mod guest {
             match exchange::read_body(&mut body) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(code) if abi::done(code).is_some() => exit(""),
-                Err(_) => exit("the request's body could not be read"),
+                Err(code) => match abi::done(code) {
+                    Some(done) => return Err(done),
+                    None => exit("the request's body could not be read"),
+                },
             }
         }
-        body.into()
+        Ok(body.into())
     }
 
     /// The answer to a handler's error, unless there is none.
     #[cold]
-    fn fail(ctx: &Context, error: &Error) -> Response {
-        let Ok(response) = error.answer(ctx) else { exit("") };
+    fn fail(ctx: &Context, error: &Error) -> Result<Response, Done> {
+        let response = error.answer(ctx)?;
         if response.status().is_server_error() {
             log(&format!("{error:?}"));
         }
-        response
+        Ok(response)
     }
 
     /// Gives the response. Nothing of it is dropped, as the instance ends with it.
@@ -112,9 +119,7 @@ mod guest {
     /// Ends the invocation without a response.
     #[cold]
     fn exit(message: &str) -> ! {
-        if !message.is_empty() {
-            log(message);
-        }
+        log(message);
         std::process::exit(1)
     }
 

@@ -1,19 +1,26 @@
 //! What is logged of an invocation when it has ended: the same fields, under
 //! the same names, whoever asked for it.
 
+use http::StatusCode;
+
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
-use crate::message::{REQUEST_ID, Response};
+use crate::message::REQUEST_ID;
 use crate::outcome::{Outcome, Usage};
 use crate::trace::{TRACE, Trace};
 
 /// Logs an invocation under `ctx` that answered. `step` is which one of a trace
 /// it was, where the context does not say so.
-pub(crate) fn success(function: &str, ctx: &Context, step: Option<Trace>, response: &Response) {
+pub(crate) fn success(
+    function: &str,
+    ctx: &Context,
+    step: Option<Trace>,
+    status: StatusCode,
+    usage: Usage,
+) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
     let trace = step.or_else(|| ctx.value(&TRACE));
     tracing::debug!(
         function,
@@ -21,7 +28,7 @@ pub(crate) fn success(function: &str, ctx: &Context, step: Option<Trace>, respon
         trace_id = trace.as_ref().map(Trace::trace_id).map(display),
         span_id = trace.as_ref().map(Trace::span_id).map(display),
         outcome = Outcome::Response.name(),
-        status = response.status().as_u16(),
+        status = status.as_u16(),
         wall = ?usage.wall,
         cpu = ?usage.cpu,
         peak_memory = usage.peak_memory,

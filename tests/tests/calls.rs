@@ -327,7 +327,8 @@ fn misusing(name: &str, numbers: &[i64], wide: Option<usize>) -> Vec<u8> {
     let mut module = Module::with_memory(1);
     let number = |at| if wide == Some(at) { ValType::I64 } else { ValType::I32 };
     let types: Vec<_> = (0..numbers.len()).map(number).collect();
-    let called = module.import(CONTEXT, name, (&types, &[ValType::I32]));
+    let result = if name == "call" { ValType::I64 } else { ValType::I32 };
+    let called = module.import(CONTEXT, name, (&types, &[result]));
     module.code(0, |code| {
         for (at, number) in numbers.iter().enumerate() {
             if wide == Some(at) {
@@ -355,7 +356,7 @@ async fn handles_that_nobody_has_are_a_trap() -> Result<()> {
         ("call_result", &[0, 0, 0], None),
         ("call_wait", &[0, 0, 1], None),
         ("call_wait", &[0, 65_535, 1], None),
-        ("call", &[7, 0, 1, 0, 9, 0, 0], None),
+        ("call", &[7, 0, 1, 0, 9, 0, 0, 0, 0], None),
         ("call_start", &[0, 65_530, 100, 0, 9, 0, 0], None),
     ];
     for (name, numbers, wide) in cases {

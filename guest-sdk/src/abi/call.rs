@@ -1,12 +1,16 @@
 //! Calls of other functions, each known by its handle.
 
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+
 use super::{done, sized};
 use crate::Done;
 
 #[link(wasm_import_module = "hourglass_v1")]
 unsafe extern "C" {
     #[link_name = "call"]
-    fn call_and_wait(
+    fn call_now(
         ctx: i32,
         name: *const u8,
         name_len: usize,
@@ -14,7 +18,9 @@ unsafe extern "C" {
         head_len: usize,
         body: *const u8,
         body_len: usize,
-    ) -> i32;
+        ptr: *mut u8,
+        cap: usize,
+    ) -> i64;
     fn call_start(
         ctx: i32,
         name: *const u8,
@@ -33,11 +39,22 @@ unsafe extern "C" {
 /// Results that are no larger than this take a single call.
 const RESULT: usize = 2048;
 
-/// Calls a function and waits until the call has ended: its handle. An error is the host's code.
-pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32, i32> {
-    // SAFETY: the three ranges are borrowed for the length of the call, and only read.
-    handle(unsafe {
-        call_and_wait(
+/// A call that was begun on the spot.
+pub(crate) enum Begun {
+    /// It has ended, and this is its encoded result.
+    Ended(Bytes),
+    /// The handle of one that goes on, or whose result is large.
+    Open(i32),
+}
+
+/// Calls a function, and goes on with the call for as long as it has not to wait. An error is the
+/// host's code.
+pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Begun, i32> {
+    let mut room = [MaybeUninit::<u8>::uninit(); RESULT];
+    // SAFETY: the first three ranges are borrowed for the length of the call, and only read; the
+    // last is the guest's to be written.
+    let code = unsafe {
+        call_now(
             ctx,
             name.as_ptr(),
             name.len(),
@@ -45,13 +62,26 @@ pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32
             head.len(),
             body.as_ptr(),
             body.len(),
+            room.as_mut_ptr().cast(),
+            RESULT,
         )
-    })
+    };
+    // A code is negative, a length takes the lower half, and a handle the upper one.
+    match (code >> 32, code as i32) {
+        (..0, code) => Err(code),
+        (0, len) => {
+            let start = room.as_ptr().cast();
+            // SAFETY: the host wrote all `len` bytes to `room`, which outlives the copy.
+            let result = unsafe { std::slice::from_raw_parts(start, len as usize) };
+            Ok(Begun::Ended(Bytes::copy_from_slice(result)))
+        }
+        (handle, _) => Ok(Begun::Open(handle as i32)),
+    }
 }
 
 /// Calls a function and does not wait: the call's handle. An error is the host's code.
 pub(crate) fn start(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32, i32> {
-    // SAFETY: as in `call`. The host keeps none of the ranges, though the call goes on.
+    // SAFETY: the three ranges are borrowed for the length of the call, and only read. The host keeps none of the ranges, though the call goes on.
     handle(unsafe {
         call_start(
             ctx,
@@ -81,9 +111,9 @@ pub(crate) fn wait(ctx: i32, calls: &[i32]) -> Result<usize, Done> {
 }
 
 /// The encoded result of a call that has ended. The handle goes back with it.
-pub(crate) fn result(call: i32) -> Vec<u8> {
+pub(crate) fn result(call: i32) -> Bytes {
     // SAFETY: `sized` hands over a pointer to `cap` bytes that are the guest's to be written.
-    sized(RESULT, |ptr, cap| unsafe { call_result(call, ptr, cap) }).unwrap_or_default()
+    sized(RESULT, |ptr, cap| unsafe { call_result(call, ptr, cap) }).unwrap_or_default().into()
 }
 
 /// Gives a handle back, and cancels the call unless it has ended.

@@ -130,21 +130,23 @@
 //!
 //! | function | returns |
 //! |---|---|
-//! | `call(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a call that has ended |
-//! | `call_start(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a call that may not have |
+//! | `call(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap) -> i64` | the length of the result, or the handle of a call |
+//! | `call_start(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a call |
 //! | `call_wait(ctx, list_ptr, count) -> i32` | the place in the list of one that has ended |
 //! | `call_result(call, ptr, cap) -> i32` | the length of the result |
 //! | `call_drop(call)` | |
 //! | `call_detach(call)` | |
 //!
-//! **`call`** sends a request to the function of that name, under a child of `ctx`, and waits until
-//! the call has ended. The head is `method: str`, `uri: str` (origin form) and the headers as
-//! `pairs`. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when `ctx` is done first: the call is then
-//! cancelled, and there is no handle. [`INVALID`] when the head is malformed or the name is not
-//! UTF-8. Whatever else goes wrong (there is no such function, it is busy, ...) is the call's
-//! result.
+//! **`call_start`** sends a request to the function of that name, under a child of `ctx`, and does
+//! not wait for it. The head is `method: str`, `uri: str` (origin form) and the headers as `pairs`.
+//! [`INVALID`] when the head is malformed or the name is not UTF-8. Whatever else goes wrong (there
+//! is no such function, it is busy, ...) is the call's result.
 //!
-//! **`call_start`** is the same, except that it does not wait.
+//! **`call`** is the quicker way for a caller that has nothing else to do: the same, and the
+//! callee runs at once. If it ends without having to wait, and its result fits in `cap`, that is
+//! written as `call_result` writes it, and the length of it is returned. Else the upper 32 bits of
+//! what is returned are the handle of the call, which is never 0, and the lower ones are 0: go on
+//! with `call_wait`. A code is negative, as ever.
 //!
 //! **`call_wait`** waits until one of the calls in a list of `count` handles, a `u32` each, has
 //! ended, and tells its place; of several that have, the first one's. [`CANCELED`] or

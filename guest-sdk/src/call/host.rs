@@ -3,17 +3,26 @@
 use bytes::Bytes;
 
 use super::CallError;
+use crate::abi::call::Begun;
 use crate::{Context, Done, Request, Response, abi, wire};
 
 /// A call that the host knows by this handle. Dropping it cancels the call.
 #[derive(Debug)]
 pub(super) struct Started(i32);
 
-/// Calls a function and waits for its response: two calls of the host, where the response is small.
+/// Calls a function and waits for its response: one call of the host, where nobody has to wait and
+/// the response is small.
 pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Response, CallError> {
     let (head, body) = (wire::call(&request), request.body().as_ref());
     match abi::call::call(ctx.handle(), function, &head, body) {
-        Ok(handle) => result(function, handle),
+        Ok(Begun::Ended(result)) => read(function, result),
+        Ok(Begun::Open(handle)) => {
+            let call = Started(handle);
+            match wait(ctx, std::iter::once(&call)) {
+                Ok(_) => call.result(function),
+                Err(done) => Err(CallError::done(function, ctx, done)),
+            }
+        }
         Err(code) => Err(failed(ctx, function, code)),
     }
 }
@@ -37,7 +46,7 @@ pub(super) fn wait<'a>(
 impl Started {
     /// The result of a call that has ended.
     pub(super) fn result(self, function: &str) -> Result<Response, CallError> {
-        result(function, self.into_handle())
+        read(function, abi::call::result(self.into_handle()))
     }
 
     /// Lets the call go on.
@@ -57,8 +66,8 @@ impl Drop for Started {
     }
 }
 
-fn result(function: &str, handle: i32) -> Result<Response, CallError> {
-    match wire::result(Bytes::from(abi::call::result(handle))) {
+fn read(function: &str, result: Bytes) -> Result<Response, CallError> {
+    match wire::result(result) {
         Ok(Ok(response)) => Ok(response.map(Into::into)),
         Ok(Err(failure)) => {
             Err(CallError::named(function, failure.outcome, &failure.text, &failure.cause))

@@ -3,17 +3,18 @@
 //! A callee runs under a child of the context that the guest names, so it ends
 //! with that, and with its caller at the latest. A call that is waited for
 //! begins on the caller's thread, in the middle of its host call: most end
-//! there. Any other is a task from the start.
+//! there, and cost the guest no other call of the host. One that does not is a
+//! task from then on, and any other is one from the start.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context as TaskContext, Waker};
 
 use bytes::Bytes;
 use wasmtime::Linker;
 
 use super::memory::{bytes, parts, range, text};
 use super::pending::Pending;
-use super::reach::Caller;
+use super::reach::{Caller, Ended};
 use super::state::{Call, State};
 use super::{MODULE, Misuse, code, wire};
 use crate::context::Cause;
@@ -30,9 +31,7 @@ type Words = (u32, u32, u32, u32, u32, u32, u32);
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
-        .func_wrap_async(MODULE, "call", |call: Call<'_>, words: Words| {
-            Box::new(call_and_wait(call, words))
-        })?
+        .func_wrap(MODULE, "call", call)?
         .func_wrap(MODULE, "call_start", start)?
         .func_wrap_async(MODULE, "call_wait", |call: Call<'_>, (ctx, ptr, count)| {
             Box::new(wait(call, ctx, ptr, count))
@@ -49,22 +48,34 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-async fn call_and_wait(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
-    let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID) };
-    let state = call.data_mut();
-    let reach = &state.reach;
-    let at_once = poll_fn(|cx| Poll::Ready(pending.poll(cx, reach).is_ready())).await;
-    if at_once {
+#[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
+fn call(
+    mut call: Call<'_>,
+    ctx: u32,
+    name_ptr: u32,
+    name_len: u32,
+    head_ptr: u32,
+    head_len: u32,
+    body_ptr: u32,
+    body_len: u32,
+    ptr: u32,
+    cap: u32,
+) -> wasmtime::Result<i64> {
+    let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
+    let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID.into()) };
+    let (memory, state) = parts(&mut call)?;
+    // Nobody is woken by it: one that has to wait becomes a task here, and is
+    // looked at again by whoever waits for that.
+    let mut nobody = TaskContext::from_waker(Waker::noop());
+    if pending.poll(&mut nobody, &state.reach).is_ready() {
         state.run.lent += pending.cpu();
-    } else {
-        let (ctx, reach) = (state.run.context(words.0)?.clone(), reach.clone());
-        tokio::select! {
-            biased;
-            () = poll_fn(|cx| pending.poll(cx, &reach)) => {}
-            done = ctx.done() => return Ok(code::done(done)),
+        if let Some(ended) = pending.ended()
+            && let Taken::Whole(len) = take(memory, ended, ptr, cap)?
+        {
+            return Ok(len.into());
         }
     }
-    Ok(state.run.calls.add(pending))
+    Ok(i64::from(state.run.calls.add(pending)) << 32)
 }
 
 #[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
@@ -142,12 +153,30 @@ async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::R
 fn result(mut call: Call<'_>, handle: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(ended) = state.run.calls.get(handle)?.ended() else { return Ok(code::INVALID) };
-    let answer = wire::Answer::new(ended);
-    let len = answer.len();
-    let fits = u32::try_from(len).ok().filter(|len| *len <= cap);
-    if let Some(len) = fits {
-        answer.write(range(memory, ptr, len)?);
-        state.run.calls.remove(handle);
+    match take(memory, ended, ptr, cap)? {
+        Taken::Whole(len) => {
+            state.run.calls.remove(handle);
+            Ok(len)
+        }
+        Taken::Nothing(len) => Ok(len),
     }
-    i32::try_from(len).map_err(|_| Misuse("a response is longer than its memory".into()).into())
+}
+
+/// Whether a guest has taken a result, of so many bytes.
+enum Taken {
+    Whole(i32),
+    Nothing(i32),
+}
+
+/// Writes how a call ended to where there is room for so many bytes, if they
+/// are enough.
+fn take(memory: &mut [u8], ended: &Ended, ptr: u32, cap: u32) -> wasmtime::Result<Taken> {
+    let answer = wire::Answer::new(ended);
+    let len = i32::try_from(answer.len())
+        .map_err(|_| Misuse("a response is longer than its memory".into()))?;
+    if len.unsigned_abs() > cap {
+        return Ok(Taken::Nothing(len));
+    }
+    answer.write(range(memory, ptr, len.unsigned_abs())?);
+    Ok(Taken::Whole(len))
 }

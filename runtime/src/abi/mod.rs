@@ -33,7 +33,7 @@ mod wasi;
 mod wire;
 
 pub(crate) use reach::{Called, Callees, Caller, Reach};
-pub(crate) use state::{Run, State, give_up_at};
+pub(crate) use state::{Run, State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
 
 use wasmtime::Linker;

@@ -43,8 +43,8 @@ impl Calls {
 
     /// Gives a call a handle.
     pub(super) fn add(&mut self, pending: Pending) -> i32 {
-        // There are never more than a guest may make.
-        i32::try_from(self.open.insert(pending)).unwrap_or(i32::MAX)
+        // There are never more than a guest may make. 0 is no handle.
+        i32::try_from(self.open.insert(pending) + 1).unwrap_or(i32::MAX)
     }
 
     /// The call of a handle.
@@ -52,12 +52,13 @@ impl Calls {
     /// # Errors
     /// There is none.
     pub(super) fn get(&mut self, handle: u32) -> Result<&mut Pending, Misuse> {
-        self.open.get_mut(handle as usize).ok_or_else(|| Misuse::unknown("call", handle))
+        let place = place(handle);
+        place.and_then(|at| self.open.get_mut(at)).ok_or_else(|| Misuse::unknown("call", handle))
     }
 
     /// Takes a handle back.
     pub(super) fn remove(&mut self, handle: u32) -> Option<Pending> {
-        self.open.try_remove(handle as usize)
+        self.open.try_remove(place(handle)?)
     }
 
     /// Lets a call go on without its handle.
@@ -77,11 +78,11 @@ impl Calls {
         cx: &mut TaskContext<'_>,
         reach: &Reach,
     ) -> Poll<usize> {
-        for (place, handle) in list.iter().enumerate() {
-            if let Some(pending) = self.open.get_mut(*handle as usize)
+        for (index, handle) in list.iter().enumerate() {
+            if let Some(pending) = place(*handle).and_then(|at| self.open.get_mut(at))
                 && pending.poll(cx, reach).is_ready()
             {
-                return Poll::Ready(place);
+                return Poll::Ready(index);
             }
         }
         Poll::Pending
@@ -97,6 +98,11 @@ impl Calls {
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty() && self.detached.is_empty()
     }
+}
+
+/// Where the call of a handle is.
+fn place(handle: u32) -> Option<usize> {
+    (handle as usize).checked_sub(1)
 }
 
 impl Pending {
@@ -147,9 +153,7 @@ impl Pending {
     /// The processor time that it took.
     pub(super) fn cpu(&self) -> Duration {
         match &self.ended {
-            Some(Ok(held)) => {
-                held.response.extensions().get().map_or(Duration::ZERO, |u: &Usage| u.cpu)
-            }
+            Some(Ok(held)) => held.cpu,
             Some(Err(error)) => error.usage().cpu,
             None => Duration::ZERO,
         }

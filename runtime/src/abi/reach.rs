@@ -140,6 +140,8 @@ pub(crate) struct Room {
 /// A response that waits to be taken.
 pub(crate) struct Held {
     pub(super) response: Response,
+    /// The processor time that it took.
+    pub(super) cpu: Duration,
     _place: Place,
 }
 
@@ -154,11 +156,15 @@ impl Room {
         Arc::new(Self { held: AtomicU64::new(0), limit })
     }
 
-    /// Holds a response.
+    /// Holds a response that took so much processor time.
     ///
     /// # Errors
     /// There is no room for it.
-    pub(crate) fn hold(self: Arc<Self>, response: Response) -> Result<Held, Outcome> {
+    pub(crate) fn hold(
+        self: Arc<Self>,
+        response: Response,
+        cpu: Duration,
+    ) -> Result<Held, Outcome> {
         let limit = self.limit;
         // Only whole bodies come from functions; one that streams is held by
         // whoever sends it.
@@ -169,7 +175,7 @@ impl Room {
         if held > limit {
             return Err(Outcome::ResponseTooLarge { limit });
         }
-        Ok(Held { response, _place: place })
+        Ok(Held { response, cpu, _place: place })
     }
 }
 
@@ -187,12 +193,12 @@ mod tests {
     fn no_more_is_held_than_there_is_room_for() {
         let room = Room::new(10);
         let response = |len: usize| Response::new(vec![0; len].into());
-        let first = room.clone().hold(response(6)).ok();
+        let first = room.clone().hold(response(6), Duration::ZERO).ok();
         assert!(first.is_some());
-        let refused = room.clone().hold(response(5)).err();
+        let refused = room.clone().hold(response(5), Duration::ZERO).err();
         assert!(matches!(refused, Some(Outcome::ResponseTooLarge { limit: 10 })));
-        assert!(room.clone().hold(response(4)).is_ok());
+        assert!(room.clone().hold(response(4), Duration::ZERO).is_ok());
         drop(first);
-        assert!(room.hold(response(10)).is_ok());
+        assert!(room.hold(response(10), Duration::ZERO).is_ok());
     }
 }

@@ -158,7 +158,7 @@ impl State {
 
     /// Whether the guest has had its grace after its context was done.
     pub(crate) fn overdue(&self) -> bool {
-        give_up_at(&self.run.ctx, self.grace).is_some_and(|at| at <= Instant::now())
+        overdue(&self.run.ctx, self.grace)
     }
 
     /// Whether the guest has run for less than a tick.
@@ -234,7 +234,7 @@ impl Run {
 
     /// Whether the invocation's end does not end the context of a handle.
     pub(super) fn is_free(&self, handle: u32) -> bool {
-        self.contexts.get(handle).is_ok_and(|derived| derived.free)
+        handle != 0 && self.contexts.get(handle).is_ok_and(|derived| derived.free)
     }
 
     /// That of an instance which is nobody's at the moment.
@@ -253,6 +253,11 @@ impl Drop for State {
 pub(crate) fn give_up_at(ctx: &Context, grace: Duration) -> Option<Instant> {
     let since = ctx.done_since()?;
     Some(since.checked_add(grace).unwrap_or(since))
+}
+
+/// Whether a guest has had its grace after its context was done.
+pub(crate) fn overdue(ctx: &Context, grace: Duration) -> bool {
+    give_up_at(ctx, grace).is_some_and(|at| at <= Instant::now())
 }
 
 impl Incoming {

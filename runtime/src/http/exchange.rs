@@ -176,8 +176,8 @@ async fn respond(
         Err(error) => Err(error),
     };
     let response = match result {
-        Ok(response) => {
-            log::success(&function.name, &ctx, None, &response);
+        Ok((response, usage)) => {
+            log::success(&function.name, &ctx, None, response.status(), usage);
             response
         }
         Err(error) => failure(&error, &ctx),

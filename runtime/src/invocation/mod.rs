@@ -14,13 +14,15 @@
 
 mod cpu;
 
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use wasmtime::{Trap as TrapCode, WasmBacktrace};
 
 use self::cpu::{Meter, Metered};
-use crate::abi::{Exit, Misuse, Run, State, give_up_at};
+use crate::abi::{Exit, Misuse, Run, State, give_up_at, overdue};
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::engine::alarms::Alarms;
@@ -64,11 +66,10 @@ impl<'a> Invocation<'a> {
         let Self { function, ctx, started, .. } = self;
         let instance = &mut self.instance;
         let mut meter = Meter::default();
+        let run = async { Metered::new(pin!(instance.run()), started, &mut meter).await };
         let ended = tokio::select! {
             biased;
-            ended = async { Metered::new(pin!(instance.run()), started, &mut meter).await } => {
-                Some(ended)
-            }
+            ended = in_time(run, ctx, function.limits.grace) => ended,
             () = overrun(self.alarms, ctx, function.limits.grace) => None,
         };
         let state = self.instance.state();
@@ -86,6 +87,23 @@ impl<'a> Invocation<'a> {
         }
         (result, Usage { wall: started.elapsed(), cpu, peak_memory })
     }
+}
+
+/// Goes on with a guest's run as long as its time is not up.
+///
+/// A guest that was preempted has a whole tick before the epoch asks for it
+/// again. Where thousands spin, each would have that tick after its grace, and
+/// the last of them would end seconds late.
+async fn in_time<T>(run: impl Future<Output = T>, ctx: &Context, grace: Duration) -> Option<T> {
+    let (mut run, mut begun) = (pin!(run), false);
+    poll_fn(|cx| {
+        if begun && overdue(ctx, grace) {
+            return Poll::Ready(None);
+        }
+        begun = true;
+        run.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 /// Waits until the guest has had its grace.

@@ -49,10 +49,9 @@ impl Callees for Shared {
                     Box::pin(self.run_provided(provided, guarded, request, lineage)).await
                 }
             };
-            let held = ended.and_then(|response| {
-                log::success(callee.name(), &ctx, Some(step), &response);
-                let usage = response.extensions().get().copied().unwrap_or_default();
-                let held = room.hold(response);
+            let held = ended.and_then(|(response, usage)| {
+                log::success(callee.name(), &ctx, Some(step), response.status(), usage);
+                let held = room.hold(response, usage.cpu);
                 held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });
             if let Err(error) = &held {

@@ -155,7 +155,10 @@ impl Runtime {
         let function = self.0.find(name)?;
         let step = ctx.value(&TRACE).map(|trace| ctx.with_value(&TRACE, trace.child()));
         let ctx = step.as_ref().unwrap_or(ctx).with_timeout(function.limits.timeout);
-        self.0.run(&function, ctx, request.map(Into::into), Lineage::default()).await
+        let running = self.0.run(&function, ctx, request.map(Into::into), Lineage::default());
+        let (mut response, usage) = running.await?;
+        response.extensions_mut().insert(usage);
+        Ok(response)
     }
 
     /// The invocations in flight, by their ids. One that is younger than about

@@ -99,7 +99,7 @@ impl Shared {
         (ctx, cancel): (Context, Cancel),
         request: Request,
         lineage: Lineage,
-    ) -> Result<Response, InvokeError> {
+    ) -> Result<(Response, Usage), InvokeError> {
         let Provided { name, handler, .. } = provided;
         let started = Instant::now();
         let answer = async {
@@ -116,10 +116,7 @@ impl Shared {
         // Processor time is counted for guests only.
         let usage = Usage { wall: started.elapsed(), ..Usage::default() };
         match answer {
-            Ok(mut response) => {
-                response.extensions_mut().insert(usage);
-                Ok(response)
-            }
+            Ok(response) => Ok((response, usage)),
             Err(outcome) => Err(InvokeError::new(name.clone(), outcome, usage)),
         }
     }

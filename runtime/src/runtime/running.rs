@@ -15,7 +15,7 @@ use crate::function::Entry;
 use crate::invocation::Invocation;
 use crate::live::Live;
 use crate::message::{Request, Response};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Usage};
 use crate::trace::Trace;
 
 /// Whose an invocation is.
@@ -58,7 +58,7 @@ impl Shared {
         (ctx, cancel): (Context, Cancel),
         request: Request,
         lineage: Lineage,
-    ) -> Result<Response, InvokeError> {
+    ) -> Result<(Response, Usage), InvokeError> {
         let result = match self.start(function, &ctx, request, lineage) {
             Ok(running) => running.finish().await,
             Err(error) => Err(error),
@@ -101,11 +101,11 @@ impl Shared {
 }
 
 impl Running<'_> {
-    /// Runs it to its end. The response's extensions hold its [`Usage`](crate::Usage).
+    /// Runs it to its end.
     ///
     /// # Cancel safety
     /// As that of [`Runtime::invoke`].
-    pub(crate) async fn finish(self) -> Result<Response, InvokeError> {
+    pub(crate) async fn finish(self) -> Result<(Response, Usage), InvokeError> {
         let Self { live, id, parent, function, ctx, started, invocation, _permit } = self;
         let mut finishing = pin!(invocation.finish());
         let first = poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await;
@@ -117,10 +117,7 @@ impl Running<'_> {
             }
         };
         match result {
-            Ok(mut response) => {
-                response.extensions_mut().insert(usage);
-                Ok(response)
-            }
+            Ok(response) => Ok((response, usage)),
             Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),
         }
     }
