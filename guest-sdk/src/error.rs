@@ -109,7 +109,11 @@ impl Error {
     /// The error itself and all of its sources.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         let first: &(dyn StdError + 'static) = &*self.source;
-        std::iter::successors(Some(first), |error: &&(dyn StdError + 'static)| (*error).source())
+        std::iter::successors(Some(first), |&error: &&(dyn StdError + 'static)| {
+            // An error of reading or writing hides the one that it was made from.
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            inner.map_or_else(|| error.source(), |inner| Some(inner))
+        })
     }
 }
 
@@ -219,6 +223,8 @@ mod tests {
         let deep = Error::from(Outer(Done::DeadlineExceeded));
         assert_eq!(deep.done(), Some(Done::DeadlineExceeded));
         assert_eq!(Error::new("something else").done(), None);
+        let read = std::io::Error::other(Done::Canceled);
+        assert_eq!(Error::from(read).done(), Some(Done::Canceled));
     }
 
     #[test]

@@ -52,7 +52,8 @@
 //!   [`Done`], [`Cause`], [`Cancel`], [`Key`].
 //! - [`Context::call`], [`Context::start`]: calls of other functions; [`Pending`], [`select`],
 //!   [`join_all`], [`Group`], [`CallError`].
-//! - [`Body`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a handler.
+//! - [`Body`], [`Writer`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a
+//!   handler, whole or piece by piece.
 //! - [`Error`]: what `?` makes of any error in a handler.
 //! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
 //! - `wire`: the encoding that the contract uses.
@@ -67,7 +68,7 @@ mod serve;
 #[cfg(any(target_arch = "wasm32", test))]
 mod wire;
 
-pub use body::Body;
+pub use body::{Body, Writer};
 pub use call::{CallError, Group, Pending, join_all, select};
 pub use context::{Cancel, Cause, Context, Done, Key, keys};
 pub use error::{Error, Result};
@@ -78,13 +79,13 @@ pub use bytes::Bytes;
 pub use http;
 pub use http::{Method, StatusCode, header};
 
-/// A request: an [`http::Request`] whose [`Body`] is already here, whole.
+/// A request: an [`http::Request`] whose [`Body`] is here as soon as somebody looks at it.
 ///
 /// Its URI has the origin form: the client's whole path and query, no scheme and no host (that is
 /// in the `host` header). Its version is always `HTTP/1.1`; functions are not told it.
 pub type Request<B = Body> = http::Request<B>;
 
-/// A response: an [`http::Response`] with its whole [`Body`].
+/// A response: an [`http::Response`] with its [`Body`], whole or [streamed](Body::stream).
 ///
 /// The host writes `content-length` and `date` itself.
 pub type Response<B = Body> = http::Response<B>;

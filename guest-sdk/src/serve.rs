@@ -4,16 +4,18 @@ use crate::{Context, IntoResponse, Request};
 
 /// Serves the one request of this invocation with `handler`. `main` has nothing else to do.
 ///
-/// The request's whole body is read before the handler is called. How the invocation ends:
+/// The handler is called as soon as the request's head is here. How the invocation ends:
 ///
 /// - The handler returns a response, or an [`Error`](crate::Error) that is answered: the client
 ///   gets it. That holds after the context is done as well, as long as the grace lasts.
 /// - The handler returns [`Done`](crate::Done), mostly through `ctx.check()?`, or
 ///   [`CallError::Done`](crate::CallError::Done), and the context is done indeed: `serve` returns
-///   without a response, and the host reports how the context ended. The same when the context is
-///   done before the body is here.
-/// - The request's body cannot be read, since the client broke off or sent too much: the process
-///   exits with code 1 and a line on stderr, and the host reports that.
+///   without a response, and the host reports how the context ended.
+/// - The handler asks for the whole of a body that does not come, since the client broke off or
+///   sent too much, or the context is done before it is here: the process exits with code 1, and
+///   the host reports why.
+/// - A body that is [streamed](crate::Body::stream) fails half-way: the same, and the client sees
+///   that the response broke off.
 /// - The handler panics: the message goes to stderr, and the instance traps.
 ///
 /// # Outside of a host
@@ -31,22 +33,32 @@ where
     native::refuse(handler);
 }
 
+/// All of the request's body.
+#[cfg(target_arch = "wasm32")]
+pub(crate) use guest::collect;
+
 /// Inside of a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::mem::ManuallyDrop;
 
     use bytes::Bytes;
+    use http::header::CONTENT_LENGTH;
 
     use crate::abi::{self, exchange};
-    use crate::{Body, Context, Done, Error, IntoResponse, Request, Response, Result, wire};
+    use crate::body::Source;
+    use crate::{Body, Context, Done, Error, IntoResponse, Request, Response, Writer, wire};
 
     /// The most that is allocated because a client announced it; a body that really is larger
     /// makes its buffer grow.
     const ANNOUNCED: u64 = 16 << 20;
     /// The least room that a read of a growing body is given.
     const PIECE: usize = 16 << 10;
+    /// Of a request's body that is the response's, as much is answered as a whole.
+    const SMALL: usize = 16 << 10;
+    /// How much of a request's body is handed on at once.
+    const PASSED: usize = 64 << 10;
 
     pub(super) fn run<H, R>(handler: H)
     where
@@ -54,31 +66,27 @@ mod guest {
         R: IntoResponse,
     {
         let ctx = Context::of_invocation();
-        let response = receive().and_then(|request| handler(&ctx, request).into_response());
+        let response = handler(&ctx, receive()).into_response();
         match response.or_else(|error| fail(&ctx, &error)) {
-            Ok(response) => respond(response),
+            Ok(response) => respond(&ctx, response),
             // To return costs the host less than an exit, which unwinds the stack.
             Err(_done) => {}
         }
     }
 
-    /// The request, with its body; an error when the context is done before that is here.
-    fn receive() -> Result<Request> {
+    /// The request. Its body may still be on its way.
+    fn receive() -> Request {
         // The instance ends with this request, so the memory need not be counted and given back.
         let head = Bytes::from_static(exchange::request_head().leak());
         match wire::request(head) {
-            Ok(request) => {
-                let (head, length) = request.into_parts();
-                let body = if length == Some(0) { Body::default() } else { read_body(length)? };
-                Ok(Request::from_parts(head, body))
-            }
+            Ok(request) => request.map(Body::of_request),
             Err(malformed) => exit(&malformed.to_string()),
         }
     }
 
     /// Reads all of the body. When its length is known, it is read into exactly as much memory,
     /// and nothing is read past its end.
-    fn read_body(length: Option<u64>) -> Result<Body, Done> {
+    pub(crate) fn collect(length: Option<u64>) -> Bytes {
         let room = length.map_or(PIECE, |length| length.min(ANNOUNCED) as usize);
         let mut body = Vec::with_capacity(room);
         while length != Some(body.len() as u64) {
@@ -88,13 +96,16 @@ mod guest {
             match exchange::read_body(&mut body) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(code) => match abi::done(code) {
-                    Some(done) => return Err(done),
-                    None => exit("the request's body could not be read"),
-                },
+                Err(code) => unreadable(code),
             }
         }
-        Ok(body.into())
+        body.into()
+    }
+
+    /// Ends the invocation because the request's body does not come.
+    #[cold]
+    fn unreadable(code: i32) -> ! {
+        exit(if abi::done(code).is_some() { "" } else { "the request's body could not be read" })
     }
 
     /// The answer to a handler's error, unless there is none.
@@ -108,18 +119,76 @@ mod guest {
     }
 
     /// Gives the response. Nothing of it is dropped, as the instance ends with it.
-    fn respond(response: Response) {
+    fn respond(ctx: &Context, response: Response) {
         let response = ManuallyDrop::new(response);
-        let head = ManuallyDrop::new(wire::response(&response));
-        if exchange::give_response(&head, response.body().as_ref()).is_err() {
+        match response.body().pieces() {
+            Err(whole) => give(&response, whole),
+            Ok(Source::Host(length)) => pass_on(ctx, &response, length),
+            Ok(Source::Written(write)) => {
+                begin(&response);
+                write(&mut Writer::client()).unwrap_or_else(|error| break_off(ctx, &error));
+            }
+            Ok(Source::Gone) => give(&response, &[]),
+        }
+    }
+
+    fn give(response: &Response, body: &[u8]) {
+        let head = ManuallyDrop::new(wire::response(response));
+        accepted(exchange::give_response(&head, body));
+    }
+
+    fn begin(response: &Response) {
+        accepted(exchange::begin_response(&wire::response(response)));
+    }
+
+    fn accepted(given: Result<(), i32>) {
+        if given.is_err() {
             exit("the host did not accept the response");
         }
+    }
+
+    /// Answers with the request's own body, piece by piece unless it is small.
+    fn pass_on(ctx: &Context, response: &Response, length: Option<u64>) {
+        let mut start = Vec::with_capacity(SMALL);
+        while start.len() < SMALL {
+            match exchange::read_body(&mut start) {
+                Ok(0) => return give(response, &start),
+                Ok(_) => {}
+                Err(code) => unreadable(code),
+            }
+        }
+        let mut response = response.clone();
+        if let Some(length) = length {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+        begin(&response);
+        let rest = || -> Result<(), Error> {
+            let (mut writer, mut body) = (Writer::client(), Body::of_request(None));
+            writer.write_all(&start)?;
+            let mut room = vec![0; PASSED];
+            while let read @ 1.. = body.read(&mut room)? {
+                writer.write_all(room.get(..read).unwrap_or_default())?;
+            }
+            Ok(())
+        };
+        rest().unwrap_or_else(|error| break_off(ctx, &error));
+    }
+
+    /// Ends a response in the middle: the host lets nobody take it for complete.
+    #[cold]
+    fn break_off(ctx: &Context, error: &Error) -> ! {
+        if error.answer(ctx).is_ok() {
+            log(&format!("{error:?}"));
+        }
+        exit("")
     }
 
     /// Ends the invocation without a response.
     #[cold]
     fn exit(message: &str) -> ! {
-        log(message);
+        if !message.is_empty() {
+            log(message);
+        }
         std::process::exit(1)
     }
 

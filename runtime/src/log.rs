@@ -1,8 +1,6 @@
 //! What is logged of an invocation when it has ended: the same fields, under
 //! the same names, whoever asked for it.
 
-use http::StatusCode;
-
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::message::REQUEST_ID;
@@ -15,7 +13,7 @@ pub(crate) fn success(
     function: &str,
     ctx: &Context,
     step: Option<Trace>,
-    status: StatusCode,
+    status: u16,
     usage: Usage,
 ) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
@@ -28,7 +26,7 @@ pub(crate) fn success(
         trace_id = trace.as_ref().map(Trace::trace_id).map(display),
         span_id = trace.as_ref().map(Trace::span_id).map(display),
         outcome = Outcome::Response.name(),
-        status = status.as_u16(),
+        status,
         wall = ?usage.wall,
         cpu = ?usage.cpu,
         peak_memory = usage.peak_memory,

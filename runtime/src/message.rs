@@ -5,6 +5,7 @@
 //! ([`Body::stream`]), so that a front can hand on what a client is still
 //! sending: the guest then waits for input under its own deadline.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::mpsc;
 
 use crate::context::Key;
 
@@ -215,6 +217,27 @@ impl From<&'static str> for Body {
 impl From<()> for Body {
     fn from((): ()) -> Self {
         Self::empty()
+    }
+}
+
+/// Pieces that somebody else sends, one at a time. The end is when they stop.
+pub(crate) struct Pieces(mpsc::Receiver<Bytes>);
+
+impl Pieces {
+    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
+        Self(receiver)
+    }
+}
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
 }
 

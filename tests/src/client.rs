@@ -22,6 +22,16 @@ impl Client {
         Ok(Self(BufReader::new(TcpStream::connect(address).await?)))
     }
 
+    /// The same connection twice, so that one can send while the other receives.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn twins(self) -> io::Result<[Self; 2]> {
+        let stream = self.0.into_inner().into_std()?;
+        let twin = TcpStream::from_std(stream.try_clone()?)?;
+        Ok([TcpStream::from_std(stream)?, twin].map(|stream| Self(BufReader::new(stream))))
+    }
+
     /// A GET, and its answer.
     ///
     /// # Errors
@@ -40,7 +50,7 @@ impl Client {
         request: &Request<B>,
     ) -> io::Result<Response<Vec<u8>>> {
         let body = request.body().as_ref();
-        let mut text = head(request);
+        let mut text = head_of(request);
         if !body.is_empty() && !request.headers().contains_key(TRANSFER_ENCODING) {
             text.extend(format!("content-length: {}\r\n", body.len()).bytes());
         }
@@ -65,8 +75,28 @@ impl Client {
     /// What the system says; `UnexpectedEof` where the connection ends, `InvalidData` where it is
     /// no HTTP.
     pub async fn answer(&mut self, method: &Method) -> io::Result<Response<Vec<u8>>> {
+        let (head, ()) = self.head().await?.into_parts();
+        let mut answer = Response::from_parts(head, Vec::new());
+        if *method == Method::HEAD || answer.status() == 204 {
+            return Ok(answer);
+        }
+        if answer.headers().contains_key(TRANSFER_ENCODING) {
+            while let Some(piece) = self.piece().await? {
+                answer.body_mut().extend(piece);
+            }
+        } else {
+            *answer.body_mut() = self.body(answer.headers().get(CONTENT_LENGTH)).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Waits for the head of an answer, and leaves its body where it is.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub async fn head(&mut self) -> io::Result<Response<()>> {
         let status = self.status().await?;
-        let mut answer = Response::builder().status(status).body(Vec::new()).map_err(invalid)?;
+        let mut answer = Response::builder().status(status).body(()).map_err(invalid)?;
         loop {
             let line = self.line().await?;
             if line.is_empty() {
@@ -78,11 +108,19 @@ impl Client {
                 .headers_mut()
                 .append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(invalid)?);
         }
-        let has_body = method != Method::HEAD && answer.status() != 204;
-        if has_body {
-            *answer.body_mut() = self.body(answer.headers().get(CONTENT_LENGTH)).await?;
-        }
         Ok(answer)
+    }
+
+    /// Waits for the next piece of an answer that comes in pieces; `None` is its end.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer): `UnexpectedEof` where it breaks off.
+    pub async fn piece(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let len = usize::from_str_radix(&self.line().await?, 16).map_err(invalid)?;
+        let mut piece = vec![0; len];
+        self.0.read_exact(&mut piece).await?;
+        self.line().await?;
+        Ok((len > 0).then_some(piece))
     }
 
     /// Waits for the status that comes before the answer itself, such as 100.
@@ -130,7 +168,7 @@ impl Client {
 }
 
 /// A request's line and headers, without the empty line behind them.
-fn head<B>(request: &Request<B>) -> Vec<u8> {
+fn head_of<B>(request: &Request<B>) -> Vec<u8> {
     let mut text = format!("{} {} HTTP/1.1\r\nhost: test\r\n", request.method(), request.uri());
     for (name, value) in request.headers() {
         text.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));

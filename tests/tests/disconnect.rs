@@ -71,11 +71,12 @@ async fn one_that_waits_for_the_rest_of_its_body_is_ended() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_http_is_as_good_as_going_away() -> Result<()> {
+async fn a_body_that_is_no_http_is_a_bad_request_and_the_last() -> Result<()> {
     let host = Host::serve([function("gone-odd", "echo").timeout(LONG).grace(LONG)]).await?;
     let mut client = host.client().await?;
     let head = "POST /gone-odd HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     client.send(format!("{head}no length\r\n")).await?;
+    assert_eq!(client.answer(&http::Method::POST).await?.status(), 400);
     client.closed().await?;
     assert_eq!(host.runtime.shutdown(LONG).await, 0);
     Ok(())

@@ -7,6 +7,8 @@ unsafe extern "C" {
     fn request(ptr: *mut u8, cap: usize) -> i32;
     fn body_read(ptr: *mut u8, cap: usize) -> i32;
     fn respond(head: *const u8, head_len: usize, body: *const u8, body_len: usize) -> i32;
+    fn respond_begin(head: *const u8, head_len: usize) -> i32;
+    fn respond_write(ptr: *const u8, len: usize) -> i32;
 }
 
 /// Heads of requests that are no larger than this take a single call.
@@ -28,6 +30,31 @@ pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
     // SAFETY: the host wrote `read` bytes there, and never more than it was given room for.
     unsafe { body.set_len(body.len() + read) };
     Ok(read)
+}
+
+/// Reads the next piece of the body into a range that is not empty, and returns its length: 0 at
+/// the end. An error is the host's code.
+pub(crate) fn read(room: &mut [u8]) -> Result<usize, i32> {
+    // SAFETY: the range is exclusively borrowed for the length of the call.
+    let code = unsafe { body_read(room.as_mut_ptr(), room.len()) };
+    usize::try_from(code).map_err(|_| code)
+}
+
+/// Commits the head of a response; an error is the host's code.
+pub(crate) fn begin_response(head: &[u8]) -> Result<(), i32> {
+    // SAFETY: the range is borrowed for the length of the call, and only read.
+    match unsafe { respond_begin(head.as_ptr(), head.len()) } {
+        0 => Ok(()),
+        code => Err(code),
+    }
+}
+
+/// Writes a piece of the response's body, and tells how much of it was taken. An error is the
+/// host's code.
+pub(crate) fn write(piece: &[u8]) -> Result<usize, i32> {
+    // SAFETY: as in `begin_response`.
+    let code = unsafe { respond_write(piece.as_ptr(), piece.len()) };
+    usize::try_from(code).map_err(|_| code)
 }
 
 /// Gives the response; an error is the host's code.

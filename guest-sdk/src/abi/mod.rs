@@ -1,7 +1,7 @@
 //! The contract between a function and its host, version 1; this page is its reference.
 //!
 //! Everything else in this crate is convenience on top of it, and a function may be written in any
-//! language that can import these twenty functions, or as many of them as it needs. This module is
+//! language that can import these functions, or as many of them as it needs. This module is
 //! also the only one with `unsafe` code.
 //!
 //! # The module
@@ -52,6 +52,8 @@
 //! | `request(ptr, cap) -> i32` | the length of the request's head |
 //! | `body_read(ptr, cap) -> i32` | how many bytes of the body it moved, 0 at the end |
 //! | `respond(head_ptr, head_len, body_ptr, body_len) -> i32` | 0 |
+//! | `respond_begin(head_ptr, head_len) -> i32` | 0 |
+//! | `respond_write(ptr, len) -> i32` | how many bytes of the piece it took |
 //!
 //! **`request`** gives the head: `body_len: u64` (`u64::MAX` when it is not known), `method: str`,
 //! `uri: str` (origin form: path and query), and the headers as `pairs`, names in lower case. It
@@ -65,6 +67,15 @@
 //! **`respond`** gives the whole response; the host hands it on when `_start` returns. The head is
 //! `status: u16`, and the headers as `pairs`. [`INVALID`] when the head is malformed, or a response
 //! was given before.
+//!
+//! **`respond_begin`** commits the head of a response whose body comes in pieces: the client has it
+//! at once. [`INVALID`] as for `respond`, of which it takes the place.
+//!
+//! **`respond_write`** hands the next piece of that body on, or as much of it as is taken at once,
+//! and waits until the one before was taken. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the
+//! invocation's context is done while it waits, [`BODY_FAILED`] when nobody takes the response any
+//! more or it is too large, [`INVALID`] before `respond_begin`. The body is complete when `_start`
+//! returns; after a failure, or a trap, or another exit code, the client sees it break off.
 //!
 //! # Contexts
 //!
@@ -198,7 +209,7 @@ pub const DEADLINE_EXCEEDED: i32 = -2;
 pub const ABSENT: i32 = -3;
 /// An argument made no sense.
 pub const INVALID: i32 = -4;
-/// The request's body ended before it was complete.
+/// The body ended before it was complete.
 pub const BODY_FAILED: i32 = -5;
 /// The value's name is one of the host's own.
 pub const RESERVED: i32 = -6;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use wasmtime::Linker;
 
 use super::memory::{parts, range};
-use super::state::{Call, Incoming};
+use super::outgoing::{Outgoing, PIECE};
+use super::state::{Call, Incoming, Run};
 use super::{MODULE, code, wire};
 use crate::context::Context;
 use crate::message::{Body, Response};
@@ -14,6 +15,10 @@ pub(super) fn add_to(linker: &mut Linker<super::State>) -> wasmtime::Result<()> 
     linker
         .func_wrap(MODULE, "request", request)?
         .func_wrap(MODULE, "respond", respond)?
+        .func_wrap(MODULE, "respond_begin", respond_begin)?
+        .func_wrap_async(MODULE, "respond_write", |call: Call<'_>, (ptr, len): (u32, u32)| {
+            Box::new(respond_write(call, ptr, len))
+        })?
         .func_wrap_async(MODULE, "body_read", |call: Call<'_>, (ptr, cap): (u32, u32)| {
             Box::new(body_read(call, ptr, cap))
         })?;
@@ -41,22 +46,59 @@ fn respond(
     body_len: u32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    if state.run.response.is_some() || state.run.malformed.is_some() {
+    let Some(mut response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
         return Ok(code::INVALID);
-    }
-    let (status, headers) = match wire::read_response(range(memory, head_ptr, head_len)?) {
-        Ok(head) => head,
-        Err(reason) => {
-            state.run.malformed = Some(reason);
-            return Ok(code::INVALID);
-        }
     };
-    let body = Bytes::copy_from_slice(range(memory, body_ptr, body_len)?);
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
+    *response.body_mut() = Bytes::copy_from_slice(range(memory, body_ptr, body_len)?).into();
     state.run.response = Some(response);
     Ok(code::OK)
+}
+
+/// The response that a guest's head describes, without a body; `None` where
+/// there was one before, or it is malformed.
+fn read_head(
+    memory: &mut [u8],
+    run: &mut Run,
+    ptr: u32,
+    len: u32,
+) -> wasmtime::Result<Option<Response>> {
+    if run.response.is_some() || run.malformed.is_some() {
+        return Ok(None);
+    }
+    Ok(match wire::read_response(range(memory, ptr, len)?) {
+        Ok((status, headers)) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            Some(response)
+        }
+        Err(reason) => {
+            run.malformed = Some(reason);
+            None
+        }
+    })
+}
+
+fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let Some(response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
+        return Ok(code::INVALID);
+    };
+    let outlet = state.run.outlet.take();
+    state.run.outgoing = Outgoing::begin(outlet, &response, state.memory.limit);
+    state.run.response = Some(response);
+    Ok(code::OK)
+}
+
+async fn respond_write(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let len = len.min(PIECE);
+    let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
+    let Run { ctx, outgoing, body, .. } = &mut state.run;
+    Ok(match outgoing.write(ctx, piece, &mut body.failure).await {
+        Ok(()) => len as i32,
+        Err(code) => code,
+    })
 }
 
 async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {

@@ -8,7 +8,7 @@
 //! - [`state`]: what a store holds for its guest.
 //! - [`memory`]: ranges of guest memory.
 //! - [`wire`]: how requests, responses and values are laid out in it.
-//! - [`exchange`]: the request and the response.
+//! - [`exchange`]: the request and the response; [`outgoing`]: one in pieces.
 //! - [`context`]: the context.
 //! - [`derive`]: contexts derived from it; [`contexts`]: those that there are.
 //! - [`calls`]: calls of other functions; [`pending`]: those that there are.
@@ -25,6 +25,7 @@ mod contexts;
 mod derive;
 mod exchange;
 mod memory;
+mod outgoing;
 mod pending;
 mod reach;
 mod state;
@@ -32,6 +33,7 @@ mod stdio;
 mod wasi;
 mod wire;
 
+pub(crate) use outgoing::Outlet;
 pub(crate) use reach::{Called, Callees, Caller, Reach};
 pub(crate) use state::{Run, State, give_up_at, overdue};
 pub(crate) use wasi::Exit;

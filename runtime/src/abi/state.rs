@@ -11,6 +11,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::Misuse;
 use super::contexts::Contexts;
+use super::outgoing::{Outgoing, Outlet};
 use super::pending::Calls;
 use super::reach::Reach;
 use super::stdio::Stdio;
@@ -41,7 +42,10 @@ pub(crate) struct Run {
     pub(super) started: Instant,
     pub(super) head: Parts,
     pub(super) body: Incoming,
-    pub(crate) response: Option<Response>,
+    pub(super) response: Option<Response>,
+    pub(super) outgoing: Outgoing,
+    /// Where its response may go before it has ended.
+    pub(super) outlet: Option<Outlet>,
     /// Why what the guest gave as a response is none.
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
@@ -191,6 +195,8 @@ impl Run {
             head,
             body: Incoming::new(body, body_limit),
             response: None,
+            outgoing: Outgoing::None,
+            outlet: None,
             malformed: None,
             stdio: Stdio::default(),
             id: None,
@@ -213,6 +219,21 @@ impl Run {
     pub(crate) fn named(mut self, id: Option<u64>, depth: u32, trace: Option<Trace>) -> Self {
         (self.id, self.depth, self.trace) = (id, depth, trace);
         self
+    }
+
+    /// Lets its response go out before it has ended.
+    pub(crate) fn through(mut self, outlet: Option<Outlet>) -> Self {
+        self.outlet = outlet;
+        self
+    }
+
+    /// The response that the guest gave, as far as it has not gone out.
+    pub(crate) fn take_response(&mut self) -> Option<Response> {
+        let mut response = self.response.take()?;
+        if let Some(body) = std::mem::take(&mut self.outgoing).whole() {
+            *response.body_mut() = body.into();
+        }
+        Some(response)
     }
 
     /// Its step of the trace that its request is part of, or of one of its own.

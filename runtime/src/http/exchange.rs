@@ -5,27 +5,31 @@
 //! a task of the server's tokio runtime, whose threads share the work among
 //! them, so that it is in no connection's way.
 //!
-//! When the client goes away the connection drops the exchange. The invocation
-//! is not dropped with it: its context is canceled with that cause, at once or
-//! when the function's `detach` is over, and the rest of its run, at most the
-//! grace, goes on in that task.
+//! When the client goes away the connection drops the exchange, or the rest of
+//! a response that is streamed. The invocation is not dropped with it: its
+//! context is canceled with that cause, at once or when the function's `detach`
+//! is over, and the rest of its run, at most the grace, goes on in that task.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::JoinError;
 
+use super::client::Client;
 use super::routes::Routes;
+use super::streamed::Streamed;
 use super::values::Authenticate;
 use super::{budget, problem, request_id, values};
+use crate::abi::Outlet;
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
@@ -83,15 +87,18 @@ impl Connection {
     }
 }
 
+/// How an invocation ended: with its function's response, or with the document
+/// that says why there is none.
+pub(super) type Ended = Result<Response, Response>;
+
 /// A request on its way to its response. Dropping it before the response is
 /// there means that the client went away.
 pub(super) struct Exchange {
-    connection: Arc<Connection>,
-    task: Task<Response>,
-    /// The end of the invocation's context.
-    cancel: Option<Cancel>,
-    /// How long it may go on without its client.
-    detach: Duration,
+    task: Task<Ended>,
+    /// Where a response comes that begins before the invocation has ended.
+    early: Option<oneshot::Receiver<Response>>,
+    client: Client,
+    id: HeaderValue,
 }
 
 impl Exchange {
@@ -108,28 +115,49 @@ impl Exchange {
             request.headers(),
             front.authenticate.as_deref(),
         );
+        let mut client =
+            Client { tasks: front.tasks.clone(), cancel: None, detach: Duration::ZERO };
         match front.runtime.find(route.function) {
             Ok(function) => {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
-                let detach = function.limits.detach;
-                let running = Box::pin(respond(connection.clone(), function, ctx, request, id));
-                Self { connection, task: Task::New(running), cancel: Some(cancel), detach }
+                (client.cancel, client.detach) = (Some(cancel), function.limits.detach);
+                // The answer to HEAD has no body that could be streamed.
+                let (outlet, early) = match *request.method() {
+                    Method::HEAD => (None, None),
+                    _ => {
+                        let (outlet, early) = Outlet::new();
+                        (Some(outlet), Some(early))
+                    }
+                };
+                let running = Box::pin(respond(connection, function, ctx, request, outlet));
+                Self { task: Task::New(running), early, client, id }
             }
             Err(error) => {
-                let response = Box::pin(std::future::ready(with_id(failure(&error, &ctx), id)));
-                let detach = Duration::ZERO;
-                Self { connection, task: Task::New(response), cancel: None, detach }
+                let response = Box::pin(std::future::ready(Err(failure(&error, &ctx))));
+                Self { task: Task::New(response), early: None, client, id }
             }
         }
     }
 
-    /// Ends the invocation's context, once.
-    fn end(&mut self, cause: Cause) {
-        if let Some(cancel) = self.cancel.take() {
-            cancel.cancel_with(cause);
+    /// The response that has begun before the invocation's end, if one has.
+    fn begun(&mut self, cx: &mut TaskContext<'_>) -> Option<Response> {
+        match Pin::new(self.early.as_mut()?).poll(cx) {
+            Poll::Ready(begun) => {
+                self.early = None;
+                begun.ok()
+            }
+            Poll::Pending => None,
         }
+    }
+
+    /// A response that has begun, with the rest of it.
+    fn streamed(&mut self, begun: Response, ended: Option<Ended>) -> Response {
+        let task = std::mem::replace(&mut self.task, Task::Over);
+        let (head, pieces) = begun.into_parts();
+        let rest = Streamed { pieces, task, ended, client: self.client.hand_over() };
+        Response::from_parts(head, Body::stream(rest))
     }
 }
 
@@ -137,30 +165,28 @@ impl Future for Exchange {
     type Output = Result<Response, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let Self { connection, task, .. } = &mut *self;
-        let response = ready!(task.poll(cx, |run| connection.front.tasks.spawn(run)));
-        self.end(Cause::ParentDone);
-        Poll::Ready(response)
+        let this = &mut *self;
+        let tasks = &this.client.tasks;
+        let ended = match this.task.poll(cx, |run| tasks.spawn(run)) {
+            Poll::Ready(ended) => Some(ended?),
+            Poll::Pending => None,
+        };
+        let response = match (this.begun(cx), ended) {
+            // Where it has failed before a byte was sent the client can be told.
+            (Some(begun), ended @ (None | Some(Ok(_)))) => this.streamed(begun, ended),
+            (_, Some(ended)) => {
+                this.client.end(Cause::ParentDone);
+                ended.unwrap_or_else(|document| document)
+            }
+            (None, None) => return Poll::Pending,
+        };
+        Poll::Ready(Ok(with_id(response, this.id.clone())))
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if !self.task.is_under_way() {
-            return;
-        }
-        let tasks = &self.connection.front.tasks;
-        self.task.spawn(|run| tasks.spawn(run));
-        let (Some(cancel), detach) = (self.cancel.take(), self.detach) else { return };
-        if detach.is_zero() {
-            return cancel.cancel_with(Cause::ClientDisconnected);
-        }
-        let task = std::mem::replace(&mut self.task, Task::Over);
-        tasks.spawn(async move {
-            // Where it has not ended by then, it is told so now.
-            let _ = tokio::time::timeout(detach, task.join()).await;
-            cancel.cancel_with(Cause::ClientDisconnected);
-        });
+        self.client.leave(&mut self.task);
     }
 }
 
@@ -169,20 +195,20 @@ async fn respond(
     function: Arc<Entry>,
     ctx: Context,
     request: hyper::Request<Incoming>,
-    id: HeaderValue,
-) -> Response {
-    let result = match connection.front.runtime.start(&function, &ctx, request.map(body)) {
+    outlet: Option<Outlet>,
+) -> Ended {
+    let runtime = &connection.front.runtime;
+    let result = match runtime.start(&function, &ctx, request.map(body), outlet) {
         Ok(running) => running.finish().await,
         Err(error) => Err(error),
     };
-    let response = match result {
+    match result {
         Ok((response, usage)) => {
-            log::success(&function.name, &ctx, None, response.status(), usage);
-            response
+            log::success(&function.name, &ctx, None, response.status().as_u16(), usage);
+            Ok(response)
         }
-        Err(error) => failure(&error, &ctx),
-    };
-    with_id(response, id)
+        Err(error) => Err(failure(&error, &ctx)),
+    }
 }
 
 fn with_id(mut response: Response, id: HeaderValue) -> Response {

@@ -5,7 +5,8 @@
 //! - [`Admin`]: the same for operators, apart from clients.
 //! - `workers`: the threads that serve connections.
 //! - [`routes`]: which function a path belongs to, and what may come along.
-//! - `exchange`: one request, its context, and its response.
+//! - `exchange`: one request, its context, and its response; `streamed`: the
+//!   rest of one that goes on after its head; `client`: who waits for it.
 //! - `budget`: how long the client itself will wait.
 //! - `baggage`: values that the client sends along.
 //! - `percent`: percent-encoding, which paths and baggage share.
@@ -20,6 +21,7 @@
 pub(crate) mod admin;
 mod baggage;
 mod budget;
+mod client;
 mod exchange;
 mod percent;
 mod problem;
@@ -27,6 +29,7 @@ mod remote;
 mod request_id;
 pub mod routes;
 mod server;
+mod streamed;
 mod values;
 mod workers;
 

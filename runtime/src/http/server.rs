@@ -202,7 +202,8 @@ async fn serve(stream: std::net::TcpStream, front: Arc<Front>, watcher: Watcher)
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .pipeline_flush(true)
+        // Not `pipeline_flush`: with it a response that is streamed is taken into
+        // memory as fast as it comes, however slowly its client reads.
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         // A client that leaves or sends no HTTP is not the host's concern.

@@ -50,7 +50,7 @@ impl Callees for Shared {
                 }
             };
             let held = ended.and_then(|(response, usage)| {
-                log::success(callee.name(), &ctx, Some(step), response.status(), usage);
+                log::success(callee.name(), &ctx, Some(step), response.status().as_u16(), usage);
                 let held = room.hold(response, usage.cpu);
                 held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::Shared;
-use crate::abi::Run;
+use crate::abi::{Outlet, Run};
 use crate::admission::Permit;
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
@@ -59,7 +59,7 @@ impl Shared {
         request: Request,
         lineage: Lineage,
     ) -> Result<(Response, Usage), InvokeError> {
-        let result = match self.start(function, &ctx, request, lineage) {
+        let result = match self.start(function, &ctx, request, lineage, None) {
             Ok(running) => running.finish().await,
             Err(error) => Err(error),
         };
@@ -69,13 +69,15 @@ impl Shared {
     }
 
     /// Lets an invocation in, under a context of its own, which whoever
-    /// derived it ends afterwards.
+    /// derived it ends afterwards. What the guest streams goes through `outlet`
+    /// before it has ended, where there is one.
     pub(crate) fn start<'a>(
         &'a self,
         function: &'a Entry,
         ctx: &'a Context,
         request: Request,
         lineage: Lineage,
+        outlet: Option<Outlet>,
     ) -> Result<Running<'a>, InvokeError> {
         let refused = |outcome| InvokeError::refused(function.name.clone(), outcome);
         let permit = match lineage.parent {
@@ -92,8 +94,9 @@ impl Shared {
         }
         let started = Instant::now();
         let id = self.live.id();
-        let run =
-            Run::new(ctx.clone(), request, limit, started).named(id, lineage.depth, lineage.trace);
+        let run = Run::new(ctx.clone(), request, limit, started)
+            .named(id, lineage.depth, lineage.trace)
+            .through(outlet);
         let invocation = Invocation::start(&self.engine, function, ctx, run).map_err(refused)?;
         let (live, parent) = (&self.live, lineage.parent);
         Ok(Running { live, id, parent, function, ctx, started, invocation, _permit: permit })

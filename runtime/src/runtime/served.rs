@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use super::Runtime;
 use super::running::{Lineage, Running};
+use crate::abi::Outlet;
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::function::Entry;
@@ -19,14 +20,16 @@ impl Runtime {
     }
 
     /// Lets an invocation in, under a context of its own, which whoever
-    /// derived it ends afterwards.
+    /// derived it ends afterwards. What the guest streams goes through `outlet`
+    /// before it has ended, where there is one.
     pub(crate) fn start<'a>(
         &'a self,
         function: &'a Entry,
         ctx: &'a Context,
         request: Request,
+        outlet: Option<Outlet>,
     ) -> Result<Running<'a>, InvokeError> {
-        self.0.start(function, ctx, request, Lineage::default())
+        self.0.start(function, ctx, request, Lineage::default(), outlet)
     }
 
     /// Has calls that take longer run as tasks of the current tokio runtime,

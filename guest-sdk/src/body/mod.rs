@@ -1,0 +1,331 @@
+//! The body of a request or a response.
+
+mod stream;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+pub use self::stream::Writer;
+pub(crate) use self::stream::{Source, Stream};
+use crate::{Error, Result};
+
+/// The body of a request or a response.
+///
+/// It is made from text, bytes or nothing with `into()`:
+///
+/// ```
+/// use hourglass_sdk::{Body, Response};
+///
+/// let response: Response = Response::new("some text".into());
+/// assert_eq!(response.body().len(), 9);
+/// assert!(Body::from(()).is_empty());
+/// ```
+///
+/// A request's body may still be on its way. Whoever looks at it as a whole waits for all of it,
+/// and if it does not come, because the client broke off, sent too much or the context is done,
+/// the function ends there without a response, and the host reports why. Whoever reads it, as it
+/// is a [`Read`], has each piece as soon as it is there, and never holds more than that:
+///
+/// ```
+/// use hourglass_sdk::{Context, Request, Result};
+///
+/// fn count(_: &Context, req: Request) -> Result<String> {
+///     let bytes = std::io::copy(&mut req.into_body(), &mut std::io::sink())?;
+///     Ok(format!("{bytes} bytes\n"))
+/// }
+/// # let ctx = Context::background();
+/// # assert_eq!(count(&ctx, Request::new("1234".into())).unwrap(), "4 bytes\n");
+/// ```
+///
+/// A response's body may be [written](Self::stream) while the client reads it; and a request's that
+/// is given as a response's goes there piece by piece.
+///
+/// Clones of a body that is on its way share it: what one has read is not there for the others.
+#[derive(Clone)]
+pub struct Body(Content);
+
+#[derive(Clone)]
+enum Content {
+    Whole(Bytes),
+    Stream(Arc<Stream>),
+}
+
+impl Body {
+    /// A body that `write` writes, once the response's head has gone out.
+    ///
+    /// The client has each piece as soon as it is written, and a client that is slow to read makes
+    /// the writes wait. When `write` fails, or the context is done and the grace over, the response
+    /// breaks off, so that nobody takes it for complete. In a native test, and in a request to
+    /// another function, the body is written into memory by whoever looks at it first.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use std::time::Duration;
+    ///
+    /// use hourglass_sdk::{Body, Context, Request, Response};
+    ///
+    /// fn ticker(ctx: &Context, _: Request) -> Response {
+    ///     let ctx = ctx.clone();
+    ///     Response::new(Body::stream(move |writer| {
+    ///         for tick in 1..=3 {
+    ///             ctx.sleep(Duration::from_millis(1))?;
+    ///             writeln!(writer, "tick {tick}")?;
+    ///         }
+    ///         Ok(())
+    ///     }))
+    /// }
+    /// # let ticks = ticker(&Context::background(), Request::default());
+    /// # assert_eq!(ticks.body().text().unwrap(), "tick 1\ntick 2\ntick 3\n");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Whoever looks at a body as a whole panics when `write` fails.
+    #[must_use]
+    pub fn stream(write: impl FnOnce(&mut Writer<'_>) -> Result<()> + Send + 'static) -> Self {
+        Self(Content::Stream(Arc::new(Stream::new(Source::Written(Box::new(write))))))
+    }
+
+    /// The body of the request, of which the host has so many bytes, if it knows.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn of_request(length: Option<u64>) -> Self {
+        match length {
+            Some(0) => Self::default(),
+            length => Self(Content::Stream(Arc::new(Stream::new(Source::Host(length))))),
+        }
+    }
+
+    /// Where the pieces come from, for whoever hands them on; all of it where it is here.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn pieces(&self) -> std::result::Result<Source, &Bytes> {
+        match &self.0 {
+            Content::Whole(bytes) => Err(bytes),
+            Content::Stream(stream) => stream.known().map_or_else(|| Ok(stream.take()), Err),
+        }
+    }
+
+    fn bytes(&self) -> &Bytes {
+        match &self.0 {
+            Content::Whole(bytes) => bytes,
+            Content::Stream(stream) => stream.whole(),
+        }
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Whether it has no bytes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    /// The bytes in a vector. Copies nothing when this is the only clone of the body.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        self.into_bytes().into()
+    }
+
+    /// The bytes, without a copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Content::Whole(bytes) => bytes,
+            Content::Stream(stream) => stream.whole().clone(),
+        }
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    ///
+    /// When it is not UTF-8: an error that answers 400 and says at which byte.
+    pub fn text(&self) -> Result<&str> {
+        std::str::from_utf8(self.bytes()).map_err(|error| {
+            let text = format!("the body is not UTF-8 text: {error}");
+            Error::status(StatusCode::BAD_REQUEST, text)
+        })
+    }
+
+    /// The body as a value that is encoded in JSON, whatever the `content-type` says.
+    ///
+    /// # Errors
+    ///
+    /// When it is not such a value: an error that answers 400 and says in which line.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(self.bytes()).map_err(|error| {
+            let text = format!("the body is not the expected JSON: {error}");
+            Error::status(StatusCode::BAD_REQUEST, text)
+        })
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+/// Reads what is left of it.
+///
+/// # Errors
+///
+/// Where it comes from the client: the context is done, or the client broke off or sent too much.
+/// `?` makes an error of it that says so.
+impl Read for Body {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        if let Content::Stream(stream) = &self.0 {
+            #[cfg(target_arch = "wasm32")]
+            if let Some(read) = stream.read(room) {
+                return read;
+            }
+            self.0 = Content::Whole(stream.whole().clone());
+        }
+        let Content::Whole(bytes) = &mut self.0 else { return Ok(0) };
+        let len = bytes.len().min(room.len());
+        bytes.copy_to_slice(room.get_mut(..len).unwrap_or_default());
+        Ok(len)
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self(Content::Whole(Bytes::new()))
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Body {}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = match &self.0 {
+            Content::Whole(bytes) => Some(bytes),
+            Content::Stream(stream) => stream.known(),
+        };
+        match known {
+            Some(bytes) => f.debug_tuple("Body").field(bytes).finish(),
+            None => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+impl From<()> for Body {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Bytes::from_static(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(Content::Whole(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_borrowed_from_the_body() -> Result<()> {
+        assert_eq!(Body::from("grüß").text()?, "grüß");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_text_is_the_clients_mistake() {
+        let body = Body::from(vec![b'a', 0xff]);
+        let error = body.text().expect_err("0xff is not UTF-8");
+        assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn json_is_read_into_any_type() -> Result<()> {
+        assert_eq!(Body::from("[1, 2]").json::<Vec<u8>>()?, [1, 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_json_is_the_clients_mistake() {
+        let error = Body::from("[1, 2").json::<Vec<u8>>().expect_err("it is not closed");
+        assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
+        assert!(error.to_string().contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_body_is_read_piece_by_piece() -> Result<()> {
+        let mut body = Body::from("some text");
+        let (mut room, mut text) = ([0; 4], Vec::new());
+        while let read @ 1.. = body.read(&mut room)? {
+            text.extend_from_slice(&room[..read]);
+        }
+        assert_eq!(text, b"some text");
+        assert!(body.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_written_body_is_written_once() -> Result<()> {
+        let mut body = Body::stream(|writer| Ok(writer.event("a", "b")?));
+        assert_eq!(format!("{body:?}"), "Body(stream)");
+        assert_eq!(body.clone().text()?, "event: a\ndata: b\n\n");
+        assert_eq!(body.text()?, "event: a\ndata: b\n\n");
+        let mut text = String::new();
+        body.read_to_string(&mut text)?;
+        assert_eq!(text, "event: a\ndata: b\n\n");
+        Ok(())
+    }
+
+    #[test]
+    fn no_data_ends_an_event() -> Result<()> {
+        let events = |name, data| Body::stream(move |writer| Ok(writer.event(name, data)?));
+        let text = events("", "1\n\n2\r\n3\rid: 4");
+        assert_eq!(text.text()?, "data: 1\ndata: \ndata: 2\ndata: 3\ndata: id: 4\n\n");
+        let bad = std::panic::catch_unwind(|| events("a\ndata: forged", "").len());
+        assert!(bad.is_err(), "a name of two lines");
+        Ok(())
+    }
+
+    #[test]
+    fn a_vector_comes_out_as_it_went_in() {
+        assert_eq!(Body::from(vec![1, 2, 3]).into_vec(), [1, 2, 3]);
+        assert!(Body::from(()).into_vec().is_empty());
+    }
+}

@@ -1,0 +1,91 @@
+//! A response in pieces, on its way from the guest to whoever asked for it.
+//!
+//! The guest commits the head, and then writes. Whoever can pass pieces on has
+//! an [`Outlet`]: the head goes out through it at once, and each piece waits
+//! until the one before was taken, so that a guest is no faster than its
+//! client. Where there is none the pieces are collected.
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{mpsc, oneshot};
+
+use super::code;
+use crate::context::Context;
+use crate::message::{Body, Pieces, Response};
+use crate::outcome::Outcome;
+
+/// The largest piece that is taken of a guest at once, in bytes.
+pub(super) const PIECE: u32 = 64 << 10;
+
+/// How a response reaches whoever asked before the guest has ended.
+pub(crate) struct Outlet(oneshot::Sender<Response>);
+
+/// The body that a guest writes, once it has committed the head.
+#[derive(Default)]
+pub(super) enum Outgoing {
+    /// It has not.
+    #[default]
+    None,
+    /// Handed on piece by piece.
+    Sent(mpsc::Sender<Bytes>),
+    /// Kept until the guest has ended; it may become so large.
+    Collected(BytesMut, u64),
+}
+
+impl Outlet {
+    /// The two ends of one.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Response>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+}
+
+impl Outgoing {
+    /// Commits the head of a response.
+    pub(super) fn begin(outlet: Option<Outlet>, head: &Response, limit: u64) -> Self {
+        let Some(Outlet(outlet)) = outlet else { return Self::Collected(BytesMut::new(), limit) };
+        let (pieces, taken) = mpsc::channel(1);
+        let mut response = Response::new(Body::stream(Pieces::new(taken)));
+        *response.status_mut() = head.status();
+        *response.headers_mut() = head.headers().clone();
+        // Where nobody waits for it any more, the first write says so.
+        let _ = outlet.send(response);
+        Self::Sent(pieces)
+    }
+
+    /// Takes the next piece, once there is room for it.
+    ///
+    /// # Errors
+    /// The code for the guest: the context is done, or nobody takes the
+    /// response; and in `failure` what was too much, if that was it.
+    pub(super) async fn write(
+        &mut self,
+        ctx: &Context,
+        piece: Bytes,
+        failure: &mut Option<Outcome>,
+    ) -> Result<(), i32> {
+        match self {
+            Self::None => Err(code::INVALID),
+            Self::Collected(body, limit) => {
+                if (body.len() + piece.len()) as u64 > *limit {
+                    failure.get_or_insert(Outcome::ResponseTooLarge { limit: *limit });
+                    return Err(code::BODY_FAILED);
+                }
+                body.extend_from_slice(&piece);
+                Ok(())
+            }
+            Self::Sent(pieces) => tokio::select! {
+                biased;
+                sent = pieces.send(piece) => sent.map_err(|_| code::BODY_FAILED),
+                done = ctx.done() => Err(code::done(done)),
+            },
+        }
+    }
+
+    /// The whole body, where it was collected.
+    pub(super) fn whole(self) -> Option<Bytes> {
+        match self {
+            Self::Collected(body, _) => Some(body.freeze()),
+            Self::None | Self::Sent(_) => None,
+        }
+    }
+}

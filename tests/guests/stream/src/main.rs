@@ -1,0 +1,119 @@
+//! Reads its request and writes its response piece by piece, in the way that its path says. The
+//! path's first segment is whatever name it goes by.
+//!
+//! | path | what it does |
+//! |---|---|
+//! | `/echo` | answers with what it is sent |
+//! | `/count` | prints how many bytes each piece of the first ten has, and answers with how many it was in all |
+//! | `/pieces/N` | writes N lines, and prints each |
+//! | `/wait` | writes a line, and waits until its context is done |
+//! | `/spin` | writes a line, and does not listen |
+//! | `/fail` | writes a line, and fails once it has read its request |
+//! | `/trap` | writes a line, and panics once it has read its request |
+//! | `/flood` | writes as much as is taken, and prints how many KiB that was and why no more |
+//! | `/events/N` | sends N server-sent events |
+//! | `/twice` | asks for the body as a whole, and reads it then |
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use hourglass_sdk::{Body, Context, Error, Request, Response, Result, serve};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn main() {
+    serve(stream)
+}
+
+fn stream(ctx: &Context, req: Request) -> Result<Response> {
+    let path = req.uri().path().to_owned();
+    let ctx = ctx.clone();
+    let body = match *path.split('/').skip(2).collect::<Vec<_>>() {
+        ["echo"] => req.into_body(),
+        ["count"] => count(req.into_body())?.into(),
+        ["pieces", times] => pieces(times.parse()?),
+        ["wait"] => after_a_line(move || Ok(ctx.sleep(HOUR)?)),
+        ["spin"] => after_a_line(|| {
+            loop {
+                std::hint::black_box(());
+            }
+        }),
+        ["fail"] => after_a_line(move || {
+            std::io::copy(&mut req.into_body(), &mut std::io::sink())?;
+            Err(Error::new("half-way"))
+        }),
+        ["trap"] => after_a_line(move || {
+            let len = req.body().len();
+            panic!("half-way, after {len} bytes")
+        }),
+        ["flood"] => flood(),
+        ["events", times] => {
+            let events = events(times.parse()?);
+            return Ok(Response::builder()
+                .header("content-type", "text/event-stream")
+                .body(events)?);
+        }
+        ["twice"] => twice(req.into_body())?.into(),
+        _ => return Err(Error::new(format!("there is no such way: {path}"))),
+    };
+    Ok(Response::new(body))
+}
+
+fn count(mut body: Body) -> Result<String> {
+    let (mut room, mut bytes, mut told) = (vec![0; 1 << 16], 0, 0);
+    while let read @ 1.. = body.read(&mut room)? {
+        bytes += read;
+        if told < 10 {
+            println!("read {read}");
+            told += 1;
+        }
+    }
+    Ok(format!("{bytes} bytes"))
+}
+
+fn pieces(times: u32) -> Body {
+    Body::stream(move |writer| {
+        for piece in 0..times {
+            writeln!(writer, "piece {piece}")?;
+            println!("wrote {piece}");
+        }
+        Ok(())
+    })
+}
+
+fn after_a_line(rest: impl FnOnce() -> Result<()> + Send + 'static) -> Body {
+    Body::stream(|writer| {
+        writer.write_all(b"a line\n")?;
+        println!("begun");
+        rest()
+    })
+}
+
+fn flood() -> Body {
+    Body::stream(|writer| {
+        let block = [b'x'; 1 << 16];
+        for blocks in 0_u64.. {
+            if let Err(error) = writer.write_all(&block) {
+                println!("flooded with {} KiB", blocks * 64);
+                return Err(error.into());
+            }
+            println!("flooding");
+        }
+        Ok(())
+    })
+}
+
+fn events(times: u32) -> Body {
+    Body::stream(move |writer| {
+        for event in 0..times {
+            writer.event("tick", &format!("number {event}"))?;
+        }
+        Ok(())
+    })
+}
+
+fn twice(mut body: Body) -> Result<String> {
+    let (whole, mut read) = (body.text()?.to_owned(), String::new());
+    body.read_to_string(&mut read)?;
+    Ok(format!("{whole} {read}"))
+}

@@ -1,0 +1,197 @@
+//! Bodies go in and out piece by piece, and one that breaks off is never taken for complete.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use anyhow::Result;
+use hourglass::{Function, mib};
+use hourglass_tests::client::Client;
+use hourglass_tests::guests::function;
+use hourglass_tests::host::Host;
+use hourglass_tests::lines;
+
+const LONG: Duration = Duration::from_secs(600);
+
+fn stream(name: &str) -> Function {
+    function(name, "stream").timeout(LONG).request_body(mib(1 << 10))
+}
+
+/// A host with one function, and a client that asked it.
+async fn asked(function: Function, target: &str) -> Result<(Host, Client)> {
+    let host = Host::serve([function]).await?;
+    let mut client = host.client().await?;
+    client.send(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
+    Ok((host, client))
+}
+
+#[tokio::test]
+async fn a_piece_is_there_before_the_next_is_written() -> Result<()> {
+    let (host, mut client) = asked(stream("waits"), "/waits/wait").await?;
+    let head = client.head().await?;
+    assert_eq!(head.status(), 200);
+    assert!(head.headers().contains_key("x-request-id"));
+    assert_eq!(client.piece().await?.unwrap(), b"a line\n");
+    assert_eq!(host.runtime.in_flight(), 1, "it goes on");
+    drop(client);
+    assert_eq!(host.runtime.shutdown(LONG).await, 0, "its client's leaving has ended it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_pieces_come_in_order_and_the_connection_goes_on() -> Result<()> {
+    let host = Host::serve([stream("pieces")]).await?;
+    let mut client = host.client().await?;
+    for times in [0, 1, 2, 1_000] {
+        let answer = client.get(&format!("/pieces/pieces/{times}")).await?;
+        let expected: String = (0..times).map(|piece| format!("piece {piece}\n")).collect();
+        assert_eq!(String::from_utf8_lossy(answer.body()), expected);
+    }
+    let events = client.get("/pieces/events/2").await?;
+    assert_eq!(events.headers()["content-type"], "text/event-stream");
+    let text = "event: tick\ndata: number 0\n\nevent: tick\ndata: number 1\n\n";
+    assert_eq!(events.body(), text.as_bytes());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_is_read_while_it_is_sent() -> Result<()> {
+    let host = Host::serve([stream("counts")]).await?;
+    let mut client = host.client().await?;
+    let head = "POST /counts/count HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.send(head).await?;
+    for (chunk, told) in [("3\r\none\r\n", "read 3"), ("6\r\nsecond\r\n", "read 6")] {
+        client.send(chunk).await?;
+        lines::told("counts", told).await;
+    }
+    client.send("0\r\n\r\n").await?;
+    assert_eq!(client.answer(&http::Method::POST).await?.body(), b"9 bytes");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_goes_in_comes_out_whatever_its_length() -> Result<()> {
+    let host = Host::serve([stream("echoes")]).await?;
+    let [mut sending, mut client] = host.client().await?.twins()?;
+    for len in [0, 1, 16 << 10, (16 << 10) + 1, 1 << 20, 5 << 20] {
+        let body: Vec<u8> = (0..len).map(|at: u32| ((at * 31) >> 3) as u8).collect();
+        let head =
+            format!("POST /echoes/echo HTTP/1.1\r\nhost: x\r\ncontent-length: {len}\r\n\r\n");
+        let all = [head.as_bytes(), &body].concat();
+        let (sent, answer) = tokio::join!(sending.send(all), client.answer(&http::Method::POST));
+        sent?;
+        let answer = answer?;
+        assert_eq!(answer.headers()["content-length"], len.to_string());
+        assert!(*answer.body() == body, "{len} bytes");
+    }
+    assert_eq!(host.runtime.in_flight(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_can_be_looked_at_and_then_read() -> Result<()> {
+    let host = Host::serve([stream("twice")]).await?;
+    let request = http::Request::post("/twice/twice").body("a body")?;
+    let answer = host.client().await?.request(&request).await?;
+    assert_eq!(answer.body(), b"a body a body");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_that_fails_half_way_is_broken_off() -> Result<()> {
+    for way in ["fail", "trap"] {
+        let name = format!("breaks-{way}");
+        let host = Host::serve([stream(&name)]).await?;
+        let mut client = host.client().await?;
+        let head = "HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n";
+        client.send(format!("POST /{name}/{way} {head}")).await?;
+        assert_eq!(client.head().await?.status(), 200);
+        assert_eq!(client.piece().await?.unwrap(), b"a line\n");
+        client.send("x").await?;
+        assert_eq!(client.piece().await.unwrap_err().kind(), ErrorKind::UnexpectedEof, "{way}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_fails_before_a_byte_was_sent_is_told_so() -> Result<()> {
+    for (way, status) in [("fail", 500), ("trap", 500)] {
+        let name = format!("at-once-{way}");
+        let (_host, mut client) = asked(stream(&name), &format!("/{name}/{way}")).await?;
+        let answer = client.answer(&http::Method::GET).await?;
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_deadline_breaks_a_response_off() -> Result<()> {
+    for way in ["wait", "spin"] {
+        let name = format!("late-{way}");
+        let late = stream(&name).timeout(Duration::from_millis(300)).grace(Duration::ZERO);
+        let (host, mut client) = asked(late, &format!("/{name}/{way}")).await?;
+        assert_eq!(client.head().await?.status(), 200);
+        assert_eq!(client.piece().await?.unwrap(), b"a line\n");
+        assert_eq!(client.piece().await.unwrap_err().kind(), ErrorKind::UnexpectedEof, "{way}");
+        assert_eq!(host.runtime.shutdown(LONG).await, 0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_makes_the_function_wait() -> Result<()> {
+    let (host, mut client) = asked(stream("floods"), "/floods/flood").await?;
+    client.head().await?;
+    // The sockets take a part; from then on nothing is written until somebody reads.
+    let mut before = 0;
+    loop {
+        let now = lines::count("floods", "flooding");
+        if now == before && now > 0 && host.runtime.invocations().len() == 1 {
+            break;
+        }
+        before = now;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(before < 1_000, "{before} blocks are more than any socket takes");
+    for _ in 0..before + 10 {
+        client.piece().await?;
+    }
+    drop(client);
+    assert_eq!(host.runtime.shutdown(LONG).await, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_breaks_its_own_echo_off() -> Result<()> {
+    let host = Host::serve([stream("limited").request_body(100 << 10)]).await?;
+    let mut client = host.client().await?;
+    let head = "POST /limited/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.send(head).await?;
+    let chunk = format!("{:x}\r\n{}\r\n", 64 << 10, "x".repeat(64 << 10));
+    client.send(chunk.repeat(3)).await?;
+    assert_eq!(client.head().await?.status(), 200);
+    let mut taken = 0;
+    let ended = loop {
+        match client.piece().await {
+            Ok(piece) => taken += piece.expect("no end that looks like one").len(),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(ended.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset));
+    assert!(taken <= 100 << 10, "{taken} bytes");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_without_a_body_is_all_that_head_asks_for() -> Result<()> {
+    let host = Host::serve([stream("heads")]).await?;
+    let mut client = host.client().await?;
+    for _ in 0..2 {
+        client.send("HEAD /heads/pieces/3 HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+        let answer = client.answer(&http::Method::HEAD).await?;
+        assert_eq!(answer.status(), 200);
+    }
+    Ok(())
+}
