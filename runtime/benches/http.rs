@@ -103,7 +103,6 @@ async fn serve_bare(stream: std::net::TcpStream) {
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     // A client that is done hangs up, which may count as an error.
     let _ = connection.await;

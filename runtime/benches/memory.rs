@@ -22,7 +22,7 @@ fn main() {
         // Each in a runtime of its own, so that no slot was used before.
         let runtime = Runtime::builder().max_in_flight(GUESTS as usize).build().expect("a runtime");
         runtime.deploy(stuck.clone()).expect("it deploys");
-        let before = resident();
+        let before = common::resident();
         figures.push(tokio.block_on(waiting(&runtime, before)));
     }
     println!("resident memory of one of {GUESTS} waiting guests, median of {ROUNDS} rounds");
@@ -45,18 +45,10 @@ async fn waiting(runtime: &Runtime, before: u64) -> f64 {
     }
     // Admitted is not yet asleep; what runs is over in a moment.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let each = resident().saturating_sub(before) as f64 / GUESTS as f64;
+    let each = common::resident().saturating_sub(before) as f64 / GUESTS as f64;
     cancel.cancel();
     for task in tasks {
         let _ = task.await;
     }
     each
-}
-
-/// This process's resident memory in bytes.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    1_024 * kilobytes.unwrap_or(0)
 }

@@ -99,6 +99,15 @@ pub enum DeployError {
         /// The name.
         name: String,
     },
+    /// A setting or a secret can't be handed to the function. The value is not
+    /// told.
+    #[error("`{name}` can't be a setting: {reason}")]
+    Setting {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The module is larger than the host compiles.
     #[error("the module has {size} bytes; the most is {limit}")]
     TooLarge {

@@ -45,6 +45,30 @@ fn path(module: &Path) -> &str {
     module.to_str().unwrap()
 }
 
+#[test]
+fn settings_and_secrets_reach_the_function_and_nobody_else() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("key"), "hunter2\n")?;
+    let config = folder.path().join("hourglass.toml");
+    fs::write(
+        &config,
+        format!(
+            "[function.nosy]\nfile = {:?}\n[function.nosy.env]\nGREETING = \"hi\"\n\
+             [function.nosy.secrets]\nKEY = {{ file = \"key\" }}\nTOKEN = {{ env = \"NOSY_TOKEN\" }}\n",
+            module("nosy")
+        ),
+    )?;
+    let arguments = ["invoke", "nosy", "--config", path(&config)];
+    let missing = say(hourglass(&arguments).env_remove("NOSY_TOKEN"))?;
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(missing.err.contains("hourglass.toml:7:9: the variable NOSY_TOKEN"), "{}", missing.err);
+    let said = say(hourglass(&arguments).env("NOSY_TOKEN", "correct horse"))?;
+    let expected = r#"{"GREETING": "hi", "KEY": "hunter2", "TOKEN": "correct horse"}"#;
+    assert!(said.out.contains(expected), "{}{}", said.out, said.err);
+    assert!(!said.err.contains("hunter2") && !said.err.contains("correct"), "{}", said.err);
+    Ok(())
+}
+
 #[tokio::test]
 async fn it_serves_and_ends_in_order() -> Result<()> {
     for signal in [Signal::TERM, Signal::INT] {

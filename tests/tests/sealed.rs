@@ -23,10 +23,29 @@ async fn a_guest_finds_nothing_but_time_and_chance() -> Result<()> {
         assert_eq!(found[nothing], "none", "{nothing}");
     }
     assert_eq!(found["arguments"], r#"["nosy"]"#);
-    assert_eq!(found["variables"], "0");
+    assert_eq!(found["variables"], "{}");
+    assert_eq!(found["setting"], "None");
     assert_eq!(found["input"], r#"0 """#);
     assert_eq!(found["slept"], "true");
     assert!(found["year"].parse::<u32>()? >= 2025, "{}", found["year"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_finds_its_settings_and_no_other_functions() -> Result<()> {
+    let nosy = function("nosy", "nosy").setting("GREETING", "hi").setting("KEY", "a=b\nc");
+    assert!(!format!("{nosy:?}").contains("a=b"), "{nosy:?}");
+    let host = Host::serve([nosy, function("other", "nosy")]).await?;
+    for _ in 0..3 {
+        let found = found(&host).await?;
+        assert_eq!(found["variables"], r#"{"GREETING": "hi", "KEY": "a=b\nc"}"#);
+        assert_eq!(found["setting"], r#"Some("hi")"#);
+        let other = host.get("/other").await?;
+        assert!(String::from_utf8(other.into_body())?.contains("variables: {}"));
+    }
+    let unusable = function("nosy", "nosy").setting("a=b", "hunter2");
+    let error = host.runtime.deploy(unusable).unwrap_err().to_string();
+    assert!(error.contains("`a=b` can't be a setting") && !error.contains("hunter2"), "{error}");
     Ok(())
 }
 

@@ -93,6 +93,14 @@ impl Node {
         String::from_utf8(abi::value(self.handle(), name)?).ok()
     }
 
+    /// A variable of the environment. The standard library would panic at some names.
+    pub(super) fn config(&self, name: &str) -> Option<String> {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return None;
+        }
+        std::env::var(name).ok()
+    }
+
     pub(super) fn values(&self) -> Vec<(String, String)> {
         wire::values(Bytes::from(abi::values(self.handle()))).unwrap_or_default()
     }

@@ -124,6 +124,16 @@ impl Context {
         self.0.value(name)
     }
 
+    /// A setting of the function, or a secret, by its name: what the host's configuration says in
+    /// `[function.NAME.env]` and `[function.NAME.secrets]`. Every context of the function has them.
+    ///
+    /// They are the variables of its environment too, so [`std::env::var`] reads them as well inside
+    /// of a host; but only this works in a [native test](Self::with_config).
+    #[must_use]
+    pub fn config(&self, name: &str) -> Option<String> {
+        self.0.config(name)
+    }
+
     /// All values by their wire names, the nearest first; of several with one name, the nearest.
     #[must_use]
     pub fn values(&self) -> Vec<(String, String)> {

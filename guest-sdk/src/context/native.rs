@@ -41,6 +41,7 @@ pub(super) enum Adds {
     Apart,
     Value(String, String),
     Function(String, Handler),
+    Config(String, String),
 }
 
 /// When, how and why a context was done.
@@ -160,6 +161,13 @@ impl Node {
 
     pub(super) fn value(&self, name: &str) -> Option<String> {
         self.named().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+    }
+
+    pub(super) fn config(&self, name: &str) -> Option<String> {
+        self.ancestors().find_map(|node| match &node.adds {
+            Adds::Config(known, value) if known == name => Some(value.clone()),
+            _ => None,
+        })
     }
 
     pub(super) fn values(&self) -> Vec<(String, String)> {

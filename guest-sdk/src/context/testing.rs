@@ -33,6 +33,20 @@ impl Context {
         Self(self.0.derive(Adds::Value(key.name().to_owned(), value.to_string())))
     }
 
+    /// A context of a function that has this setting.
+    ///
+    /// ```
+    /// use hourglass_sdk::Context;
+    ///
+    /// let ctx = Context::background().with_config("GREETING", "hi");
+    /// assert_eq!(ctx.config("GREETING").as_deref(), Some("hi"));
+    /// assert_eq!(ctx.config("PASSWORD"), None);
+    /// ```
+    #[must_use]
+    pub fn with_config(&self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self(self.0.derive(Adds::Config(name.into(), value.into())))
+    }
+
     /// A context under which calls of the function `name` are answered by `handler`, which takes the
     /// place of one further up. Contexts that are derived from it inherit that.
     ///

@@ -49,3 +49,11 @@ pub(crate) fn page_faults() -> u64 {
     let fields = stat.rsplit(')').next().unwrap_or_default();
     fields.split_whitespace().nth(7).and_then(|field| field.parse().ok()).unwrap_or(0)
 }
+
+/// This process's resident memory in bytes.
+pub(crate) fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    1_024 * kilobytes.unwrap_or(0)
+}

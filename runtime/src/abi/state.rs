@@ -16,6 +16,7 @@ use super::pending::Calls;
 use super::reach::Reach;
 use super::stdio::Stdio;
 use crate::context::{Cause, Context};
+use crate::environment::Environment;
 use crate::limits::Limits;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
@@ -28,6 +29,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// the one invocation that it is for.
 pub(crate) struct State {
     pub(super) function: Arc<str>,
+    pub(super) environment: Arc<Environment>,
     pub(super) reach: Arc<Reach>,
     grace: Duration,
     pub(crate) memory: MemoryMeter,
@@ -91,12 +93,14 @@ impl State {
     /// The state of an instance in which no guest code runs yet.
     pub(crate) fn new(
         function: Arc<str>,
+        environment: Arc<Environment>,
         reach: Arc<Reach>,
         limits: &Limits,
         table_limit: u64,
     ) -> Self {
         Self {
             function,
+            environment,
             reach,
             grace: limits.grace,
             memory: MemoryMeter::new(limits.memory, table_limit),
@@ -348,7 +352,7 @@ mod tests {
     #[test]
     fn a_limit_that_was_met_is_not_forgotten() {
         let limits = Limits { memory: 1 << 16, ..Limits::default() };
-        let mut state = State::new("f".into(), Reach::none(), &limits, 0);
+        let mut state = State::new("f".into(), Arc::default(), Reach::none(), &limits, 0);
         assert!(state.is_ordinary());
         for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
             let grown = state.memory.memory_growing(1 << 16, desired, None);

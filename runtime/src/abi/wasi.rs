@@ -42,7 +42,7 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         .func_wrap(MODULE, "args_sizes_get", args_sizes_get)?
         .func_wrap(MODULE, "args_get", args_get)?
         .func_wrap(MODULE, "environ_sizes_get", environ_sizes_get)?
-        .func_wrap(MODULE, "environ_get", |_: u32, _: u32| SUCCESS)?
+        .func_wrap(MODULE, "environ_get", environ_get)?
         .func_wrap(MODULE, "clock_time_get", clock_time_get)?
         .func_wrap(MODULE, "random_get", random_get)?
         .func_wrap(MODULE, "fd_write", fd_write)?
@@ -80,9 +80,24 @@ fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i3
 }
 
 fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
-    let (memory, _) = parts(&mut call)?;
-    write(memory, count, &0u32.to_le_bytes())?;
-    write(memory, size, &0u32.to_le_bytes())?;
+    let (memory, state) = parts(&mut call)?;
+    let environment = &state.environment;
+    write(memory, count, &(environment.variables().len() as u32).to_le_bytes())?;
+    write(memory, size, &(environment.len() as u32).to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// What the function was given as its settings, and nothing of the host's.
+fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    for variable in state.environment.variables() {
+        write(memory, pointers, &text.to_le_bytes())?;
+        pointers = pointers.saturating_add(4);
+        for part in variable {
+            write(memory, text, part)?;
+            text = text.saturating_add(part.len() as u32);
+        }
+    }
     Ok(SUCCESS)
 }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::config::ConfigError;
 use super::config::resolve::Config;
 use super::options::FunctionOptions;
 use super::output;
+use crate::environment::Environment;
 use crate::function::Function;
 use crate::runtime::Runtime;
 
@@ -20,6 +22,8 @@ pub(crate) struct Module {
     pub(crate) options: FunctionOptions,
     /// The functions that it may call.
     pub(crate) calls: Vec<String>,
+    /// Its settings and secrets.
+    pub(crate) environment: Environment,
 }
 
 impl Module {
@@ -32,17 +36,19 @@ impl Module {
                 path.display()
             );
         };
-        Ok(Self::named(&Config::default(), stem.to_owned(), path.to_owned()))
+        Ok(Self::named(&Config::default(), stem.to_owned(), path.to_owned())?)
     }
 
     /// A module that becomes the function of that name, with what the file
     /// says about it.
-    pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Self {
-        let (options, calls) = match config.functions.get(&name) {
-            Some(function) => (function.options, function.calls.clone()),
+    pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
+        let (options, calls, environment) = match config.functions.get(&name) {
+            Some(function) => {
+                (function.options, function.calls.clone(), config.environment(function)?)
+            }
             None => Default::default(),
         };
-        Self { name, path, options, calls }
+        Ok(Self { name, path, options, calls, environment })
     }
 
     /// All modules that the file names.
@@ -54,7 +60,7 @@ impl Module {
                     .error(function, "this function has no `file`; name its module")
                     .into());
             };
-            modules.push(Self::named(config, name.clone(), path));
+            modules.push(Self::named(config, name.clone(), path)?);
         }
         if modules.is_empty() {
             bail!(
@@ -69,7 +75,8 @@ impl Module {
     pub(crate) fn function(&self, flags: FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
         let calls = self.calls.iter().map(String::as_str);
-        Ok(flags.apply(self.options, function).calls(calls))
+        let function = flags.apply(self.options, function).calls(calls);
+        Ok(function.environment(self.environment.clone()))
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
 
     let built = build::modules(path, &functions)?.into_iter();
     let built = built.map(|(name, path)| Module::named(&config, name, path));
-    let modules: Vec<_> = built.chain(ready_made).collect();
+    let mut modules = built.collect::<Result<Vec<_>, _>>()?;
+    modules.extend(ready_made);
     for module in &modules {
         if let Err(error) = deploy::deploy(&runtime, module, options.functions) {
             output::tell(&format!("error: {error:#}"));
@@ -64,7 +65,7 @@ fn ready_made(config: &Config, functions: &[FunctionCrate]) -> anyhow::Result<Ve
             );
             return Err(config.error(function, reason).into());
         };
-        modules.push(Module::named(config, name.clone(), path));
+        modules.push(Module::named(config, name.clone(), path)?);
     }
     Ok(modules)
 }

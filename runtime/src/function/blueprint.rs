@@ -12,6 +12,7 @@ use super::module::{self, Checked};
 use super::{Function, Workshop};
 use crate::abi::{Reach, State};
 use crate::engine::{Engine, TABLE_PAGE};
+use crate::environment::Environment;
 use crate::error::DeployError;
 use crate::limits::Limits;
 
@@ -22,6 +23,7 @@ const MAX_COPY: usize = 1 << 20;
 pub(super) struct Blueprint {
     pub(super) engine: Arc<Engine>,
     function: Arc<str>,
+    environment: Arc<Environment>,
     reach: Arc<Reach>,
     limits: Limits,
     pre: InstancePre<State>,
@@ -61,6 +63,7 @@ impl Blueprint {
         let mut blueprint = Self {
             engine: Arc::clone(engine),
             function: function.name.clone(),
+            environment: Arc::new(function.environment.clone()),
             reach: Arc::new(Reach {
                 calls: function.calls.clone(),
                 max_calls: function.limits.max_calls,
@@ -88,7 +91,8 @@ impl Blueprint {
     /// A store in which a guest is preempted at every tick.
     pub(super) fn store(&self) -> Store<State> {
         let (function, reach) = (self.function.clone(), self.reach.clone());
-        let state = State::new(function, reach, &self.limits, self.table_limit);
+        let environment = self.environment.clone();
+        let state = State::new(function, environment, reach, &self.limits, self.table_limit);
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);

@@ -41,6 +41,7 @@ pub(crate) use self::keeper::{Budget, Keeper};
 pub(crate) use self::registry::{Entry, Registry};
 use crate::abi::{Callees, Run, State};
 use crate::engine::Engine;
+use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
 use crate::limits::Limits;
 
@@ -62,6 +63,7 @@ pub struct Function {
     limits: Limits,
     instances: Instances,
     calls: Arc<[Arc<str>]>,
+    environment: Environment,
 }
 
 /// Where a function's fresh instances may come from.
@@ -117,6 +119,7 @@ impl Function {
             limits: Limits::default(),
             instances: Instances::default(),
             calls: Arc::new([]),
+            environment: Environment::default(),
         })
     }
 
@@ -196,6 +199,25 @@ impl Function {
         self
     }
 
+    /// Gives it a setting, in place of one of that name: a variable of its
+    /// environment, which `Context::config` of the SDK reads as well. Default:
+    /// it has none, and none of the host's.
+    ///
+    /// The value is never logged and never shown, so it may be a secret. A name
+    /// that no environment can have is an error when the function is deployed.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.set(name.into(), value.into());
+        self
+    }
+
+    /// Gives it all of its settings at once.
+    #[cfg(feature = "cli")]
+    pub(crate) fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
     /// The function's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -236,6 +258,8 @@ impl Deployed {
     ) -> Result<Self, DeployError> {
         let Workshop { engine, keeper, .. } = workshop;
         let checked = module::check(&function.wasm)?;
+        let settings = function.environment.check();
+        settings.map_err(|Unusable { name, reason }| DeployError::Setting { name, reason })?;
         let limits = function.limits.clone();
         if checked.memory > limits.memory {
             return Err(DeployError::Memory { needed: checked.memory, limit: limits.memory });

@@ -29,6 +29,13 @@
 //! max_calls = 1000
 //! detach = "0s"
 //! routes = ["/images/{id}", { path = "/scans/{id}", baggage = ["tenant"] }]
+//!
+//! [function.thumbnail.env]
+//! QUALITY = "80"
+//!
+//! [function.thumbnail.secrets]
+//! API_KEY = { env = "THUMBNAIL_API_KEY" }
+//! PASSWORD = { file = "password" }
 //! ```
 //!
 //! Every key may be left out. A function with a `url` is on another host, to be
@@ -38,6 +45,7 @@
 pub(crate) mod remote;
 pub(crate) mod resolve;
 mod route;
+mod settings;
 #[cfg(test)]
 mod tests;
 pub(crate) mod units;
@@ -52,6 +60,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use self::route::RouteEntry;
+use self::settings::{Secrets, Settings};
 use self::units::{Address, Period, Size};
 use super::options::Origin;
 
@@ -103,6 +112,10 @@ struct FunctionTable {
     detach: Option<Period>,
     #[serde(default)]
     routes: Vec<Spanned<RouteEntry>>,
+    #[serde(default)]
+    env: Settings,
+    #[serde(default)]
+    secrets: Secrets,
 }
 
 /// The file's text, for errors that point into it.

@@ -9,9 +9,11 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::remote::RemoteConfig;
+use super::settings::{self, Secrets, Settings};
 use super::units::{Address, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
 use crate::cli::options::FunctionOptions;
+use crate::environment::Environment;
 use crate::function::Function;
 use crate::http::{Routes, Token};
 
@@ -42,6 +44,8 @@ pub(crate) struct FunctionConfig {
     pub(crate) options: FunctionOptions,
     /// The functions that it may call.
     pub(crate) calls: Vec<String>,
+    settings: Settings,
+    secrets: Secrets,
     file: Option<PathBuf>,
     /// Where its file is named, or else the function itself.
     span: Range<usize>,
@@ -139,6 +143,16 @@ impl Config {
         }
     }
 
+    /// The settings of a function, and its secrets. Only now are those looked
+    /// for: a command that runs no function needs none.
+    pub(crate) fn environment(
+        &self,
+        function: &FunctionConfig,
+    ) -> Result<Environment, ConfigError> {
+        let folder = self.source.path.parent().unwrap_or(Path::new(""));
+        settings::environment(&self.source, &function.settings, &function.secrets, folder)
+    }
+
     /// The file. Empty where there is none.
     pub(crate) fn path(&self) -> &Path {
         &self.source.path
@@ -164,6 +178,8 @@ impl FunctionConfig {
                 detach: table.detach,
             },
             calls: table.calls.into_iter().map(|name| name.into_inner()).collect(),
+            settings: table.env,
+            secrets: table.secrets,
             file: table.file.map(|file| folder.join(file.into_inner())),
             span,
         }

@@ -19,10 +19,14 @@ fn folder_with(text: &str) -> tempfile::TempDir {
 /// What is said of a file with this text, without the folder's name.
 fn error(text: &str) -> String {
     let folder = folder_with(text);
-    let modules =
-        |config: &Config| config.functions.values().try_for_each(|f| config.module(f).map(drop));
+    let used = |config: &Config| {
+        config.functions.values().try_for_each(|function| {
+            config.module(function)?;
+            config.environment(function).map(drop)
+        })
+    };
     let error = match Config::find(folder.path()) {
-        Ok(config) => modules(&config).expect_err("the file is bad"),
+        Ok(config) => used(&config).expect_err("the file is bad"),
         Err(error) => error,
     };
     error.to_string().replace(&format!("{}/", folder.path().display()), "")
@@ -52,6 +56,12 @@ fn a_whole_file_is_read() {
         detach = "30s"
         routes = ["/images/{id}", { path = "/scans/{*path}", baggage = ["tenant", "user"] }]
 
+        [function.thumbnail.env]
+        QUALITY = "80"
+
+        [function.thumbnail.secrets]
+        HOME_OF_TESTS = { env = "CARGO_MANIFEST_DIR" }
+
         [function."v1.2"]
         "#,
     );
@@ -73,6 +83,11 @@ fn a_whole_file_is_read() {
     assert_eq!(limits.max_calls, Some(7));
     assert_eq!(limits.detach, Some(Period(Duration::from_secs(30))));
     assert_eq!(config.functions["thumbnail"].calls, ["ocr", "thumbnail"]);
+    let environment = config.environment(&config.functions["thumbnail"]).expect("a good table");
+    let text: Vec<u8> = environment.variables().flatten().flatten().copied().collect();
+    let expected = concat!("HOME_OF_TESTS=", env!("CARGO_MANIFEST_DIR"), "\0QUALITY=80\0");
+    assert_eq!(String::from_utf8_lossy(&text), expected);
+    assert_eq!(format!("{environment:?}"), r#"{"HOME_OF_TESTS", "QUALITY"}"#);
     assert_eq!(config.functions["v1.2"].options.timeout, None);
 }
 
@@ -148,6 +163,24 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         (
             "[function.f]\nurl = \"http://h/f\"\nroutes = [\"/f\"]",
             "hourglass.toml:3:11: a function with a `url`",
+            "",
+        ),
+        ("[function.f.env]\nA = 1", "hourglass.toml:2:5: invalid type: integer", "string"),
+        ("[function.f.env]\nA = \"\\u0000\"", "hourglass.toml:2:5: `A` can't be a setting", ""),
+        ("[function.f.secrets]\nA = \"hush\"", "hourglass.toml:2:5: ", "file"),
+        (
+            "[function.f.secrets]\nA = { env = \"HOURGLASS_NO_SUCH\" }",
+            "hourglass.toml:2:5: the variable HOURGLASS_NO_SUCH is not set",
+            "",
+        ),
+        (
+            "[function.f.secrets]\nA = { file = \"none\" }",
+            "hourglass.toml:2:5: none can't be read",
+            "",
+        ),
+        (
+            "[function.f.env]\nA = \"\"\n[function.f.secrets]\nA = { file = \"a\" }",
+            "hourglass.toml:4:5: `A` is a setting and a secret",
             "",
         ),
         ("[function.\"a b\"]", "hourglass.toml:1:11: `a b` can't be a function's name", "a-z"),

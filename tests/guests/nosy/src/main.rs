@@ -1,6 +1,6 @@
 //! Looks for everything that a program may find in the world around it, a line for each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, stdin};
@@ -15,7 +15,7 @@ fn main() {
     serve(nosy)
 }
 
-fn nosy(_: &Context, _: Request) -> String {
+fn nosy(ctx: &Context, _: Request) -> String {
     let mut input = String::new();
     let read = stdin().read_to_string(&mut input);
     let begun = Instant::now();
@@ -23,7 +23,8 @@ fn nosy(_: &Context, _: Request) -> String {
     let arguments: Vec<_> = env::args().collect();
     let found = HashMap::from([
         ("arguments", format!("{arguments:?}")),
-        ("variables", env::vars().count().to_string()),
+        ("variables", format!("{:?}", env::vars().collect::<BTreeMap<_, _>>())),
+        ("setting", format!("{:?}", ctx.config("GREETING"))),
         ("input", format!("{:?} {input:?}", read.unwrap_or_default())),
         ("folder", tried(fs::read_dir("/").map(Iterator::count))),
         ("here", tried(fs::read_dir(".").map(Iterator::count))),

@@ -1,0 +1,83 @@
+//! A function's settings and secrets: what its environment is made of.
+//!
+//! A secret is not in the file, so that the file can be shown to anybody: the
+//! file says where it is, which is another file or a variable of the host's
+//! own environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{ConfigError, Source};
+use crate::environment::Environment;
+
+/// What a function's table says of its settings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Settings(BTreeMap<String, Spanned<String>>);
+
+/// Where its secrets are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secrets(BTreeMap<String, Spanned<Place>>);
+
+/// Where one secret is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum Place {
+    /// The file's content, without a line's end behind it.
+    File(PathBuf),
+    /// A variable's value.
+    Env(String),
+}
+
+/// Puts an environment together. Files are relative to `folder`.
+pub(super) fn environment(
+    source: &Source,
+    settings: &Settings,
+    secrets: &Secrets,
+    folder: &Path,
+) -> Result<Environment, ConfigError> {
+    let mut environment = Environment::default();
+    let mut set = |name: &String, value: String, span: std::ops::Range<usize>| {
+        environment.set(name.clone(), value);
+        // All that came before was usable.
+        environment.check().map_err(|unusable| source.error(span, unusable))
+    };
+    for (name, value) in &settings.0 {
+        set(name, value.get_ref().clone(), value.span())?;
+    }
+    for (name, place) in &secrets.0 {
+        if settings.0.contains_key(name) {
+            let reason = format!("`{name}` is a setting and a secret; keep one of them");
+            return Err(source.error(place.span(), reason));
+        }
+        let value = place.get_ref().read(folder);
+        let value = value.map_err(|reason| source.error(place.span(), reason))?;
+        set(name, value, place.span())?;
+    }
+    Ok(environment)
+}
+
+impl Place {
+    /// The secret, or why it can't be had, without a word of it.
+    fn read(&self, folder: &Path) -> Result<String, String> {
+        match self {
+            Self::File(file) => {
+                let file = folder.join(file);
+                let text = std::fs::read_to_string(&file)
+                    .map_err(|cause| format!("{} can't be read: {cause}", file.display()))?;
+                let line = text.strip_suffix('\n').unwrap_or(&text);
+                Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+            }
+            Self::Env(name) => std::env::var(name).map_err(|cause| match cause {
+                std::env::VarError::NotPresent => {
+                    format!("the variable {name} is not set; set it for the host")
+                }
+                std::env::VarError::NotUnicode(_) => format!("the variable {name} is no text"),
+            }),
+        }
+    }
+}
