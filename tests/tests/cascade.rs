@@ -8,7 +8,7 @@ use anyhow::Result;
 use hourglass::{Cause, Context, Function, InvokeError, Response, Runtime};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::lines;
+use hourglass_tests::{input, lines};
 use http::Request;
 use tokio::task::JoinHandle;
 
@@ -160,6 +160,32 @@ async fn a_shutdown_reaches_those_below_too() -> Result<()> {
     assert_eq!(runtime.shutdown(Duration::ZERO).await, 3);
     lines::told_times(&child(test), "cause: shutdown", 2).await;
     assert!(answer.await?.is_err() || lines::count(&child(test), "cause: shutdown") == 2);
+    Ok(())
+}
+
+/// Where nothing can go on with it, it can't be left running.
+#[test]
+fn what_is_detached_ends_where_no_task_can_take_it_over() -> Result<()> {
+    let test = "orphaned";
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let [parent, detached] = family(test);
+    let runtime = host::runtime([parent.detach(LONG), detached]);
+    let path = format!("/{test}-parent/detach/{}/print", child(test));
+    let (ctx, name) = (Context::background(), format!("{test}-parent"));
+    let callee = child(test);
+    let (_feed, body) = input::fed();
+    let mut running = Box::pin(runtime.invoke(&ctx, &name, Request::get(path).body(body)?));
+    tokio.block_on(async {
+        tokio::select! {
+            _ = &mut running => panic!("it waits for its body"),
+            () = lines::told(&callee, "begun") => {}
+        }
+    });
+    drop(running);
+    tokio.block_on(async {
+        lines::told(&callee, "cause: parent-done").await;
+        host::nothing_left(&runtime).await;
+    });
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Result;
+use hourglass::mib;
 use hourglass_tests::guests::{function, repository};
 use hourglass_tests::host::Host;
 use http::{Request, Response};
@@ -92,5 +93,32 @@ async fn a_pipeline_has_less_time_at_every_stage() -> Result<()> {
         assert!(line.starts_with(&format!("{stage} begins with ")), "{answer}");
     }
     assert!(lines[3].contains(" words, in short: "), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_upload_is_digested_and_never_held() -> Result<()> {
+    // 8 MiB through 3 MiB of memory.
+    let function = function("upload-digest", "upload-digest").memory(mib(3));
+    let host = Host::serve([function]).await?;
+    let request = Request::post("/upload-digest").body(vec![b'a'; 8 << 20])?;
+    let answer = host.client().await?.request(&request).await?;
+    let expected = "ad97f87076920684e2ca66fc44e5d322797dc9d64706b174e51b5d0828937043";
+    let answer = String::from_utf8(answer.into_body())?;
+    assert!(answer.ends_with("  8388608 bytes\n"), "{answer}");
+    assert!(answer.starts_with(expected), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_ticker_ticks_until_its_deadline_and_says_so() -> Result<()> {
+    let second = Duration::from_secs(1);
+    let function = function("ticker", "ticker").timeout(second).grace(60 * second);
+    let host = Host::serve([function]).await?;
+    let answer = host.get("/ticker?every=50").await?;
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let events = String::from_utf8(answer.into_body())?;
+    assert!(events.starts_with("event: tick\ndata: 1, "), "{events}");
+    assert!(events.ends_with("event: end\ndata: deadline-exceeded\n\n"), "{events}");
     Ok(())
 }

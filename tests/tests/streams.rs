@@ -6,10 +6,10 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::Result;
-use hourglass::{Function, mib};
+use hourglass::{Context, Function, Outcome, mib};
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::function;
-use hourglass_tests::host::Host;
+use hourglass_tests::host::{self, Host};
 use hourglass_tests::lines;
 
 const LONG: Duration = Duration::from_secs(600);
@@ -193,5 +193,29 @@ async fn a_head_without_a_body_is_all_that_head_asks_for() -> Result<()> {
         let answer = client.answer(&http::Method::HEAD).await?;
         assert_eq!(answer.status(), 200);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_wants_the_whole_gets_it() -> Result<()> {
+    let caller = function("caller", "caller").calls(["pieces"]).timeout(LONG);
+    let runtime = host::runtime([stream("pieces"), caller]);
+    for path in ["/pieces/pieces/3", "/caller/call/pieces/pieces/3"] {
+        let name = path.split('/').nth(1).unwrap();
+        let request = http::Request::get(path).body(())?;
+        let answer = runtime.invoke(&Context::background(), name, request).await?;
+        let body = answer.into_body().bytes().await.unwrap();
+        assert!(body.ends_with(b"piece 0\npiece 1\npiece 2\n"), "{body:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_whole_that_is_larger_than_its_function_may_be_is_refused() -> Result<()> {
+    let runtime = host::runtime([stream("endless").memory(mib(3))]);
+    let request = http::Request::get("/endless/flood").body(())?;
+    let error = runtime.invoke(&Context::background(), "endless", request).await.unwrap_err();
+    assert!(matches!(error.outcome(), Outcome::ResponseTooLarge { .. }), "{error}");
+    host::nothing_left(&runtime).await;
     Ok(())
 }

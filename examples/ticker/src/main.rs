@@ -54,7 +54,7 @@ mod tests {
         let answer = ticker(&ctx, request)?;
         let text = answer.body().text()?;
         assert!(text.starts_with("event: tick\ndata: 1, "), "{text}");
-        assert!(text.ends_with("event: end\ndata: context deadline exceeded\n\n"), "{text}");
+        assert!(text.ends_with("event: end\ndata: deadline-exceeded\n\n"), "{text}");
         Ok(())
     }
 

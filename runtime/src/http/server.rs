@@ -24,6 +24,10 @@ use crate::runtime::Runtime;
 /// connection may idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most that is read ahead, and written behind, of one connection, in bytes;
+/// and so the longest head of a request.
+const BUFFER: usize = 192 << 10;
+
 /// How long clients may take, after everything has ended, to take the last
 /// bytes of their responses.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -202,6 +206,7 @@ async fn serve(stream: std::net::TcpStream, front: Arc<Front>, watcher: Watcher)
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(BUFFER)
         // Not `pipeline_flush`: with it a response that is streamed is taken into
         // memory as fast as it comes, however slowly its client reads.
         .serve_connection(TokioIo::new(stream), service);

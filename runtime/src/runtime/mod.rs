@@ -136,6 +136,9 @@ impl Runtime {
     /// invocation's [`Usage`](crate::Usage). Where `ctx` has a
     /// [`TRACE`](crate::TRACE) the invocation is another step of it.
     ///
+    /// A response that the guest streams is collected, up to as many bytes as
+    /// its memory may have; the [front](crate::http) hands it on as it comes.
+    ///
     /// It must be called on a tokio runtime with time enabled. The guest runs
     /// inside the future's polls, for at most one tick each.
     ///

@@ -11,7 +11,7 @@
 //! | `/hold/NAME/N/REST` | as `start`, and prints "begun" before it waits |
 //! | `/leave/NAME/REST` | starts a call, prints "begun", and returns without dropping it |
 //! | `/drop/NAME/REST` | starts a call and drops it |
-//! | `/detach/NAME/REST` | starts a call without cancel, detaches it, prints "begun", and returns |
+//! | `/detach/NAME/REST` | starts a call without cancel, detaches it, prints "begun", and returns once its own body is here |
 //! | `/loop/NAME/N/REST` | calls N times, one after the other, and answers with the last response |
 //! | `/ring?next=NAME&REST` | calls NAME with `/ring?REST`; answers `N deep` once there is no next |
 //! | `/group/LIMIT/TARGET/...` | calls all of them in a group: the error's name and the cause of its end, or a line for each |
@@ -64,7 +64,7 @@ fn caller(ctx: &Context, req: Request) -> Result<Response> {
         ["select", ref targets @ ..] => in_turn(ctx, targets)?,
         ["leave", name, ref rest @ ..] => leave(ctx, name, rest)?,
         ["drop", name, ref rest @ ..] => drop_one(ctx, name, rest)?,
-        ["detach", name, ref rest @ ..] => detach(ctx, name, rest)?,
+        ["detach", name, ref rest @ ..] => detach(ctx, &req, name, rest)?,
         ["ring"] => ring(ctx, req.uri().query().unwrap_or_default())?,
         ["group", limit, ref targets @ ..] => together(group(ctx, limit, targets)?),
         ["all", limit, ref targets @ ..] => lines(all(ctx, limit, targets)?),
@@ -149,9 +149,10 @@ fn drop_one(ctx: &Context, name: &str, rest: &[&str]) -> Result<String> {
     Ok("dropped".to_owned())
 }
 
-fn detach(ctx: &Context, name: &str, rest: &[&str]) -> Result<String> {
+fn detach(ctx: &Context, req: &Request, name: &str, rest: &[&str]) -> Result<String> {
     begin(&ctx.without_cancel(), name, rest)?.detach();
     println!("begun");
+    let _ = req.body().len();
     Ok("detached".to_owned())
 }
 
