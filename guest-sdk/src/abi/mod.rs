@@ -72,7 +72,7 @@
 //! at once. [`INVALID`] as for `respond`, of which it takes the place.
 //!
 //! **`respond_write`** hands the next piece of that body on, or as much of it as is taken at once,
-//! and waits until the one before was taken. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the
+//! and waits until the host has room for it, which is a few pieces. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the
 //! invocation's context is done while it waits, [`BODY_FAILED`] when nobody takes the response any
 //! more or it is too large, [`INVALID`] before `respond_begin`. The body is complete when `_start`
 //! returns; after a failure, or a trap, or another exit code, the client sees it break off.

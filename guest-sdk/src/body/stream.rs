@@ -34,8 +34,8 @@ pub(crate) enum Source {
 
 /// Where a body's closure writes to: see [`Body::stream`](crate::Body::stream).
 ///
-/// Each write goes out as a piece of its own, at once, and waits until the one before was taken:
-/// wrap it in a [`BufWriter`](std::io::BufWriter) to write many small ones.
+/// Each write goes out as a piece of its own, at once, and waits while the client is some pieces
+/// behind: wrap it in a [`BufWriter`](std::io::BufWriter) to write many small ones.
 ///
 /// # Errors
 ///

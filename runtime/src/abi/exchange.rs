@@ -94,11 +94,9 @@ async fn respond_write(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Resu
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
-    let Run { ctx, outgoing, body, .. } = &mut state.run;
-    Ok(match outgoing.write(ctx, piece, &mut body.failure).await {
-        Ok(()) => len as i32,
-        Err(code) => code,
-    })
+    let Run { ctx, outgoing, overflow, .. } = &mut state.run;
+    let written = outgoing.write(ctx, piece, overflow).await;
+    Ok(written.map_or_else(|code| code, |()| len as i32))
 }
 
 async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {

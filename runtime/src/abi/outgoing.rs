@@ -2,8 +2,8 @@
 //!
 //! The guest commits the head, and then writes. Whoever can pass pieces on has
 //! an [`Outlet`]: the head goes out through it at once, and each piece waits
-//! until the one before was taken, so that a guest is no faster than its
-//! client. Where there is none the pieces are collected.
+//! until there is room for it, so that a guest is no faster than its client.
+//! Where there is none the pieces are collected.
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,10 @@ use crate::outcome::Outcome;
 
 /// The largest piece that is taken of a guest at once, in bytes.
 pub(super) const PIECE: u32 = 64 << 10;
+
+/// How many pieces a guest may be ahead of whoever takes them: so many that the
+/// two, on different threads, need not wait for each other at every piece.
+const AHEAD: usize = 4;
 
 /// How a response reaches whoever asked before the guest has ended.
 pub(crate) struct Outlet(oneshot::Sender<Response>);
@@ -43,7 +47,7 @@ impl Outgoing {
     /// Commits the head of a response.
     pub(super) fn begin(outlet: Option<Outlet>, head: &Response, limit: u64) -> Self {
         let Some(Outlet(outlet)) = outlet else { return Self::Collected(BytesMut::new(), limit) };
-        let (pieces, taken) = mpsc::channel(1);
+        let (pieces, taken) = mpsc::channel(AHEAD);
         let mut response = Response::new(Body::stream(Pieces::new(taken)));
         *response.status_mut() = head.status();
         *response.headers_mut() = head.headers().clone();
@@ -56,18 +60,18 @@ impl Outgoing {
     ///
     /// # Errors
     /// The code for the guest: the context is done, or nobody takes the
-    /// response; and in `failure` what was too much, if that was it.
+    /// response; and in `overflow` what was too much, if that was it.
     pub(super) async fn write(
         &mut self,
         ctx: &Context,
         piece: Bytes,
-        failure: &mut Option<Outcome>,
+        overflow: &mut Option<Outcome>,
     ) -> Result<(), i32> {
         match self {
             Self::None => Err(code::INVALID),
             Self::Collected(body, limit) => {
                 if (body.len() + piece.len()) as u64 > *limit {
-                    failure.get_or_insert(Outcome::ResponseTooLarge { limit: *limit });
+                    overflow.get_or_insert(Outcome::ResponseTooLarge { limit: *limit });
                     return Err(code::BODY_FAILED);
                 }
                 body.extend_from_slice(&piece);

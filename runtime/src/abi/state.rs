@@ -46,6 +46,8 @@ pub(crate) struct Run {
     pub(super) body: Incoming,
     pub(super) response: Option<Response>,
     pub(super) outgoing: Outgoing,
+    /// Why nothing more is taken of its response.
+    pub(super) overflow: Option<Outcome>,
     /// Where its response may go before it has ended.
     pub(super) outlet: Option<Outlet>,
     /// Why what the guest gave as a response is none.
@@ -174,9 +176,9 @@ impl State {
         self.run.started.elapsed() < TICK
     }
 
-    /// Why the request's body broke off, where it did.
+    /// Why the request's or the response's body broke off, where one did.
     pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
-        self.run.body.failure.take()
+        self.run.body.failure.take().or_else(|| self.run.overflow.take())
     }
 
     /// WASI's own state, made when a guest first asks for something that only
@@ -200,6 +202,7 @@ impl Run {
             body: Incoming::new(body, body_limit),
             response: None,
             outgoing: Outgoing::None,
+            overflow: None,
             outlet: None,
             malformed: None,
             stdio: Stdio::default(),
