@@ -18,7 +18,7 @@ pub(super) const PIECE: u32 = 64 << 10;
 
 /// How many pieces a guest may be ahead of whoever takes them: so many that the
 /// two, on different threads, need not wait for each other at every piece.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
 /// How a response reaches whoever asked before the guest has ended.
 pub(crate) struct Outlet(oneshot::Sender<Response>);

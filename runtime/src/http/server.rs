@@ -26,7 +26,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that is read ahead, and written behind, of one connection, in bytes;
 /// and so the longest head of a request.
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 192 << 10;
 
 /// How long clients may take, after everything has ended, to take the last
 /// bytes of their responses.
