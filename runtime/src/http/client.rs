@@ -1,17 +1,17 @@
 //! Who waits for an invocation: it ends when they leave, unless it may go on
 //! for a while without them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
+use super::exchange::Connection;
 use crate::context::{Cancel, Cause};
 use crate::task::Task;
 
 /// The client of one invocation.
 pub(super) struct Client {
-    /// Where it goes on that takes longer.
-    pub(super) tasks: Handle,
+    /// What it asks through: one core's, so that no two meet at its count.
+    pub(super) connection: Arc<Connection>,
     /// The end of the invocation's context.
     pub(super) cancel: Option<Cancel>,
     /// How long it may go on without its client.
@@ -28,7 +28,8 @@ impl Client {
 
     /// The same client, for whoever goes on with it.
     pub(super) fn hand_over(&mut self) -> Self {
-        Self { tasks: self.tasks.clone(), cancel: self.cancel.take(), detach: self.detach }
+        let connection = self.connection.clone();
+        Self { connection, cancel: self.cancel.take(), detach: self.detach }
     }
 
     /// Says that the client went away while the invocation was under way.
@@ -36,7 +37,7 @@ impl Client {
         if !task.is_under_way() {
             return;
         }
-        let tasks = &self.tasks;
+        let tasks = self.connection.tasks();
         task.spawn(|run| tasks.spawn(run));
         let (Some(cancel), detach) = (self.cancel.take(), self.detach) else { return };
         if detach.is_zero() {

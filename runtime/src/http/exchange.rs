@@ -85,6 +85,11 @@ impl Connection {
         let number = front.connections.fetch_add(1, Ordering::Relaxed);
         Self { front, ctx, _end: end, number, requests: AtomicU32::new(0) }
     }
+
+    /// Where invocations go on that do not end at once.
+    pub(super) fn tasks(&self) -> &Handle {
+        &self.front.tasks
+    }
 }
 
 /// How an invocation ended: with its function's response, or with the document
@@ -115,14 +120,12 @@ impl Exchange {
             request.headers(),
             front.authenticate.as_deref(),
         );
-        let mut client =
-            Client { tasks: front.tasks.clone(), cancel: None, detach: Duration::ZERO };
         match front.runtime.find(route.function) {
             Ok(function) => {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
-                (client.cancel, client.detach) = (Some(cancel), function.limits.detach);
+                let detach = function.limits.detach;
                 // The answer to HEAD has no body that could be streamed.
                 let (outlet, early) = match *request.method() {
                     Method::HEAD => (None, None),
@@ -131,11 +134,14 @@ impl Exchange {
                         (Some(outlet), Some(early))
                     }
                 };
-                let running = Box::pin(respond(connection, function, ctx, request, outlet));
+                let running = respond(connection.clone(), function, ctx, request, outlet);
+                let running = Box::pin(running);
+                let client = Client { connection, cancel: Some(cancel), detach };
                 Self { task: Task::New(running), early, client, id }
             }
             Err(error) => {
                 let response = Box::pin(std::future::ready(Err(failure(&error, &ctx))));
+                let client = Client { connection, cancel: None, detach: Duration::ZERO };
                 Self { task: Task::New(response), early: None, client, id }
             }
         }
@@ -166,7 +172,7 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let tasks = &this.client.tasks;
+        let tasks = this.client.connection.tasks();
         let ended = match this.task.poll(cx, |run| tasks.spawn(run)) {
             Poll::Ready(ended) => Some(ended?),
             Poll::Pending => None,

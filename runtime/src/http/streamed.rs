@@ -45,7 +45,7 @@ impl HttpBody for Streamed {
         }
         let ended = match ended.take() {
             Some(ended) => ended,
-            None => match ready!(task.poll(cx, |run| client.tasks.spawn(run))) {
+            None => match ready!(task.poll(cx, |run| client.connection.tasks().spawn(run))) {
                 Ok(ended) => ended,
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
             },
