@@ -5,6 +5,7 @@
 //! own environment.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,10 +19,24 @@ use crate::environment::Environment;
 #[serde(transparent)]
 pub(crate) struct Settings(BTreeMap<String, Spanned<String>>);
 
+impl Settings {
+    /// Where the first is.
+    pub(super) fn first(&self) -> Option<Range<usize>> {
+        self.0.values().map(Spanned::span).next()
+    }
+}
+
 /// Where its secrets are.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secrets(BTreeMap<String, Spanned<Place>>);
+
+impl Secrets {
+    /// Where the first is.
+    pub(super) fn first(&self) -> Option<Range<usize>> {
+        self.0.values().map(Spanned::span).next()
+    }
+}
 
 /// Where one secret is.
 #[derive(Debug, Deserialize)]
@@ -41,7 +56,7 @@ pub(super) fn environment(
     folder: &Path,
 ) -> Result<Environment, ConfigError> {
     let mut environment = Environment::default();
-    let mut set = |name: &String, value: String, span: std::ops::Range<usize>| {
+    let mut set = |name: &String, value: String, span: Range<usize>| {
         environment.set(name.clone(), value);
         // All that came before was usable.
         environment.check().map_err(|unusable| source.error(span, unusable))

@@ -183,6 +183,11 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
             "hourglass.toml:4:5: `A` is a setting and a secret",
             "",
         ),
+        (
+            "[function.f]\nurl = \"http://h/f\"\n[function.f.secrets]\nA = { env = \"A\" }",
+            "hourglass.toml:4:5: a function with a `url`",
+            "where it runs",
+        ),
         ("[function.\"a b\"]", "hourglass.toml:1:11: `a b` can't be a function's name", "a-z"),
         ("drain = \"1s\"\ndrain = \"2s\"", "hourglass.toml:2:1: duplicate key", ""),
         ("drain = quick", "hourglass.toml:1:9: string values must be quoted", "string"),
