@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -126,18 +126,11 @@ impl Exchange {
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
                 let detach = function.limits.detach;
-                // The answer to HEAD has no body that could be streamed.
-                let (outlet, early) = match *request.method() {
-                    Method::HEAD => (None, None),
-                    _ => {
-                        let (outlet, early) = Outlet::new();
-                        (Some(outlet), Some(early))
-                    }
-                };
+                let (outlet, early) = Outlet::new();
                 let running = respond(connection.clone(), function, ctx, request, outlet);
                 let running = Box::pin(running);
                 let client = Client { connection, cancel: Some(cancel), detach };
-                Self { task: Task::New(running), early, client, id }
+                Self { task: Task::New(running), early: Some(early), client, id }
             }
             Err(error) => {
                 let response = Box::pin(std::future::ready(Err(failure(&error, &ctx))));
@@ -201,7 +194,7 @@ async fn respond(
     function: Arc<Entry>,
     ctx: Context,
     request: hyper::Request<Incoming>,
-    outlet: Option<Outlet>,
+    outlet: Outlet,
 ) -> Ended {
     let runtime = &connection.front.runtime;
     let result = match runtime.start(&function, &ctx, request.map(body), outlet) {

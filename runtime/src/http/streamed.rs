@@ -3,12 +3,14 @@
 //! It ends as complete only when the invocation has ended with success. Where
 //! it fails half-way the client must not take what it has for the whole: the
 //! body breaks off, and the server closes the connection in the middle of it.
+//! Where nobody takes a body, as of the answer to HEAD, the function is told at
+//! its head that its client is gone.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame};
 
 use super::client::Client;
 use super::exchange::Ended;
@@ -52,10 +54,6 @@ impl HttpBody for Streamed {
         };
         client.end(Cause::ParentDone);
         Poll::Ready(ended.is_err().then(|| Err(Aborted.into())))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
     }
 }
 

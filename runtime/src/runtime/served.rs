@@ -21,15 +21,15 @@ impl Runtime {
 
     /// Lets an invocation in, under a context of its own, which whoever
     /// derived it ends afterwards. What the guest streams goes through `outlet`
-    /// before it has ended, where there is one.
+    /// before it has ended.
     pub(crate) fn start<'a>(
         &'a self,
         function: &'a Entry,
         ctx: &'a Context,
         request: Request,
-        outlet: Option<Outlet>,
+        outlet: Outlet,
     ) -> Result<Running<'a>, InvokeError> {
-        self.0.start(function, ctx, request, Lineage::default(), outlet)
+        self.0.start(function, ctx, request, Lineage::default(), Some(outlet))
     }
 
     /// Has calls that take longer run as tasks of the current tokio runtime,
