@@ -113,7 +113,7 @@ async fn an_upload_is_digested_and_never_held() -> Result<()> {
 #[tokio::test]
 async fn a_ticker_ticks_until_its_deadline_and_says_so() -> Result<()> {
     let second = Duration::from_secs(1);
-    let function = function("ticker", "ticker").timeout(second).grace(60 * second);
+    let function = function("ticker", "ticker").timeout(2 * second).grace(60 * second);
     let host = Host::serve([function]).await?;
     let answer = host.get("/ticker?every=50").await?;
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
