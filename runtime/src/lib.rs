@@ -56,6 +56,8 @@ pub mod build;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "server")]
+mod headers;
+#[cfg(feature = "server")]
 pub mod http;
 
 #[doc = include_str!("../ISOLATION.md")]

@@ -7,26 +7,18 @@
 //! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response; `streamed`: the
 //!   rest of one that goes on after its head; `client`: who waits for it.
-//! - `budget`: how long the client itself will wait.
-//! - `baggage`: values that the client sends along.
-//! - `percent`: percent-encoding, which paths and baggage share.
 //! - `values`: what is known of a request, as values of its context.
 //! - [`Remote`]: a function on another host, to be called from this one.
-//! - `request_id`: what a request goes by.
 //! - `problem`: the document that a client gets instead of a response.
 //!
 //! This is the only module that names the HTTP server library, and the only
 //! one that knows which status a failure has.
 
 pub(crate) mod admin;
-mod baggage;
-mod budget;
 mod client;
 mod exchange;
-mod percent;
 mod problem;
 mod remote;
-mod request_id;
 pub mod routes;
 mod server;
 mod streamed;

@@ -9,36 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::{baggage, budget, request_id};
 use crate::context::Context;
 use crate::error::DeployError;
-use crate::message::{Body, REQUEST_ID, Request, Response};
+use crate::headers;
+use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
-use crate::trace;
 
 /// The longest response that is taken, in bytes.
 const MOST_BODY: usize = 10 << 20;
-
-/// Headers that are about one connection, or that the host itself writes.
-const NOT_HANDED_ON: [HeaderName; 8] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    HOST,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// A function on another host, by its address.
 ///
@@ -129,13 +115,13 @@ impl Remote {
         };
         let (mut head, body) = request.into_parts();
         head.uri = self.target(head.uri.path_and_query());
-        strip(&mut head.headers);
-        self.hand_down(ctx, &mut head.headers);
+        headers::strip(&mut head.headers);
+        headers::hand_down(ctx, &self.baggage, &mut head.headers);
         let body = body.bytes().await.map_err(|error| Outcome::BadRequest(error.to_string()))?;
         let request = http::Request::from_parts(head, Full::new(body));
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
-        strip(&mut head.headers);
+        headers::strip(&mut head.headers);
         let body =
             Limited::new(body, MOST_BODY).collect().await.map_err(|error| match error
                 .downcast_ref::<LengthLimitError>(
@@ -154,22 +140,6 @@ impl Remote {
         let mut parts = self.base.clone().into_parts();
         parts.path_and_query = PathAndQuery::try_from(format!("{base}{path}")).ok();
         Uri::from_parts(parts).unwrap_or_else(|_| self.base.clone())
-    }
-
-    /// Writes down what of the context goes along.
-    fn hand_down(&self, ctx: &Context, headers: &mut HeaderMap) {
-        budget::hand_down(ctx.remaining(), headers);
-        trace::hand_down(ctx, headers);
-        baggage::hand_down(ctx, &self.baggage, headers);
-        if let Some(id) = ctx.value(&REQUEST_ID).and_then(|id| HeaderValue::try_from(id).ok()) {
-            headers.insert(request_id::HEADER, id);
-        }
-    }
-}
-
-fn strip(headers: &mut HeaderMap) {
-    for name in &NOT_HANDED_ON {
-        headers.remove(name);
     }
 }
 
@@ -202,24 +172,5 @@ mod tests {
             let error = Remote::new(bad).expect_err(bad).to_string();
             assert!(error.contains("http://host:port/function"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_context_goes_along_as_far_as_it_is_let_out() {
-        use crate::context::Key;
-        let remote = Remote::new("http://h/f").expect("a good address").baggage(["tenant", "gone"]);
-        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(60));
-        let ctx = ctx
-            .with_value(&REQUEST_ID, "id-1".to_owned())
-            .with_value(&Key::new("tenant"), "a, b".to_owned())
-            .with_value(&Key::new("secret"), "hush".to_owned());
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", HeaderValue::from_static("9H"));
-        headers.insert("baggage", HeaderValue::from_static("secret=forged"));
-        remote.hand_down(&ctx, &mut headers);
-        assert_eq!(headers["x-request-id"], "id-1");
-        assert_eq!(headers["baggage"], "tenant=a%2C%20b");
-        let left = budget::of(&headers).expect("a budget");
-        assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30), "{left:?}");
     }
 }

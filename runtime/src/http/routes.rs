@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::percent;
+use crate::headers::percent;
 use crate::message::is_hosts_own;
 
 /// A way to a function, to be added to [`Routes`].

@@ -4,9 +4,9 @@
 
 use http::HeaderMap;
 
-use super::baggage;
 use super::routes::Match;
 use crate::context::{Context, Key};
+use crate::headers::baggage;
 use crate::message::{PRINCIPAL, REQUEST_ID, ROUTE_PREFIX};
 use crate::trace::{self, TRACE, TRACE_STATE};
 

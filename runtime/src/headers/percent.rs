@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The text that is meant. `None` where what follows a `%` is not two digits
 /// of hexadecimal, or where the bytes that are meant are no UTF-8.
-pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }
@@ -19,7 +19,7 @@ pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The text with all but plain letters, digits and four signs escaped.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -13,7 +13,7 @@ const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
 const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
 /// The smaller of the budgets that a request's headers name.
-pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn of(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let grpc = text(&GRPC).and_then(grpc_timeout);
     let envoy = text(&ENVOY).and_then(digits).map(Duration::from_millis);
@@ -24,7 +24,7 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Writes down how long this host will wait, in place of what stood there.
-pub(super) fn hand_down(left: Option<Duration>, headers: &mut HeaderMap) {
+pub(crate) fn hand_down(left: Option<Duration>, headers: &mut HeaderMap) {
     headers.remove(&GRPC);
     headers.remove(&ENVOY);
     // The finest unit that takes no more than the eight digits.

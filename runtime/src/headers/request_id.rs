@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header that carries it, in and out.
-pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest one that is taken from a client, in bytes.
 const MAX: usize = 128;
 
 /// The client's own id where it is a plain one, else a new one. Either way the
 /// function sees it in the header.
-pub(super) fn of(headers: &mut HeaderMap, connection: u64, request: u32) -> HeaderValue {
+pub(crate) fn of(headers: &mut HeaderMap, connection: u64, request: u32) -> HeaderValue {
     let plain = |id: &&HeaderValue| {
         (1..=MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };

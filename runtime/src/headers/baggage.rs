@@ -26,7 +26,7 @@ const MOST_VALUE: usize = 4_096;
 ///
 /// Of several members with one name the last one counts, as for most others
 /// who read baggage: whoever adds a member adds it at the end, and is nearer.
-pub(super) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'a str, String)> {
+pub(crate) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'a str, String)> {
     let mut values: Vec<(&str, String)> = Vec::new();
     if names.is_empty() {
         return values;
@@ -42,7 +42,7 @@ pub(super) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'
 
 /// The members of all headers, within the bounds.
 /// Writes down the values of these names, in place of what stood there.
-pub(super) fn hand_down(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap) {
+pub(crate) fn hand_down(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap) {
     headers.remove(&HEADER);
     let member = |name: &Arc<str>| {
         let text = ctx.value_text(name).filter(|text| text.len() <= MOST_VALUE)?;
