@@ -99,6 +99,12 @@ pub enum DeployError {
         /// The name.
         name: String,
     },
+    /// An entry of what it may reach names no host.
+    #[error("{reason}")]
+    AllowHosts {
+        /// Which one, what is wrong with it, and how it is written.
+        reason: String,
+    },
     /// A setting or a secret can't be handed to the function. The value is not
     /// told.
     #[error("`{name}` can't be a setting: {reason}")]

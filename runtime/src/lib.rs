@@ -59,6 +59,8 @@ pub mod cli;
 mod headers;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
+mod outbound;
 
 #[doc = include_str!("../ISOLATION.md")]
 pub mod isolation {}

@@ -21,6 +21,14 @@ pub struct Limits {
     /// Default 1,000. Which it may call is not a limit's business: see
     /// [`Function::calls`](crate::Function::calls).
     pub max_calls: u32,
+    /// How many requests to other hosts one invocation may make in all. Default
+    /// 1,000. Whom it may ask is not a limit's business: see
+    /// [`Function::allow_hosts`](crate::Function::allow_hosts).
+    pub max_fetches: u32,
+    /// How many of them may be under way at once. Default 64.
+    pub fetches_at_once: u32,
+    /// The longest response of another host, in bytes. Default 10 MiB.
+    pub fetch_body: u64,
     /// How long what a client or a caller asked for may go on without them:
     /// after a client of the [front](crate::http) has left, before the
     /// invocation is canceled; and after the invocation's own end, what it
@@ -36,6 +44,9 @@ impl Default for Limits {
             memory: mib(128),
             request_body: mib(10),
             max_calls: 1_000,
+            max_fetches: 1_000,
+            fetches_at_once: 64,
+            fetch_body: mib(10),
             detach: Duration::ZERO,
         }
     }

@@ -7,16 +7,16 @@
 //! task from then on, and any other is one from the start.
 
 use std::future::poll_fn;
-use std::task::{Context as TaskContext, Waker};
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use bytes::Bytes;
 use wasmtime::Linker;
 
-use super::memory::{bytes, parts, range, text};
+use super::memory::{bytes, parts, range, text, write_answer};
 use super::pending::Pending;
-use super::reach::{Caller, Ended};
+use super::reach::Caller;
 use super::state::{Call, State};
-use super::{MODULE, Misuse, code, wire};
+use super::{MODULE, code, wire};
 use crate::context::Cause;
 use crate::error::InvokeError;
 use crate::message::{Body, Request};
@@ -70,7 +70,7 @@ fn call(
     if pending.poll(&mut nobody, &state.reach).is_ready() {
         state.run.lent += pending.cpu();
         if let Some(ended) = pending.ended()
-            && let Taken::Whole(len) = take(memory, ended, ptr, cap)?
+            && let (len, true) = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?
         {
             return Ok(len.into());
         }
@@ -139,13 +139,17 @@ async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::R
     let (words, _) = range(memory, ptr, count * 4)?.as_chunks();
     let list: Vec<_> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
     for handle in &list {
-        state.run.calls.get(*handle)?;
+        state.run.known(*handle)?;
     }
     let (ctx, reach) = (state.run.context(ctx)?.clone(), state.reach.clone());
-    let calls = &mut state.run.calls;
+    let run = &mut state.run;
+    let first = poll_fn(|cx| {
+        let ready = list.iter().position(|handle| run.poll_one(*handle, cx, &reach).is_ready());
+        ready.map_or(Poll::Pending, Poll::Ready)
+    });
     Ok(tokio::select! {
         biased;
-        place = poll_fn(|cx| calls.poll_any(&list, cx, &reach)) => place as i32,
+        place = first => place as i32,
         done = ctx.done() => code::done(done),
     })
 }
@@ -153,30 +157,9 @@ async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::R
 fn result(mut call: Call<'_>, handle: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(ended) = state.run.calls.get(handle)?.ended() else { return Ok(code::INVALID) };
-    match take(memory, ended, ptr, cap)? {
-        Taken::Whole(len) => {
-            state.run.calls.remove(handle);
-            Ok(len)
-        }
-        Taken::Nothing(len) => Ok(len),
+    let (len, taken) = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
+    if taken {
+        state.run.calls.remove(handle);
     }
-}
-
-/// Whether a guest has taken a result, of so many bytes.
-enum Taken {
-    Whole(i32),
-    Nothing(i32),
-}
-
-/// Writes how a call ended to where there is room for so many bytes, if they
-/// are enough.
-fn take(memory: &mut [u8], ended: &Ended, ptr: u32, cap: u32) -> wasmtime::Result<Taken> {
-    let answer = wire::Answer::new(ended);
-    let len = i32::try_from(answer.len())
-        .map_err(|_| Misuse("a response is longer than its memory".into()))?;
-    if len.unsigned_abs() > cap {
-        return Ok(Taken::Nothing(len));
-    }
-    answer.write(range(memory, ptr, len.unsigned_abs())?);
-    Ok(Taken::Whole(len))
+    Ok(len)
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use wasmtime::Trap;
 
+use super::Misuse;
 use super::state::{Call, State};
+use super::wire::Answer;
 
 /// The caller's memory, and its state beside it.
 ///
@@ -59,6 +61,27 @@ pub(super) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> wasmtime::Resu
     let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
     range(memory, ptr, len)?.copy_from_slice(bytes);
     Ok(())
+}
+
+/// Writes how a call or a fetch ended where that fits into the room that the
+/// guest gave, and says how long it is, and whether it was written.
+///
+/// # Errors
+/// A trap where the room is not inside the memory, or the answer is longer than
+/// any memory.
+pub(super) fn write_answer(
+    memory: &mut [u8],
+    ptr: u32,
+    cap: u32,
+    answer: &Answer<'_>,
+) -> wasmtime::Result<(i32, bool)> {
+    let len = i32::try_from(answer.len())
+        .map_err(|_| Misuse("a response is longer than its memory".into()))?;
+    let fits = len.unsigned_abs() <= cap;
+    if fits {
+        answer.write(range(memory, ptr, len.unsigned_abs())?);
+    }
+    Ok((len, fits))
 }
 
 /// Writes `bytes` where they fit into the room that the guest gave, and says

@@ -13,6 +13,7 @@
 //! - [`derive`]: contexts derived from it; [`contexts`]: those that there are.
 //! - [`calls`]: calls of other functions; [`pending`]: those that there are.
 //! - [`reach`]: what a function may call, and who does it for it.
+//! - `fetch`: requests to other hosts; `fetches`: those that there are.
 //! - [`wasi`]: the few calls of WASI that every guest makes.
 //! - [`stdio`]: what a guest prints.
 //!
@@ -24,6 +25,10 @@ mod context;
 mod contexts;
 mod derive;
 mod exchange;
+#[cfg(feature = "server")]
+mod fetch;
+#[cfg(feature = "server")]
+mod fetches;
 mod memory;
 mod outgoing;
 mod pending;
@@ -91,5 +96,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     context::add_to(&mut linker)?;
     derive::add_to(&mut linker)?;
     calls::add_to(&mut linker)?;
+    #[cfg(feature = "server")]
+    fetch::add_to(&mut linker)?;
     Ok(linker)
 }

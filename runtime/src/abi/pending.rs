@@ -70,22 +70,17 @@ impl Calls {
         }
     }
 
-    /// Which of the calls, by its place in the list, is the first that has
-    /// ended. All of them must be there.
-    pub(super) fn poll_any(
+    /// Goes on with the call of a handle; ready once it has ended.
+    pub(super) fn poll(
         &mut self,
-        list: &[u32],
+        handle: u32,
         cx: &mut TaskContext<'_>,
         reach: &Reach,
-    ) -> Poll<usize> {
-        for (index, handle) in list.iter().enumerate() {
-            if let Some(pending) = place(*handle).and_then(|at| self.open.get_mut(at))
-                && pending.poll(cx, reach).is_ready()
-            {
-                return Poll::Ready(index);
-            }
+    ) -> Poll<()> {
+        match place(handle).and_then(|at| self.open.get_mut(at)) {
+            Some(pending) => pending.poll(cx, reach),
+            None => Poll::Pending,
         }
-        Poll::Pending
     }
 
     /// Ends the calls, save those that were detached under a context which

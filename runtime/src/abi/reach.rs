@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::message::{Request, Response};
+#[cfg(feature = "server")]
+use crate::outbound::Outbound;
 use crate::outcome::Outcome;
 use crate::task::Run;
 use crate::trace::Trace;
@@ -22,6 +24,9 @@ pub(crate) struct Reach {
     pub(crate) calls: Arc<[Arc<str>]>,
     pub(crate) max_calls: u32,
     pub(crate) detach: Duration,
+    /// Its way to other hosts, where it has one.
+    #[cfg(feature = "server")]
+    pub(crate) outbound: Option<Arc<Outbound>>,
     /// Who calls for it. Weak, as it is the one who has the function.
     pub(crate) callees: Weak<dyn Callees>,
 }
@@ -96,7 +101,14 @@ impl Reach {
             }
         }
         let callees: Weak<dyn Callees> = Weak::<Nobody>::new();
-        Arc::new(Self { calls: Arc::new([]), max_calls: 0, detach: Duration::ZERO, callees })
+        Arc::new(Self {
+            calls: Arc::new([]),
+            max_calls: 0,
+            detach: Duration::ZERO,
+            #[cfg(feature = "server")]
+            outbound: None,
+            callees,
+        })
     }
 
     /// Whether the function may call the one of that name.

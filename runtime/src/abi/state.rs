@@ -1,6 +1,7 @@
 //! What a store holds for its guest during one invocation.
 
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::Misuse;
 use super::contexts::Contexts;
+#[cfg(feature = "server")]
+use super::fetches::{self, Fetches};
 use super::outgoing::{Outgoing, Outlet};
 use super::pending::Calls;
 use super::reach::Reach;
@@ -59,6 +62,9 @@ pub(crate) struct Run {
     pub(super) depth: u32,
     pub(super) contexts: Contexts,
     pub(super) calls: Calls,
+    /// Made with the first: most invocations begin none.
+    #[cfg(feature = "server")]
+    fetches: Option<Box<Fetches>>,
     /// Its step of a trace, once somebody has asked.
     trace: Option<Trace>,
     /// Processor time that its callees took while it was counted as its own.
@@ -132,6 +138,10 @@ impl State {
     /// Ends what the invocation has started and left running. What it detached
     /// under a context without cancel goes on for as long as that is allowed.
     fn leave(&mut self) {
+        #[cfg(feature = "server")]
+        if let Some(mut fetches) = self.run.fetches.take() {
+            fetches.leave();
+        }
         let Run { contexts, calls, .. } = &mut self.run;
         if contexts.is_empty() && calls.is_empty() {
             return;
@@ -210,6 +220,8 @@ impl Run {
             depth: 0,
             contexts: Contexts::default(),
             calls: Calls::default(),
+            #[cfg(feature = "server")]
+            fetches: None,
             trace: None,
             lent: Duration::ZERO,
             wasi: None,
@@ -258,6 +270,39 @@ impl Run {
             0 => Ok(&self.ctx),
             handle => self.contexts.get(handle).map(|derived| &derived.ctx),
         }
+    }
+
+    /// Its requests to other hosts.
+    #[cfg(feature = "server")]
+    pub(super) fn fetches(&mut self) -> &mut Fetches {
+        self.fetches.get_or_insert_default()
+    }
+
+    /// Whether there is a call, or a fetch, of that handle.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn known(&mut self, handle: u32) -> Result<(), Misuse> {
+        #[cfg(feature = "server")]
+        if fetches::is_one(handle) {
+            return self.fetches().get(handle).map(drop);
+        }
+        self.calls.get(handle).map(drop)
+    }
+
+    /// Goes on with the call of a handle, or the fetch; ready once there is a
+    /// result.
+    pub(super) fn poll_one(
+        &mut self,
+        handle: u32,
+        cx: &mut TaskContext<'_>,
+        reach: &Reach,
+    ) -> Poll<()> {
+        #[cfg(feature = "server")]
+        if fetches::is_one(handle) {
+            return self.fetches().poll(handle, cx);
+        }
+        self.calls.poll(handle, cx, reach)
     }
 
     /// Whether the invocation's end does not end the context of a handle.

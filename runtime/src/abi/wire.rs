@@ -82,10 +82,33 @@ pub(super) fn read_request(head: &[u8]) -> Option<Request<()>> {
     reader.0.is_empty().then_some(request)
 }
 
-/// How a call ended, as its caller reads it.
+/// Reads the head of a request to another host: all but the text of its URL,
+/// and that; `None` where it is none.
+#[cfg(feature = "server")]
+pub(super) fn read_order(head: &[u8]) -> Option<(Request<()>, &str)> {
+    let mut reader = Reader(head);
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
+    let url = str::from_utf8(reader.bytes().ok()?).ok()?;
+    *request.headers_mut() = reader.headers().ok()?;
+    reader.0.is_empty().then_some((request, url))
+}
+
+/// How a call or a fetch ended, as its caller reads it.
 pub(super) enum Answer<'a> {
     Response(&'a Response, &'a [u8]),
-    Failure { outcome: &'static str, text: String, cause: String },
+    /// Of a body that is yet to be read so much is known.
+    #[cfg(feature = "server")]
+    Head {
+        status: StatusCode,
+        headers: &'a HeaderMap,
+        length: Option<u64>,
+    },
+    Failure {
+        outcome: &'static str,
+        text: String,
+        cause: String,
+    },
 }
 
 impl<'a> Answer<'a> {
@@ -113,6 +136,8 @@ impl<'a> Answer<'a> {
     pub(super) fn len(&self) -> usize {
         2 + match self {
             Self::Response(response, body) => headers_len(response.headers()) + body.len(),
+            #[cfg(feature = "server")]
+            Self::Head { headers, .. } => headers_len(headers) + 8,
             Self::Failure { outcome, text, cause } => 12 + outcome.len() + text.len() + cause.len(),
         }
     }
@@ -125,6 +150,12 @@ impl<'a> Answer<'a> {
                 writer.put(&response.status().as_u16().to_le_bytes());
                 writer.headers(response.headers());
                 writer.put(body);
+            }
+            #[cfg(feature = "server")]
+            Self::Head { status, headers, length } => {
+                writer.put(&status.as_u16().to_le_bytes());
+                writer.headers(headers);
+                writer.put(&length.unwrap_or(UNKNOWN).to_le_bytes());
             }
             Self::Failure { outcome, text, cause } => {
                 writer.put(&0_u16.to_le_bytes());

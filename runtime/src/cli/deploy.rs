@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::config::ConfigError;
-use super::config::resolve::Config;
+use super::config::resolve::{Config, Grants};
 use super::options::FunctionOptions;
 use super::output;
 use crate::environment::Environment;
@@ -20,8 +20,7 @@ pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) options: FunctionOptions,
-    /// The functions that it may call.
-    pub(crate) calls: Vec<String>,
+    pub(crate) grants: Grants,
     /// Its settings and secrets.
     pub(crate) environment: Environment,
 }
@@ -42,13 +41,13 @@ impl Module {
     /// A module that becomes the function of that name, with what the file
     /// says about it.
     pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
-        let (options, calls, environment) = match config.functions.get(&name) {
+        let (options, grants, environment) = match config.functions.get(&name) {
             Some(function) => {
-                (function.options, function.calls.clone(), config.environment(function)?)
+                (function.options, function.grants.clone(), config.environment(function)?)
             }
             None => Default::default(),
         };
-        Ok(Self { name, path, options, calls, environment })
+        Ok(Self { name, path, options, grants, environment })
     }
 
     /// All modules that the file names.
@@ -74,8 +73,7 @@ impl Module {
     /// Reads the module. `flags` come before what the file says.
     pub(crate) fn function(&self, flags: FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
-        let calls = self.calls.iter().map(String::as_str);
-        let function = flags.apply(self.options, function).calls(calls);
+        let function = self.grants.apply(flags.apply(self.options, function));
         Ok(function.environment(self.environment.clone()))
     }
 }
@@ -105,8 +103,8 @@ pub(crate) fn link(
     let is_there = |name: &str| {
         config.remotes.contains_key(name) || deployed.iter().any(|there| **there == *name)
     };
-    for Module { name, calls, .. } in modules {
-        for callee in calls.iter().filter(|callee| !is_there(callee)) {
+    for Module { name, grants, .. } in modules {
+        for callee in grants.calls.iter().filter(|callee| !is_there(callee)) {
             output::tell(&format!("note: `{name}` may call `{callee}`, which is not there"));
         }
     }

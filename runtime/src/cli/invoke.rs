@@ -74,7 +74,7 @@ pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<()> {
     let modules = with_callees(&config, module)?;
     let [module, callees @ ..] = &*modules else { return Ok(()) };
     let mut builder = Runtime::builder();
-    if module.calls.is_empty() {
+    if module.grants.calls.is_empty() {
         builder = builder.max_in_flight(1);
     }
     let runtime = args.cache.build(builder, &config)?;
@@ -146,14 +146,14 @@ fn built(name: &str) -> PathBuf {
 /// A function, behind it what it may call, what that may call, and so on. One
 /// that is not there is left out: perhaps it is not called this time.
 fn with_callees(config: &Config, first: Module) -> anyhow::Result<Vec<Module>> {
-    let mut names = first.calls.clone();
+    let mut names = first.grants.calls.clone();
     let mut modules = vec![first];
     while let Some(name) = names.pop() {
         if modules.iter().any(|known| known.name == name) {
             continue;
         }
         if let Some(callee) = module(config, &name)? {
-            names.extend(callee.calls.iter().cloned());
+            names.extend(callee.grants.calls.iter().cloned());
             modules.push(callee);
         }
     }

@@ -42,6 +42,15 @@ pub(crate) struct FunctionOptions {
     /// How many calls of other functions it may make [default: 1000]
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_CALLS")]
     pub(crate) max_calls: Option<u32>,
+    /// How many requests to other hosts it may make [default: 1000]
+    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_FETCHES")]
+    pub(crate) max_fetches: Option<u32>,
+    /// How many of them may be under way at once [default: 64]
+    #[arg(long, value_name = "N", env = "HOURGLASS_FETCHES_AT_ONCE")]
+    pub(crate) fetches_at_once: Option<u32>,
+    /// How long another host's response may be [default: 10MiB]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_FETCH_BODY")]
+    pub(crate) fetch_body: Option<Size>,
     /// How long it may go on without its client, and what it left behind
     /// without it [default: 0s]
     #[arg(long, value_name = "TIME", env = "HOURGLASS_DETACH")]
@@ -98,6 +107,12 @@ impl FunctionOptions {
             memory: size(self.memory, file.memory, default.memory),
             request_body: size(self.request_body, file.request_body, default.request_body),
             max_calls: self.max_calls.or(file.max_calls).unwrap_or(default.max_calls),
+            max_fetches: self.max_fetches.or(file.max_fetches).unwrap_or(default.max_fetches),
+            fetches_at_once: self
+                .fetches_at_once
+                .or(file.fetches_at_once)
+                .unwrap_or(default.fetches_at_once),
+            fetch_body: size(self.fetch_body, file.fetch_body, default.fetch_body),
             detach: time(self.detach, file.detach, default.detach),
         }
     }
@@ -295,7 +310,7 @@ mod tests {
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 15, "{variables:?}");
+        assert_eq!(variables.len(), 18, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));
@@ -314,6 +329,9 @@ mod tests {
             ("memory", Size(limits.memory).to_string()),
             ("request_body", Size(limits.request_body).to_string()),
             ("max_calls", limits.max_calls.to_string()),
+            ("max_fetches", limits.max_fetches.to_string()),
+            ("fetches_at_once", limits.fetches_at_once.to_string()),
+            ("fetch_body", Size(limits.fetch_body).to_string()),
             ("detach", Period(limits.detach).to_string()),
         ];
         for (name, default) in defaults {

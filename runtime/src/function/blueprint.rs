@@ -68,6 +68,8 @@ impl Blueprint {
                 calls: function.calls.clone(),
                 max_calls: function.limits.max_calls,
                 detach: function.limits.detach,
+                #[cfg(feature = "server")]
+                outbound: function.way_out.outbound(&function.limits)?,
                 callees: callees.clone(),
             }),
             limits: function.limits.clone(),

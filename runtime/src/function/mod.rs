@@ -44,6 +44,8 @@ use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
 use crate::limits::Limits;
+#[cfg(feature = "server")]
+use crate::outbound::{Hosts, Outbound};
 
 /// A function to deploy: a `wasm32-wasip1` program under a name, with limits.
 ///
@@ -63,7 +65,17 @@ pub struct Function {
     limits: Limits,
     instances: Instances,
     calls: Arc<[Arc<str>]>,
+    #[cfg(feature = "server")]
+    way_out: WayOut,
     environment: Environment,
+}
+
+/// Which other hosts a function may reach, and what goes along.
+#[cfg(feature = "server")]
+#[derive(Clone, Debug, Default)]
+struct WayOut {
+    hosts: Arc<[Box<str>]>,
+    baggage: Arc<[Arc<str>]>,
 }
 
 /// Where a function's fresh instances may come from.
@@ -119,6 +131,8 @@ impl Function {
             limits: Limits::default(),
             instances: Instances::default(),
             calls: Arc::new([]),
+            #[cfg(feature = "server")]
+            way_out: WayOut::default(),
             environment: Environment::default(),
         })
     }
@@ -169,6 +183,27 @@ impl Function {
         self
     }
 
+    /// Sets [`Limits::max_fetches`]. Default 1,000.
+    #[must_use]
+    pub fn max_fetches(mut self, most: u32) -> Self {
+        self.limits.max_fetches = most;
+        self
+    }
+
+    /// Sets [`Limits::fetches_at_once`]. Default 64.
+    #[must_use]
+    pub fn fetches_at_once(mut self, most: u32) -> Self {
+        self.limits.fetches_at_once = most;
+        self
+    }
+
+    /// Sets [`Limits::fetch_body`] in bytes. Default 10 MiB.
+    #[must_use]
+    pub fn fetch_body(mut self, bytes: u64) -> Self {
+        self.limits.fetch_body = bytes;
+        self
+    }
+
     /// Sets [`Limits::detach`]. Default zero.
     #[must_use]
     pub fn detach(mut self, detach: Duration) -> Self {
@@ -199,6 +234,39 @@ impl Function {
         self
     }
 
+    /// Names the hosts that it may reach with `Context::fetch` of the SDK, in
+    /// place of those named before. Default: none.
+    ///
+    /// An entry is a name (`api.example.com`), all names below one
+    /// (`*.example.com`), an address (`10.0.0.7`), a range of them
+    /// (`10.0.0.0/8`), or `*` for any name and any public address. In front may
+    /// stand the one scheme that it is for (`https://`), behind it the one port
+    /// (`:8443`); without, it is for all.
+    ///
+    /// An address that is not public (loopback, link-local, private, reserved)
+    /// is reached only where it is named as an address or a range, also by a
+    /// name that leads there; and one by which a machine gets its credentials
+    /// only where it is named alone. Each address is looked at as it is
+    /// connected to, for every redirect anew.
+    ///
+    /// An entry that names no host is an error when the function is deployed.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn allow_hosts<H: Into<Box<str>>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.way_out.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names the values of its context that go along as `baggage` when it
+    /// fetches, for everybody on the way to read. Default: none. What is left
+    /// of the budget, the step of the trace and the request's id always do.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn fetch_baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.way_out.baggage = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Gives it a setting, in place of one of that name: a variable of its
     /// environment, which `Context::config` of the SDK reads as well. Default:
     /// it has none, and none of the host's.
@@ -221,6 +289,16 @@ impl Function {
     /// The function's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+#[cfg(feature = "server")]
+impl WayOut {
+    /// The client for it, if it leads anywhere.
+    fn outbound(&self, limits: &Limits) -> Result<Option<Arc<Outbound>>, DeployError> {
+        let hosts = Hosts::new(&*self.hosts);
+        let hosts = hosts.map_err(|error| DeployError::AllowHosts { reason: error.to_string() })?;
+        Ok(Outbound::new(hosts, self.baggage.clone(), limits))
     }
 }
 

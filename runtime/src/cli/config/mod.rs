@@ -109,6 +109,11 @@ struct FunctionTable {
     #[serde(default)]
     calls: Vec<Spanned<String>>,
     max_calls: Option<u32>,
+    #[serde(default)]
+    allow_hosts: Vec<Spanned<String>>,
+    max_fetches: Option<u32>,
+    fetches_at_once: Option<u32>,
+    fetch_body: Option<Size>,
     detach: Option<Period>,
     #[serde(default)]
     routes: Vec<Spanned<RouteEntry>>,

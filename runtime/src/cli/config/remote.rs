@@ -21,12 +21,12 @@ impl RemoteConfig {
     ) -> Result<Option<Self>, ConfigError> {
         let Some(url) = &table.url else {
             return match &table.baggage {
-                Some(baggage) => Err(source.error(
+                Some(baggage) if table.allow_hosts.is_empty() => Err(source.error(
                     baggage.span(),
                     "only what goes to another host needs this here; to let baggage in, write it \
                      into a route, or at the top of the file",
                 )),
-                None => Ok(None),
+                _ => Ok(None),
             };
         };
         if let Some(file) = &table.file {
@@ -39,6 +39,10 @@ impl RemoteConfig {
         if let Some(span) = table.env.first().or_else(|| table.secrets.first()) {
             let reason = "a function with a `url` has its settings where it runs";
             return Err(source.error(span, reason));
+        }
+        if let Some(host) = table.allow_hosts.first() {
+            let reason = "a function with a `url` reaches other hosts from where it runs";
+            return Err(source.error(host.span(), reason));
         }
         let remote = Remote::new(url.get_ref()).map_err(|error| source.error(url.span(), error))?;
         let baggage = table.baggage.as_ref().map(|names| names.get_ref().clone());

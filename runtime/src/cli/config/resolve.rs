@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::HeaderName;
+use toml::Spanned;
 
 use super::remote::RemoteConfig;
 use super::settings::{self, Secrets, Settings};
@@ -16,6 +17,7 @@ use crate::cli::options::FunctionOptions;
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::http::{Routes, Token};
+use crate::outbound::Hosts;
 
 /// A configuration. The default is that of an empty file.
 #[derive(Debug, Default)]
@@ -42,13 +44,43 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct FunctionConfig {
     pub(crate) options: FunctionOptions,
-    /// The functions that it may call.
-    pub(crate) calls: Vec<String>,
+    pub(crate) grants: Grants,
     settings: Settings,
     secrets: Secrets,
     file: Option<PathBuf>,
     /// Where its file is named, or else the function itself.
     span: Range<usize>,
+}
+
+/// What a function may reach.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Grants {
+    /// The functions that it may call.
+    pub(crate) calls: Vec<String>,
+    /// The hosts that it may ask.
+    pub(crate) allow_hosts: Vec<String>,
+    /// The values that they are told.
+    pub(crate) baggage: Vec<String>,
+}
+
+impl Grants {
+    fn of(table: &mut FunctionTable) -> Self {
+        let plain =
+            |list: Vec<Spanned<String>>| list.into_iter().map(Spanned::into_inner).collect();
+        Self {
+            calls: plain(std::mem::take(&mut table.calls)),
+            allow_hosts: plain(std::mem::take(&mut table.allow_hosts)),
+            baggage: table.baggage.take().map(Spanned::into_inner).unwrap_or_default(),
+        }
+    }
+
+    /// Grants it to a function.
+    pub(crate) fn apply(&self, function: Function) -> Function {
+        function
+            .calls(self.calls.iter().map(String::as_str))
+            .allow_hosts(self.allow_hosts.iter().map(String::as_str))
+            .fetch_baggage(self.baggage.iter().map(String::as_str))
+    }
 }
 
 impl Config {
@@ -97,6 +129,9 @@ impl Config {
                 routes
                     .route(route.get_ref().to(name.get_ref()))
                     .map_err(|error| source.error(route.span(), error))?;
+            }
+            for host in &table.allow_hosts {
+                Hosts::new([host.get_ref()]).map_err(|error| source.error(host.span(), error))?;
             }
             let function = FunctionConfig::resolve(table, name.span(), &folder);
             functions.insert(name.into_inner(), function);
@@ -165,7 +200,7 @@ impl Config {
 }
 
 impl FunctionConfig {
-    fn resolve(table: FunctionTable, name: Range<usize>, folder: &Path) -> Self {
+    fn resolve(mut table: FunctionTable, name: Range<usize>, folder: &Path) -> Self {
         let span = table.file.as_ref().map_or(name, |file| file.span());
         Self {
             options: FunctionOptions {
@@ -175,9 +210,12 @@ impl FunctionConfig {
                 request_body: table.request_body,
                 instances: table.instances,
                 max_calls: table.max_calls,
+                max_fetches: table.max_fetches,
+                fetches_at_once: table.fetches_at_once,
+                fetch_body: table.fetch_body,
                 detach: table.detach,
             },
-            calls: table.calls.into_iter().map(|name| name.into_inner()).collect(),
+            grants: Grants::of(&mut table),
             settings: table.env,
             secrets: table.secrets,
             file: table.file.map(|file| folder.join(file.into_inner())),

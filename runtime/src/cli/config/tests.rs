@@ -82,7 +82,7 @@ fn a_whole_file_is_read() {
     assert_eq!(limits.instances, Some(Origin::New));
     assert_eq!(limits.max_calls, Some(7));
     assert_eq!(limits.detach, Some(Period(Duration::from_secs(30))));
-    assert_eq!(config.functions["thumbnail"].calls, ["ocr", "thumbnail"]);
+    assert_eq!(config.functions["thumbnail"].grants.calls, ["ocr", "thumbnail"]);
     let environment = config.environment(&config.functions["thumbnail"]).expect("a good table");
     let text: Vec<u8> = environment.variables().flatten().flatten().copied().collect();
     let expected = concat!("HOME_OF_TESTS=", env!("CARGO_MANIFEST_DIR"), "\0QUALITY=80\0");

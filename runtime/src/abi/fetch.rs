@@ -1,0 +1,139 @@
+//! Requests to other hosts, as a guest makes them and waits for them.
+//!
+//! A fetch is begun and goes on by itself; `call_wait` waits for its response's
+//! head as it waits for the end of a call, so that a guest may wait for some of
+//! both. Bodies go piece by piece, in either direction.
+
+use bytes::Bytes;
+use wasmtime::Linker;
+
+use super::memory::{bytes, parts, range, write_answer};
+use super::state::{Call, State};
+use super::wire::Answer;
+use super::{MODULE, code, wire};
+use crate::outbound::{Fetch, FetchError, Order};
+
+/// The length of a body that follows in pieces.
+const FOLLOWS: u32 = u32::MAX;
+
+/// The largest piece that is taken of a guest at once, in bytes.
+const PIECE: u32 = 64 << 10;
+
+pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "fetch_start", start)?
+        .func_wrap_async(MODULE, "fetch_write", |call: Call<'_>, (fetch, ptr, len)| {
+            Box::new(write(call, fetch, ptr, len))
+        })?
+        .func_wrap(MODULE, "fetch_head", head)?
+        .func_wrap_async(MODULE, "fetch_read", |call: Call<'_>, (fetch, ptr, cap)| {
+            Box::new(read(call, fetch, ptr, cap))
+        })?
+        .func_wrap(MODULE, "fetch_drop", |mut call: Call<'_>, fetch: u32| {
+            call.data_mut().run.fetches().remove(fetch);
+        })?;
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
+fn start(
+    mut call: Call<'_>,
+    ctx: u32,
+    redirects: u32,
+    head_ptr: u32,
+    head_len: u32,
+    body_ptr: u32,
+    body_len: u32,
+) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let Some((request, url)) = wire::read_order(bytes(memory, head_ptr, head_len)?) else {
+        return Ok(code::INVALID);
+    };
+    let body = match body_len {
+        FOLLOWS => None,
+        len => Some(bytes(memory, body_ptr, len)?),
+    };
+    let held = body.map_or(0, |body| body.len() as u64);
+    let fetch = match admit(state, held) {
+        // Copied only once it is known that there is room for it.
+        Ok(()) => match Order::new(request, url, body.map(Bytes::copy_from_slice), redirects) {
+            Ok(order) => begin(state, ctx, order)?,
+            Err(error) => Fetch::refused(error),
+        },
+        Err(error) => Fetch::refused(error),
+    };
+    Ok(state.run.fetches().add(fetch))
+}
+
+/// Whether a guest may begin one more fetch, that holds so many bytes.
+fn admit(state: &mut State, held: u64) -> Result<(), FetchError> {
+    let exceeded = |text: String| Err(FetchError::Exceeded(text));
+    let Some(outbound) = &state.reach.outbound else {
+        let text = "the function may reach no other host: its `allow_hosts` is empty";
+        return Err(FetchError::Forbidden(text.into()));
+    };
+    let (most, at_once) = (outbound.max_fetches, outbound.at_once);
+    let fetches = state.run.fetches();
+    if fetches.made >= most {
+        return exceeded(format!("the invocation has made {most} fetches, which is the most"));
+    }
+    fetches.made += 1;
+    if fetches.under_way() >= at_once as usize {
+        return exceeded(format!("{at_once} fetches are under way, which is the most"));
+    }
+    if fetches.held().saturating_add(held) > state.memory.limit {
+        return exceeded("the bodies under way are larger than the function's memory".into());
+    }
+    Ok(())
+}
+
+fn begin(state: &mut State, ctx: u32, order: Order) -> wasmtime::Result<Fetch> {
+    let step = state.run.trace().child();
+    let (Some(outbound), Some(tasks)) = (&state.reach.outbound, state.reach.tasks()) else {
+        return Ok(Fetch::refused(FetchError::Unreachable("the host has no tasks".into())));
+    };
+    Ok(Fetch::begin(outbound, state.run.context(ctx)?, step, order, &tasks))
+}
+
+async fn write(mut call: Call<'_>, fetch: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let len = len.min(PIECE);
+    let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
+    let taken = state.run.fetches().get(fetch)?.write(piece).await;
+    Ok(if taken { len as i32 } else { code::BODY_FAILED })
+}
+
+fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let answer = match state.run.fetches().get(fetch)?.head() {
+        Some(Ok(head)) => {
+            Answer::Head { status: head.status, headers: &head.headers, length: head.length }
+        }
+        Some(Err(error)) => Answer::Failure {
+            outcome: error.name(),
+            text: error.to_string(),
+            cause: error.cause().map(ToString::to_string).unwrap_or_default(),
+        },
+        None => return Ok(code::INVALID),
+    };
+    Ok(write_answer(memory, ptr, cap, &answer)?.0)
+}
+
+async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    // Checked before the wait, so that a bad range traps whatever arrives.
+    let (memory, state) = parts(&mut call)?;
+    range(memory, ptr, cap)?;
+    if cap == 0 {
+        return Ok(code::INVALID);
+    }
+    let most = cap.min(i32::MAX as u32);
+    match state.run.fetches().get(fetch)?.read(most as usize).await {
+        Ok(piece) => {
+            let (memory, _) = parts(&mut call)?;
+            super::memory::write(memory, ptr, &piece)?;
+            Ok(piece.len() as i32)
+        }
+        Err(FetchError::Done(done, _)) => Ok(code::done(done)),
+        Err(_) => Ok(code::BODY_FAILED),
+    }
+}

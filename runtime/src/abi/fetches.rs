@@ -1,0 +1,75 @@
+//! The fetches that a guest has begun and not let go of, by their handles.
+
+use std::task::{Context as TaskContext, Poll};
+
+use slab::Slab;
+
+use super::Misuse;
+use crate::outbound::Fetch;
+
+/// What a fetch's handle has and a call's has not, so that one list may have
+/// both.
+const MARK: u32 = 1 << 30;
+
+/// The fetches of one invocation.
+#[derive(Default)]
+pub(super) struct Fetches {
+    open: Slab<Fetch>,
+    /// How many there were in all.
+    pub(super) made: u32,
+}
+
+/// Whether a handle is a fetch's.
+pub(super) fn is_one(handle: u32) -> bool {
+    handle & MARK != 0
+}
+
+impl Fetches {
+    /// Gives a fetch a handle.
+    pub(super) fn add(&mut self, fetch: Fetch) -> i32 {
+        // There are never more than a guest may make.
+        i32::try_from(self.open.insert(fetch)).map_or(i32::MAX, |place| place | MARK as i32)
+    }
+
+    /// The fetch of a handle.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn get(&mut self, handle: u32) -> Result<&mut Fetch, Misuse> {
+        let place = place(handle);
+        place.and_then(|at| self.open.get_mut(at)).ok_or_else(|| Misuse::unknown("fetch", handle))
+    }
+
+    /// Takes a handle back, which ends what is left of the fetch.
+    pub(super) fn remove(&mut self, handle: u32) {
+        place(handle).and_then(|at| self.open.try_remove(at));
+    }
+
+    /// Whether the fetch of a handle has its response's head, or failed.
+    pub(super) fn poll(&mut self, handle: u32, cx: &mut TaskContext<'_>) -> Poll<()> {
+        match place(handle).and_then(|at| self.open.get_mut(at)) {
+            Some(fetch) => fetch.poll_head(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// How many are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.open.iter().filter(|(_, fetch)| fetch.is_under_way()).count()
+    }
+
+    /// How many bytes of requests' bodies they hold.
+    pub(super) fn held(&self) -> u64 {
+        self.open.iter().map(|(_, fetch)| fetch.held).sum()
+    }
+
+    /// Ends them all, since their invocation has.
+    pub(super) fn leave(&mut self) {
+        self.open.drain().for_each(Fetch::leave);
+    }
+}
+
+/// Where the fetch of a handle is.
+fn place(handle: u32) -> Option<usize> {
+    is_one(handle).then_some((handle & !MARK) as usize)
+}

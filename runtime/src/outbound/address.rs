@@ -1,0 +1,128 @@
+//! Which addresses are public: those that anybody on the internet could be
+//! asked for. All others are somebody's own, and a function reaches them only
+//! where its operator named them.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use ipnet::IpNet;
+
+/// Of IPv4, all that the registry of special addresses has; of IPv6, what is not
+/// within the one block that is given out, and what within it is special or has
+/// an address of IPv4 inside.
+static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+    [
+        "0.0.0.0/8",         // this network; 0.0.0.0 connects to this host
+        "10.0.0.0/8",        // private
+        "100.64.0.0/10",     // shared by a provider's customers
+        "127.0.0.0/8",       // loopback
+        "168.63.129.16/32",  // a cloud's own services
+        "169.254.0.0/16",    // link-local, and clouds' metadata
+        "172.16.0.0/12",     // private
+        "192.0.0.0/24",      // protocols
+        "192.0.2.0/24",      // documentation
+        "192.31.196.0/24",   // name servers' sinks
+        "192.52.193.0/24",   // multicast relays
+        "192.88.99.0/24",    // relays to IPv6
+        "192.168.0.0/16",    // private
+        "192.175.48.0/24",   // name servers' sinks
+        "198.18.0.0/15",     // benchmarks
+        "198.51.100.0/24",   // documentation
+        "203.0.113.0/24",    // documentation
+        "224.0.0.0/4",       // multicast
+        "240.0.0.0/4",       // reserved, and broadcast
+        "2001::/23",         // protocols, and tunnels with addresses of IPv4
+        "2001:db8::/32",     // documentation
+        "2002::/16",         // tunnels with addresses of IPv4
+        "2620:4f:8000::/48", // name servers' sinks
+        "3fff::/20",         // documentation
+    ]
+    .iter()
+    .filter_map(|text| text.parse().ok())
+    .collect()
+});
+
+/// Where clouds hand out what their machines may do: AWS and most others, AWS
+/// by IPv6, Alibaba, Oracle, Azure.
+const METADATA: [&str; 5] =
+    ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"];
+
+static METADATA_ADDRESSES: LazyLock<Vec<IpAddr>> =
+    LazyLock::new(|| METADATA.iter().filter_map(|text| text.parse().ok()).collect());
+
+/// The block of IPv6 that is given out.
+static GLOBAL: LazyLock<Option<IpNet>> = LazyLock::new(|| "2000::/3".parse().ok());
+
+/// Whether an address is public. One of IPv4 counts as such however it is
+/// written.
+pub(super) fn is_public(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let given_out =
+        address.is_ipv4() || GLOBAL.as_ref().is_some_and(|global| global.contains(&address));
+    given_out && !SPECIAL.iter().any(|net| net.contains(&address))
+}
+
+/// Whether it is one by which a machine gets its credentials.
+pub(super) fn is_metadata(address: IpAddr) -> bool {
+    METADATA_ADDRESSES.contains(&address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_whole() {
+        assert_eq!(SPECIAL.len(), 24);
+        assert_eq!(METADATA_ADDRESSES.len(), METADATA.len());
+        assert!(GLOBAL.is_some());
+    }
+
+    #[test]
+    fn what_is_public_can_be_told() {
+        let is_public = |text: &str| is_public(text.parse().expect(text));
+        for public in ["1.1.1.1", "93.184.215.14", "172.15.0.1", "172.32.0.1", "::ffff:1.1.1.1"] {
+            assert!(is_public(public), "{public}");
+        }
+        for public in ["2606:4700::1111", "2a00:1450::1", "2003::1"] {
+            assert!(is_public(public), "{public}");
+        }
+        for private in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.100.100.200",
+            "127.0.0.1",
+            "127.1.2.3",
+            "168.63.129.16",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.192",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::1",
+            "3fff::1",
+            "100::1",
+        ] {
+            assert!(!is_public(private), "{private}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! How a connection is made: to no address but one that was looked at.
+//!
+//! Names are resolved once for each connection, every address that comes of it
+//! is checked, and those very addresses are connected to: nobody asks again in
+//! between, so that a name that leads elsewhere the next time gains nothing.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::rt::TokioIo;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::hosts::{Hosts, Scheme};
+
+/// How long it may take to make a connection, whatever the context allows.
+const LONGEST: Duration = Duration::from_secs(10);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unconnected {
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Unresolved(String),
+    #[error("none was made within {} seconds", LONGEST.as_secs())]
+    TooLong,
+}
+
+/// Makes connections, secured where the URL says so.
+#[derive(Clone)]
+pub(super) struct Connector(HttpsConnector<Guarded<GaiResolver>>);
+
+impl Connector {
+    pub(super) fn new(hosts: Arc<Hosts>) -> Self {
+        let guarded = Guarded { hosts, resolver: GaiResolver::new() };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(TLS.clone())
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(guarded);
+        Self(connector)
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Boxed<Self::Response>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        let connecting = self.0.call(url);
+        Box::pin(async move {
+            let connected = tokio::time::timeout(LONGEST, connecting).await;
+            connected.map_err(|_| Unconnected::TooLong)?
+        })
+    }
+}
+
+/// What is trusted: the authorities that this machine trusts. They are read
+/// once, and `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!(
+            errors = ?found.errors,
+            "this machine trusts no certificate authority, so that no function can fetch by https; \
+             install `ca-certificates`, or set SSL_CERT_FILE"
+        );
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    #[allow(clippy::expect_used, reason = "the provider is fixed, and has the versions")]
+    let builder = builder.with_safe_default_protocol_versions().expect("ring has them");
+    builder.with_root_certificates(roots).with_no_client_auth()
+});
+
+/// Makes connections to the addresses that are allowed.
+#[derive(Clone)]
+struct Guarded<R> {
+    hosts: Arc<Hosts>,
+    resolver: R,
+}
+
+impl<R> Service<Uri> for Guarded<R>
+where
+    R: Service<Name, Response: Iterator<Item = SocketAddr>, Error: Error>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    R::Future: Send + 'static,
+{
+    type Response = TokioIo<TcpStream>;
+    type Error = BoxError;
+    type Future = Boxed<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        let guard = Guard::of(&url, self.hosts.clone());
+        let resolver = self.resolver.clone();
+        Box::pin(async move {
+            let guard = guard?;
+            // A host that is an address goes by no resolver.
+            if let Some(address) = guard.literal
+                && !guard.hosts.lead_to(guard.scheme, address.ip(), guard.port)
+            {
+                return Err(guard.refuse().into());
+            }
+            let mut connector = HttpConnector::new_with_resolver(Checked { guard, resolver });
+            connector.enforce_http(false);
+            // Without it a request may wait for the other side's acknowledgment.
+            connector.set_nodelay(true);
+            Ok(connector.call(url).await?)
+        })
+    }
+}
+
+/// What one connection is for.
+#[derive(Clone)]
+struct Guard {
+    hosts: Arc<Hosts>,
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    literal: Option<SocketAddr>,
+}
+
+impl Guard {
+    fn of(url: &Uri, hosts: Arc<Hosts>) -> Result<Self, Unconnected> {
+        let scheme = url.scheme_str().and_then(Scheme::of);
+        let (Some(scheme), Some(host)) = (scheme, url.host()) else {
+            return Err(Unconnected::Refused(format!("{url} is no address of HTTP")));
+        };
+        let default = match scheme {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        };
+        let port = url.port_u16().unwrap_or(default);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let literal = bare.parse().ok().map(|address| SocketAddr::new(address, port));
+        Ok(Self { hosts, scheme, host: host.to_owned(), port, literal })
+    }
+
+    /// What the function is told: not the address, which is none of its
+    /// business.
+    fn refuse(&self) -> Unconnected {
+        Unconnected::Refused(format!(
+            "`{}` leads to an address that is not public, and not named in the function's `allow_hosts`",
+            self.host
+        ))
+    }
+}
+
+/// Resolves a name, and gives no address that was not looked at.
+#[derive(Clone)]
+struct Checked<R> {
+    guard: Guard,
+    resolver: R,
+}
+
+impl<R> Service<Name> for Checked<R>
+where
+    R: Service<Name, Response: Iterator<Item = SocketAddr>, Error: Error>,
+    R::Future: Send + 'static,
+{
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Unconnected;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unconnected>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Unconnected>> {
+        self.resolver.poll_ready(cx).map_err(|error| Unconnected::Unresolved(error.to_string()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let (resolving, guard) = (self.resolver.call(name), self.guard.clone());
+        Box::pin(async move {
+            let resolved =
+                resolving.await.map_err(|error| Unconnected::Unresolved(error.to_string()))?;
+            let addresses: Vec<_> = resolved.collect();
+            // One that is forbidden spoils the others: no honest name has both.
+            let Guard { hosts, scheme, port, .. } = &guard;
+            match addresses.iter().find(|to| !hosts.lead_to(*scheme, to.ip(), *port)) {
+                Some(_) => Err(guard.refuse()),
+                None => Ok(addresses.into_iter()),
+            }
+        })
+    }
+}

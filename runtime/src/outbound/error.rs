@@ -1,0 +1,88 @@
+//! Why a fetch has no response, or not the whole of one.
+
+use std::error::Error;
+use std::io;
+
+use super::connector::Unconnected;
+use crate::context::{Cause, Done};
+
+/// Why a fetch failed. What it says may be read by the function.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("the name can't be resolved: {0}")]
+    Unresolved(String),
+    #[error("no connection: {0}")]
+    Unreachable(String),
+    #[error("no secure connection: {0}")]
+    Tls(String),
+    #[error("no whole response: {0}")]
+    BadResponse(String),
+    #[error("the response is longer than {limit} bytes, which is the most")]
+    TooLarge { limit: u64 },
+    #[error("{0}")]
+    Redirect(String),
+    #[error("{0}")]
+    Exceeded(String),
+    #[error("{0} (cause: {1})")]
+    Done(Done, Cause),
+}
+
+impl FetchError {
+    /// Its name, as functions read it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad-request",
+            Self::Forbidden(_) => "forbidden",
+            Self::Unresolved(_) => "unresolved",
+            Self::Unreachable(_) => "unreachable",
+            Self::Tls(_) => "tls",
+            Self::BadResponse(_) => "bad-response",
+            Self::TooLarge { .. } => "response-too-large",
+            Self::Redirect(_) => "redirect",
+            Self::Exceeded(_) => "fetches-exceeded",
+            Self::Done(Done::Canceled, _) => "canceled",
+            Self::Done(Done::DeadlineExceeded, _) => "deadline-exceeded",
+        }
+    }
+
+    /// The cause, where a context ended it.
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Done(_, cause) => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// What an error of the client's means, by what is at the bottom of it.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut all = vec![];
+        let mut next = Some(error);
+        while let Some(error) = next {
+            all.push(error);
+            // An error of a socket hides the one that it is made from.
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            next = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
+        }
+        for error in &all {
+            if let Some(unconnected) = error.downcast_ref::<Unconnected>() {
+                return match unconnected {
+                    Unconnected::Refused(text) => Self::Forbidden(text.clone()),
+                    Unconnected::Unresolved(text) => Self::Unresolved(text.clone()),
+                    Unconnected::TooLong => Self::Unreachable(unconnected.to_string()),
+                };
+            }
+            if let Some(error) = error.downcast_ref::<rustls::Error>() {
+                return Self::Tls(error.to_string());
+            }
+        }
+        let text = all.last().map(ToString::to_string).unwrap_or_default();
+        let connecting = error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect);
+        if connecting { Self::Unreachable(text) } else { Self::BadResponse(text) }
+    }
+}

@@ -1,0 +1,314 @@
+//! Which hosts a function may reach: none but those that its operator names.
+//!
+//! A request passes twice. Its URL has to match a rule, before anything is
+//! looked up; and every address that is about to be connected to is looked at
+//! once more, since a name says nothing about where it leads. An address that
+//! is not [public](super::address) has to be named as an address: a rule for a
+//! name does not lead there, whatever the name resolves to.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use url::Host;
+
+use super::address;
+
+/// The hosts that a function may reach.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hosts(Box<[Rule]>);
+
+/// One of the operator's entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    /// The one scheme that it is for.
+    scheme: Option<Scheme>,
+    pattern: Pattern,
+    /// The one port that it is for.
+    port: Option<u16>,
+}
+
+/// What a host has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    /// Any name, and any public address.
+    Any,
+    /// This name.
+    Name(Box<str>),
+    /// Any name below this one.
+    Below(Box<str>),
+    /// One of these addresses.
+    Addresses(IpNet),
+}
+
+/// How a host is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+/// An entry that names no host.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{text}` names no host that may be reached: {reason}; write `api.example.com`, \
+     `*.example.com`, `https://api.example.com:8443`, `10.0.0.7:8080`, `10.0.0.0/8` or `*`"
+)]
+pub(crate) struct NoHost {
+    text: String,
+    reason: String,
+}
+
+impl Hosts {
+    /// Reads the entries.
+    ///
+    /// # Errors
+    /// The first that names no host.
+    pub(crate) fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, NoHost> {
+        let rules = entries.into_iter().map(|entry| entry.as_ref().parse());
+        Ok(Self(rules.collect::<Result<_, _>>()?))
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a URL's host may be asked at all.
+    pub(super) fn allow(&self, scheme: Scheme, host: &Host<&str>, port: u16) -> bool {
+        let rules = self.for_port(scheme, port);
+        match host {
+            Host::Domain(name) => rules.into_iter().any(|rule| rule.pattern.has_name(name)),
+            Host::Ipv4(address) => self.clear(scheme, (*address).into(), port),
+            Host::Ipv6(address) => self.clear(scheme, (*address).into(), port),
+        }
+    }
+
+    /// Whether a URL's own address may be connected to.
+    fn clear(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
+        let any = self.for_port(scheme, port).any(|rule| rule.pattern == Pattern::Any);
+        any && address::is_public(address) || self.names(scheme, address, port)
+    }
+
+    /// Whether an address may be connected to that an allowed name led to.
+    pub(super) fn lead_to(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
+        address::is_public(address) || self.names(scheme, address, port)
+    }
+
+    /// Whether an address is named as one.
+    pub(super) fn names(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
+        self.for_port(scheme, port).any(|rule| rule.pattern.has_address(address))
+    }
+
+    fn for_port(&self, scheme: Scheme, port: u16) -> impl Iterator<Item = &Rule> {
+        self.0.iter().filter(move |rule| {
+            rule.scheme.is_none_or(|only| only == scheme)
+                && rule.port.is_none_or(|only| only == port)
+        })
+    }
+}
+
+impl Pattern {
+    fn has_name(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Name(this) => **this == *name,
+            Self::Below(this) => name
+                .strip_suffix(&**this)
+                .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
+            Self::Addresses(_) => false,
+        }
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        let Self::Addresses(net) = self else { return false };
+        let address = address.to_canonical();
+        // A range is not meant to have what hands out a machine's credentials.
+        let one = net.prefix_len() == net.max_prefix_len();
+        net.contains(&address) && (one || !address::is_metadata(address))
+    }
+}
+
+impl Scheme {
+    /// That of a URL, where it is one of HTTP.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        match text {
+            "http" => Some(Self::Http),
+            "https" => Some(Self::Https),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Rule {
+    type Err = NoHost;
+
+    fn from_str(text: &str) -> Result<Self, NoHost> {
+        let refuse = |reason: &str| NoHost { text: text.to_owned(), reason: reason.to_owned() };
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => {
+                let scheme =
+                    Scheme::of(scheme).ok_or_else(|| refuse("its scheme is not http or https"))?;
+                (Some(scheme), rest)
+            }
+            None => (None, text),
+        };
+        if let Ok(net) = rest.parse::<IpNet>() {
+            return Ok(Self { scheme, pattern: Pattern::Addresses(canonical(net)), port: None });
+        }
+        if rest.contains(['/', '?', '#', '@']) {
+            return Err(refuse("it is a whole address, or a range that is none"));
+        }
+        // An address of IPv6 has colons of its own, and so stands in brackets
+        // where a port follows, or nothing does.
+        let (host, port) = match rest.rsplit_once(':') {
+            _ if rest.parse::<IpAddr>().is_ok() => (rest, None),
+            Some((host, port)) if !port.ends_with(']') => {
+                let number = port.parse().map_err(|_| refuse("its port is no number"))?;
+                (host, Some(number))
+            }
+            _ => (rest, None),
+        };
+        Ok(Self { scheme, pattern: Pattern::of(host).map_err(|reason| refuse(&reason))?, port })
+    }
+}
+
+impl Pattern {
+    fn of(host: &str) -> Result<Self, String> {
+        if host == "*" {
+            return Ok(Self::Any);
+        }
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok(Self::Addresses(address.to_canonical().into()));
+        }
+        let (below, name) = match host.strip_prefix("*.") {
+            Some(name) => (true, name),
+            None => (false, host),
+        };
+        // Read as a URL's host is, so that both are written in the same way.
+        match Host::parse(name.trim_end_matches('.')) {
+            Ok(Host::Domain(name)) if !name.contains('*') => {
+                let name = name.into_boxed_str();
+                Ok(if below { Self::Below(name) } else { Self::Name(name) })
+            }
+            Ok(Host::Domain(_)) => Err("a `*` stands alone, or in front as `*.`".into()),
+            Ok(_) => Err("write the address in its usual form".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// The range as its addresses are compared: those of IPv4 as such.
+fn canonical(net: IpNet) -> IpNet {
+    let mapped = match net {
+        IpNet::V6(net) if net.prefix_len() >= 96 => net
+            .addr()
+            .to_ipv4_mapped()
+            .and_then(|address| IpNet::new(address.into(), net.prefix_len() - 96).ok()),
+        _ => None,
+    };
+    mapped.unwrap_or(net)
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+
+    fn hosts(entries: &[&str]) -> Hosts {
+        Hosts::new(entries).expect("good entries")
+    }
+
+    fn allows(hosts: &Hosts, url: &str) -> bool {
+        let url = Url::parse(url).expect("a URL");
+        let scheme = Scheme::of(url.scheme()).expect("one of HTTP");
+        let port = url.port_or_known_default().expect("a port");
+        hosts.allow(scheme, &url.host().expect("a host"), port)
+    }
+
+    #[test]
+    fn a_rule_is_for_what_it_names() {
+        for (rule, good, bad) in [
+            ("a.example", "http://a.example/x", "http://b.a.example/"),
+            ("a.example", "https://A.EXAMPLE:8443/", "http://a.example.evil/"),
+            ("*.a.example", "http://b.a.example/", "http://a.example/"),
+            ("*.a.example", "http://c.b.a.example/", "http://ba.example/"),
+            ("*.a.example", "http://b.a.example/", "http://eviла.example/"),
+            ("a.example:80", "http://a.example/", "http://a.example:81/"),
+            ("https://a.example", "https://a.example/", "http://a.example/"),
+            ("https://a.example:8443", "https://a.example:8443/", "https://a.example/"),
+            ("bücher.example", "http://xn--bcher-kva.example/", "http://bucher.example/"),
+            ("*", "http://any.example:99/", "http://10.0.0.1/"),
+            ("*", "http://93.184.215.14/", "http://127.0.0.1/"),
+            ("10.0.0.7:8080", "http://10.0.0.7:8080/", "http://10.0.0.7/"),
+            ("10.0.0.0/8", "http://10.1.2.3:5/", "http://11.0.0.1/"),
+            ("[::1]:80", "http://[::1]/", "http://[::2]/"),
+            ("::1", "http://[::1]:99/", "http://127.0.0.1/"),
+            ("127.0.0.1", "http://2130706433/", "http://127.0.0.2/"),
+            ("127.0.0.1", "http://0x7f.1/", "http://localhost/"),
+            ("127.0.0.1", "http://[::ffff:127.0.0.1]/", "http://[::1]/"),
+            ("::ffff:10.0.0.0/104", "http://10.9.9.9/", "http://11.0.0.1/"),
+        ] {
+            let hosts = hosts(&[rule]);
+            assert!(allows(&hosts, good), "{rule}: {good}");
+            assert!(!allows(&hosts, bad), "{rule}: {bad}");
+        }
+        assert!(!allows(&Hosts::default(), "http://a.example/"));
+    }
+
+    #[test]
+    fn a_name_leads_to_public_addresses_alone_unless_others_are_named() {
+        let leads = |entries: &[&str], address: &str, port| {
+            hosts(entries).lead_to(Scheme::Http, address.parse().expect("an address"), port)
+        };
+        assert!(leads(&["a.example"], "93.184.215.14", 80));
+        assert!(!leads(&["a.example", "*"], "10.0.0.7", 80));
+        assert!(leads(&["a.example", "10.0.0.0/8"], "10.0.0.7", 80));
+        assert!(leads(&["a.example", "10.0.0.0/8"], "::ffff:10.0.0.7", 80));
+        assert!(!leads(&["a.example", "10.0.0.7:8080"], "10.0.0.7", 80));
+        assert!(!leads(&["a.example", "https://10.0.0.7"], "10.0.0.7", 80));
+    }
+
+    #[test]
+    fn credentials_of_a_machine_are_in_no_range() {
+        let metadata = "http://169.254.169.254/latest";
+        assert!(!allows(&hosts(&["*", "0.0.0.0/0", "169.254.0.0/16"]), metadata));
+        assert!(allows(&hosts(&["169.254.169.254"]), metadata));
+        assert!(allows(&hosts(&["169.254.0.0/16"]), "http://169.254.1.1/"));
+    }
+
+    #[test]
+    fn what_names_no_host_says_why() {
+        for bad in [
+            "",
+            "http://",
+            "a b",
+            "ftp://a.example",
+            "a.example/path",
+            "a.example:http",
+            "a.*.b",
+            "a@b.example",
+            "10.0.0.0/33",
+            "*:x",
+            "[::1",
+            "a.example:70000",
+            "0x7f.1",
+            "https://*.",
+        ] {
+            let error = Hosts::new([bad]).expect_err(bad).to_string();
+            assert!(error.contains("10.0.0.0/8"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What a function wants to have fetched.
+
+use bytes::Bytes;
+use http::uri::Uri;
+use http::{HeaderMap, Method, Request};
+use url::Url;
+
+use super::error::FetchError;
+use super::hosts::{Hosts, Scheme};
+
+/// A request to another host, as the function made it.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    /// All of its body, where it is here as a whole.
+    pub(super) body: Option<Bytes>,
+    /// How many redirects are followed.
+    pub(super) redirects: u32,
+}
+
+impl Order {
+    /// A request for what the text of a URL names. `body` is all of the body;
+    /// without one it follows.
+    ///
+    /// # Errors
+    /// [`FetchError::BadRequest`]: the URL is none that could be fetched.
+    pub(crate) fn new(
+        request: Request<()>,
+        url: &str,
+        body: Option<Bytes>,
+        redirects: u32,
+    ) -> Result<Self, FetchError> {
+        let refuse = |reason: &str| {
+            Err(FetchError::BadRequest(format!("{reason}; write it as `https://host/path`")))
+        };
+        let Ok(mut url) = Url::parse(url) else { return refuse("its address is no absolute URL") };
+        if Scheme::of(url.scheme()).is_none() {
+            return refuse("its address is not one of http or https");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("its address has credentials, which belong into a header");
+        }
+        if request.method() == Method::CONNECT {
+            return refuse("CONNECT fetches nothing");
+        }
+        // The same name with a dot behind it is no other host.
+        if let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')) {
+            let name = name.to_owned();
+            let _ = url.set_host(Some(&name));
+        }
+        url.set_fragment(None);
+        let (head, ()) = request.into_parts();
+        Ok(Self { method: head.method, url, headers: head.headers, body, redirects })
+    }
+
+    /// How many bytes of its body it holds.
+    pub(super) fn held(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
+
+    /// Whether it may be sent.
+    ///
+    /// # Errors
+    /// [`FetchError::Forbidden`], and [`FetchError::BadRequest`] for what a
+    /// redirect made of it.
+    pub(super) fn check(&self, hosts: &Hosts) -> Result<(), FetchError> {
+        let scheme = Scheme::of(self.url.scheme());
+        let (Some(scheme), Some(host), Some(port)) =
+            (scheme, self.url.host(), self.url.port_or_known_default())
+        else {
+            return Err(FetchError::BadRequest("its address is not one of http or https".into()));
+        };
+        if hosts.allow(scheme, &host, port) {
+            return Ok(());
+        }
+        Err(FetchError::Forbidden(format!(
+            "`{scheme}://{host}:{port}` is not among the function's `allow_hosts`"
+        )))
+    }
+
+    /// The URL, for the client.
+    ///
+    /// # Errors
+    /// [`FetchError::BadRequest`]: it is too long.
+    pub(super) fn uri(&self) -> Result<Uri, FetchError> {
+        let uri = self.url.as_str().parse();
+        uri.map_err(|error| FetchError::BadRequest(format!("its address can't be used: {error}")))
+    }
+}

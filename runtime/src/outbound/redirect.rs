@@ -1,0 +1,60 @@
+//! What a redirect asks for, where a function asked to have them followed.
+
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE,
+    LOCATION,
+};
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
+
+use super::error::FetchError;
+use super::order::Order;
+use crate::message::Response;
+
+/// The request to make next, in place of `order`; `None` where the response is
+/// no redirect, or one that can't be followed, as the body is gone.
+///
+/// # Errors
+/// It leads nowhere.
+pub(super) fn next(order: &Order, response: &Response) -> Result<Option<Order>, FetchError> {
+    let bodiless = match response.status() {
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => order.method == Method::POST,
+        StatusCode::SEE_OTHER => order.method != Method::HEAD,
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => false,
+        _ => return Ok(None),
+    };
+    let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+    if !bodiless && order.body.is_none() {
+        return Ok(None);
+    }
+    let nowhere =
+        || FetchError::Redirect(format!("{} redirects to no address", order.url.authority()));
+    let location = location.to_str().map_err(|_| nowhere())?;
+    let url = order.url.join(location).map_err(|_| nowhere())?;
+    let mut next = order.clone();
+    if bodiless {
+        next.method = Method::GET;
+        next.body = Some(bytes::Bytes::new());
+        for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION] {
+            next.headers.remove(name);
+        }
+    }
+    if !same_origin(&order.url, &url) {
+        keep_credentials(&mut next.headers);
+    }
+    next.url = url;
+    Ok(Some(next))
+}
+
+fn same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme()
+        && a.host() == b.host()
+        && a.port_or_known_default() == b.port_or_known_default()
+}
+
+/// Credentials are for whom they were meant.
+fn keep_credentials(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE] {
+        headers.remove(name);
+    }
+}
