@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::{Body, CallError, Context, Done, Response};
+use crate::{Body, CallError, Context, Done, FetchError, Response};
 
 /// What a handler returns: [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,7 +19,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// - Any other error is answered with 500 and a text that tells nothing. The error and its sources
 ///   go to stderr, which is the function's log.
 /// - [`Done`], as [`Context::check`] returns it, is not answered at all: see [`Error::done`].
-/// - A [`CallError`] is answered as that says, as the fault is not this function's.
+/// - A [`CallError`] or a [`FetchError`] is answered as that says, as the fault is not this
+///   function's.
 ///
 /// It does not implement [`std::error::Error`] itself: the conversion from all of those would
 /// then be ambiguous.
@@ -53,11 +54,12 @@ impl Error {
     }
 
     /// The status that it is answered with: its own; or where it comes from a call of another
-    /// function, the one that [`CallError`] tells; or 500.
+    /// function or a fetch, the one that [`CallError`] or [`FetchError`] tells; or 500.
     #[must_use]
     pub fn status_code(&self) -> StatusCode {
-        let of_call = || self.failed_call().map(CallError::status);
-        self.status.or_else(of_call).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let of_call = || self.source_that_is().map(CallError::status);
+        let of_fetch = || self.source_that_is().map(FetchError::status);
+        self.status.or_else(of_call).or_else(of_fetch).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// Whether it says that a context is done: it is a [`Done`], or one is among its sources.
@@ -67,8 +69,8 @@ impl Error {
     /// speaks of a [derived](Context::with_timeout) one, it is answered as any other.
     ///
     /// An error with a status of its own is never one of these, because whoever gave it a status
-    /// wants it answered. Neither is a [`CallError`]: the context that it speaks of may be the
-    /// callee's.
+    /// wants it answered. Neither is a [`CallError`] or a [`FetchError`]: the context that it speaks
+    /// of may be another.
     #[must_use]
     pub fn done(&self) -> Option<Done> {
         match self.status {
@@ -85,7 +87,9 @@ impl Error {
     /// invocation's own, is done.
     pub(crate) fn answer(&self, ctx: &Context) -> Result<Response, Done> {
         if self.status.is_none()
-            && (self.done().is_some() || matches!(self.failed_call(), Some(CallError::Done { .. })))
+            && (self.done().is_some()
+                || matches!(self.source_that_is(), Some(CallError::Done { .. }))
+                || matches!(self.source_that_is(), Some(FetchError::Done { .. })))
             && let Some(done) = ctx.err()
         {
             return Err(done);
@@ -101,8 +105,8 @@ impl Error {
         Ok(response)
     }
 
-    /// The failed call that it comes from.
-    fn failed_call(&self) -> Option<&CallError> {
+    /// The failed call, or fetch, that it comes from.
+    fn source_that_is<E: StdError + 'static>(&self) -> Option<&E> {
         self.chain().find_map(|error| error.downcast_ref())
     }
 

@@ -50,8 +50,10 @@
 //! - [`serve`]: what `main` calls; one request in, one response out.
 //! - [`Context`]: the invocation's deadline, cancellation and values, and what is derived from it;
 //!   [`Done`], [`Cause`], [`Cancel`], [`Key`].
-//! - [`Context::call`], [`Context::start`]: calls of other functions; [`Pending`], [`select`],
-//!   [`join_all`], [`Group`], [`CallError`].
+//! - [`Context::call`], [`Context::start`]: calls of other functions; [`Group`], [`CallError`].
+//! - [`Context::fetch`], [`Context::start_fetch`]: requests to other hosts; [`Redirects`],
+//!   [`FetchError`].
+//! - [`Pending`], [`select`], [`join_all`]: calls and fetches that were not waited for.
 //! - [`Body`], [`Writer`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a
 //!   handler, whole or piece by piece.
 //! - [`Error`]: what `?` makes of any error in a handler.
@@ -63,15 +65,21 @@ mod body;
 mod call;
 mod context;
 mod error;
+mod fetch;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+mod pending;
 mod response;
 mod serve;
 #[cfg(any(target_arch = "wasm32", test))]
 mod wire;
 
 pub use body::{Body, Writer};
-pub use call::{CallError, Group, Pending, join_all, select};
+pub use call::{CallError, Group};
 pub use context::{Cancel, Cause, Context, Done, Key, keys};
 pub use error::{Error, Result};
+pub use fetch::{FetchError, Redirects};
+pub use pending::{Failure, Pending, join_all, select};
 pub use response::{IntoResponse, Json};
 pub use serve::serve;
 

@@ -40,14 +40,14 @@ pub(crate) use guest::collect;
 /// Inside of a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
-    use std::io::{Read, Write};
+    use std::io::Write;
     use std::mem::ManuallyDrop;
 
     use bytes::Bytes;
     use http::header::CONTENT_LENGTH;
 
     use crate::abi::{self, exchange};
-    use crate::body::Source;
+    use crate::body::{Source, copy};
     use crate::{Body, Context, Done, Error, IntoResponse, Request, Response, Writer, wire};
 
     /// The most that is allocated because a client announced it; a body that really is larger
@@ -57,8 +57,6 @@ mod guest {
     const PIECE: usize = 16 << 10;
     /// Of a request's body that is the response's, as much is answered as a whole.
     const SMALL: usize = 16 << 10;
-    /// How much of a request's body is handed on at once.
-    const PASSED: usize = 64 << 10;
 
     pub(super) fn run<H, R>(handler: H)
     where
@@ -124,6 +122,7 @@ mod guest {
         match response.body().pieces() {
             Err(whole) => give(&response, whole),
             Ok(Source::Host(length)) => pass_on(ctx, &response, length),
+            Ok(source @ Source::Fetched(..)) => hand_on(ctx, &response, source),
             Ok(Source::Written(write)) => {
                 begin(&response);
                 write(&mut Writer::client()).unwrap_or_else(|error| break_off(ctx, &error));
@@ -163,15 +162,23 @@ mod guest {
         }
         begin(&response);
         let rest = || -> Result<(), Error> {
-            let (mut writer, mut body) = (Writer::client(), Body::of_request(None));
+            let mut writer = Writer::client();
             writer.write_all(&start)?;
-            let mut room = vec![0; PASSED];
-            while let read @ 1.. = body.read(&mut room)? {
-                writer.write_all(room.get(..read).unwrap_or_default())?;
-            }
-            Ok(())
+            Ok(copy(&mut Body::of_request(None), &mut writer)?)
         };
         rest().unwrap_or_else(|error| break_off(ctx, &error));
+    }
+
+    /// Answers with a body that is fetched, piece by piece.
+    fn hand_on(ctx: &Context, response: &Response, source: Source) {
+        let Source::Fetched(_, length) = &source else { return };
+        let mut response = response.clone();
+        if let Some(length) = *length {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+        begin(&response);
+        let passed = copy(&mut Body::from_source(source), &mut Writer::client());
+        passed.unwrap_or_else(|error| break_off(ctx, &error.into()));
     }
 
     /// Ends a response in the middle: the host lets nobody take it for complete.

@@ -58,6 +58,28 @@ pub(crate) fn call<B>(request: &Request<B>) -> Vec<u8> {
     head
 }
 
+/// Encodes the head of a request to another host, in a single allocation.
+pub(crate) fn order<B>(request: &Request<B>) -> Vec<u8> {
+    let (method, url) = (request.method().as_str(), request.uri().to_string());
+    let fields = 4 + method.len() + 4 + url.len();
+    let mut head = Vec::with_capacity(fields + headers_len(request.headers()));
+    put_field(&mut head, method.as_bytes());
+    put_field(&mut head, url.as_bytes());
+    put_headers(&mut head, request.headers());
+    head
+}
+
+/// Decodes the head of a fetched response, with the length of its body, if that is known.
+pub(crate) fn fetched(
+    bytes: Bytes,
+) -> Result<Result<(Response<()>, Option<u64>), Failure>, Malformed> {
+    Ok(result(bytes)?.and_then(|response| {
+        let (head, mut rest) = response.into_parts();
+        let length = rest.try_get_u64_le().unwrap_or(UNKNOWN);
+        Ok((Response::from_parts(head, ()), (length != UNKNOWN).then_some(length)))
+    }))
+}
+
 /// How a call ended that has no response.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Failure {

@@ -220,3 +220,19 @@ fn a_body_shares_the_memory_of_the_result() {
 fn a_status_that_cannot_be_is_malformed() {
     assert_eq!(result(encode_result(1, &[], b"")).expect_err("no status"), Malformed("a status"));
 }
+
+#[test]
+fn an_order_has_the_whole_url() {
+    let request = Request::get("https://example.com:8443/a?b=c").body(()).expect("is valid");
+    let (method, url, _) = decode_call(&order(&request)).expect("is valid");
+    assert_eq!((&*method, &*url), ("GET", "https://example.com:8443/a?b=c"));
+}
+
+#[test]
+fn a_fetched_head_tells_how_long_its_body_is() {
+    for (length, expected) in [(7, Some(7)), (u64::MAX, None)] {
+        let bytes = encode_result(200, &[], &u64::to_le_bytes(length));
+        let (head, length) = fetched(bytes).expect("is valid").expect("is a response");
+        assert_eq!((head.status().as_u16(), length), (200, expected));
+    }
+}

@@ -19,3 +19,4 @@ pub mod lines;
 pub mod modules;
 pub mod process;
 pub mod program;
+pub mod upstream;

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 
-use super::{done, sized};
+use super::{done, handle, sized};
 use crate::Done;
 
 #[link(wasm_import_module = "hourglass_v1")]
@@ -81,7 +81,8 @@ pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Beg
 
 /// Calls a function and does not wait: the call's handle. An error is the host's code.
 pub(crate) fn start(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32, i32> {
-    // SAFETY: the three ranges are borrowed for the length of the call, and only read. The host keeps none of the ranges, though the call goes on.
+    // SAFETY: the three ranges are borrowed for the length of the call, and only read.
+    // The host keeps none of the ranges, though the call goes on.
     handle(unsafe {
         call_start(
             ctx,
@@ -124,8 +125,4 @@ pub(crate) fn give_up(call: i32) {
 /// Gives a handle back, and lets the call go on.
 pub(crate) fn detach(call: i32) {
     call_detach(call);
-}
-
-fn handle(code: i32) -> Result<i32, i32> {
-    if code < 0 { Err(code) } else { Ok(code) }
 }

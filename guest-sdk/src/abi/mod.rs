@@ -41,7 +41,7 @@
 //! return the length of the whole. It is written when it fits in `cap`, else nothing is: call
 //! again with room.
 //!
-//! Contexts and calls of other functions are known by handles, `i32` numbers that the host chooses.
+//! Contexts, calls of other functions and fetches are known by handles, `i32` numbers that the host chooses.
 //! Whoever got one gives it back; all of them end with the invocation. A handle that is unknown, or
 //! was given back, traps.
 //!
@@ -184,10 +184,49 @@
 //! it was started under: to outlive the invocation, it needs one that `context_without_cancel`
 //! made, and a function that has `detach`.
 //!
+//! # Requests to other hosts
+//!
+//! | function | returns |
+//! |---|---|
+//! | `fetch_start(ctx, redirects, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a fetch |
+//! | `fetch_write(fetch, ptr, len) -> i32` | how many bytes of the piece it took |
+//! | `fetch_head(fetch, ptr, cap) -> i32` | the length of the response's head, or of the failure |
+//! | `fetch_read(fetch, ptr, cap) -> i32` | how many bytes of the body it moved, 0 at the end |
+//! | `fetch_drop(fetch)` | |
+//!
+//! **`fetch_start`** sends a request to another host, under a child of `ctx`, and does not wait for
+//! it. The head is `method: str`, `url: str` (absolute, of http or https) and the headers as
+//! `pairs`; so many redirects are followed, none where `redirects` is 0. Where `body_len` is
+//! `u32::MAX` the body follows by `fetch_write`. The host leaves out headers that are about one
+//! connection and `host`, and adds what is left of the context's time, the step of the trace and the
+//! request's id. [`INVALID`] when the head is malformed. Whatever else goes wrong is the fetch's
+//! result.
+//!
+//! **`fetch_write`** hands the next piece of the request's body on, or as much of it as is taken at
+//! once, and waits until there is room for it; an empty piece is the end. [`BODY_FAILED`] when
+//! nobody takes it any more: the response may be there, or the fetch has failed.
+//!
+//! **`call_wait`** takes handles of fetches as it takes those of calls, in one list if need be: a
+//! fetch has ended for it once the response's head is there, or none comes.
+//!
+//! **`fetch_head`** gives that. [`INVALID`] before. It is as the result of a call, but in place of
+//! a response's body is `body_len: u64`, `u64::MAX` where it is not known. The names of failures are
+//! `bad-request` (the URL), `forbidden` (the host, or the address that it leads to, is not one that
+//! the function may reach), `unresolved`, `unreachable`, `tls`, `bad-response`,
+//! `response-too-large`, `redirect` (too many of them, or one to nowhere), `fetches-exceeded`,
+//! `canceled` and `deadline-exceeded`; a host may add others.
+//!
+//! **`fetch_read`** waits for the next piece of the response's body and moves it to `ptr`, at most
+//! `cap` bytes. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the context is done first,
+//! [`BODY_FAILED`] when the body broke off: `fetch_head` then tells why. [`INVALID`] when `cap` is
+//! 0.
+//!
+//! **`fetch_drop`** gives the handle back, and ends what is left of the fetch.
+//!
 //! # Layout
 //!
 //! The imports are wrapped in safe functions: `exchange` has those of the request and the response,
-//! `context` and `call` the others.
+//! `context`, `call` and `fetch` the others.
 
 #![allow(unsafe_code, reason = "the host's functions are foreign functions")]
 
@@ -197,6 +236,8 @@ pub(crate) mod call;
 pub(crate) mod context;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod exchange;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod fetch;
 
 /// The module that all of the host's functions are imported from.
 pub const MODULE: &str = "hourglass_v1";
@@ -227,6 +268,12 @@ pub(crate) fn done(code: i32) -> Option<crate::Done> {
         DEADLINE_EXCEEDED => Some(crate::Done::DeadlineExceeded),
         _ => None,
     }
+}
+
+/// A handle; an error is the host's code.
+#[cfg(target_arch = "wasm32")]
+fn handle(code: i32) -> Result<i32, i32> {
+    if code < 0 { Err(code) } else { Ok(code) }
 }
 
 /// Calls a function that fills a buffer with something of unknown size: once with the room that it

@@ -11,8 +11,10 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 
 pub use self::stream::Writer;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use self::stream::{PASSED, copy};
 pub(crate) use self::stream::{Source, Stream};
-use crate::{Error, Result};
+use crate::{Error, FetchError, Result};
 
 /// The body of a request or a response.
 ///
@@ -42,8 +44,12 @@ use crate::{Error, Result};
 /// # assert_eq!(count(&ctx, Request::new("1234".into())).unwrap(), "4 bytes\n");
 /// ```
 ///
+/// The body of a [fetched](crate::Context::fetch) response is on its way too. If it breaks off,
+/// reading it fails, as do [`text`](Self::text) and [`json`](Self::json); whoever looks at it as a
+/// whole in another way panics.
+///
 /// A response's body may be [written](Self::stream) while the client reads it; and a request's that
-/// is given as a response's goes there piece by piece.
+/// is given as a response's, or a fetched one's, goes there piece by piece.
 ///
 /// Clones of a body that is on its way share it: what one has read is not there for the others.
 #[derive(Clone)]
@@ -96,8 +102,14 @@ impl Body {
     pub(crate) fn of_request(length: Option<u64>) -> Self {
         match length {
             Some(0) => Self::default(),
-            length => Self(Content::Stream(Arc::new(Stream::new(Source::Host(length))))),
+            length => Self::from_source(Source::Host(length)),
         }
+    }
+
+    /// A body that comes from there.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn from_source(source: Source) -> Self {
+        Self(Content::Stream(Arc::new(Stream::new(source))))
     }
 
     /// Where the pieces come from, for whoever hands them on; all of it where it is here.
@@ -109,23 +121,27 @@ impl Body {
         }
     }
 
-    fn bytes(&self) -> &Bytes {
+    fn try_whole(&self) -> std::result::Result<&Bytes, &FetchError> {
         match &self.0 {
-            Content::Whole(bytes) => bytes,
+            Content::Whole(bytes) => Ok(bytes),
             Content::Stream(stream) => stream.whole(),
         }
+    }
+
+    fn whole(&self) -> &Bytes {
+        self.try_whole().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// How many bytes it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes().len()
+        self.whole().len()
     }
 
     /// Whether it has no bytes at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes().is_empty()
+        self.whole().is_empty()
     }
 
     /// The bytes in a vector. Copies nothing when this is the only clone of the body.
@@ -139,7 +155,7 @@ impl Body {
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Content::Whole(bytes) => bytes,
-            Content::Stream(stream) => stream.whole().clone(),
+            Content::Stream(_) => self.whole().clone(),
         }
     }
 
@@ -147,9 +163,10 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// When it is not UTF-8: an error that answers 400 and says at which byte.
+    /// When it is not UTF-8: an error that answers 400 and says at which byte. The [`FetchError`]
+    /// of one that was fetched and broke off.
     pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(self.bytes()).map_err(|error| {
+        std::str::from_utf8(self.try_whole().map_err(Clone::clone)?).map_err(|error| {
             let text = format!("the body is not UTF-8 text: {error}");
             Error::status(StatusCode::BAD_REQUEST, text)
         })
@@ -159,9 +176,10 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// When it is not such a value: an error that answers 400 and says in which line.
+    /// When it is not such a value: an error that answers 400 and says in which line. The
+    /// [`FetchError`] of one that was fetched and broke off.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(self.bytes()).map_err(|error| {
+        serde_json::from_slice(self.try_whole().map_err(Clone::clone)?).map_err(|error| {
             let text = format!("the body is not the expected JSON: {error}");
             Error::status(StatusCode::BAD_REQUEST, text)
         })
@@ -170,7 +188,7 @@ impl Body {
 
 impl AsRef<[u8]> for Body {
     fn as_ref(&self) -> &[u8] {
-        self.bytes()
+        self.whole()
     }
 }
 
@@ -187,7 +205,9 @@ impl Read for Body {
             if let Some(read) = stream.read(room) {
                 return read;
             }
-            self.0 = Content::Whole(stream.whole().clone());
+            self.0 = Content::Whole(
+                stream.whole().map_err(|error| io::Error::other(error.clone()))?.clone(),
+            );
         }
         let Content::Whole(bytes) = &mut self.0 else { return Ok(0) };
         let len = bytes.len().min(room.len());
@@ -204,7 +224,7 @@ impl Default for Body {
 
 impl PartialEq for Body {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes() == other.bytes()
+        self.whole() == other.whole()
     }
 }
 

@@ -7,9 +7,15 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
-use crate::Result;
 #[cfg(target_arch = "wasm32")]
 use crate::abi::exchange;
+#[cfg(target_arch = "wasm32")]
+use crate::fetch::Fetched;
+use crate::{FetchError, Result};
+
+/// How much of a body that comes from elsewhere is handed on at once.
+#[cfg(target_arch = "wasm32")]
+pub(crate) const PASSED: usize = 64 << 10;
 
 /// What writes a body.
 type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
@@ -18,7 +24,7 @@ type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
 pub(crate) struct Stream {
     source: Mutex<Source>,
     /// All of it, where somebody has asked for all of it.
-    whole: OnceLock<Bytes>,
+    whole: OnceLock<std::result::Result<Bytes, FetchError>>,
 }
 
 /// Where the pieces come from.
@@ -26,6 +32,9 @@ pub(crate) enum Source {
     /// The host, which has so many bytes, if it knows.
     #[cfg(target_arch = "wasm32")]
     Host(Option<u64>),
+    /// Another host, by way of this one, which has so many bytes to come, if it knows.
+    #[cfg(target_arch = "wasm32")]
+    Fetched(Fetched, Option<u64>),
     /// A closure.
     Written(Closure),
     /// Somebody has taken them.
@@ -47,6 +56,9 @@ enum Sink<'a> {
     /// The client.
     #[cfg(target_arch = "wasm32")]
     Client,
+    /// Another host, and whether that has refused to take any more.
+    #[cfg(target_arch = "wasm32")]
+    Fetch(&'a Fetched, bool),
     /// Memory.
     Memory(&'a mut Vec<u8>),
 }
@@ -57,18 +69,25 @@ impl Stream {
     }
 
     /// All of it.
-    pub(super) fn whole(&self) -> &Bytes {
-        self.whole.get_or_init(|| match self.take() {
+    ///
+    /// # Errors
+    ///
+    /// It comes from another host, and broke off.
+    pub(super) fn whole(&self) -> std::result::Result<&Bytes, &FetchError> {
+        let collect = || match self.take() {
             #[cfg(target_arch = "wasm32")]
-            Source::Host(length) => crate::serve::collect(length),
-            Source::Written(write) => written(write),
-            Source::Gone => Bytes::new(),
-        })
+            Source::Host(length) => Ok(crate::serve::collect(length)),
+            #[cfg(target_arch = "wasm32")]
+            Source::Fetched(fetched, length) => fetched.collect(length),
+            Source::Written(write) => Ok(written(write)),
+            Source::Gone => Ok(Bytes::new()),
+        };
+        self.whole.get_or_init(collect).as_ref()
     }
 
-    /// All of it, where somebody has asked for all of it.
+    /// All of it, where somebody has asked for all of it and got it.
     pub(crate) fn known(&self) -> Option<&Bytes> {
-        self.whole.get()
+        self.whole.get()?.as_ref().ok()
     }
 
     /// Where it comes from, for whoever takes it from there.
@@ -78,15 +97,32 @@ impl Stream {
         std::mem::replace(&mut source, Source::Gone)
     }
 
-    /// Reads the next piece from the host; `None` where it does not come from there.
+    /// Reads the next piece from the host; `None` where it comes from nowhere else.
     #[cfg(target_arch = "wasm32")]
     pub(super) fn read(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        let Source::Host(length) = &mut *source else { return None };
         // What is left is not counted: the host tells the end.
-        *length = None;
-        Some(if room.is_empty() { Ok(0) } else { exchange::read(room).map_err(failed) })
+        match &mut *source {
+            Source::Host(length) | Source::Fetched(_, length) => *length = None,
+            Source::Written(_) | Source::Gone => return None,
+        }
+        Some(match &*source {
+            _ if room.is_empty() => Ok(0),
+            Source::Fetched(fetched, _) => fetched.read(room),
+            _ => exchange::read(room).map_err(failed),
+        })
     }
+}
+
+/// Writes a body's pieces to where they go next.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn copy(body: &mut super::Body, writer: &mut Writer<'_>) -> io::Result<()> {
+    use std::io::Read;
+    let mut room = vec![0; PASSED];
+    while let read @ 1.. = body.read(&mut room)? {
+        writer.write_all(room.get(..read).unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 /// Runs a closure whose body nobody takes piece by piece.
@@ -103,6 +139,19 @@ impl Writer<'static> {
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn client() -> Self {
         Self(Sink::Client)
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl<'a> Writer<'a> {
+    /// The one that writes the body of a fetch's request.
+    pub(crate) fn fetch(fetched: &'a Fetched) -> Self {
+        Self(Sink::Fetch(fetched, false))
+    }
+
+    /// Whether the other host takes no more, which its response explains.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.0, Sink::Fetch(_, true))
     }
 }
 
@@ -146,6 +195,14 @@ impl Write for Writer<'_> {
         match &mut self.0 {
             #[cfg(target_arch = "wasm32")]
             Sink::Client => exchange::write(bytes).map_err(failed),
+            // An empty piece would be the end.
+            #[cfg(target_arch = "wasm32")]
+            Sink::Fetch(..) if bytes.is_empty() => Ok(0),
+            #[cfg(target_arch = "wasm32")]
+            Sink::Fetch(fetched, refused) => fetched.write(bytes).map_err(|code| {
+                *refused = true;
+                failed(code)
+            }),
             Sink::Memory(body) => body.write(bytes),
         }
     }

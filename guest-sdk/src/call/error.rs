@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use super::calls::Started;
+use crate::pending::private;
 use crate::{Cause, Context, Done};
 
 /// Why a call of another function has no response.
@@ -99,12 +101,6 @@ impl CallError {
         }
     }
 
-    /// The context under which the call was made is done, and nobody waits for the callee.
-    pub(super) fn done(function: &str, ctx: &Context, done: Done) -> Self {
-        let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
-        Self::Done { function: function.to_owned(), done, cause }
-    }
-
     /// The outcome of this name, and what happened in words.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(super) fn named(function: &str, outcome: String, text: &str, cause: &str) -> Self {
@@ -131,6 +127,26 @@ impl CallError {
             "host" => Self::Host(text),
             _ => Self::Other { outcome, text },
         }
+    }
+}
+
+impl private::Failure for CallError {
+    type Started = Started;
+
+    fn done(function: &str, ctx: &Context, done: Done) -> Self {
+        let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
+        Self::Done { function: function.to_owned(), done, cause }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn panicked(function: &str, words: &str) -> Self {
+        Self::Trap(format!("`{function}`: {words}"))
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn unanswered(function: &str, why: &str) -> Self {
+        let way_out = "register a function of this name with `Context::with_function`";
+        Self::NotFound(format!("`{function}`: {why}: {way_out}"))
     }
 }
 

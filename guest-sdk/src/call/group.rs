@@ -1,8 +1,8 @@
 //! Several calls that belong together.
 
-use super::pending::select_under;
-use super::{CallError, Pending};
-use crate::{Body, Cancel, Cause, Context, Request, Response};
+use super::CallError;
+use crate::pending::select_under;
+use crate::{Body, Cancel, Cause, Context, Pending, Request, Response};
 
 /// Several calls that belong together: all of them have ended when it has been waited for, and one
 /// that fails ends the others.

@@ -4,11 +4,12 @@ use bytes::Bytes;
 
 use super::CallError;
 use crate::abi::call::Begun;
-use crate::{Context, Done, Request, Response, abi, wire};
+use crate::pending::{self, private};
+use crate::{Context, Request, Response, abi, wire};
 
 /// A call that the host knows by this handle. Dropping it cancels the call.
 #[derive(Debug)]
-pub(super) struct Started(i32);
+pub struct Started(i32);
 
 /// Calls a function and waits for its response: one call of the host, where nobody has to wait and
 /// the response is small.
@@ -18,9 +19,9 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
         Ok(Begun::Ended(result)) => read(function, result),
         Ok(Begun::Open(handle)) => {
             let call = Started(handle);
-            match wait(ctx, std::iter::once(&call)) {
-                Ok(_) => call.result(function),
-                Err(done) => Err(CallError::done(function, ctx, done)),
+            match pending::wait(ctx, std::iter::once(&call)) {
+                Ok(_) => private::Started::result(call, function),
+                Err(done) => Err(private::Failure::done(function, ctx, done)),
             }
         }
         Err(code) => Err(failed(ctx, function, code)),
@@ -34,23 +35,19 @@ pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<S
     started.map(Started).map_err(|code| failed(ctx, function, code))
 }
 
-/// Waits until one of the calls has ended, and tells its place among them. There must be one.
-pub(super) fn wait<'a>(
-    ctx: &Context,
-    calls: impl Iterator<Item = &'a Started>,
-) -> Result<usize, Done> {
-    let handles: Vec<i32> = calls.map(|call| call.0).collect();
-    abi::call::wait(ctx.handle(), &handles)
+impl private::Started<CallError> for Started {
+    fn handle(&self) -> i32 {
+        self.0
+    }
+
+    fn result(self, function: &str) -> Result<Response, CallError> {
+        read(function, abi::call::result(self.into_handle()))
+    }
 }
 
 impl Started {
-    /// The result of a call that has ended.
-    pub(super) fn result(self, function: &str) -> Result<Response, CallError> {
-        read(function, abi::call::result(self.into_handle()))
-    }
-
     /// Lets the call go on.
-    pub(super) fn detach(self) {
+    pub(crate) fn detach(self) {
         abi::call::detach(self.into_handle());
     }
 
@@ -80,7 +77,7 @@ fn read(function: &str, result: Bytes) -> Result<Response, CallError> {
 #[cold]
 fn failed(ctx: &Context, function: &str, code: i32) -> CallError {
     match abi::done(code) {
-        Some(done) => CallError::done(function, ctx, done),
+        Some(done) => private::Failure::done(function, ctx, done),
         None => CallError::BadRequest(format!("`{function}`: the host refuses the request's head")),
     }
 }

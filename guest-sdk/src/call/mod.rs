@@ -1,6 +1,6 @@
 //! Calls of other functions, on behalf of a context.
 //!
-//! What a caller sees is here, in [`Pending`] and in [`Group`]. Who answers is another file's
+//! What a caller sees is here, in [`Pending`](crate::Pending) and in [`Group`]. Who answers is another file's
 //! business: `host` asks the host, `native` (outside of a host, for tests) asks the handlers that
 //! the test registered.
 
@@ -10,7 +10,6 @@ mod group;
 mod host;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
-mod pending;
 
 pub use error::CallError;
 pub use group::Group;
@@ -18,9 +17,8 @@ pub use group::Group;
 use host as calls;
 #[cfg(not(target_arch = "wasm32"))]
 use native as calls;
-pub use pending::{Pending, join_all, select};
 
-use crate::{Body, Context, Request, Response};
+use crate::{Body, Context, Pending, Request, Response};
 
 /// Calls of other functions.
 ///
@@ -61,6 +59,7 @@ impl Context {
     /// A call that fails at once, since there is no such function or it is busy, says so when it is
     /// waited for.
     pub fn start<B: Into<Body>>(&self, function: &str, request: Request<B>) -> Pending {
-        Pending::new(self, function, request.map(Into::into))
+        let started = calls::start(self, function, request.map(Into::into));
+        Pending::new(self, function.to_owned(), started)
     }
 }

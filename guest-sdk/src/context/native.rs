@@ -41,6 +41,7 @@ pub(super) enum Adds {
     Apart,
     Value(String, String),
     Function(String, Handler),
+    Fetcher(Handler),
     Config(String, String),
 }
 
@@ -77,6 +78,16 @@ impl Context {
     pub(crate) fn function(&self, name: &str) -> Option<Handler> {
         self.0.ancestors().find_map(|node| match &node.adds {
             Adds::Function(known, handler) if known == name => Some(handler.clone()),
+            _ => None,
+        })
+    }
+}
+
+impl Context {
+    /// What answers fetches.
+    pub(crate) fn fetcher(&self) -> Option<Handler> {
+        self.0.ancestors().find_map(|node| match &node.adds {
+            Adds::Fetcher(handler) => Some(handler.clone()),
             _ => None,
         })
     }

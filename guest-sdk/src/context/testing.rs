@@ -81,4 +81,30 @@ impl Context {
         let handler: Handler = Arc::new(move |ctx, req| handler(ctx, req).into_response());
         Self(self.0.derive(Adds::Function(name.into(), handler)))
     }
+
+    /// A context under which every fetch is answered by `handler`, which sees the request with its
+    /// absolute URI, and takes the place of one further up. Without one every fetch fails as
+    /// [`FetchError::Forbidden`](crate::FetchError::Forbidden), so that no test reaches the network.
+    ///
+    /// ```
+    /// use hourglass_sdk::{Context, Request};
+    ///
+    /// let ctx = Context::background().with_fetch(|_, req: Request| {
+    ///     format!("you asked {:?}", req.uri().host())
+    /// });
+    /// let answer = ctx.fetch(Request::get("https://example.com/").body(()).unwrap()).unwrap();
+    /// assert_eq!(answer.body().text().unwrap(), "you asked Some(\"example.com\")");
+    /// ```
+    ///
+    /// The handler runs as one of [`with_function`](Self::with_function) does. One that panics is
+    /// [`FetchError::BadResponse`](crate::FetchError::BadResponse) for whoever fetches.
+    #[must_use]
+    pub fn with_fetch<H, R>(&self, handler: H) -> Self
+    where
+        H: Fn(&Self, Request) -> R + Send + Sync + 'static,
+        R: IntoResponse,
+    {
+        let handler: Handler = Arc::new(move |ctx, req| handler(ctx, req).into_response());
+        Self(self.0.derive(Adds::Fetcher(handler)))
+    }
 }

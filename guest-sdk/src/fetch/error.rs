@@ -1,0 +1,181 @@
+//! Why a fetch has no response.
+
+use std::fmt;
+
+use http::StatusCode;
+
+use super::fetches::Started;
+use crate::pending::private;
+use crate::{Cause, Context, Done};
+
+/// Why a fetch has no response, or not the whole of one.
+///
+/// All but [`Done`](Self::Done) hold what happened in words, with the URL in front; that is what
+/// [`Display`](fmt::Display) shows, and meant for a log.
+///
+/// A handler may hand it on by `?`. It is then answered with 504 when time ran out, and with 502
+/// otherwise; the words go to the function's log and not to the client. But when it is
+/// [`Done`](Self::Done) and the invocation's own context is done too, the function ends without a
+/// response, as it does when [`Context::check`] fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The URL is none that can be fetched, or the request's head is not as HTTP wants it.
+    BadRequest(String),
+    /// The function may not reach this host: its `allow_hosts` do not list it, or it leads to an
+    /// address that is not public.
+    Forbidden(String),
+    /// The host's name has no address.
+    Unresolved(String),
+    /// There is no connection.
+    Unreachable(String),
+    /// There is no secure connection, mostly for the other side's certificate.
+    Tls(String),
+    /// The request's body broke off, as what writes it failed.
+    Body(String),
+    /// What came is no whole response.
+    BadResponse(String),
+    /// The response is longer than the host allows.
+    TooLarge(String),
+    /// There are more redirects than were asked for, or one leads nowhere.
+    Redirect(String),
+    /// The invocation has as many fetches under way, or has made as many, as the host allows.
+    Exceeded(String),
+    /// The context that it was made under is done.
+    Done {
+        /// The URL.
+        url: String,
+        /// How it was done.
+        done: Done,
+        /// Why it was.
+        cause: Cause,
+    },
+    /// A failure that is not known here, as from a newer host.
+    Other {
+        /// Its name.
+        outcome: String,
+        /// What happened.
+        text: String,
+    },
+}
+
+impl FetchError {
+    /// The failure's name, as it is in the host's log: `forbidden`, `unreachable`, ...
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::BadRequest(_) => "bad-request",
+            Self::Forbidden(_) => "forbidden",
+            Self::Unresolved(_) => "unresolved",
+            Self::Unreachable(_) => "unreachable",
+            Self::Tls(_) => "tls",
+            Self::Body(_) => "body",
+            Self::BadResponse(_) => "bad-response",
+            Self::TooLarge(_) => "response-too-large",
+            Self::Redirect(_) => "redirect",
+            Self::Exceeded(_) => "fetches-exceeded",
+            Self::Done { done, .. } => done.name(),
+            Self::Other { outcome, .. } => outcome,
+        }
+    }
+
+    /// The status that it is answered with when a handler hands it on.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Done { done: Done::DeadlineExceeded, .. } => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The failure of this name, and what happened in words.
+    #[cfg(any(target_arch = "wasm32", test))]
+    pub(crate) fn named(url: &str, outcome: String, text: &str, cause: &str) -> Self {
+        let done = |done| Self::Done { url: url.to_owned(), done, cause: cause.into() };
+        let text = format!("{url}: {text}");
+        match &*outcome {
+            "bad-request" => Self::BadRequest(text),
+            "forbidden" => Self::Forbidden(text),
+            "unresolved" => Self::Unresolved(text),
+            "unreachable" => Self::Unreachable(text),
+            "tls" => Self::Tls(text),
+            "bad-response" => Self::BadResponse(text),
+            "response-too-large" => Self::TooLarge(text),
+            "redirect" => Self::Redirect(text),
+            "fetches-exceeded" => Self::Exceeded(text),
+            "canceled" => done(Done::Canceled),
+            "deadline-exceeded" => done(Done::DeadlineExceeded),
+            _ => Self::Other { outcome, text },
+        }
+    }
+}
+
+impl private::Failure for FetchError {
+    type Started = Started;
+
+    fn done(url: &str, ctx: &Context, done: Done) -> Self {
+        let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
+        Self::Done { url: url.to_owned(), done, cause }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn panicked(url: &str, words: &str) -> Self {
+        Self::BadResponse(format!("{url}: {words}"))
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn unanswered(url: &str, why: &str) -> Self {
+        Self::Forbidden(format!("{url}: {why}: answer fetches with `Context::with_fetch`"))
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadRequest(text)
+            | Self::Forbidden(text)
+            | Self::Unresolved(text)
+            | Self::Unreachable(text)
+            | Self::Tls(text)
+            | Self::Body(text)
+            | Self::BadResponse(text)
+            | Self::TooLarge(text)
+            | Self::Redirect(text)
+            | Self::Exceeded(text)
+            | Self::Other { text, .. } => f.write_str(text),
+            Self::Done { url, done, cause } => write!(f, "{url}: {done} (cause: {cause})"),
+        }
+    }
+}
+
+/// It has no source: a [`Done`] among the sources of an error says that the function's own context
+/// is done, and the one of a fetch may be another.
+impl std::error::Error for FetchError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_keeps_its_name() {
+        for name in [
+            "bad-request",
+            "forbidden",
+            "unresolved",
+            "unreachable",
+            "tls",
+            "bad-response",
+            "response-too-large",
+            "redirect",
+            "fetches-exceeded",
+            "canceled",
+            "deadline-exceeded",
+        ] {
+            let error = FetchError::named("http://a/", name.to_owned(), "words", "shutdown");
+            assert_eq!(error.name(), name);
+            assert!(!matches!(error, FetchError::Other { .. }), "{name}");
+            assert!(error.to_string().starts_with("http://a/: "), "{error}");
+        }
+        let error = FetchError::named("http://a/", "moved".to_owned(), "it is elsewhere", "");
+        assert_eq!((error.name(), &*error.to_string()), ("moved", "http://a/: it is elsewhere"));
+    }
+}

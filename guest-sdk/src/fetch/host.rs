@@ -1,0 +1,123 @@
+//! Fetches inside of a host.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::{FetchError, Redirects};
+use crate::body::{PASSED, Source, copy};
+use crate::pending::private;
+use crate::{Body, Context, Request, Response, Writer, abi, wire};
+
+/// The most that is allocated because another host announced it.
+const ANNOUNCED: u64 = 16 << 20;
+
+/// A fetch that the host knows by this handle. Dropping it ends the fetch.
+#[derive(Debug)]
+pub(crate) struct Fetched(i32);
+
+/// A fetch whose response is awaited.
+#[derive(Debug)]
+pub struct Started(Fetched);
+
+/// Fetches and does not wait, except for the other side to take a body that comes in pieces.
+pub(super) fn start(ctx: &Context, url: &str, request: Request) -> Result<Started, FetchError> {
+    let redirects = request.extensions().get().map_or(0, |Redirects(most)| *most);
+    let head = wire::order(&request);
+    let begin = |body| match abi::fetch::start(ctx.handle(), redirects, &head, body) {
+        Ok(handle) => Ok(Started(Fetched(handle))),
+        Err(_) => {
+            Err(FetchError::BadRequest(format!("{url}: the host refuses the request's head")))
+        }
+    };
+    match request.body().pieces() {
+        Err(whole) => begin(Some(whole)),
+        Ok(source) => {
+            let started = begin(None)?;
+            upload(url, &started, source)?;
+            Ok(started)
+        }
+    }
+}
+
+/// Sends a body piece by piece.
+fn upload(url: &str, started: &Started, source: Source) -> Result<(), FetchError> {
+    let mut writer = Writer::fetch(&started.0);
+    let sent = match source {
+        Source::Written(write) => write(&mut writer),
+        others => copy(&mut Body::from_source(others), &mut writer).map_err(Into::into),
+    };
+    match sent {
+        // Whether anybody takes the end is told by the response.
+        Ok(()) => drop(abi::fetch::write(started.0.0, &[])),
+        // The response, or the failure, says what became of it.
+        Err(_) if writer.is_refused() => {}
+        Err(error) => {
+            return Err(FetchError::Body(format!("{url}: the request's body broke off: {error}")));
+        }
+    }
+    Ok(())
+}
+
+impl Fetched {
+    /// The response's head, with the length of its body, if that is known.
+    fn head(&self, url: &str) -> Result<(Response<()>, Option<u64>), FetchError> {
+        match wire::fetched(abi::fetch::head(self.0)) {
+            Ok(Ok(head)) => Ok(head),
+            Ok(Err(failure)) => {
+                Err(FetchError::named(url, failure.outcome, &failure.text, &failure.cause))
+            }
+            Err(malformed) => Err(FetchError::BadResponse(format!("{url}: {malformed}"))),
+        }
+    }
+
+    /// Reads the next piece of the response's body into a range that is not empty.
+    pub(crate) fn read(&self, room: &mut [u8]) -> io::Result<usize> {
+        abi::fetch::read(self.0, room).map_err(|code| match abi::done(code) {
+            Some(done) => io::Error::other(done),
+            None => io::Error::new(io::ErrorKind::ConnectionAborted, self.failure()),
+        })
+    }
+
+    /// Reads all of the response's body, of which there are so many bytes, if that is known.
+    pub(crate) fn collect(self, length: Option<u64>) -> Result<Bytes, FetchError> {
+        let mut whole =
+            Vec::with_capacity(length.map_or(0, |length| length.min(ANNOUNCED) as usize));
+        let mut room = vec![0; PASSED];
+        loop {
+            match abi::fetch::read(self.0, &mut room) {
+                Ok(0) => return Ok(whole.into()),
+                Ok(read) => whole.extend_from_slice(room.get(..read).unwrap_or_default()),
+                Err(_) => return Err(self.failure()),
+            }
+        }
+    }
+
+    /// Why the response's body broke off.
+    fn failure(&self) -> FetchError {
+        let failure = self.head("the response's body").err();
+        failure.unwrap_or_else(|| FetchError::BadResponse("the response's body broke off".into()))
+    }
+
+    /// Writes a piece of the request's body; an error is the host's code.
+    pub(crate) fn write(&self, piece: &[u8]) -> Result<usize, i32> {
+        abi::fetch::write(self.0, piece)
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        abi::fetch::give_up(self.0);
+    }
+}
+
+impl private::Started<FetchError> for Started {
+    fn handle(&self) -> i32 {
+        self.0.0
+    }
+
+    fn result(self, url: &str) -> Result<Response, FetchError> {
+        let (response, length) = self.0.head(url)?;
+        Ok(response.map(|()| Body::from_source(Source::Fetched(self.0, length))))
+    }
+}

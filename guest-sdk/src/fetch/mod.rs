@@ -1,0 +1,89 @@
+//! Requests to other hosts, on behalf of a context.
+//!
+//! Who answers is another file's business: `host` asks the host, `native` (outside of a host, for
+//! tests) asks the handler that the test registered.
+
+mod error;
+#[cfg(target_arch = "wasm32")]
+mod host;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+
+pub use error::FetchError;
+#[cfg(target_arch = "wasm32")]
+use host as fetches;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use host::Fetched;
+#[cfg(not(target_arch = "wasm32"))]
+use native as fetches;
+
+use crate::{Body, Context, Pending, Request, Response};
+
+/// How many redirects a fetch follows: an [extension](http::Request::extensions) of its request.
+/// Without it none is, and a redirect is a response like any other.
+///
+/// Each is checked against the hosts that the function may reach. Credentials (`authorization` and
+/// `cookie`) do not go along to another origin. A redirect that asks for the body once more is not
+/// followed where the body was [streamed](Body::stream).
+///
+/// ```
+/// use hourglass_sdk::{Redirects, Request};
+///
+/// let request = Request::get("https://example.com/").extension(Redirects(5)).body(());
+/// # assert!(request.is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Redirects(pub u32);
+
+/// Requests to other hosts.
+///
+/// A fetch has no more time than is left of this context, and it ends when this context is done:
+/// the connection is closed, so that the other host hears of it. The host that the function runs on
+/// hands down what is left of the time (as `grpc-timeout`), the trace and the request's id, keeps
+/// connections for later fetches, and speaks HTTP/1.1 or, where the other side does, HTTP/2.
+///
+/// Which hosts a function may reach is what its configuration lists as `allow_hosts`: none unless
+/// listed, and no address that is not public unless that is listed as one.
+///
+/// The request's URI is absolute (`https://host/path`). Headers that are about one connection are
+/// left out in either direction, and so is `host`. Any response is one, whatever its status.
+impl Context {
+    /// Fetches, and waits for the response's head. Its body may still be on its way: read it piece
+    /// by piece, give it as the response's own body to have it passed on that way, or look at it as
+    /// a whole.
+    ///
+    /// A body of the request that is [streamed](Body::stream), or the client's own request's, is
+    /// sent piece by piece before this returns, as fast as the other side takes it.
+    ///
+    /// ```
+    /// use hourglass_sdk::{Context, Request, Response, Result};
+    ///
+    /// fn handler(ctx: &Context, _: Request) -> Result<Response> {
+    ///     let page = ctx.fetch(Request::get("https://example.com/page").body(())?)?;
+    ///     Ok(page)
+    /// }
+    /// # let ctx = Context::background().with_fetch(|_, req: Request| req.uri().to_string());
+    /// # let page = handler(&ctx, Request::default()).unwrap();
+    /// # assert_eq!(page.body().text().unwrap(), "https://example.com/page");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`] when there is no response.
+    pub fn fetch<B: Into<Body>>(&self, request: Request<B>) -> Result<Response, FetchError> {
+        self.start_fetch(request).wait()
+    }
+
+    /// Fetches, and does not wait: the response is [`Pending`]. Several may be under way at once;
+    /// [`select`](crate::select) gives the first whose head is there, and
+    /// [`join_all`](crate::join_all) all.
+    ///
+    /// What fails at once, since the host is not one that may be reached for example, says so when
+    /// it is waited for.
+    pub fn start_fetch<B: Into<Body>>(&self, request: Request<B>) -> Pending<FetchError> {
+        let request = request.map(Into::into);
+        let url = request.uri().to_string();
+        let started = fetches::start(self, &url, request);
+        Pending::new(self, url, started)
+    }
+}

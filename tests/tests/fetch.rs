@@ -1,0 +1,278 @@
+//! Functions that ask other hosts: what comes back, how it fails, and that all of it ends with the
+//! context.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use anyhow::Result;
+use hourglass::Function;
+use hourglass_tests::guests::function;
+use hourglass_tests::host::{self, Host};
+use hourglass_tests::lines;
+use hourglass_tests::upstream::{Told, Upstream, ok, redirect};
+use http::{Request, Response};
+
+const LONG: Duration = Duration::from_secs(600);
+
+/// A function that may ask this machine.
+fn fetcher(name: &str) -> Function {
+    function(name, "fetcher").timeout(LONG).allow_hosts(["127.0.0.1"])
+}
+
+/// Has the fetcher at `path` ask for these URLs.
+async fn ask(host: &Host, path: &str, urls: &[&str]) -> Result<Response<Vec<u8>>> {
+    let mut request = Request::get(path).header("host", "x");
+    for url in urls {
+        request = request.header("x-url", *url);
+    }
+    Ok(host.client().await?.request(&request.body("")?).await?)
+}
+
+/// The text of what comes then.
+async fn text(host: &Host, path: &str, urls: &[&str]) -> Result<String> {
+    Ok(String::from_utf8(ask(host, path, urls).await?.into_body())?)
+}
+
+#[tokio::test]
+async fn a_response_comes_back_with_its_head_and_its_body() -> Result<()> {
+    let upstream = Upstream::start(|head| {
+        if head.starts_with("GET /missing") {
+            "HTTP/1.1 404 Not Found\r\nx-a: 1\r\nx-a: 2\r\nconnection: x-hop\r\nx-hop: 1\r\n\
+             transfer-encoding: chunked\r\n\r\n5\r\nno wa\r\n1\r\ny\r\n0\r\n\r\n"
+                .to_owned()
+        } else {
+            ok("here")
+        }
+    })
+    .await?;
+    let host = Host::serve([fetcher("comes")]).await?;
+    let answer = ask(&host, "/comes/pass", &[&upstream.url("/missing?q=1")]).await?;
+    assert_eq!(answer.status(), 404);
+    assert_eq!(answer.headers().get_all("x-a").iter().count(), 2);
+    assert!(!answer.headers().contains_key("x-hop"));
+    assert_eq!(answer.body(), b"no way");
+    assert_eq!(text(&host, "/comes/text", &[&upstream.url("/")]).await?, "here");
+    assert_eq!(text(&host, "/comes/name", &[&upstream.url("/missing")]).await?, "404");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_context_goes_along_and_nothing_about_the_connection() -> Result<()> {
+    let upstream = Upstream::start(|_| ok("")).await?;
+    let host = Host::serve([fetcher("along").timeout(Duration::from_secs(60))]).await?;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = Request::get("/along/pass")
+        .header("host", "somewhere.else")
+        .header("x-url", upstream.url("/"))
+        .header("traceparent", trace)
+        .header("x-request-id", "id-7")
+        .header("x-mine", "kept")
+        .header("grpc-timeout", "30S")
+        .header("te", "trailers")
+        .body("")?;
+    host.client().await?.request(&request).await?;
+    let head = upstream.asked().await;
+    let value = |name: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or("none").to_owned()
+    };
+    assert_eq!(value("host"), upstream.address.to_string());
+    assert_eq!((&*value("x-request-id"), &*value("x-mine")), ("id-7", "kept"));
+    assert_eq!((&*value("te"), &*value("baggage")), ("none", "none"));
+    let (first, last) = (value("traceparent"), value("grpc-timeout"));
+    assert!(first.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && first != trace, "{first}");
+    let left: u64 = last.trim_end_matches('u').parse()?;
+    assert!(left <= 30_000_000, "{left}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_are_used_again_and_several_are_under_way_at_once() -> Result<()> {
+    let upstream = Upstream::start(|head| {
+        if head.starts_with("GET /never") { String::new() } else { ok(&head[4..6]) }
+    })
+    .await?;
+    let host = Host::serve([fetcher("several")]).await?;
+    for _ in 0..3 {
+        assert_eq!(text(&host, "/several/text", &[&upstream.url("/")]).await?, "/ ");
+    }
+    assert_eq!(upstream.told().await, Told::Connected);
+    for _ in 0..3 {
+        assert!(matches!(upstream.told().await, Told::Asked(_)));
+    }
+    let urls = ["/a", "/b", "/c"].map(|path| upstream.url(path));
+    let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+    assert_eq!(text(&host, "/several/all", &urls).await?, "/a/b/c");
+    // The others are ended when the function does.
+    let never = upstream.url("/never");
+    assert_eq!(text(&host, "/several/first", &[&never, urls[1], &never]).await?, "1 /b");
+    upstream.closed().await;
+    host::nothing_left(&host.runtime).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_goes_out_piece_by_piece() -> Result<()> {
+    let beyond = Host::serve([function("echo", "stream").timeout(LONG)]).await?;
+    let host = Host::serve([fetcher("pieces")]).await?;
+    let url = format!("http://{}/echo/echo", beyond.address);
+    let lines = text(&host, "/pieces/written/3", &[&url]).await?;
+    assert_eq!(lines, "line 0\nline 1\nline 2\n");
+    // What the client has sent so far is back before it sends the rest.
+    let mut client = host.client().await?;
+    let head = format!("POST /pieces/pass HTTP/1.1\r\nhost: x\r\nx-url: {url}\r\n");
+    client.send(format!("{head}transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")).await?;
+    client.send("0\r\n\r\n").await?;
+    assert_eq!(client.answer(&http::Method::POST).await?.body(), b"first");
+    // A body that is not whole is not taken for one.
+    let counts = format!("http://{}/echo/count", beyond.address);
+    assert_eq!(text(&host, "/pieces/torn", &[&counts]).await?, "body");
+    host::in_flight(&beyond.runtime, 0).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_breaks_off_for_the_client_as_it_did_for_the_function() -> Result<()> {
+    let upstream = Upstream::start(|_| {
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nhalf".to_owned()
+    })
+    .await?;
+    let host = Host::serve([fetcher("half")]).await?;
+    let whole = ask(&host, "/half/text", &[&upstream.url("/")]).await?;
+    assert_eq!(whole.status(), 502);
+    let broken = ask(&host, "/half/pass", &[&upstream.url("/")]).await.unwrap_err();
+    assert!(broken.to_string().contains("early eof"), "{broken}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn failures_have_names() -> Result<()> {
+    let upstream = Upstream::start(|head| match head.split(' ').nth(1) {
+        Some("/long") => ok(&"x".repeat(101)),
+        Some("/longer") => {
+            format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(101))
+        }
+        Some("/odd") => "what?\r\n\r\n".to_owned(),
+        _ => ok(""),
+    })
+    .await?;
+    let hosts = ["127.0.0.1", "nowhere.invalid"];
+    let host = Host::serve([fetcher("fails").allow_hosts(hosts).fetch_body(100)]).await?;
+    let name = async |url: &str| text(&host, "/fails/name", &[url]).await;
+    assert_eq!(name(&upstream.url("/")).await?, "200");
+    assert_eq!(name(&upstream.url("/long")).await?, "response-too-large");
+    assert_eq!(name(&upstream.url("/odd")).await?, "bad-response");
+    assert_eq!(name("ftp://127.0.0.1/").await?, "bad-request");
+    assert_eq!(name("http://me@127.0.0.1/").await?, "bad-request");
+    assert_eq!(name("/relative").await?, "bad-request");
+    assert_eq!(name("http://nowhere.invalid/").await?, "unresolved");
+    assert_eq!(name(&format!("https://{}/", upstream.address)).await?, "tls");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    assert_eq!(name(&format!("http://{nobody}/")).await?, "unreachable");
+    let longer = ask(&host, "/fails/text", &[&upstream.url("/longer")]).await?;
+    assert_eq!(longer.status(), 502);
+    let handed_on = ask(&host, "/fails/hand-on", &["http://nowhere.invalid/"]).await?;
+    assert_eq!(
+        (handed_on.status().as_u16(), &**handed_on.body()),
+        (502, &b"the function failed\n"[..])
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn fetches_are_counted() -> Result<()> {
+    let upstream = Upstream::start(|_| ok("x")).await?;
+    let url = upstream.url("/");
+    let few = fetcher("few").max_fetches(2);
+    let single = fetcher("single").fetches_at_once(1);
+    let host = Host::serve([few, single]).await?;
+    for name in ["few", "single"] {
+        let path = format!("/{name}/all");
+        assert_eq!(ask(&host, &path, &[&url]).await?.status(), 200);
+        assert_eq!(ask(&host, &path, &[&url, &url, &url]).await?.status(), 502);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fetch_ends_with_its_context() -> Result<()> {
+    let upstream = Upstream::start(|head| {
+        let begun = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
+        if head.starts_with("GET /half") { begun.to_owned() } else { String::new() }
+    })
+    .await?;
+    let (never, half) = (upstream.url("/never"), upstream.url("/half"));
+    let host =
+        Host::serve([fetcher("ends"), fetcher("short").timeout(Duration::from_millis(50))]).await?;
+    // A shorter context of the function's own.
+    let brief = text(&host, "/ends/brief", &[&never]).await?;
+    assert!(brief.contains("deadline"), "{brief}");
+    upstream.closed().await;
+    // The function's deadline.
+    assert_eq!(ask(&host, "/short/text", &[&never]).await?.status(), 504);
+    upstream.closed().await;
+    // A function that ends without it.
+    assert_eq!(text(&host, "/ends/leave", &[&never]).await?, "left");
+    // Whether it had connected by then is not certain: there is nothing to wait for.
+    // A client that leaves, before the head and after it.
+    for (way, url, word) in [("start", &never, "begun"), ("read", &half, "the head is there")] {
+        let mut client = host.client().await?;
+        client.send(format!("GET /ends/{way} HTTP/1.1\r\nhost: x\r\nx-url: {url}\r\n\r\n")).await?;
+        lines::told("ends", word).await;
+        while !upstream.asked().await.contains(if way == "read" { "/half" } else { "/never" }) {}
+        drop(client);
+        upstream.closed().await;
+    }
+    host::nothing_left(&host.runtime).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn redirects_are_followed_where_that_was_asked_for() -> Result<()> {
+    let other = Upstream::start(|head| ok(head)).await?;
+    let away = other.url("/away");
+    let upstream = Upstream::start(move |head| {
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        match path {
+            "/a" => redirect(302, "b?x=1"),
+            "/b?x=1" => redirect(307, "/c"),
+            "/round" => redirect(302, "/round"),
+            "/away" => redirect(308, &away),
+            "/out" => redirect(302, "http://localhost:1/"),
+            "/scheme" => redirect(302, "file:///etc/passwd"),
+            "/nowhere" => redirect(302, "http://"),
+            _ => ok(head),
+        }
+    })
+    .await?;
+    let host = Host::serve([fetcher("follows")]).await?;
+    let follow = async |times: u32, path: &str| {
+        text(&host, &format!("/follows/follow/{times}"), &[&upstream.url(path)]).await
+    };
+    assert_eq!(ask(&host, "/follows/follow/0", &[&upstream.url("/a")]).await?.status(), 302);
+    assert!(follow(2, "/a").await?.starts_with("GET /c HTTP/1.1"));
+    assert_eq!(follow(1, "/a").await?, "redirect");
+    assert_eq!(follow(5, "/round").await?, "redirect");
+    assert_eq!(follow(5, "/out").await?, "forbidden");
+    assert_eq!(follow(5, "/scheme").await?, "bad-request");
+    assert_eq!(follow(5, "/nowhere").await?, "redirect");
+    // To another origin no credentials go along; a form becomes a GET without its body.
+    let send = async |method: &str, path: &str| {
+        let request = Request::builder()
+            .method(method)
+            .uri("/follows/follow/5")
+            .header("x-url", upstream.url(path))
+            .header("authorization", "secret")
+            .header("cookie", "secret")
+            .header("x-mine", "kept");
+        let answer = host.client().await?.request(&request.body("")?).await?;
+        anyhow::Ok(String::from_utf8(answer.into_body())?)
+    };
+    let away = send("GET", "/away").await?;
+    assert!(away.starts_with("GET /away") && away.contains("x-mine: kept"), "{away}");
+    assert!(!away.contains("secret"), "{away}");
+    let near = send("POST", "/a").await?;
+    assert!(near.starts_with("GET /c") && near.contains("authorization: secret"), "{near}");
+    Ok(())
+}
