@@ -208,3 +208,96 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::sync::Mutex;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A name that leads somewhere else each time, as its owner likes.
+    #[derive(Clone)]
+    struct Rebinding(Arc<Mutex<Vec<Vec<SocketAddr>>>>);
+
+    impl Rebinding {
+        fn new(answers: &[&[&str]]) -> Self {
+            let address = |text: &&str| SocketAddr::new(text.parse().expect("an address"), 0);
+            let answers = answers.iter().rev().map(|all| all.iter().map(address).collect());
+            Self(Arc::new(Mutex::new(answers.collect())))
+        }
+    }
+
+    impl Service<Name> for Rebinding {
+        type Response = std::vec::IntoIter<SocketAddr>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Name) -> Self::Future {
+            let answer = self.0.lock().expect("nobody panics").pop();
+            ready(Ok(answer.expect("it is asked once for each connection").into_iter()))
+        }
+    }
+
+    async fn connect(hosts: &[&str], resolver: Rebinding, url: &str) -> Result<SocketAddr, String> {
+        let hosts = Arc::new(Hosts::new(hosts).expect("good entries"));
+        let url = url.parse().expect("a URL");
+        let connected = Guarded { hosts, resolver }.call(url).await;
+        let stream = connected.map_err(|error| {
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            format!("{error}: {cause}")
+        })?;
+        stream.inner().peer_addr().map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_once_and_what_came_of_it_is_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let url = format!("http://a.example:{port}/");
+        let hosts = ["a.example", "127.0.0.1"];
+        // A second question would be answered by nobody, with a panic.
+        let resolver = Rebinding::new(&[&["127.0.0.1"]]);
+        let reached = connect(&hosts, resolver, &url).await;
+        assert_eq!(reached, Ok(SocketAddr::from(([127, 0, 0, 1], port))));
+    }
+
+    #[tokio::test]
+    async fn each_connection_is_checked_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let url = format!("http://a.example:{port}/");
+        // Good the first time, and then it leads inside: alone, beside a public one, or written
+        // as the other kind of address.
+        let resolver = Rebinding::new(&[
+            &["127.0.0.1"],
+            &["127.0.0.2"],
+            &["93.184.215.14", "10.0.0.1"],
+            &["::ffff:10.0.0.1"],
+            &["fd00:ec2::254"],
+        ]);
+        let hosts = ["a.example", "127.0.0.1"];
+        assert!(connect(&hosts, resolver.clone(), &url).await.is_ok());
+        for _ in 0..4 {
+            let refused =
+                connect(&hosts, resolver.clone(), &url).await.expect_err("it leads inside");
+            assert!(refused.contains("not public"), "{refused}");
+            assert!(!refused.contains("10.0.0.1"), "an address is nobody's business: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_literal_address_goes_by_no_resolver_and_is_checked_all_the_same() {
+        for url in ["http://127.0.0.1:9/", "http://[::1]:9/", "http://[::ffff:10.0.0.1]/"] {
+            let refused = connect(&["*"], Rebinding::new(&[]), url).await.expect_err(url);
+            assert!(refused.contains("not public"), "{refused}");
+        }
+    }
+}
