@@ -14,7 +14,8 @@
 //! - [`calls`]: calls of other functions; [`pending`]: those that there are.
 //! - [`reach`]: what a function may call, and who does it for it.
 //! - [`wasi`]: the few calls of WASI that every guest makes.
-//! - [`stdio`]: what a guest prints.
+//! - [`stdio`]: what a guest prints; [`journal`]: what the log takes of it;
+//!   [`rate`]: and in a second.
 //!
 //! The ABI's reference, for those who write guests, is the documentation of
 //! the SDK's module `abi`.
@@ -24,9 +25,11 @@ mod context;
 mod contexts;
 mod derive;
 mod exchange;
+mod journal;
 mod memory;
 mod outgoing;
 mod pending;
+mod rate;
 mod reach;
 mod state;
 mod stdio;
@@ -34,6 +37,7 @@ mod wasi;
 mod wire;
 
 pub(crate) use outgoing::Outlet;
+pub(crate) use rate::Rate;
 pub(crate) use reach::{Called, Callees, Caller, Reach};
 pub(crate) use state::{Run, State, give_up_at, overdue};
 pub(crate) use wasi::Exit;

@@ -1,5 +1,5 @@
 //! How far a guest may reach beyond its own instance: what it may call, how
-//! often, and who does that for it.
+//! often, who does that for it, and how much it may log.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::rate::Rate;
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::message::{Request, Response};
@@ -22,6 +23,7 @@ pub(crate) struct Reach {
     pub(crate) calls: Arc<[Arc<str>]>,
     pub(crate) max_calls: u32,
     pub(crate) detach: Duration,
+    pub(crate) rate: Rate,
     /// Who calls for it. Weak, as it is the one who has the function.
     pub(crate) callees: Weak<dyn Callees>,
 }
@@ -96,7 +98,8 @@ impl Reach {
             }
         }
         let callees: Weak<dyn Callees> = Weak::<Nobody>::new();
-        Arc::new(Self { calls: Arc::new([]), max_calls: 0, detach: Duration::ZERO, callees })
+        let (calls, rate) = (Arc::new([]), Rate::new());
+        Arc::new(Self { calls, max_calls: 0, detach: Duration::ZERO, rate, callees })
     }
 
     /// Whether the function may call the one of that name.

@@ -11,6 +11,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::Misuse;
 use super::contexts::Contexts;
+use super::journal::Speaker;
 use super::outgoing::{Outgoing, Outlet};
 use super::pending::Calls;
 use super::reach::Reach;
@@ -18,6 +19,7 @@ use super::stdio::Stdio;
 use crate::context::{Cause, Context};
 use crate::environment::Environment;
 use crate::limits::Limits;
+use crate::log::About;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
 use crate::trace::{TRACE, Trace};
@@ -176,6 +178,20 @@ impl State {
         self.run.started.elapsed() < TICK
     }
 
+    /// What it prints, and who that is.
+    pub(super) fn output(&mut self) -> (&mut Stdio, Speaker<'_>) {
+        let Self { function, reach, run: Run { ctx, trace, stdio, .. }, .. } = self;
+        let about = About { function, ctx, step: *trace };
+        (stdio, Speaker { about, rate: &reach.rate })
+    }
+
+    /// Logs what is left of what it has printed. To be called when the guest
+    /// has ended.
+    pub(crate) fn end_output(&mut self) {
+        let (stdio, speaker) = self.output();
+        stdio.finish(&speaker);
+    }
+
     /// Why the request's or the response's body broke off, where one did.
     pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
         self.run.body.failure.take().or_else(|| self.run.overflow.take())
@@ -273,6 +289,7 @@ impl Run {
 
 impl Drop for State {
     fn drop(&mut self) {
+        self.end_output();
         self.leave();
     }
 }

@@ -151,7 +151,8 @@ fn fd_write(
         let at = ranges.saturating_add(index.saturating_mul(8));
         let ptr = read_u32(memory, at)?;
         let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
-        state.run.stdio.write(sink, &state.function, range(memory, ptr, len)?);
+        let (stdio, speaker) = state.output();
+        stdio.write(sink, range(memory, ptr, len)?, &speaker);
         total += len;
     }
     write(memory, written, &total.to_le_bytes())?;

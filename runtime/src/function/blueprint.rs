@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline, Val};
 use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
 use super::{Function, Workshop};
-use crate::abi::{Reach, State};
+use crate::abi::{Rate, Reach, State};
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::environment::Environment;
 use crate::error::DeployError;
@@ -68,6 +68,7 @@ impl Blueprint {
                 calls: function.calls.clone(),
                 max_calls: function.limits.max_calls,
                 detach: function.limits.detach,
+                rate: Rate::new(),
                 callees: callees.clone(),
             }),
             limits: function.limits.clone(),
