@@ -220,3 +220,20 @@ fn a_body_shares_the_memory_of_the_result() {
 fn a_status_that_cannot_be_is_malformed() {
     assert_eq!(result(encode_result(1, &[], b"")).expect_err("no status"), Malformed("a status"));
 }
+
+/// Decodes what is to be logged, as the host does.
+#[cfg(feature = "log")]
+fn decode_record(record: Vec<u8>) -> Option<(String, String, Vec<(String, String)>)> {
+    let mut bytes = Bytes::from(record);
+    let (message, target) = (with_field(&mut bytes, text)?, with_field(&mut bytes, text)?);
+    Some((message, target, values(bytes).ok()?))
+}
+
+#[cfg(feature = "log")]
+proptest! {
+    #[test]
+    fn what_is_logged_arrives(message: String, target: String, pairs: Vec<(String, String)>) {
+        let record = record(&message, &target, &pairs);
+        prop_assert_eq!(decode_record(record), Some((message, target, pairs)));
+    }
+}

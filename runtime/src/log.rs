@@ -129,7 +129,53 @@ pub(crate) fn printed(about: &About<'_>, stream: &'static str, text: &[u8]) {
 
 /// Whether anything that guests write to their standard streams is logged.
 pub(crate) fn is_printed() -> bool {
-    tracing::enabled!(target: GUEST, Level::INFO)
+    is_said(Level::INFO)
+}
+
+/// What a guest says through a logger of its own.
+pub(crate) struct Said<'a> {
+    pub(crate) message: &'a [u8],
+    /// Which part of the guest says it.
+    pub(crate) module: &'a [u8],
+    /// Names and values of its own.
+    pub(crate) fields: &'a [(&'a [u8], &'a [u8])],
+}
+
+/// Logs what a guest says.
+pub(crate) fn said(level: Level, about: &About<'_>, said: &Said<'_>) {
+    let message = OneLine(String::from_utf8_lossy(said.message));
+    let module = String::from_utf8_lossy(said.module);
+    let fields = (!said.fields.is_empty()).then_some(Fields(said.fields));
+    macro_rules! log {
+        ($level:ident) => {
+            line!(
+                target: GUEST,
+                $level,
+                about,
+                module = &*module,
+                fields = fields.as_ref().map(display),
+                "{message}"
+            )
+        };
+    }
+    match level {
+        Level::ERROR => log!(ERROR),
+        Level::WARN => log!(WARN),
+        Level::INFO => log!(INFO),
+        Level::DEBUG => log!(DEBUG),
+        Level::TRACE => log!(TRACE),
+    }
+}
+
+/// Whether what guests say at a level is logged.
+pub(crate) fn is_said(level: Level) -> bool {
+    match level {
+        Level::ERROR => tracing::enabled!(target: GUEST, Level::ERROR),
+        Level::WARN => tracing::enabled!(target: GUEST, Level::WARN),
+        Level::INFO => tracing::enabled!(target: GUEST, Level::INFO),
+        Level::DEBUG => tracing::enabled!(target: GUEST, Level::DEBUG),
+        Level::TRACE => tracing::enabled!(target: GUEST, Level::TRACE),
+    }
 }
 
 /// Logs that from here on something of what a guest says is left out, or how
@@ -169,9 +215,46 @@ fn is_layout(char: char) -> bool {
     matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A guest's own fields, as `name=value name="another value"`: one field of the
+/// line, since only those have names that are not known beforehand.
+struct Fields<'a>(&'a [(&'a [u8], &'a [u8])]);
+
+impl Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            let (space, name) = (if place > 0 { " " } else { "" }, Word(name));
+            write!(f, "{space}{name}={}", Word(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A text between quotes, unless it is a plain word.
+struct Word<'a>(&'a [u8]);
+
+impl Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(self.0);
+        let plain = |char: char| char.is_alphanumeric() || "-_.:/+".contains(char);
+        if !text.is_empty() && text.chars().all(plain) {
+            f.write_str(&text)
+        } else {
+            write!(f, "{text:?}")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::OneLine;
+    use super::{Fields, OneLine};
+
+    #[test]
+    fn fields_are_told_apart() {
+        let fields: [(&[u8], &[u8]); 4] =
+            [(b"user", b"ada"), (b"at", b"a b=\"c\""), (b"x y", b""), (b"n", b"-1.5\n")];
+        let expected = r#"user=ada at="a b=\"c\"" "x y"="" n="-1.5\n""#;
+        assert_eq!(Fields(&fields).to_string(), expected);
+    }
 
     #[test]
     fn nothing_ends_or_turns_a_line() {

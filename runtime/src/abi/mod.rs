@@ -14,8 +14,8 @@
 //! - [`calls`]: calls of other functions; [`pending`]: those that there are.
 //! - [`reach`]: what a function may call, and who does it for it.
 //! - [`wasi`]: the few calls of WASI that every guest makes.
-//! - [`stdio`]: what a guest prints; [`journal`]: what the log takes of it;
-//!   [`rate`]: and in a second.
+//! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
+//!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
 //!
 //! The ABI's reference, for those who write guests, is the documentation of
 //! the SDK's module `abi`.
@@ -26,6 +26,7 @@ mod contexts;
 mod derive;
 mod exchange;
 mod journal;
+mod log;
 mod memory;
 mod outgoing;
 mod pending;
@@ -95,5 +96,6 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     context::add_to(&mut linker)?;
     derive::add_to(&mut linker)?;
     calls::add_to(&mut linker)?;
+    log::add_to(&mut linker)?;
     Ok(linker)
 }
