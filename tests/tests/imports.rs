@@ -19,7 +19,18 @@ const FLOORS: [&[&str]; 8] = [
     // A function is linked against the ABI, whose state knows the function.
     &["function", "abi"],
     &["engine"],
-    &["live", "log", "task", "error", "outcome", "limits", "environment", "message", "trace"],
+    &[
+        "live",
+        "log",
+        "task",
+        "error",
+        "outcome",
+        "limits",
+        "environment",
+        "message",
+        "mounts",
+        "trace",
+    ],
 ];
 
 /// Below all of them, and with nobody beside them.

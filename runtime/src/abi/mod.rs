@@ -13,7 +13,9 @@
 //! - [`derive`]: contexts derived from it; [`contexts`]: those that there are.
 //! - [`calls`]: calls of other functions; [`pending`]: those that there are.
 //! - [`reach`]: what a function may call, and who does it for it.
-//! - [`wasi`]: the few calls of WASI that every guest makes.
+//! - [`wasi`]: the few calls of WASI that every guest makes; [`wasi_files`]:
+//!   those about files; [`errno`]: its codes.
+//! - [`files`]: what a guest has open; [`folder`]: what it reads.
 //! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
 //!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
 //!
@@ -24,7 +26,10 @@ mod calls;
 mod context;
 mod contexts;
 mod derive;
+mod errno;
 mod exchange;
+mod files;
+mod folder;
 mod journal;
 mod log;
 mod memory;
@@ -35,6 +40,7 @@ mod reach;
 mod state;
 mod stdio;
 mod wasi;
+mod wasi_files;
 mod wire;
 
 pub(crate) use outgoing::Outlet;
@@ -85,12 +91,15 @@ impl Misuse {
 /// Everything a guest may import.
 ///
 /// WASI as a whole comes from `wasmtime-wasi`; the calls that every guest
-/// makes are shadowed by ones that cost next to nothing.
+/// makes are shadowed by ones that cost next to nothing, and those about files
+/// by ones that read only, open nothing that they could wait for, and bound how
+/// much is open.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi)?;
     linker.allow_shadowing(true);
     wasi::add_to(&mut linker)?;
+    wasi_files::add_to(&mut linker)?;
     linker.allow_shadowing(false);
     exchange::add_to(&mut linker)?;
     context::add_to(&mut linker)?;

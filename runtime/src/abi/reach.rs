@@ -1,5 +1,6 @@
 //! How far a guest may reach beyond its own instance: what it may call, how
-//! often, who does that for it, and how much it may log.
+//! often, who does that for it, which folders it may read, and how much it may
+//! log.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use super::rate::Rate;
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::message::{Request, Response};
+use crate::mounts::Mount;
 use crate::outcome::Outcome;
 use crate::task::Run;
 use crate::trace::Trace;
@@ -24,6 +26,8 @@ pub(crate) struct Reach {
     pub(crate) max_calls: u32,
     pub(crate) detach: Duration,
     pub(crate) rate: Rate,
+    /// The folders that it may read.
+    pub(crate) mounts: Box<[Mount]>,
     /// Who calls for it. Weak, as it is the one who has the function.
     pub(crate) callees: Weak<dyn Callees>,
 }
@@ -98,8 +102,8 @@ impl Reach {
             }
         }
         let callees: Weak<dyn Callees> = Weak::<Nobody>::new();
-        let (calls, rate) = (Arc::new([]), Rate::new());
-        Arc::new(Self { calls, max_calls: 0, detach: Duration::ZERO, rate, callees })
+        let (calls, rate, mounts) = (Arc::new([]), Rate::new(), Box::default());
+        Arc::new(Self { calls, max_calls: 0, detach: Duration::ZERO, rate, mounts, callees })
     }
 
     /// Whether the function may call the one of that name.

@@ -11,6 +11,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::Misuse;
 use super::contexts::Contexts;
+use super::files::Files;
 use super::journal::Speaker;
 use super::outgoing::{Outgoing, Outlet};
 use super::pending::Calls;
@@ -55,6 +56,7 @@ pub(crate) struct Run {
     /// Why what the guest gave as a response is none.
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
+    pub(super) files: Files,
     /// Its id, where it is listed.
     pub(super) id: Option<u64>,
     /// How many callers it has, one above the other.
@@ -222,6 +224,7 @@ impl Run {
             outlet: None,
             malformed: None,
             stdio: Stdio::default(),
+            files: Files::default(),
             id: None,
             depth: 0,
             contexts: Contexts::default(),

@@ -11,6 +11,7 @@ use super::options::FunctionOptions;
 use super::output;
 use crate::environment::Environment;
 use crate::function::Function;
+use crate::mounts::Mounts;
 use crate::runtime::Runtime;
 
 /// A module on disk, the name under which it is to be deployed, and what the
@@ -24,6 +25,8 @@ pub(crate) struct Module {
     pub(crate) calls: Vec<String>,
     /// Its settings and secrets.
     pub(crate) environment: Environment,
+    /// The folders that it may read.
+    pub(crate) mounts: Mounts,
 }
 
 impl Module {
@@ -42,13 +45,14 @@ impl Module {
     /// A module that becomes the function of that name, with what the file
     /// says about it.
     pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
-        let (options, calls, environment) = match config.functions.get(&name) {
+        let (options, calls, environment, mounts) = match config.functions.get(&name) {
             Some(function) => {
-                (function.options, function.calls.clone(), config.environment(function)?)
+                let (settings, mounts) = (config.environment(function)?, config.mounts(function)?);
+                (function.options, function.calls.clone(), settings, mounts)
             }
             None => Default::default(),
         };
-        Ok(Self { name, path, options, calls, environment })
+        Ok(Self { name, path, options, calls, environment, mounts })
     }
 
     /// All modules that the file names.
@@ -76,7 +80,7 @@ impl Module {
         let function = Function::from_file(&self.name, &self.path)?;
         let calls = self.calls.iter().map(String::as_str);
         let function = flags.apply(self.options, function).calls(calls);
-        Ok(function.environment(self.environment.clone()))
+        Ok(function.environment(self.environment.clone()).mounts(self.mounts.clone()))
     }
 }
 

@@ -69,6 +69,7 @@ impl Blueprint {
                 max_calls: function.limits.max_calls,
                 detach: function.limits.detach,
                 rate: Rate::new(),
+                mounts: function.mounts.open()?,
                 callees: callees.clone(),
             }),
             limits: function.limits.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::mount::MountTable;
 use super::remote::RemoteConfig;
 use super::settings::{self, Secrets, Settings};
 use super::units::{Address, Size};
@@ -16,6 +17,7 @@ use crate::cli::options::FunctionOptions;
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::http::{Routes, Token};
+use crate::mounts::Mounts;
 
 /// A configuration. The default is that of an empty file.
 #[derive(Debug, Default)]
@@ -46,6 +48,7 @@ pub(crate) struct FunctionConfig {
     pub(crate) calls: Vec<String>,
     settings: Settings,
     secrets: Secrets,
+    mounts: MountTable,
     file: Option<PathBuf>,
     /// Where its file is named, or else the function itself.
     span: Range<usize>,
@@ -153,6 +156,13 @@ impl Config {
         settings::environment(&self.source, &function.settings, &function.secrets, folder)
     }
 
+    /// The folders that a function may read. Only now are those looked for, as
+    /// its settings are.
+    pub(crate) fn mounts(&self, function: &FunctionConfig) -> Result<Mounts, ConfigError> {
+        let folder = self.source.path.parent().unwrap_or(Path::new(""));
+        function.mounts.mounts(&self.source, folder)
+    }
+
     /// The file. Empty where there is none.
     pub(crate) fn path(&self) -> &Path {
         &self.source.path
@@ -180,6 +190,7 @@ impl FunctionConfig {
             calls: table.calls.into_iter().map(|name| name.into_inner()).collect(),
             settings: table.env,
             secrets: table.secrets,
+            mounts: table.mounts,
             file: table.file.map(|file| folder.join(file.into_inner())),
             span,
         }
