@@ -57,6 +57,7 @@
 //! - [`Body`], [`Writer`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a
 //!   handler, whole or piece by piece.
 //! - [`Error`]: what `?` makes of any error in a handler.
+//! - [`log`](mod@log): the macros of the crate `log`, on their way to the host's log.
 //! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
 //! - `wire`: the encoding that the contract uses.
 
@@ -66,6 +67,8 @@ mod call;
 mod context;
 mod error;
 mod fetch;
+#[cfg(feature = "log")]
+pub mod log;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 mod pending;

@@ -126,6 +126,20 @@ pub(crate) fn values(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malforme
     Ok(values)
 }
 
+/// Encodes what is to be logged.
+#[cfg(feature = "log")]
+pub(crate) fn record(message: &str, target: &str, pairs: &[(String, String)]) -> Vec<u8> {
+    let mut record = Vec::with_capacity(12 + message.len() + target.len());
+    put_field(&mut record, message.as_bytes());
+    put_field(&mut record, target.as_bytes());
+    put_len(&mut record, pairs.len());
+    for (name, value) in pairs {
+        put_field(&mut record, name.as_bytes());
+        put_field(&mut record, value.as_bytes());
+    }
+    record
+}
+
 fn headers(bytes: &mut Bytes) -> Option<HeaderMap> {
     let count = count(bytes)?;
     let mut headers = HeaderMap::try_with_capacity(count).ok()?;

@@ -236,3 +236,20 @@ fn a_fetched_head_tells_how_long_its_body_is() {
         assert_eq!((head.status().as_u16(), length), (200, expected));
     }
 }
+
+/// Decodes what is to be logged, as the host does.
+#[cfg(feature = "log")]
+fn decode_record(record: Vec<u8>) -> Option<(String, String, Vec<(String, String)>)> {
+    let mut bytes = Bytes::from(record);
+    let (message, target) = (with_field(&mut bytes, text)?, with_field(&mut bytes, text)?);
+    Some((message, target, values(bytes).ok()?))
+}
+
+#[cfg(feature = "log")]
+proptest! {
+    #[test]
+    fn what_is_logged_arrives(message: String, target: String, pairs: Vec<(String, String)>) {
+        let record = record(&message, &target, &pairs);
+        prop_assert_eq!(decode_record(record), Some((message, target, pairs)));
+    }
+}

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::mounts::Unmountable;
 use crate::outcome::{Outcome, Usage};
 
 /// Why [`Runtime::invoke`](crate::Runtime::invoke) gave no response.
@@ -114,6 +115,24 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Nothing can be mounted at a path of the guest's.
+    #[error("nothing can be mounted at `{path}`: {reason}")]
+    MountPath {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A folder can't be mounted.
+    #[error("{} can't be mounted at `{path}`", folder.display())]
+    MountFolder {
+        /// Where the guest would find it.
+        path: String,
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The module is larger than the host compiles.
     #[error("the module has {size} bytes; the most is {limit}")]
     TooLarge {
@@ -180,4 +199,15 @@ pub enum DeployError {
         /// The engine's words.
         reason: String,
     },
+}
+
+impl From<Unmountable> for DeployError {
+    fn from(error: Unmountable) -> Self {
+        match error {
+            Unmountable::Path { path, reason } => Self::MountPath { path, reason },
+            Unmountable::Folder { path, folder, source } => {
+                Self::MountFolder { path, folder, source }
+            }
+        }
+    }
 }

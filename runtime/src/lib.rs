@@ -22,8 +22,8 @@
 //! - `engine`: wasmtime, its pool, its epoch, its cache.
 //! - `live`: what is in flight, for people to see and to end; `log`: what is
 //!   logged of it when it has ended.
-//! - `context`, `message`, `trace`, `limits`, `environment`, `outcome`, `error`:
-//!   below all of them, and `cores`, `task`: what each core has one of, and what takes longer.
+//! - `context`, `message`, `trace`, `limits`, `environment`, `mounts`, `outcome`,
+//!   `error`: below all of them, and `cores`, `task`: what each core has one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
 //! # Features
@@ -46,6 +46,7 @@ mod limits;
 mod live;
 mod log;
 mod message;
+mod mounts;
 mod outcome;
 mod runtime;
 mod task;

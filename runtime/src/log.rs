@@ -1,11 +1,61 @@
-//! What is logged of an invocation when it has ended: the same fields, under
-//! the same names, whoever asked for it.
+//! What is logged of an invocation: when it has ended, and what its guest says
+//! meanwhile. Every line has the same fields, under the same names, whoever it
+//! is from.
+
+use std::fmt::{self, Display, Write};
+
+use tracing::Level;
 
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::message::REQUEST_ID;
 use crate::outcome::{Outcome, Usage};
-use crate::trace::{TRACE, Trace};
+use crate::trace::{SpanId, TRACE, Trace, TraceId};
+
+/// The target of what guests say, by which a filter knows it.
+pub(crate) const GUEST: &str = "hourglass::guest";
+
+/// Which invocation a line is about.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) function: &'a str,
+    pub(crate) ctx: &'a Context,
+    /// Which step of a trace it is, where the context does not say so.
+    pub(crate) step: Option<Trace>,
+}
+
+impl About<'_> {
+    fn trace_id(&self) -> Option<TraceId> {
+        self.trace().as_ref().map(Trace::trace_id)
+    }
+
+    fn span_id(&self) -> Option<SpanId> {
+        self.trace().as_ref().map(Trace::span_id)
+    }
+
+    fn trace(&self) -> Option<Trace> {
+        self.step.or_else(|| self.ctx.value(&TRACE))
+    }
+}
+
+/// Logs a line about an invocation. The fields that all have are asked for only
+/// where the line is logged.
+macro_rules! line {
+    (target: $target:expr, $level:ident, $about:expr, $($rest:tt)+) => {
+        tracing::event!(
+            target: $target,
+            Level::$level,
+            function = $about.function,
+            request_id = $about.ctx.value(&REQUEST_ID),
+            trace_id = $about.trace_id().map(display),
+            span_id = $about.span_id().map(display),
+            $($rest)+
+        )
+    };
+    ($level:ident, $about:expr, $($rest:tt)+) => {
+        line!(target: module_path!(), $level, $about, $($rest)+)
+    };
+}
 
 /// Logs an invocation under `ctx` that answered. `step` is which one of a trace
 /// it was, where the context does not say so.
@@ -16,15 +66,10 @@ pub(crate) fn success(
     status: u16,
     usage: Usage,
 ) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
-    }
-    let trace = step.or_else(|| ctx.value(&TRACE));
-    tracing::debug!(
-        function,
-        request_id = ctx.value(&REQUEST_ID),
-        trace_id = trace.as_ref().map(Trace::trace_id).map(display),
-        span_id = trace.as_ref().map(Trace::span_id).map(display),
+    let about = About { function, ctx, step };
+    line!(
+        DEBUG,
+        about,
         outcome = Outcome::Response.name(),
         status,
         wall = ?usage.wall,
@@ -42,31 +87,29 @@ pub(crate) fn failure(
     step: Option<Trace>,
     status: Option<u16>,
 ) {
-    let outcome = error.outcome();
-    let trace = step.or_else(|| ctx.value(&TRACE));
+    let (about, outcome) = (About { function: error.function(), ctx, step }, error.outcome());
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(
-                function = error.function(),
-                request_id = ctx.value(&REQUEST_ID),
-                trace_id = trace.as_ref().map(Trace::trace_id).map(display),
-                span_id = trace.as_ref().map(Trace::span_id).map(display),
+            line!(
+                $level,
+                about,
                 outcome = outcome.name(),
                 cause = outcome.cause().map(Cause::name),
                 status,
                 wall = ?error.usage().wall,
                 backtrace = backtrace(outcome),
-                "{outcome}"
+                // A guest may have had a say in it.
+                "{}", OneLine(outcome)
             )
         };
     }
     // What any client, or any caller that ends, can bring about must not fill
     // the log.
     match outcome {
-        Outcome::Host(_) => log!(error),
-        Outcome::NotFound | Outcome::BodyTooLarge { .. } | Outcome::BadRequest(_) => log!(debug),
-        Outcome::Done(_, Cause::ParentDone | Cause::Canceled) => log!(debug),
-        _ => log!(warn),
+        Outcome::Host(_) => log!(ERROR),
+        Outcome::NotFound | Outcome::BodyTooLarge { .. } | Outcome::BadRequest(_) => log!(DEBUG),
+        Outcome::Done(_, Cause::ParentDone | Cause::Canceled) => log!(DEBUG),
+        _ => log!(WARN),
     }
 }
 
@@ -75,5 +118,148 @@ fn backtrace(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Trap(trap) if !trap.backtrace.is_empty() => Some(trap.backtrace.join(" < ")),
         _ => None,
+    }
+}
+
+/// Logs a line that a guest has written to one of its standard streams.
+pub(crate) fn printed(about: &About<'_>, stream: &'static str, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    line!(target: GUEST, INFO, about, stream, "{}", OneLine(text));
+}
+
+/// Whether anything that guests write to their standard streams is logged.
+pub(crate) fn is_printed() -> bool {
+    is_said(Level::INFO)
+}
+
+/// What a guest says through a logger of its own.
+pub(crate) struct Said<'a> {
+    pub(crate) message: &'a [u8],
+    /// Which part of the guest says it.
+    pub(crate) module: &'a [u8],
+    /// Names and values of its own.
+    pub(crate) fields: &'a [(&'a [u8], &'a [u8])],
+}
+
+/// Logs what a guest says.
+pub(crate) fn said(level: Level, about: &About<'_>, said: &Said<'_>) {
+    let message = OneLine(String::from_utf8_lossy(said.message));
+    let module = String::from_utf8_lossy(said.module);
+    let fields = (!said.fields.is_empty()).then_some(Fields(said.fields));
+    macro_rules! log {
+        ($level:ident) => {
+            line!(
+                target: GUEST,
+                $level,
+                about,
+                module = &*module,
+                fields = fields.as_ref().map(display),
+                "{message}"
+            )
+        };
+    }
+    match level {
+        Level::ERROR => log!(ERROR),
+        Level::WARN => log!(WARN),
+        Level::INFO => log!(INFO),
+        Level::DEBUG => log!(DEBUG),
+        Level::TRACE => log!(TRACE),
+    }
+}
+
+/// Whether what guests say at a level is logged.
+pub(crate) fn is_said(level: Level) -> bool {
+    match level {
+        Level::ERROR => tracing::enabled!(target: GUEST, Level::ERROR),
+        Level::WARN => tracing::enabled!(target: GUEST, Level::WARN),
+        Level::INFO => tracing::enabled!(target: GUEST, Level::INFO),
+        Level::DEBUG => tracing::enabled!(target: GUEST, Level::DEBUG),
+        Level::TRACE => tracing::enabled!(target: GUEST, Level::TRACE),
+    }
+}
+
+/// Logs that from here on something of what a guest says is left out, or how
+/// many bytes of it have been.
+pub(crate) fn left_out(about: &About<'_>, bytes: Option<u64>, why: &str) {
+    line!(target: GUEST, WARN, about, left_out = bytes, "{why}");
+}
+
+/// A text that a guest has had a say in, as one line that does to a terminal
+/// what plain text does: no end of a line, no other control character, nothing
+/// that turns the direction of what follows. Those are shown as Rust would
+/// write them.
+pub(crate) struct OneLine<T>(pub(crate) T);
+
+impl<T: Display> Display for OneLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|char| match char {
+            '\t' => self.0.write_char(char),
+            char if char.is_control() || is_layout(char) => {
+                write!(self.0, "{}", char.escape_default())
+            }
+            char => self.0.write_char(char),
+        })
+    }
+}
+
+/// Whether a character ends lines or turns their direction.
+fn is_layout(char: char) -> bool {
+    matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A guest's own fields, as `name=value name="another value"`: one field of the
+/// line, since only those have names that are not known beforehand.
+struct Fields<'a>(&'a [(&'a [u8], &'a [u8])]);
+
+impl Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            let (space, name) = (if place > 0 { " " } else { "" }, Word(name));
+            write!(f, "{space}{name}={}", Word(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A text between quotes, unless it is a plain word.
+struct Word<'a>(&'a [u8]);
+
+impl Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(self.0);
+        let plain = |char: char| char.is_alphanumeric() || "-_.:/+".contains(char);
+        if !text.is_empty() && text.chars().all(plain) {
+            f.write_str(&text)
+        } else {
+            write!(f, "{text:?}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fields, OneLine};
+
+    #[test]
+    fn fields_are_told_apart() {
+        let fields: [(&[u8], &[u8]); 4] =
+            [(b"user", b"ada"), (b"at", b"a b=\"c\""), (b"x y", b""), (b"n", b"-1.5\n")];
+        let expected = r#"user=ada at="a b=\"c\"" "x y"="" n="-1.5\n""#;
+        assert_eq!(Fields(&fields).to_string(), expected);
+    }
+
+    #[test]
+    fn nothing_ends_or_turns_a_line() {
+        let forged = "a\nb\r\u{1b}[2K\u{0}c\td\u{85}\u{2028}\u{202e}\u{2069}ü \\ \"e\"";
+        let expected = r#"a\nb\r\u{1b}[2K\u{0}c	d\u{85}\u{2028}\u{202e}\u{2069}ü \ "e""#;
+        assert_eq!(OneLine(forged).to_string(), expected);
     }
 }

@@ -1,22 +1,27 @@
 //! What guests print, as the host logs it: how a guest tells a test where it is.
 
-use std::fmt::{Debug, Write};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::{Mutex, Once, PoisonError};
 
 use tokio::sync::Notify;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 static LINES: Mutex<Vec<Line>> = Mutex::new(Vec::new());
 static CHANGED: Notify = Notify::const_new();
 
-/// One line, and the function that printed it.
-#[derive(Default)]
-struct Line {
-    function: String,
-    text: String,
+/// One line, and what stands beside it.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its level.
+    pub level: Level,
+    /// Its text.
+    pub text: String,
+    /// The fields that it has, as text.
+    pub fields: BTreeMap<&'static str, String>,
 }
 
 /// Starts to record what guests print, in the whole process.
@@ -46,7 +51,24 @@ pub async fn told_times(function: &str, text: &str, times: usize) {
 /// How often a function has printed a line until now.
 pub fn count(function: &str, text: &str) -> usize {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|line| line.function == function && line.text == text).count()
+    lines.iter().filter(|line| line.is_of(function) && line.text == text).count()
+}
+
+/// All that a function has said until now.
+pub fn of(function: &str) -> Vec<Line> {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().filter(|line| line.is_of(function)).cloned().collect()
+}
+
+impl Line {
+    fn is_of(&self, function: &str) -> bool {
+        self.field("function") == Some(function)
+    }
+
+    /// A field, where it has it.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
 }
 
 struct Recorder;
@@ -61,7 +83,8 @@ impl Subscriber for Recorder {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
+        let (level, text) = (*event.metadata().level(), String::new());
+        let mut line = Line { level, text, fields: BTreeMap::new() };
         event.record(&mut line);
         LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         CHANGED.notify_waiters();
@@ -80,15 +103,14 @@ impl Subscriber for Recorder {
 
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "function" {
-            value.clone_into(&mut self.function);
-        }
+        self.fields.insert(field.name(), value.to_owned());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            // Writing to a string never fails.
-            let _ = write!(self.text, "{value:?}");
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.text = text,
+            name => drop(self.fields.insert(name, text)),
         }
     }
 }

@@ -30,6 +30,7 @@ const FLOORS: [&[&str]; 8] = [
         "message",
         "trace",
         "headers",
+        "mounts",
     ],
 ];
 

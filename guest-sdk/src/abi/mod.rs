@@ -223,10 +223,29 @@
 //!
 //! **`fetch_drop`** gives the handle back, and ends what is left of the fetch.
 //!
+//! # The log
+//!
+//! | function | returns |
+//! |---|---|
+//! | `log(level, ptr, len) -> i32` | the last level that the host logs |
+//!
+//! What is written to standard output and standard error is logged line by line. **`log`** logs
+//! with a level: 1 is an error, 2 a warning, 3 information, 4 for debugging, 5 a trace. The record
+//! is `message: str`, `target: str` (which part of the function says it) and `pairs`, at most 64
+//! names with their values, which are `str`; bytes that are no UTF-8 are replaced. The host adds
+//! the function, the request's id and the step of its trace. [`INVALID`] for another level and a
+//! malformed record.
+//!
+//! Level 0 logs nothing and looks at no record. Whatever comes after the level that is returned is
+//! not logged, and need not be sent; 0 means that nothing is.
+//!
+//! Of one invocation, and of all invocations of a function in one second, only so much is logged;
+//! the log says so where something is left out.
+//!
 //! # Layout
 //!
 //! The imports are wrapped in safe functions: `exchange` has those of the request and the response,
-//! `context`, `call` and `fetch` the others.
+//! `context`, `call`, `fetch` and `log` the others.
 
 #![allow(unsafe_code, reason = "the host's functions are foreign functions")]
 
@@ -238,6 +257,8 @@ pub(crate) mod context;
 pub(crate) mod exchange;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod fetch;
+#[cfg(all(target_arch = "wasm32", feature = "log"))]
+pub(crate) mod log;
 
 /// The module that all of the host's functions are imported from.
 pub const MODULE: &str = "hourglass_v1";

@@ -14,8 +14,11 @@
 //! - [`calls`]: calls of other functions; [`pending`]: those that there are.
 //! - [`reach`]: what a function may call, and who does it for it.
 //! - `fetch`: requests to other hosts; `fetches`: those that there are.
-//! - [`wasi`]: the few calls of WASI that every guest makes.
-//! - [`stdio`]: what a guest prints.
+//! - [`wasi`]: the few calls of WASI that every guest makes; [`wasi_files`]:
+//!   those about files; [`errno`]: its codes.
+//! - [`files`]: what a guest has open; [`folder`]: what it reads.
+//! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
+//!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
 //!
 //! The ABI's reference, for those who write guests, is the documentation of
 //! the SDK's module `abi`.
@@ -24,21 +27,29 @@ mod calls;
 mod context;
 mod contexts;
 mod derive;
+mod errno;
 mod exchange;
 #[cfg(feature = "server")]
 mod fetch;
 #[cfg(feature = "server")]
 mod fetches;
+mod files;
+mod folder;
+mod journal;
+mod log;
 mod memory;
 mod outgoing;
 mod pending;
+mod rate;
 mod reach;
 mod state;
 mod stdio;
 mod wasi;
+mod wasi_files;
 mod wire;
 
 pub(crate) use outgoing::Outlet;
+pub(crate) use rate::Rate;
 pub(crate) use reach::{Called, Callees, Caller, Reach};
 pub(crate) use state::{Run, State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
@@ -85,12 +96,15 @@ impl Misuse {
 /// Everything a guest may import.
 ///
 /// WASI as a whole comes from `wasmtime-wasi`; the calls that every guest
-/// makes are shadowed by ones that cost next to nothing.
+/// makes are shadowed by ones that cost next to nothing, and those about files
+/// by ones that read only, open nothing that they could wait for, and bound how
+/// much is open.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi)?;
     linker.allow_shadowing(true);
     wasi::add_to(&mut linker)?;
+    wasi_files::add_to(&mut linker)?;
     linker.allow_shadowing(false);
     exchange::add_to(&mut linker)?;
     context::add_to(&mut linker)?;
@@ -98,5 +112,6 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     calls::add_to(&mut linker)?;
     #[cfg(feature = "server")]
     fetch::add_to(&mut linker)?;
+    log::add_to(&mut linker)?;
     Ok(linker)
 }

@@ -1,5 +1,6 @@
 //! How far a guest may reach beyond its own instance: what it may call, how
-//! often, and who does that for it.
+//! often, who does that for it, which folders it may read, and how much it may
+//! log.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +10,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::rate::Rate;
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::message::{Request, Response};
+use crate::mounts::Mount;
 #[cfg(feature = "server")]
 use crate::outbound::Outbound;
 use crate::outcome::Outcome;
@@ -27,6 +30,9 @@ pub(crate) struct Reach {
     /// Its way to other hosts, where it has one.
     #[cfg(feature = "server")]
     pub(crate) outbound: Option<Arc<Outbound>>,
+    pub(crate) rate: Rate,
+    /// The folders that it may read.
+    pub(crate) mounts: Box<[Mount]>,
     /// Who calls for it. Weak, as it is the one who has the function.
     pub(crate) callees: Weak<dyn Callees>,
 }
@@ -107,6 +113,8 @@ impl Reach {
             detach: Duration::ZERO,
             #[cfg(feature = "server")]
             outbound: None,
+            rate: Rate::new(),
+            mounts: Box::default(),
             callees,
         })
     }

@@ -14,6 +14,8 @@ use super::Misuse;
 use super::contexts::Contexts;
 #[cfg(feature = "server")]
 use super::fetches::{self, Fetches};
+use super::files::Files;
+use super::journal::Speaker;
 use super::outgoing::{Outgoing, Outlet};
 use super::pending::Calls;
 use super::reach::Reach;
@@ -21,6 +23,7 @@ use super::stdio::Stdio;
 use crate::context::{Cause, Context};
 use crate::environment::Environment;
 use crate::limits::Limits;
+use crate::log::About;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
 use crate::trace::{TRACE, Trace};
@@ -56,6 +59,7 @@ pub(crate) struct Run {
     /// Why what the guest gave as a response is none.
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
+    pub(super) files: Files,
     /// Its id, where it is listed.
     pub(super) id: Option<u64>,
     /// How many callers it has, one above the other.
@@ -186,6 +190,20 @@ impl State {
         self.run.started.elapsed() < TICK
     }
 
+    /// What it prints, and who that is.
+    pub(super) fn output(&mut self) -> (&mut Stdio, Speaker<'_>) {
+        let Self { function, reach, run: Run { ctx, trace, stdio, .. }, .. } = self;
+        let about = About { function, ctx, step: *trace };
+        (stdio, Speaker { about, rate: &reach.rate })
+    }
+
+    /// Logs what is left of what it has printed. To be called when the guest
+    /// has ended.
+    pub(crate) fn end_output(&mut self) {
+        let (stdio, speaker) = self.output();
+        stdio.finish(&speaker);
+    }
+
     /// Why the request's or the response's body broke off, where one did.
     pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
         self.run.body.failure.take().or_else(|| self.run.overflow.take())
@@ -216,6 +234,7 @@ impl Run {
             outlet: None,
             malformed: None,
             stdio: Stdio::default(),
+            files: Files::default(),
             id: None,
             depth: 0,
             contexts: Contexts::default(),
@@ -318,6 +337,7 @@ impl Run {
 
 impl Drop for State {
     fn drop(&mut self) {
+        self.end_output();
         self.leave();
     }
 }

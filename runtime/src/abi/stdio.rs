@@ -1,24 +1,23 @@
-//! What a guest prints: line by line into the host's log, bounded, and the end
-//! of its standard error kept for the report of a trap.
+//! What a guest prints: line by line into the host's log, and the end of its
+//! standard error kept for the report of a trap.
+
+use super::journal::{Journal, Speaker};
+use crate::log;
 
 /// How much of standard error a trap's report carries, in bytes.
 const TAIL: usize = 4 << 10;
 
-/// How much one invocation may log, in bytes.
-const LOGGED: usize = 64 << 10;
+/// The longest line, in bytes. What is longer becomes several.
+const LINE: usize = 8 << 10;
 
 /// A guest's standard output and standard error.
 #[derive(Default)]
 pub(crate) struct Stdio {
-    out: Stream,
-    err: Stream,
+    /// What has no end of a line yet.
+    out: Vec<u8>,
+    err: Vec<u8>,
     tail: Vec<u8>,
-    logged: usize,
-}
-
-#[derive(Default)]
-struct Stream {
-    line: Vec<u8>,
+    pub(super) journal: Journal,
 }
 
 /// Which of the two a guest writes to.
@@ -28,31 +27,48 @@ pub(super) enum Sink {
     Err,
 }
 
+impl Sink {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Out => "stdout",
+            Self::Err => "stderr",
+        }
+    }
+}
+
 impl Stdio {
-    /// Takes what `function` wrote.
-    pub(super) fn write(&mut self, sink: Sink, function: &str, bytes: &[u8]) {
+    /// Takes what the guest wrote.
+    pub(super) fn write(&mut self, sink: Sink, bytes: &[u8], speaker: &Speaker<'_>) {
         if sink == Sink::Err {
             self.keep_tail(bytes);
         }
+        if !log::is_printed() {
+            return;
+        }
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let stream = if sink == Sink::Err { &mut self.err } else { &mut self.out };
-            let room = LOGGED.saturating_sub(stream.line.len());
-            stream.line.extend_from_slice(part.get(..part.len().min(room)).unwrap_or_default());
-            if part.ends_with(b"\n") || part.len() >= room {
-                let line = std::mem::take(&mut stream.line);
-                self.log(function, &line);
+            let mut rest = part;
+            while !rest.is_empty() {
+                let line = self.line(sink);
+                let room = LINE.saturating_sub(line.len()).min(rest.len());
+                let (now, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+                line.extend_from_slice(now);
+                rest = later;
+                if line.ends_with(b"\n") || line.len() >= LINE {
+                    self.log(sink, speaker);
+                }
             }
         }
     }
 
-    /// Logs what has no newline at its end. To be called when the guest has
-    /// ended.
-    pub(crate) fn finish(&mut self, function: &str) {
-        for line in [std::mem::take(&mut self.out.line), std::mem::take(&mut self.err.line)] {
-            if !line.is_empty() {
-                self.log(function, &line);
+    /// Logs what has no newline at its end, and how much was left out. To be
+    /// called when the guest has ended.
+    pub(crate) fn finish(&mut self, speaker: &Speaker<'_>) {
+        for sink in [Sink::Out, Sink::Err] {
+            if !self.line(sink).is_empty() {
+                self.log(sink, speaker);
             }
         }
+        self.journal.finish(speaker);
     }
 
     /// The end of what the guest wrote to standard error.
@@ -66,39 +82,40 @@ impl Stdio {
         self.tail.drain(..surplus);
     }
 
-    fn log(&mut self, function: &str, line: &[u8]) {
-        if self.logged >= LOGGED {
-            return;
+    fn line(&mut self, sink: Sink) -> &mut Vec<u8> {
+        match sink {
+            Sink::Out => &mut self.out,
+            Sink::Err => &mut self.err,
         }
-        self.logged += line.len();
-        let text = String::from_utf8_lossy(line);
-        tracing::info!(target: "hourglass::guest", function, "{}", text.trim_end());
-        if self.logged >= LOGGED {
-            tracing::info!(target: "hourglass::guest", function, "(the rest is left out)");
-        }
+    }
+
+    fn log(&mut self, sink: Sink, speaker: &Speaker<'_>) {
+        let mut line = std::mem::take(self.line(sink));
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        self.journal.add(speaker, text.len(), |about| log::printed(about, sink.name(), text));
+        // Its room is for the next one.
+        line.clear();
+        *self.line(sink) = line;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::rate::Rate;
+    use crate::context::Context;
+    use crate::log::About;
 
     #[test]
     fn the_tail_is_the_end() {
-        let mut stdio = Stdio::default();
-        stdio.write(Sink::Err, "f", &[b'a'; TAIL]);
-        stdio.write(Sink::Err, "f", b"the end");
-        stdio.write(Sink::Out, "f", b"not this");
+        let (ctx, rate) = (Context::background(), Rate::new());
+        let about = About { function: "f", ctx: &ctx, step: None };
+        let (speaker, mut stdio) = (Speaker { about, rate: &rate }, Stdio::default());
+        stdio.write(Sink::Err, &[b'a'; TAIL], &speaker);
+        stdio.write(Sink::Err, b"the end", &speaker);
+        stdio.write(Sink::Out, b"not this", &speaker);
         assert_eq!(stdio.tail().len(), TAIL);
         assert!(stdio.tail().ends_with("athe end"));
-    }
-
-    #[test]
-    fn what_is_held_is_bounded() {
-        let mut stdio = Stdio::default();
-        for _ in 0..10 {
-            stdio.write(Sink::Out, "f", &[b'x'; LOGGED]);
-            assert!(stdio.out.line.len() <= LOGGED);
-        }
     }
 }

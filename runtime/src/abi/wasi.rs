@@ -1,8 +1,9 @@
 //! The few calls of WASI that every guest makes, answered at next to no cost.
 //!
 //! The rest is `wasmtime-wasi`'s, whose calls go through async machinery that
-//! would cost a short invocation more than the invocation itself. A guest has
-//! no files, so every descriptor but the standard ones is a bad one.
+//! would cost a short invocation more than the invocation itself. What it reads
+//! of files is in [`wasi_files`](super::wasi_files), so what is written to a
+//! descriptor that is no standard one is written to a bad one.
 //!
 //! Standard input is empty: a request's body comes through the context ABI.
 
@@ -11,22 +12,18 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::rand::GetRandomFlags;
 use wasmtime::Linker;
 
+use super::errno::{BADF, INTR, INVAL, SUCCESS};
 use super::memory::{parts, range, read_u32, write};
 use super::state::{Call, State};
 use super::stdio::Sink;
 
-const MODULE: &str = "wasi_snapshot_preview1";
-
-const SUCCESS: i32 = 0;
-const BADF: i32 = 8;
-const INTR: i32 = 27;
-const INVAL: i32 = 28;
+pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// The most random bytes that one call gives: more would hold up the thread.
 const MAX_RANDOM: u32 = 1 << 20;
 
 /// The most ranges and bytes of one write that are looked at.
-const MAX_RANGES: u32 = 1_024;
+pub(super) const MAX_RANGES: u32 = 1_024;
 const MAX_WRITE: u32 = 64 << 10;
 
 /// The most subscriptions of one poll.
@@ -151,7 +148,8 @@ fn fd_write(
         let at = ranges.saturating_add(index.saturating_mul(8));
         let ptr = read_u32(memory, at)?;
         let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
-        state.run.stdio.write(sink, &state.function, range(memory, ptr, len)?);
+        let (stdio, speaker) = state.output();
+        stdio.write(sink, range(memory, ptr, len)?, &speaker);
         total += len;
     }
     write(memory, written, &total.to_le_bytes())?;

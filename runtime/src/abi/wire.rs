@@ -13,6 +13,9 @@ use crate::outcome::Outcome;
 /// The most headers that a guest's request or response may have.
 const MAX_HEADERS: usize = 256;
 
+/// The most pairs that come with what a guest logs.
+const MAX_PAIRS: u32 = 64;
+
 /// The length of a body that is not known beforehand.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -92,6 +95,24 @@ pub(super) fn read_order(head: &[u8]) -> Option<(Request<()>, &str)> {
     let url = str::from_utf8(reader.bytes().ok()?).ok()?;
     *request.headers_mut() = reader.headers().ok()?;
     reader.0.is_empty().then_some((request, url))
+}
+
+/// What a guest has logged.
+#[derive(Debug)]
+pub(super) struct Record<'a> {
+    pub(super) message: &'a [u8],
+    pub(super) target: &'a [u8],
+    pub(super) pairs: Vec<(&'a [u8], &'a [u8])>,
+}
+
+/// Reads what a guest has logged; `None` where it is malformed.
+pub(super) fn read_record(record: &[u8]) -> Option<Record<'_>> {
+    let mut reader = Reader(record);
+    let (message, target) = (reader.bytes().ok()?, reader.bytes().ok()?);
+    let count = reader.u32().ok().filter(|&count| count <= MAX_PAIRS)?;
+    let pairs = (0..count).map(|_| Some((reader.bytes().ok()?, reader.bytes().ok()?)));
+    let pairs = pairs.collect::<Option<_>>()?;
+    reader.0.is_empty().then_some(Record { message, target, pairs })
 }
 
 /// How a call or a fetch ended, as its caller reads it.
@@ -312,6 +333,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_guest_logs_is_read() {
+        let part = |text: &str| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        let count = |count: u32| count.to_le_bytes().to_vec();
+        let record = [part("message"), part("target"), count(1), part("a"), part("b")].concat();
+        let read = read_record(&record).expect("well-formed");
+        assert_eq!((read.message, read.target), (&b"message"[..], &b"target"[..]));
+        assert_eq!(read.pairs, [(&b"a"[..], &b"b"[..])]);
+        for malformed in [
+            [record.clone(), vec![0]].concat(),
+            record[..record.len() - 1].to_vec(),
+            [part("message"), part("target"), count(u32::MAX)].concat(),
+        ] {
+            assert!(read_record(&malformed).is_none(), "{malformed:?}");
+        }
+    }
+
+    #[test]
     fn an_answer_fills_its_room_exactly() {
         let failure = Answer::failure(&Outcome::Busy);
         let response = Response::new("body".into());
@@ -335,6 +373,7 @@ mod tests {
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read_response(&bytes);
             let _ = read_request(&bytes);
+            let _ = read_record(&bytes);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::options::FunctionOptions;
 use super::output;
 use crate::environment::Environment;
 use crate::function::Function;
+use crate::mounts::Mounts;
 use crate::runtime::Runtime;
 
 /// A module on disk, the name under which it is to be deployed, and what the
@@ -23,6 +24,8 @@ pub(crate) struct Module {
     pub(crate) grants: Grants,
     /// Its settings and secrets.
     pub(crate) environment: Environment,
+    /// The folders that it may read.
+    pub(crate) mounts: Mounts,
 }
 
 impl Module {
@@ -41,13 +44,14 @@ impl Module {
     /// A module that becomes the function of that name, with what the file
     /// says about it.
     pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
-        let (options, grants, environment) = match config.functions.get(&name) {
+        let (options, grants, environment, mounts) = match config.functions.get(&name) {
             Some(function) => {
-                (function.options, function.grants.clone(), config.environment(function)?)
+                let (settings, mounts) = (config.environment(function)?, config.mounts(function)?);
+                (function.options, function.grants.clone(), settings, mounts)
             }
             None => Default::default(),
         };
-        Ok(Self { name, path, options, grants, environment })
+        Ok(Self { name, path, options, grants, environment, mounts })
     }
 
     /// All modules that the file names.
@@ -74,7 +78,7 @@ impl Module {
     pub(crate) fn function(&self, flags: FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
         let function = self.grants.apply(flags.apply(self.options, function));
-        Ok(function.environment(self.environment.clone()))
+        Ok(function.environment(self.environment.clone()).mounts(self.mounts.clone()))
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::output;
 use crate::context::Cause;
 use crate::error::InvokeError;
+use crate::log;
 use crate::message::Response;
 use crate::outcome::{Outcome, Trap, Usage};
 
@@ -142,8 +143,7 @@ fn describe(text: &mut String, trap: &Trap) {
         let _ = write!(text, "\n  {name}");
     }
     // What a guest prints is in the log already, unless the log leaves it out.
-    let logged = tracing::enabled!(target: "hourglass::guest", tracing::Level::INFO);
-    if !logged && !trap.stderr.is_empty() {
+    if !log::is_printed() && !trap.stderr.is_empty() {
         text.push_str("\nits standard error:");
         for line in trap.stderr.lines() {
             let _ = write!(text, "\n  {line}");

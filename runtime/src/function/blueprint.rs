@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline, Val};
 use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
 use super::{Function, Workshop};
-use crate::abi::{Reach, State};
+use crate::abi::{Rate, Reach, State};
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::environment::Environment;
 use crate::error::DeployError;
@@ -70,6 +70,8 @@ impl Blueprint {
                 detach: function.limits.detach,
                 #[cfg(feature = "server")]
                 outbound: function.way_out.outbound(&function.limits)?,
+                rate: Rate::new(),
+                mounts: function.mounts.open()?,
                 callees: callees.clone(),
             }),
             limits: function.limits.clone(),

@@ -26,7 +26,7 @@ mod differential_tests;
 mod generated;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,7 @@ use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
 use crate::limits::Limits;
+use crate::mounts::Mounts;
 #[cfg(feature = "server")]
 use crate::outbound::{Hosts, Outbound};
 
@@ -68,6 +69,7 @@ pub struct Function {
     #[cfg(feature = "server")]
     way_out: WayOut,
     environment: Environment,
+    mounts: Mounts,
 }
 
 /// Which other hosts a function may reach, and what goes along.
@@ -134,6 +136,7 @@ impl Function {
             #[cfg(feature = "server")]
             way_out: WayOut::default(),
             environment: Environment::default(),
+            mounts: Mounts::default(),
         })
     }
 
@@ -283,6 +286,36 @@ impl Function {
     #[cfg(feature = "cli")]
     pub(crate) fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
+        self
+    }
+
+    /// Lets it read a folder of the host's, which it finds at an absolute path
+    /// of its own, such as `/data`, and with all that is beneath. Default: it
+    /// reads no file at all.
+    ///
+    /// It can change nothing there, and neither a `..` nor a link leads it out;
+    /// an absolute link leads nowhere. It reads plain files and folders, and
+    /// opens nothing else. The folder is opened once, when the function is
+    /// deployed, as a mount is: another that is put in its place is seen when
+    /// the function is deployed again. What changes inside of it is seen at
+    /// once.
+    ///
+    /// An invocation has at most 64 files open, and all guests together a
+    /// quarter of what the process may.
+    ///
+    /// A folder that is not there, and a path that is not absolute or is taken,
+    /// are errors when the function is deployed: [`DeployError::MountFolder`]
+    /// and [`DeployError::MountPath`].
+    #[must_use]
+    pub fn mount(mut self, path: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
+        self.mounts.add(path.into(), folder.into());
+        self
+    }
+
+    /// Gives it all of its folders at once.
+    #[cfg(feature = "cli")]
+    pub(crate) fn mounts(mut self, mounts: Mounts) -> Self {
+        self.mounts = mounts;
         self
     }
 

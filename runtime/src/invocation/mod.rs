@@ -129,7 +129,7 @@ fn conclude(
     ended: Option<wasmtime::Result<()>>,
     function: &Deployed,
 ) -> Result<Response, Outcome> {
-    state.run.stdio.finish(&function.name);
+    state.end_output();
     let failure = match ended {
         Some(Ok(())) => None,
         Some(Err(error)) => match error.downcast_ref::<Exit>() {

@@ -28,6 +28,7 @@
 //! calls = ["watermark", "ocr"]
 //! max_calls = 1000
 //! detach = "0s"
+//! mounts = { "/fonts" = "fonts" }
 //! routes = ["/images/{id}", { path = "/scans/{id}", baggage = ["tenant"] }]
 //!
 //! [function.thumbnail.env]
@@ -42,6 +43,7 @@
 //! called from this one, and its `baggage` is what goes along. The outer `baggage` is for paths that no route
 //! matches. An error names the file, the line and what is allowed there.
 
+mod mount;
 pub(crate) mod remote;
 pub(crate) mod resolve;
 mod route;
@@ -59,6 +61,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::mount::MountTable;
 use self::route::RouteEntry;
 use self::settings::{Secrets, Settings};
 use self::units::{Address, Period, Size};
@@ -121,6 +124,8 @@ struct FunctionTable {
     env: Settings,
     #[serde(default)]
     secrets: Secrets,
+    #[serde(default)]
+    mounts: MountTable,
 }
 
 /// The file's text, for errors that point into it.

@@ -44,6 +44,10 @@ impl RemoteConfig {
             let reason = "a function with a `url` reaches other hosts from where it runs";
             return Err(source.error(host.span(), reason));
         }
+        if let Some(span) = table.mounts.first() {
+            let reason = "a function with a `url` has its folders where it runs";
+            return Err(source.error(span, reason));
+        }
         let remote = Remote::new(url.get_ref()).map_err(|error| source.error(url.span(), error))?;
         let baggage = table.baggage.as_ref().map(|names| names.get_ref().clone());
         let remote = remote.baggage(baggage.unwrap_or_default());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::HeaderName;
 use toml::Spanned;
 
+use super::mount::MountTable;
 use super::remote::RemoteConfig;
 use super::settings::{self, Secrets, Settings};
 use super::units::{Address, Size};
@@ -17,6 +18,7 @@ use crate::cli::options::FunctionOptions;
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::http::{Routes, Token};
+use crate::mounts::Mounts;
 use crate::outbound::Hosts;
 
 /// A configuration. The default is that of an empty file.
@@ -47,6 +49,7 @@ pub(crate) struct FunctionConfig {
     pub(crate) grants: Grants,
     settings: Settings,
     secrets: Secrets,
+    mounts: MountTable,
     file: Option<PathBuf>,
     /// Where its file is named, or else the function itself.
     span: Range<usize>,
@@ -188,6 +191,13 @@ impl Config {
         settings::environment(&self.source, &function.settings, &function.secrets, folder)
     }
 
+    /// The folders that a function may read. Only now are those looked for, as
+    /// its settings are.
+    pub(crate) fn mounts(&self, function: &FunctionConfig) -> Result<Mounts, ConfigError> {
+        let folder = self.source.path.parent().unwrap_or(Path::new(""));
+        function.mounts.mounts(&self.source, folder)
+    }
+
     /// The file. Empty where there is none.
     pub(crate) fn path(&self) -> &Path {
         &self.source.path
@@ -218,6 +228,7 @@ impl FunctionConfig {
             grants: Grants::of(&mut table),
             settings: table.env,
             secrets: table.secrets,
+            mounts: table.mounts,
             file: table.file.map(|file| folder.join(file.into_inner())),
             span,
         }

@@ -1,0 +1,139 @@
+//! The files that an invocation has open: the folders that its function may
+//! read, and what it has opened beneath them.
+//!
+//! They are known by descriptors, which begin behind the standard ones and with
+//! the folders. A guest without folders has none, and pays for none.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use rustix::process::{Resource, getrlimit};
+
+use super::errno;
+use super::folder::{FILE, FOLDER};
+use crate::mounts::Mount;
+
+/// The first descriptor that is no standard one.
+pub(super) const FIRST: u32 = 3;
+
+/// The most files that one invocation has open.
+const MOST: usize = 64;
+
+/// How many files all guests together have open.
+static OPEN: AtomicU64 = AtomicU64::new(0);
+
+/// How many they may: a quarter of what the process may, as it needs the others
+/// for its clients.
+static LIMIT: LazyLock<u64> =
+    LazyLock::new(|| getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4);
+
+/// What one invocation has open.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Each at the place that is its descriptor less [`FIRST`].
+    open: Vec<Option<Open>>,
+    /// Whether the folders are among them already.
+    begun: bool,
+}
+
+/// An open file or folder.
+pub(super) struct Open {
+    pub(super) file: Arc<OwnedFd>,
+    pub(super) kind: u8,
+    /// Where the next read of a file begins.
+    pub(super) position: u64,
+    /// Which of the function's folders it is, where it is one itself.
+    pub(super) mount: Option<usize>,
+    _one: Option<One>,
+}
+
+/// One of those that all guests together may have open.
+struct One;
+
+impl Files {
+    /// What a descriptor stands for.
+    ///
+    /// # Errors
+    /// The code for a bad one.
+    pub(super) fn get(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Open, i32> {
+        self.place(mounts, fd)?.as_mut().ok_or(errno::BADF)
+    }
+
+    /// The folder that a descriptor stands for.
+    ///
+    /// # Errors
+    /// The code for a bad one, and for what is no folder.
+    pub(super) fn folder(&mut self, mounts: &[Mount], fd: u32) -> Result<Arc<OwnedFd>, i32> {
+        let open = self.get(mounts, fd)?;
+        if open.kind == FOLDER { Ok(open.file.clone()) } else { Err(errno::NOTDIR) }
+    }
+
+    /// The file that a descriptor stands for.
+    ///
+    /// # Errors
+    /// The code for a bad one, and for what is no file.
+    pub(super) fn file(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Open, i32> {
+        let open = self.get(mounts, fd)?;
+        if open.kind == FILE { Ok(open) } else { Err(errno::ISDIR) }
+    }
+
+    /// Whether one more may be opened.
+    ///
+    /// # Errors
+    /// The code for one too many.
+    pub(super) fn has_room(&self) -> Result<(), i32> {
+        let open = self.open.iter().flatten().filter(|open| open.mount.is_none());
+        if open.count() < MOST { Ok(()) } else { Err(errno::MFILE) }
+    }
+
+    /// Gives a file or a folder a descriptor.
+    ///
+    /// # Errors
+    /// The code for one too many, of all guests together.
+    pub(super) fn add(&mut self, file: OwnedFd, kind: u8) -> Result<u32, i32> {
+        let one = Some(One::take().ok_or(errno::NFILE)?);
+        let open = Open { file: Arc::new(file), kind, position: 0, mount: None, _one: one };
+        let place = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
+        match self.open.get_mut(place) {
+            Some(free) => *free = Some(open),
+            None => self.open.push(Some(open)),
+        }
+        Ok(FIRST.saturating_add(place as u32))
+    }
+
+    /// Closes what a descriptor stands for.
+    ///
+    /// # Errors
+    /// The code for a bad one.
+    pub(super) fn close(&mut self, mounts: &[Mount], fd: u32) -> Result<(), i32> {
+        self.place(mounts, fd)?.take().map(drop).ok_or(errno::BADF)
+    }
+
+    fn place(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Option<Open>, i32> {
+        if !self.begun {
+            self.begun = true;
+            self.open.extend(mounts.iter().enumerate().map(|(place, mount)| {
+                let (file, mount) = (mount.folder.clone(), Some(place));
+                Some(Open { file, kind: FOLDER, position: 0, mount, _one: None })
+            }));
+        }
+        let place = fd.checked_sub(FIRST).ok_or(errno::BADF)?;
+        self.open.get_mut(place as usize).ok_or(errno::BADF)
+    }
+}
+
+impl One {
+    fn take() -> Option<Self> {
+        // Nothing else is said by the number.
+        let before = OPEN.fetch_add(1, Ordering::Relaxed);
+        let one = Self;
+        (before < *LIMIT).then_some(one)
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,76 @@
+//! What a guest has the host log, bounded twice: each invocation, and each
+//! function in a second. Where something is left out the log says so, and how
+//! much it was.
+
+use super::rate::{Rate, Taken};
+use crate::log::{self, About};
+
+/// How much one invocation may log, in bytes.
+const MOST: usize = 64 << 10;
+
+/// What a line counts for beside its text: its fields take room too.
+const LINE: usize = 64;
+
+/// What one invocation has had logged.
+#[derive(Default)]
+pub(super) struct Journal {
+    logged: usize,
+    /// How many bytes were left out, once any were.
+    left_out: Option<u64>,
+}
+
+/// Who speaks, and how much of it is listened to.
+#[derive(Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    pub(crate) about: About<'a>,
+    pub(crate) rate: &'a Rate,
+}
+
+impl Journal {
+    /// Logs a line of so many bytes, unless that is too much.
+    pub(super) fn add(&mut self, speaker: &Speaker<'_>, len: usize, log: impl FnOnce(&About<'_>)) {
+        let cost = len.saturating_add(LINE);
+        if let Some(bytes) = &mut self.left_out {
+            *bytes = bytes.saturating_add(len as u64);
+        } else if cost > MOST.saturating_sub(self.logged) {
+            self.left_out = Some(len as u64);
+            speaker.mark(None, "(what the invocation says from here on is left out)");
+        } else {
+            self.logged = self.logged.saturating_add(cost);
+            speaker.say(len, log);
+        }
+    }
+
+    /// Tells how much was left out. To be called when the guest has ended.
+    pub(super) fn finish(&mut self, speaker: &Speaker<'_>) {
+        if let Some(bytes) = self.left_out.take() {
+            let why = "(the invocation had more to say than is logged of one)";
+            speaker.mark(Some(bytes), why);
+        }
+    }
+}
+
+impl Speaker<'_> {
+    /// Logs that something is left out.
+    fn mark(&self, bytes: Option<u64>, why: &str) {
+        self.say(0, |about| log::left_out(about, bytes, why));
+    }
+
+    /// Logs a line of so many bytes, unless the second is over-full.
+    fn say(&self, len: usize, log: impl FnOnce(&About<'_>)) {
+        let about = &self.about;
+        match self.rate.take(len, LINE) {
+            Taken::Logged => log(about),
+            Taken::After(bytes) => {
+                let why = "(the function had more to say than is logged of one in a second)";
+                log::left_out(about, Some(bytes.into()), why);
+                log(about);
+            }
+            Taken::Full => {
+                let why = "(what the function says in the rest of this second is left out)";
+                log::left_out(about, None, why);
+            }
+            Taken::LeftOut => {}
+        }
+    }
+}

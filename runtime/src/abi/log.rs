@@ -1,0 +1,40 @@
+//! What a guest logs by itself: with a level, which part of it says so, and
+//! names and values of its own.
+
+use tracing::Level;
+use wasmtime::Linker;
+
+use super::memory::{bytes, parts};
+use super::state::{Call, State};
+use super::{MODULE, code, wire};
+use crate::log::{self, Said};
+
+/// The levels, each at the place that is its number less one.
+const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+
+pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "log", log)?;
+    Ok(())
+}
+
+fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    if let Some(place) = level.checked_sub(1) {
+        let level = LEVELS.get(place as usize);
+        let record = wire::read_record(bytes(memory, ptr, len)?);
+        let (Some(&level), Some(record)) = (level, record) else { return Ok(code::INVALID) };
+        if log::is_said(level) {
+            let (stdio, speaker) = state.output();
+            let said =
+                Said { message: record.message, module: record.target, fields: &record.pairs };
+            stdio.journal.add(&speaker, len as usize, |about| log::said(level, about, &said));
+        }
+    }
+    Ok(verbosity())
+}
+
+/// The number of the last level that is logged, 0 where none is.
+fn verbosity() -> i32 {
+    let silent = LEVELS.iter().rev().take_while(|level| !log::is_said(**level)).count();
+    LEVELS.len().saturating_sub(silent) as i32
+}

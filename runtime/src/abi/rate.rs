@@ -1,0 +1,136 @@
+//! How much a function may log in a second, all its invocations together.
+//!
+//! It is one word: which second it is, and what was taken of it. Those who log
+//! nothing never look at it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// How much a function may log in a second, in bytes.
+const MOST: u32 = 256 << 10;
+
+/// How much a function has logged in the present second.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    since: Instant,
+    /// A [`Second`].
+    word: AtomicU64,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is logged.
+    Logged,
+    /// It is logged, the first after so many bytes that were left out.
+    After(u32),
+    /// It is left out, as the first in this second.
+    Full,
+    /// It is left out as well.
+    LeftOut,
+}
+
+/// One second of a function's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    /// Which it is: the first ones are those of the function's first 68 years.
+    number: u32,
+    /// Whether something has been left out.
+    full: bool,
+    /// How many bytes were logged, or else left out.
+    bytes: u32,
+}
+
+impl Rate {
+    pub(crate) fn new() -> Self {
+        Self { since: Instant::now(), word: AtomicU64::new(Second::default().word()) }
+    }
+
+    /// Takes so many bytes of the present second, and some more that are not
+    /// told of where they are left out.
+    pub(super) fn take(&self, bytes: usize, more: usize) -> Taken {
+        let count = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let second = self.since.elapsed().as_secs() as u32 & (u32::MAX >> 1);
+        self.take_at(second, count(bytes), count(more))
+    }
+
+    fn take_at(&self, number: u32, bytes: u32, more: u32) -> Taken {
+        let mut before = self.word.load(Ordering::Relaxed);
+        loop {
+            let (after, taken) = Second::of(before).take(number, bytes, more);
+            // Nothing else is said by it.
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            match self.word.compare_exchange_weak(before, after.word(), success, failure) {
+                Ok(_) => return taken,
+                Err(now) => before = now,
+            }
+        }
+    }
+}
+
+impl Second {
+    fn of(word: u64) -> Self {
+        Self { number: (word >> 33) as u32, full: word >> 32 & 1 == 1, bytes: word as u32 }
+    }
+
+    fn word(self) -> u64 {
+        u64::from(self.number) << 33 | u64::from(self.full) << 32 | u64::from(self.bytes)
+    }
+
+    fn take(self, number: u32, bytes: u32, more: u32) -> (Self, Taken) {
+        let cost = bytes.saturating_add(more);
+        // Who was held up on the way here is late, and no reason to go back.
+        if number > self.number {
+            let taken = if self.full { Taken::After(self.bytes) } else { Taken::Logged };
+            return (Self { number, full: false, bytes: cost }, taken);
+        }
+        if self.full {
+            return (Self { bytes: self.bytes.saturating_add(bytes), ..self }, Taken::LeftOut);
+        }
+        match self.bytes.saturating_add(cost) {
+            sum if sum <= MOST => (Self { bytes: sum, ..self }, Taken::Logged),
+            _ => (Self { full: true, bytes, ..self }, Taken::Full),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_is_filled_and_the_next_one_tells_what_was_left_out() {
+        let rate = Rate::new();
+        assert_eq!(rate.take_at(0, MOST - 3, 2), Taken::Logged);
+        assert_eq!(rate.take_at(0, 0, 1), Taken::Logged);
+        assert_eq!(rate.take_at(0, 2, 9), Taken::Full);
+        assert_eq!(rate.take_at(0, 3, 9), Taken::LeftOut);
+        assert_eq!(rate.take_at(7, MOST, 0), Taken::After(5));
+        assert_eq!(rate.take_at(6, 1, 0), Taken::Full, "a late one belongs to the present second");
+        assert_eq!(rate.take_at(8, 1, 0), Taken::After(1));
+        assert_eq!(rate.take_at(9, 1, 0), Taken::Logged);
+    }
+
+    #[test]
+    fn a_second_is_read_as_it_was_written() {
+        for number in [0, 1, u32::MAX >> 1] {
+            for full in [false, true] {
+                for bytes in [0, 1, u32::MAX] {
+                    let second = Second::of(Second { number, full, bytes }.word());
+                    assert_eq!((second.number, second.full, second.bytes), (number, full, bytes));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn many_take_no_more_than_one_may() {
+        let rate = Rate::new();
+        let logged = |_| (0..2_000).filter(|_| rate.take_at(0, 50, 50) == Taken::Logged).count();
+        let all: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|at| scope.spawn(move || logged(at))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!(all, MOST as usize / 100);
+    }
+}

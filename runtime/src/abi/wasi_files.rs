@@ -1,0 +1,388 @@
+//! The calls of WASI that are about files: those of the folders that a function
+//! may read, which it can't change.
+//!
+//! What may have to wait for a disk is done by a thread that may; the guest's
+//! end does not wait for it. Nothing here waits for anything else than a disk.
+
+use wasmtime::Linker;
+
+use super::errno::{BADF, INVAL, IO, NAMETOOLONG, OVERFLOW, ROFS, SPIPE, SUCCESS};
+use super::files::{FIRST, Files};
+use super::folder::{self, Place};
+use super::memory::{bytes, parts, range, read_u32, write};
+use super::state::{Call, State};
+use super::wasi::{MAX_RANGES, MODULE};
+use crate::mounts::Mount;
+
+/// The longest path, in bytes.
+const MAX_PATH: u32 = 4_096;
+
+/// The most that one call reads, in bytes: of a file, and of a folder.
+const MAX_READ: u32 = 256 << 10;
+const MAX_LIST: u32 = 1 << 20;
+
+/// What `path_open` is asked for: a folder; to create what is not there, to
+/// have created it, to empty it; a right to write; to write at the end.
+const DIRECTORY: u32 = 1 << 1;
+const CHANGES: u32 = 1 << 0 | 1 << 2 | 1 << 3;
+const WRITE: u64 = 1 << 6;
+const APPEND: u32 = 1 << 0;
+
+/// The rights that a guest is told to have: to read, seek and tell, to open,
+/// list, follow and look at.
+const READ: u64 = 1 << 1;
+const RIGHTS: u64 = READ | 1 << 2 | 1 << 5 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 21;
+
+/// Why a call does not succeed: a code for the guest, or a trap.
+enum Fault {
+    Code(i32),
+    Trap(wasmtime::Error),
+}
+
+type Result<T> = std::result::Result<T, Fault>;
+
+pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "fd_prestat_get", |call: Call<'_>, fd, out| {
+            answer(fd_prestat_get(call, fd, out))
+        })?
+        .func_wrap(MODULE, "fd_prestat_dir_name", |call: Call<'_>, fd, ptr, len| {
+            answer(fd_prestat_dir_name(call, fd, ptr, len))
+        })?
+        .func_wrap(MODULE, "fd_fdstat_get", |call: Call<'_>, fd, out| {
+            answer(fd_fdstat_get(call, fd, out))
+        })?
+        .func_wrap(MODULE, "fd_close", |call: Call<'_>, fd| answer(fd_close(call, fd)))?
+        .func_wrap(MODULE, "fd_tell", |call: Call<'_>, fd, out| answer(fd_tell(call, fd, out)))?
+        .func_wrap_async(MODULE, "fd_seek", |call: Call<'_>, words| {
+            Box::new(async move { answer(fd_seek(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "fd_read", |call: Call<'_>, (fd, ranges, count, out)| {
+            Box::new(async move { answer(fd_read(call, fd, (ranges, count), out).await) })
+        })?
+        .func_wrap_async(MODULE, "fd_pread", |call: Call<'_>, (fd, ranges, count, at, out)| {
+            Box::new(async move { answer(fd_pread(call, fd, (ranges, count), at, out).await) })
+        })?
+        .func_wrap_async(MODULE, "fd_readdir", |call: Call<'_>, words| {
+            Box::new(async move { answer(fd_readdir(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "fd_filestat_get", |call: Call<'_>, (fd, out)| {
+            Box::new(async move { answer(fd_filestat_get(call, fd, out).await) })
+        })?
+        .func_wrap_async(MODULE, "path_filestat_get", |call: Call<'_>, words| {
+            Box::new(async move { answer(path_filestat_get(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "path_readlink", |call: Call<'_>, words| {
+            Box::new(async move { answer(path_readlink(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "path_open", |call: Call<'_>, words| {
+            Box::new(async move { answer(path_open(call, words).await) })
+        })?;
+    add_refusals_to(linker)
+}
+
+/// What would change something, and what would make sure that it was changed.
+fn add_refusals_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "path_create_directory", |call: Call<'_>, fd, _: i32, _: i32| {
+            known(call, fd, ROFS)
+        })?
+        .func_wrap(MODULE, "path_remove_directory", |call: Call<'_>, fd, _: i32, _: i32| {
+            known(call, fd, ROFS)
+        })?
+        .func_wrap(MODULE, "path_unlink_file", |call: Call<'_>, fd, _: i32, _: i32| {
+            known(call, fd, ROFS)
+        })?
+        .func_wrap(
+            MODULE,
+            "path_rename",
+            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32| known(call, fd, ROFS),
+        )?
+        .func_wrap(
+            MODULE,
+            "path_link",
+            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32| {
+                known(call, fd, ROFS)
+            },
+        )?
+        .func_wrap(MODULE, "path_symlink", |call: Call<'_>, _: i32, _: i32, fd, _: i32, _: i32| {
+            known(call, fd, ROFS)
+        })?
+        .func_wrap(
+            MODULE,
+            "path_filestat_set_times",
+            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i64, _: i64, _: i32| {
+                known(call, fd, ROFS)
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "fd_filestat_set_times",
+            |call: Call<'_>, fd, _: i64, _: i64, _: i32| known(call, fd, ROFS),
+        )?
+        .func_wrap(MODULE, "fd_filestat_set_size", |call: Call<'_>, fd, _: i64| {
+            known(call, fd, ROFS)
+        })?
+        .func_wrap(MODULE, "fd_allocate", |call: Call<'_>, fd, _: i64, _: i64| {
+            known(call, fd, ROFS)
+        })?
+        .func_wrap(MODULE, "fd_advise", |call: Call<'_>, fd, _: i64, _: i64, _: i32| {
+            known(call, fd, SUCCESS)
+        })?
+        .func_wrap(MODULE, "fd_sync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?
+        .func_wrap(MODULE, "fd_datasync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?;
+    Ok(())
+}
+
+/// Answers with a code, where the descriptor is a good one.
+fn known(mut call: Call<'_>, fd: u32, code: i32) -> i32 {
+    let (files, mounts) = files(call.data_mut());
+    files.get(mounts, fd).map_or_else(|code| code, |_| code)
+}
+
+fn files(state: &mut State) -> (&mut Files, &[Mount]) {
+    (&mut state.run.files, &state.reach.mounts)
+}
+
+fn fd_prestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    let len = mount(state, fd)?.path.len() as u32;
+    // The first word says that it is a folder.
+    write(memory, out, &0_u32.to_le_bytes())?;
+    Ok(write(memory, out.saturating_add(4), &len.to_le_bytes())?)
+}
+
+fn fd_prestat_dir_name(mut call: Call<'_>, fd: u32, ptr: u32, len: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    let path = mount(state, fd)?.path.as_bytes();
+    if path.len() > len as usize {
+        return Err(NAMETOOLONG.into());
+    }
+    Ok(write(memory, ptr, path)?)
+}
+
+fn mount(state: &mut State, fd: u32) -> Result<&Mount> {
+    let (files, mounts) = files(state);
+    let place = files.get(mounts, fd)?.mount.ok_or(BADF)?;
+    Ok(mounts.get(place).ok_or(BADF)?)
+}
+
+fn fd_fdstat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    let (kind, rights) = match fd {
+        0 => (0, READ),
+        ..FIRST => (0, WRITE),
+        _ => {
+            let (files, mounts) = files(state);
+            (files.get(mounts, fd)?.kind, RIGHTS)
+        }
+    };
+    write(memory, out, &u64::from(kind).to_le_bytes())?;
+    write(memory, out.saturating_add(8), &rights.to_le_bytes())?;
+    Ok(write(memory, out.saturating_add(16), &rights.to_le_bytes())?)
+}
+
+fn fd_close(mut call: Call<'_>, fd: u32) -> Result<()> {
+    if fd < FIRST {
+        return Ok(());
+    }
+    let (files, mounts) = files(call.data_mut());
+    Ok(files.close(mounts, fd)?)
+}
+
+fn fd_tell(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    if fd < FIRST {
+        return Err(SPIPE.into());
+    }
+    let (files, mounts) = files(state);
+    let position = files.file(mounts, fd)?.position;
+    Ok(write(memory, out, &position.to_le_bytes())?)
+}
+
+async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> {
+    let (fd, by, whence, out) = words;
+    if fd < FIRST {
+        return Err(SPIPE.into());
+    }
+    let (list, mounts) = files(call.data_mut());
+    let open = list.file(mounts, fd)?;
+    let from = match whence {
+        0 => 0,
+        1 => open.position,
+        2 => {
+            let file = open.file.clone();
+            apart(move || folder::length(&file)).await?
+        }
+        _ => return Err(INVAL.into()),
+    };
+    let position = from.checked_add_signed(by).ok_or(INVAL)?;
+    let (memory, state) = parts(&mut call)?;
+    let (list, mounts) = files(state);
+    list.file(mounts, fd)?.position = position;
+    Ok(write(memory, out, &position.to_le_bytes())?)
+}
+
+/// Standard input is at its end.
+async fn fd_read(mut call: Call<'_>, fd: u32, ranges: (u32, u32), out: u32) -> Result<()> {
+    if fd == 0 {
+        let (memory, _) = parts(&mut call)?;
+        return Ok(write(memory, out, &0_u32.to_le_bytes())?);
+    }
+    let (list, mounts) = files(call.data_mut());
+    let position = list.file(mounts, fd)?.position;
+    let len = read_at(&mut call, fd, ranges, position, out).await?;
+    let (list, mounts) = files(call.data_mut());
+    list.file(mounts, fd)?.position = position.saturating_add(len);
+    Ok(())
+}
+
+async fn fd_pread(
+    mut call: Call<'_>,
+    fd: u32,
+    ranges: (u32, u32),
+    position: u64,
+    out: u32,
+) -> Result<()> {
+    read_at(&mut call, fd, ranges, position, out).await.map(drop)
+}
+
+/// Reads into the ranges of a list, and tells how much it was.
+async fn read_at(
+    call: &mut Call<'_>,
+    fd: u32,
+    list: (u32, u32),
+    position: u64,
+    out: u32,
+) -> Result<u64> {
+    let (memory, state) = parts(call)?;
+    let (mut ranges, mut total) = (Vec::new(), 0);
+    for index in 0..list.1.min(MAX_RANGES) {
+        let at = list.0.saturating_add(index.saturating_mul(8));
+        let ptr = read_u32(memory, at)?;
+        let len = read_u32(memory, at.saturating_add(4))?.min(MAX_READ - total);
+        range(memory, ptr, len)?;
+        ranges.push((ptr, len));
+        total += len;
+    }
+    let (files, mounts) = files(state);
+    let file = files.file(mounts, fd)?.file.clone();
+    let read = apart(move || folder::read(&file, position, total as usize)).await?;
+    let (memory, _) = parts(call)?;
+    let mut rest = &*read;
+    for (ptr, len) in ranges {
+        let (now, later) = rest.split_at_checked(len as usize).unwrap_or((rest, &[]));
+        write(memory, ptr, now)?;
+        rest = later;
+    }
+    write(memory, out, &(read.len() as u32).to_le_bytes())?;
+    Ok(read.len() as u64)
+}
+
+async fn fd_readdir(mut call: Call<'_>, words: (u32, u32, u32, u64, u32)) -> Result<()> {
+    let (fd, ptr, len, from, out) = words;
+    let (memory, state) = parts(&mut call)?;
+    range(memory, ptr, len)?;
+    if len > MAX_LIST {
+        return Err(OVERFLOW.into());
+    }
+    let (list, mounts) = files(state);
+    let folder = list.folder(mounts, fd)?;
+    let listed = apart(move || folder::list(&folder, from, len as usize)).await?;
+    let (memory, _) = parts(&mut call)?;
+    write(memory, ptr, &listed)?;
+    Ok(write(memory, out, &(listed.len() as u32).to_le_bytes())?)
+}
+
+async fn fd_filestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let stat = if fd < FIRST {
+        [0; 64]
+    } else {
+        let (files, mounts) = files(call.data_mut());
+        let file = files.get(mounts, fd)?.file.clone();
+        apart(move || folder::about(&file)).await?
+    };
+    let (memory, _) = parts(&mut call)?;
+    Ok(write(memory, out, &stat)?)
+}
+
+async fn path_filestat_get(mut call: Call<'_>, words: (u32, u32, u32, u32, u32)) -> Result<()> {
+    let (fd, flags, ptr, len, out) = words;
+    let stat = at(&mut call, fd, (ptr, len), flags, |place| place.stat()).await?;
+    let (memory, _) = parts(&mut call)?;
+    Ok(write(memory, out, &stat)?)
+}
+
+async fn path_readlink(mut call: Call<'_>, words: (u32, u32, u32, u32, u32, u32)) -> Result<()> {
+    let (fd, ptr, len, room, most, out) = words;
+    let mut link = at(&mut call, fd, (ptr, len), 0, |place| place.link()).await?;
+    link.truncate(most as usize);
+    let (memory, _) = parts(&mut call)?;
+    write(memory, room, &link)?;
+    Ok(write(memory, out, &(link.len() as u32).to_le_bytes())?)
+}
+
+/// What `path_open` is called with: the folder, how links are followed, the
+/// path and its length, what to do, the rights for it and for what is opened
+/// beneath it, flags of the descriptor, and where that goes.
+type Opening = (u32, u32, u32, u32, u32, u64, u64, u32, u32);
+
+async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
+    let (fd, flags, ptr, len, how, rights, _, writing, out) = words;
+    if how & CHANGES != 0 || rights & WRITE != 0 || writing & APPEND != 0 {
+        return Err(Fault::Code(known(call, fd, ROFS)));
+    }
+    call.data().run.files.has_room()?;
+    let folder = how & DIRECTORY != 0;
+    let (file, kind) =
+        at(&mut call, fd, (ptr, len), flags, move |place| place.open(folder)).await?;
+    let (memory, state) = parts(&mut call)?;
+    let opened = state.run.files.add(file, kind)?;
+    Ok(write(memory, out, &opened.to_le_bytes())?)
+}
+
+/// Does something at a path beneath a folder.
+async fn at<T: Send + 'static>(
+    call: &mut Call<'_>,
+    fd: u32,
+    (ptr, len): (u32, u32),
+    flags: u32,
+    work: impl FnOnce(Place<'_>) -> std::result::Result<T, i32> + Send + 'static,
+) -> Result<T> {
+    let (memory, state) = parts(call)?;
+    if len > MAX_PATH {
+        return Err(NAMETOOLONG.into());
+    }
+    let path = bytes(memory, ptr, len)?.to_vec();
+    let (files, mounts) = files(state);
+    let (folder, follow) = (files.folder(mounts, fd)?, flags & 1 == 1);
+    apart(move || work(Place { folder: &folder, path: &path, follow })).await
+}
+
+/// Has something done by a thread that may wait for a disk.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> std::result::Result<T, i32> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.unwrap_or(Err(IO))?)
+}
+
+fn answer(result: Result<()>) -> wasmtime::Result<i32> {
+    match result {
+        Ok(()) => Ok(SUCCESS),
+        Err(Fault::Code(code)) => Ok(code),
+        Err(Fault::Trap(error)) => Err(error),
+    }
+}
+
+impl From<i32> for Fault {
+    fn from(code: i32) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<wasmtime::Error> for Fault {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Trap(error)
+    }
+}

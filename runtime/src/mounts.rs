@@ -1,0 +1,90 @@
+//! The folders of the host that a function may read, each at a path of its own
+//! choosing. None unless they are named.
+//!
+//! A folder is opened once, when the function is deployed, as a mount is: what
+//! is there then is what it reads from, also when the folder is moved or another
+//! is put in its place. An invocation pays nothing for it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, open};
+
+/// Which folders, by the paths at which a guest finds them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mounts(Vec<(String, PathBuf)>);
+
+/// One of them, open.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    pub(crate) path: String,
+    pub(crate) folder: Arc<OwnedFd>,
+}
+
+/// Why a folder can't be mounted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unmountable {
+    #[error("nothing can be mounted at `{path}`: {reason}")]
+    Path { path: String, reason: &'static str },
+    #[error("{} can't be mounted at `{path}`", folder.display())]
+    Folder { path: String, folder: PathBuf, source: io::Error },
+}
+
+impl Mounts {
+    /// Asks for a folder at a path.
+    pub(crate) fn add(&mut self, path: String, folder: PathBuf) {
+        self.0.push((path, folder));
+    }
+
+    /// Opens them all.
+    ///
+    /// # Errors
+    /// The first that can't be.
+    pub(crate) fn open(&self) -> Result<Box<[Mount]>, Unmountable> {
+        let mounts = self.0.iter().enumerate().map(|(place, (path, folder))| {
+            let taken = self.0.iter().take(place).any(|(other, _)| other == path);
+            let reason = if taken { Some("it is taken") } else { unusable(path) };
+            if let Some(reason) = reason {
+                return Err(Unmountable::Path { path: path.clone(), reason });
+            }
+            let folder = directory(folder).map_err(|source| {
+                let (path, folder) = (path.clone(), folder.clone());
+                Unmountable::Folder { path, folder, source }
+            })?;
+            Ok(Mount { path: path.clone(), folder: Arc::new(folder) })
+        });
+        mounts.collect()
+    }
+}
+
+/// What is wrong with a path, where something is.
+fn unusable(path: &str) -> Option<&'static str> {
+    let Some(inside) = path.strip_prefix('/') else {
+        return Some("write an absolute path, such as `/data`");
+    };
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+    let plain = inside.is_empty() || inside.split('/').all(plain);
+    (!plain).then_some("write it without `.`, `..` and a `/` too many")
+}
+
+fn directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unusable;
+
+    #[test]
+    fn paths_are_absolute_and_plain() {
+        for good in ["/", "/data", "/a/b.c/ä ö"] {
+            assert_eq!(unusable(good), None, "{good}");
+        }
+        for bad in ["", "data", "./data", "/data/", "//data", "/a/../b", "/./a", "/a\0"] {
+            assert!(unusable(bad).is_some(), "{bad:?}");
+        }
+    }
+}

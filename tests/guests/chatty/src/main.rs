@@ -1,0 +1,63 @@
+//! Says things, in the way that the last segment of its path names.
+
+use std::io::{Write, stderr, stdout};
+
+use hourglass_sdk::{Context, Request, Result, serve};
+
+fn main() {
+    hourglass_sdk::log::init();
+    serve(chatty)
+}
+
+fn chatty(_: &Context, req: Request) -> Result<String> {
+    let path = req.uri().path();
+    match path.rsplit('/').next().unwrap_or_default() {
+        "plain" => plain(),
+        "hostile" => hostile()?,
+        "flood" => flood(),
+        "levels" => levels(),
+        "long" => log::info!("{}", "x".repeat(100_000)),
+        "drop" => {
+            print!("no end of a line");
+            std::process::exit(7)
+        }
+        _ => {}
+    }
+    Ok(log::max_level().to_string())
+}
+
+#[expect(clippy::print_stderr, reason = "it is what this is for")]
+fn plain() {
+    println!("the first\nthe second  ");
+    eprintln!("an error");
+    println!();
+    print!("in ");
+    print!("parts");
+}
+
+/// Tries to pass for another, to break a terminal and to break JSON.
+fn hostile() -> Result<()> {
+    let forged =
+        "all is well\r2026-01-01T00:00:00Z ERROR hourglass: forged\u{1b}[2K\u{2028}x\u{202e}";
+    stdout().write_all(forged.as_bytes())?;
+    stdout().write_all(b"\nquotes \" \\ } , \0 and \xff\xfe no text\r\n")?;
+    stderr().write_all(b"\"},{\"forged\":true}\n")?;
+    log::info!(target: "a\nb", "a message\nof two lines");
+    Ok(())
+}
+
+/// A hundred thousand bytes in a thousand lines.
+fn flood() {
+    for number in 0..1_000 {
+        println!("{number:>99}");
+    }
+}
+
+fn levels() {
+    log::error!("an error");
+    log::warn!(target: "elsewhere", "a warning");
+    #[cfg(target_arch = "wasm32")]
+    log::info!(user = "ada", note = "two words\n", n = -1.5; "with fields");
+    log::debug!("for debugging");
+    log::trace!("a trace");
+}

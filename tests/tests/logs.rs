@@ -1,0 +1,213 @@
+//! What guests say, in the host's log.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use hourglass_tests::client::Client;
+use hourglass_tests::guests::{self, function, module};
+use hourglass_tests::host::{self, Host};
+use hourglass_tests::lines::{self, Line};
+use hourglass_tests::program::{self, Serving};
+use http::Request;
+use serde_json::Value;
+use tracing::Level;
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// Serves the guest under test, and logs in a format.
+fn serve(format: &str) -> Result<Serving> {
+    let module = module("chatty").to_str().unwrap();
+    let arguments = ["serve", module, "--listen", "127.0.0.1:0", "--log-format", format];
+    let program = env!("CARGO_BIN_EXE_hourglass-under-test");
+    let mut command: Command = program::command(program, &arguments);
+    Ok(Serving::start(&mut command)?)
+}
+
+/// The lines that the guest said, from first to last.
+async fn said(function: &str, path: &str) -> Result<Vec<Line>> {
+    let host = Host::serve([guests::function(function, "chatty")]).await?;
+    host.get(&format!("/{function}/{path}")).await?;
+    Ok(lines::of(function))
+}
+
+fn texts(lines: &[Line]) -> Vec<&str> {
+    lines.iter().map(|line| &*line.text).collect()
+}
+
+#[tokio::test]
+async fn a_line_says_where_it_is_from() -> Result<()> {
+    let host = Host::serve([function("placed", "chatty")]).await?;
+    let request = Request::get("/placed/plain").header("traceparent", TRACE);
+    let answer = host.client().await?.request(&request.body("")?).await?;
+    let id = answer.headers()["x-request-id"].to_str()?;
+    let lines = lines::of("placed");
+    // Standard output has its end of a line when the program ends.
+    assert_eq!(texts(&lines), ["the first", "the second  ", "an error", "", "in parts"]);
+    let streams: Vec<_> = lines.iter().map(|line| line.field("stream").unwrap()).collect();
+    assert_eq!(streams, ["stdout", "stdout", "stderr", "stdout", "stdout"]);
+    for line in &lines {
+        assert_eq!(line.level, Level::INFO);
+        assert_eq!(line.field("request_id"), Some(id));
+        assert_eq!(line.field("trace_id"), Some("0af7651916cd43dd8448eb211c80319c"));
+        let span = line.field("span_id").unwrap();
+        assert!(span.len() == 16 && span != "b7ad6b7169203331", "{span}");
+        assert_eq!(line.field("span_id"), lines[0].field("span_id"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_has_no_end_of_a_line_is_not_lost_with_its_guest() -> Result<()> {
+    assert_eq!(texts(&said("exiting", "drop").await?), ["no end of a line"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_can_not_pass_for_another() -> Result<()> {
+    let lines = said("forging", "hostile").await?;
+    let expected = [
+        r"all is well\r2026-01-01T00:00:00Z ERROR hourglass: forged\u{1b}[2K\u{2028}x\u{202e}",
+        "quotes \" \\ } , \\u{0} and \u{fffd}\u{fffd} no text",
+        r#""},{"forged":true}"#,
+        r"a message\nof two lines",
+    ];
+    assert_eq!(texts(&lines), expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_invocation_logs_only_so_much() -> Result<()> {
+    let lines = said("flooding", "flood").await?;
+    let (marks, printed): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line.level == Level::WARN);
+    assert!((300..650).contains(&printed.len()), "{} lines", printed.len());
+    for (number, line) in printed.iter().enumerate() {
+        assert_eq!(line.text, format!("{number:>99}"));
+    }
+    let [cut, end] = *marks else { panic!("{marks:?}") };
+    assert!(cut.text.contains("from here on is left out"), "{cut:?}");
+    let left_out: usize = end.field("left_out").unwrap().parse()?;
+    assert_eq!(left_out, (1_000 - printed.len()) * 99);
+    Ok(())
+}
+
+/// As many invocations as it takes until one second is full, and then until the next one tells what
+/// was left out.
+#[tokio::test]
+async fn a_function_logs_only_so_much_in_a_second() -> Result<()> {
+    let host = Host::serve([function("drowning", "chatty")]).await?;
+    let begun = Instant::now();
+    let found = |text: &str| lines::of("drowning").iter().any(|line| line.text.contains(text));
+    let mut client = host.client().await?;
+    let mut invocations = 0;
+    while !found("in the rest of this second is left out") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{invocations} were not enough");
+        client.get("/drowning/flood").await?;
+        invocations += 1;
+    }
+    while !found("than is logged of one in a second") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is not told how much");
+        client.get("/drowning/plain").await?;
+    }
+    let lines = lines::of("drowning");
+    let told = lines.iter().find(|line| line.text.contains("than is logged of one in a second"));
+    assert!(told.unwrap().field("left_out").unwrap().parse::<u64>()? > 0);
+    let logged: usize = lines.iter().map(|line| line.text.len()).sum();
+    let seconds = begun.elapsed().as_secs() as usize + 1;
+    assert!(logged <= seconds * (257 << 10), "{logged} bytes in {seconds} s");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guests_own_logger_has_levels_targets_and_fields() -> Result<()> {
+    let host = Host::serve([function("leveled", "chatty")]).await?;
+    let answer = host.get("/leveled/levels").await?;
+    // The test records nothing beyond; what comes after it is not even sent.
+    assert_eq!(answer.body(), b"INFO");
+    let lines = lines::of("leveled");
+    assert_eq!(texts(&lines), ["an error", "a warning", "with fields"]);
+    let levels: Vec<_> = lines.iter().map(|line| line.level).collect();
+    assert_eq!(levels, [Level::ERROR, Level::WARN, Level::INFO]);
+    let modules: Vec<_> = lines.iter().map(|line| line.field("module").unwrap()).collect();
+    assert_eq!(modules, ["chatty", "elsewhere", "chatty"]);
+    assert_eq!(lines[0].field("fields"), None);
+    assert_eq!(lines[2].field("fields"), Some(r#"user=ada note="two words\n" n=-1.5"#));
+    assert!(lines.iter().all(|line| line.field("request_id").is_some()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_long_message_is_cut() -> Result<()> {
+    let lines = said("long", "long").await?;
+    let [line] = &*lines else { panic!("{} lines", lines.len()) };
+    assert_eq!(line.text.chars().filter(|&char| char == 'x').count(), 8 << 10);
+    assert!(line.text.ends_with("x\u{2026}"));
+    Ok(())
+}
+
+/// A guest that asks for the host's logger is still one that is reset, and each invocation asks
+/// anew.
+#[tokio::test]
+async fn a_guest_with_a_logger_is_reset_in_place() -> Result<()> {
+    let runtime = host::builder().build()?;
+    let fresh = runtime.deploy(function("reset-chatty", "chatty"))?;
+    assert_eq!(fresh, hourglass::Fresh::Reset);
+    for times in 1..=3 {
+        let request = hourglass::Request::new("".into());
+        let (mut head, body) = request.into_parts();
+        head.uri = "/levels".parse()?;
+        let request = hourglass::Request::from_parts(head, body);
+        runtime.invoke(&hourglass::Context::background(), "reset-chatty", request).await?;
+        assert_eq!(lines::count("reset-chatty", "a warning"), times);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn machines_read_one_object_a_line() -> Result<()> {
+    let serving = serve("json")?;
+    let mut client = Client::connect(serving.address).await?;
+    for path in ["hostile", "levels"] {
+        let request = Request::get(format!("/chatty/{path}")).header("traceparent", TRACE);
+        client.request(&request.body("")?).await?;
+    }
+    let told = serving.told("with fields");
+    let lines: Vec<Value> = told.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let of_guest: Vec<_> =
+        lines.iter().filter(|line| line["target"] == "hourglass::guest").collect();
+    assert_eq!(of_guest.len(), 7, "{told}");
+    for line in &of_guest {
+        assert_eq!(line["function"], "chatty");
+        for field in ["timestamp", "level", "message", "request_id", "trace_id", "span_id"] {
+            assert!(line[field].is_string(), "{field}: {line}");
+        }
+        assert!(line["stream"].is_string() != line["module"].is_string(), "{line}");
+        assert_eq!(line.get("forged"), None);
+    }
+    assert_eq!(of_guest[2]["message"], r#""},{"forged":true}"#);
+    assert_eq!(of_guest[6]["fields"], r#"user=ada note="two words\n" n=-1.5"#);
+    Ok(())
+}
+
+#[tokio::test]
+async fn people_read_one_line_each() -> Result<()> {
+    let serving = serve("text")?;
+    let mut client = Client::connect(serving.address).await?;
+    for path in ["hostile", "levels"] {
+        client.get(&format!("/chatty/{path}")).await?;
+    }
+    let told = serving.told("with fields");
+    let lines: Vec<_> = told.lines().filter(|line| line.contains("function=")).collect();
+    assert_eq!(lines.len(), 7, "{told}");
+    for line in &lines {
+        assert!(line.contains(" hourglass::guest: "), "{line}");
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+    let with_fields = r#"with fields function="chatty" request_id=""#;
+    assert!(lines[6].contains(with_fields), "{told}");
+    assert!(lines[6].ends_with(r#"module="chatty" fields=user=ada note="two words\n" n=-1.5"#));
+    Ok(())
+}
