@@ -1,12 +1,14 @@
 //! The calls of WASI that are about files: those of the folders that a function
 //! may read, which it can't change.
 //!
-//! What may have to wait for a disk is done by a thread that may; the guest's
-//! end does not wait for it. Nothing here waits for anything else than a disk.
+//! What would have to wait for a disk is done by a thread that may; the guest's
+//! end does not wait for it. What the kernel has at hand takes less time than
+//! that thread's way there and back, and most is. Nothing here waits for
+//! anything else than a disk.
 
 use wasmtime::Linker;
 
-use super::errno::{BADF, INVAL, IO, NAMETOOLONG, OVERFLOW, ROFS, SPIPE, SUCCESS};
+use super::errno::{AGAIN, BADF, INVAL, IO, NAMETOOLONG, OVERFLOW, ROFS, SPIPE, SUCCESS};
 use super::files::{FIRST, Files};
 use super::folder::{self, Place};
 use super::memory::{bytes, parts, range, read_u32, write};
@@ -171,7 +173,7 @@ fn fd_fdstat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
     let (memory, state) = parts(&mut call)?;
     let (kind, rights) = match fd {
         0 => (0, READ),
-        ..FIRST => (0, WRITE),
+        1 | 2 => (0, WRITE),
         _ => {
             let (files, mounts) = files(state);
             (files.get(mounts, fd)?.kind, RIGHTS)
@@ -212,7 +214,7 @@ async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> 
         1 => open.position,
         2 => {
             let file = open.file.clone();
-            apart(move || folder::length(&file)).await?
+            quickly(move |at_hand| folder::length(&file, at_hand)).await?
         }
         _ => return Err(INVAL.into()),
     };
@@ -267,7 +269,8 @@ async fn read_at(
     }
     let (files, mounts) = files(state);
     let file = files.file(mounts, fd)?.file.clone();
-    let read = apart(move || folder::read(&file, position, total as usize)).await?;
+    let read =
+        quickly(move |at_hand| folder::read(&file, position, total as usize, at_hand)).await?;
     let (memory, _) = parts(call)?;
     let mut rest = &*read;
     for (ptr, len) in ranges {
@@ -300,7 +303,7 @@ async fn fd_filestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
     } else {
         let (files, mounts) = files(call.data_mut());
         let file = files.get(mounts, fd)?.file.clone();
-        apart(move || folder::about(&file)).await?
+        quickly(move |at_hand| folder::about(&file, at_hand)).await?
     };
     let (memory, _) = parts(&mut call)?;
     Ok(write(memory, out, &stat)?)
@@ -347,7 +350,7 @@ async fn at<T: Send + 'static>(
     fd: u32,
     (ptr, len): (u32, u32),
     flags: u32,
-    work: impl FnOnce(Place<'_>) -> std::result::Result<T, i32> + Send + 'static,
+    work: impl Fn(&Place<'_>) -> std::result::Result<T, i32> + Send + 'static,
 ) -> Result<T> {
     let (memory, state) = parts(call)?;
     if len > MAX_PATH {
@@ -356,7 +359,18 @@ async fn at<T: Send + 'static>(
     let path = bytes(memory, ptr, len)?.to_vec();
     let (files, mounts) = files(state);
     let (folder, follow) = (files.folder(mounts, fd)?, flags & 1 == 1);
-    apart(move || work(Place { folder: &folder, path: &path, follow })).await
+    quickly(move |at_hand| work(&Place { folder: &folder, path: &path, follow, at_hand })).await
+}
+
+/// Does something at once where it need not wait for a disk, and else has it
+/// done.
+async fn quickly<T: Send + 'static>(
+    work: impl Fn(bool) -> std::result::Result<T, i32> + Send + 'static,
+) -> Result<T> {
+    match work(true) {
+        Err(AGAIN) => apart(move || work(false)).await,
+        done => Ok(done?),
+    }
 }
 
 /// Has something done by a thread that may wait for a disk.
