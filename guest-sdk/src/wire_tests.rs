@@ -221,9 +221,12 @@ fn a_status_that_cannot_be_is_malformed() {
     assert_eq!(result(encode_result(1, &[], b"")).expect_err("no status"), Malformed("a status"));
 }
 
+#[cfg(feature = "log")]
+type Logged = (String, String, Vec<(String, String)>);
+
 /// Decodes what is to be logged, as the host does.
 #[cfg(feature = "log")]
-fn decode_record(record: Vec<u8>) -> Option<(String, String, Vec<(String, String)>)> {
+fn decode_record(record: Vec<u8>) -> Option<Logged> {
     let mut bytes = Bytes::from(record);
     let (message, target) = (with_field(&mut bytes, text)?, with_field(&mut bytes, text)?);
     Some((message, target, values(bytes).ok()?))

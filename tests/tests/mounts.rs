@@ -189,6 +189,24 @@ async fn a_function_with_folders_is_reset_in_place() -> Result<()> {
     Ok(())
 }
 
+/// All guests together may have a quarter of what the process may: 50 of 200.
+#[test]
+fn guests_can_not_use_up_the_hosts_descriptors() -> Result<()> {
+    let folder = folder()?;
+    let config = folder.path().join("hourglass.toml");
+    let text = "[function.reader]\nmounts = { \"/data\" = \"data\" }\n";
+    fs::write(&config, format!("{text}file = {:?}\n", module("reader")))?;
+    let limited = ["-c", "ulimit -n 200; exec \"$@\"", "sh"];
+    let program = env!("CARGO_BIN_EXE_hourglass-under-test");
+    let output = program::command("sh", &limited)
+        .args([program, "invoke", "reader", "--data", "hold /data/a.txt", "--config"])
+        .arg(&config)
+        .output()?;
+    let said = String::from_utf8(output.stdout)?;
+    assert!(said.starts_with("50 ") && said.contains("os error 41"), "{said}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_guest_that_reads_on_and_on_is_ended_on_time() -> Result<()> {
     let folder = folder()?;
