@@ -1,4 +1,4 @@
-//! The macros of the crate [`log`](::log), on their way to the host's log.
+//! The macros of the crate `log`, on their way to the host's log.
 //!
 //! ```no_run
 //! use hourglass_sdk::{Context, Request, serve};

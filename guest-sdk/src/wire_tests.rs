@@ -237,9 +237,12 @@ fn a_fetched_head_tells_how_long_its_body_is() {
     }
 }
 
+#[cfg(feature = "log")]
+type Logged = (String, String, Vec<(String, String)>);
+
 /// Decodes what is to be logged, as the host does.
 #[cfg(feature = "log")]
-fn decode_record(record: Vec<u8>) -> Option<(String, String, Vec<(String, String)>)> {
+fn decode_record(record: Vec<u8>) -> Option<Logged> {
     let mut bytes = Bytes::from(record);
     let (message, target) = (with_field(&mut bytes, text)?, with_field(&mut bytes, text)?);
     Some((message, target, values(bytes).ok()?))

@@ -116,7 +116,8 @@ async fn a_function_logs_only_so_much_in_a_second() -> Result<()> {
     let told = lines.iter().find(|line| line.text.contains("than is logged of one in a second"));
     assert!(told.unwrap().field("left_out").unwrap().parse::<u64>()? > 0);
     let logged: usize = lines.iter().map(|line| line.text.len()).sum();
-    let seconds = begun.elapsed().as_secs() as usize + 1;
+    // The first and the last of them need not be whole.
+    let seconds = begun.elapsed().as_secs() as usize + 2;
     assert!(logged <= seconds * (257 << 10), "{logged} bytes in {seconds} s");
     Ok(())
 }

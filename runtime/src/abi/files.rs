@@ -18,7 +18,7 @@ use crate::mounts::Mount;
 pub(super) const FIRST: u32 = 3;
 
 /// The most files that one invocation has open.
-const MOST: usize = 64;
+const MOST: usize = 32;
 
 /// How many files all guests together have open.
 static OPEN: AtomicU64 = AtomicU64::new(0);

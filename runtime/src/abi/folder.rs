@@ -5,12 +5,16 @@
 //! ever opened: to open a pipe waits for its other end, and tells that it is
 //! there; to open a device does whatever the device does.
 //!
-//! All of this may have to wait for a disk, so it is for threads that may.
+//! All of this may have to wait for a disk, so it is for threads that may. What
+//! the kernel has at hand can be had without waiting: whatever is asked for in
+//! that way and would have to wait is [`errno::AGAIN`].
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{self, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat};
-use rustix::io::Errno;
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom};
+use rustix::fs::{Statx, StatxFlags, StatxTimestamp};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::errno;
 
@@ -31,14 +35,24 @@ pub(super) struct Place<'a> {
     pub(super) path: &'a [u8],
     /// Whether a link at its end is followed.
     pub(super) follow: bool,
+    /// Whether only what is at hand is wanted.
+    pub(super) at_hand: bool,
 }
 
 impl Place<'_> {
     fn find(&self, flags: OFlags) -> Result<OwnedFd, i32> {
         let follow = if self.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         let flags = flags | follow | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let cached = if self.at_hand { ResolveFlags::CACHED } else { ResolveFlags::empty() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | cached;
         let find = || fs::openat2(self.folder, self.path, flags, Mode::empty(), resolve);
+        if self.at_hand {
+            // Kernels before 5.12 do not know how to.
+            return find().map_err(|error| match error {
+                Errno::INVAL => errno::AGAIN,
+                error => errno::of(error),
+            });
+        }
         let again = |found: &Result<_, _>| matches!(found, Err(Errno::AGAIN | Errno::INTR));
         let found = (1..TRIES).map(|_| find()).find(|found| !again(found)).unwrap_or_else(find);
         found.map_err(errno::of)
@@ -48,19 +62,22 @@ impl Place<'_> {
     pub(super) fn open(&self, folder: bool) -> Result<(OwnedFd, u8), i32> {
         // It is looked at first, and once more when it is open, as it may have
         // become something else.
-        openable(&stat(&self.find(OFlags::PATH)?)?, folder)?;
+        openable(&stat(&self.find(OFlags::PATH)?, self.at_hand)?, folder)?;
         let file = self.find(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
-        let kind = openable(&stat(&file)?, folder)?;
+        let kind = openable(&stat(&file, self.at_hand)?, folder)?;
         Ok((file, kind))
     }
 
     /// What is known about it, whatever it is.
     pub(super) fn stat(&self) -> Result<[u8; 64], i32> {
-        Ok(layout(&stat(&self.find(OFlags::PATH)?)?))
+        about(&self.find(OFlags::PATH)?, self.at_hand)
     }
 
     /// Where a link leads to.
     pub(super) fn link(&self) -> Result<Vec<u8>, i32> {
+        if self.at_hand {
+            return Err(errno::AGAIN);
+        }
         let link = fs::readlinkat(self.find(OFlags::PATH)?, "", Vec::new());
         // What is no link has no such entry.
         link.map(|path| path.into_bytes()).map_err(|error| match error {
@@ -70,8 +87,8 @@ impl Place<'_> {
     }
 }
 
-fn openable(stat: &Stat, folder: bool) -> Result<u8, i32> {
-    match kind(FileType::from_raw_mode(stat.st_mode)) {
+fn openable(stat: &Statx, folder: bool) -> Result<u8, i32> {
+    match kind(FileType::from_raw_mode(stat.stx_mode.into())) {
         FILE if folder => Err(errno::NOTDIR),
         LINK => Err(errno::LOOP),
         kind @ (FILE | FOLDER) => Ok(kind),
@@ -79,25 +96,42 @@ fn openable(stat: &Stat, folder: bool) -> Result<u8, i32> {
     }
 }
 
-fn stat(file: impl AsFd) -> Result<Stat, i32> {
-    fs::fstat(file).map_err(errno::of)
+/// What is known about an open file; at hand, without asking the server that
+/// has it, if it is elsewhere.
+fn stat(file: &OwnedFd, at_hand: bool) -> Result<Statx, i32> {
+    let sync = if at_hand { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
+    let stat = fs::statx(file, "", AtFlags::EMPTY_PATH | sync, StatxFlags::BASIC_STATS);
+    stat.map_err(errno::of)
 }
 
-/// What is known about an open file.
-pub(super) fn about(file: &OwnedFd) -> Result<[u8; 64], i32> {
-    Ok(layout(&stat(file)?))
+/// What is known about an open file, as WASI lays it out.
+pub(super) fn about(file: &OwnedFd, at_hand: bool) -> Result<[u8; 64], i32> {
+    Ok(layout(&stat(file, at_hand)?))
 }
 
 /// How long an open file is.
-pub(super) fn length(file: &OwnedFd) -> Result<u64, i32> {
-    Ok(u64::try_from(stat(file)?.st_size).unwrap_or_default())
+pub(super) fn length(file: &OwnedFd, at_hand: bool) -> Result<u64, i32> {
+    Ok(stat(file, at_hand)?.stx_size)
 }
 
 /// Reads at a position, at most so much.
-pub(super) fn read(file: &OwnedFd, position: u64, most: usize) -> Result<Vec<u8>, i32> {
+pub(super) fn read(
+    file: &OwnedFd,
+    position: u64,
+    most: usize,
+    at_hand: bool,
+) -> Result<Vec<u8>, i32> {
+    if i64::try_from(position).is_err() {
+        return Err(errno::INVAL);
+    }
     let mut bytes = vec![0; most];
-    let len = rustix::io::pread(file, &mut bytes, position).map_err(errno::of)?;
-    bytes.truncate(len);
+    let wait = if at_hand { ReadWriteFlags::NOWAIT } else { ReadWriteFlags::empty() };
+    let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], position, wait);
+    bytes.truncate(read.map_err(|error| match error {
+        // Not every file system knows how to.
+        Errno::OPNOTSUPP if at_hand => errno::AGAIN,
+        error => errno::of(error),
+    })?);
     Ok(bytes)
 }
 
@@ -143,24 +177,90 @@ fn kind(kind: FileType) -> u8 {
 }
 
 /// What is known about a file, as WASI lays it out.
-fn layout(stat: &Stat) -> [u8; 64] {
-    let nanos = |seconds: i64, nanos: u64| {
-        let seconds = u64::try_from(seconds).unwrap_or_default();
-        seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
-    };
+fn layout(stat: &Statx) -> [u8; 64] {
     let fields = [
-        stat.st_dev,
-        stat.st_ino,
-        kind(FileType::from_raw_mode(stat.st_mode)).into(),
-        stat.st_nlink,
-        u64::try_from(stat.st_size).unwrap_or_default(),
-        nanos(stat.st_atime, stat.st_atime_nsec),
-        nanos(stat.st_mtime, stat.st_mtime_nsec),
-        nanos(stat.st_ctime, stat.st_ctime_nsec),
+        fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        stat.stx_ino,
+        kind(FileType::from_raw_mode(stat.stx_mode.into())).into(),
+        stat.stx_nlink.into(),
+        stat.stx_size,
+        nanos(&stat.stx_atime),
+        nanos(&stat.stx_mtime),
+        nanos(&stat.stx_ctime),
     ];
     let mut laid_out = [0; 64];
     for (room, field) in laid_out.as_chunks_mut::<8>().0.iter_mut().zip(fields) {
         *room = field.to_le_bytes();
     }
     laid_out
+}
+
+/// A time as WASI counts it; what was before 1970 was then.
+fn nanos(time: &StatxTimestamp) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where this crate is, and what it says of itself.
+    fn folder() -> (OwnedFd, Vec<u8>) {
+        let path = env!("CARGO_MANIFEST_DIR");
+        let folder = fs::open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+        let manifest = std::fs::read(format!("{path}/Cargo.toml")).expect("there is one");
+        (folder.expect("it is there"), manifest)
+    }
+
+    #[test]
+    fn what_is_at_hand_is_what_is_there() {
+        let (folder, manifest) = folder();
+        for at_hand in [false, true] {
+            let place = |path| Place { folder: &folder, path, follow: true, at_hand };
+            let (file, kind) = match place(b"Cargo.toml").open(false) {
+                // Not at hand, or not to be had in that way here.
+                Err(errno::AGAIN) if at_hand => return,
+                opened => opened.expect("it is a file"),
+            };
+            assert_eq!(kind, FILE);
+            assert_eq!(length(&file, at_hand), Ok(manifest.len() as u64));
+            let read = read(&file, 2, 1 << 20, at_hand);
+            assert!(read == Err(errno::AGAIN) || read.as_deref() == Ok(&manifest[2..]));
+            assert_eq!(place(b"Cargo.toml").stat(), about(&file, at_hand));
+            assert_eq!(place(b"src").open(true).map(|(_, kind)| kind), Ok(FOLDER));
+            for (path, code) in [
+                (&b"Cargo.toml"[..], errno::NOTDIR),
+                (b"../Cargo.toml", errno::PERM),
+                (b"/etc/passwd", errno::PERM),
+                (b"missing", errno::NOENT),
+                (b"", errno::NOENT),
+            ] {
+                let opened = place(path).open(true).map(drop);
+                assert!(opened == Err(code) || at_hand && opened == Err(errno::AGAIN), "{path:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_goes_on_where_it_was_cut_off() {
+        let (folder, _) = folder();
+        let src = Place { folder: &folder, path: b"src", follow: true, at_hand: false };
+        let (src, _) = src.open(true).expect("it is a folder");
+        let whole = list(&src, 0, 1 << 20).expect("it is a folder");
+        let (mut parts, mut from) = (Vec::new(), 0);
+        loop {
+            let mut part = list(&src, from, 64).expect("it is a folder");
+            if part.len() < 64 {
+                parts.extend(part);
+                break;
+            }
+            // Of those that are cut off the first is whole.
+            let len = u32::from_le_bytes(*part[16..].first_chunk().expect("an entry")) as usize;
+            from = u64::from_le_bytes(*part.first_chunk().expect("an entry"));
+            part.truncate(24 + len);
+            parts.extend(part);
+        }
+        assert!(parts == whole && whole.len() > 500, "{} and {}", parts.len(), whole.len());
+    }
 }

@@ -15,7 +15,8 @@
 //! - [`reach`]: what a function may call, and who does it for it.
 //! - `fetch`: requests to other hosts; `fetches`: those that there are.
 //! - [`wasi`]: the few calls of WASI that every guest makes; [`wasi_files`]:
-//!   those about files; [`errno`]: its codes.
+//!   those that read files; [`wasi_changes`]: those that would change them;
+//!   [`errno`]: its codes.
 //! - [`files`]: what a guest has open; [`folder`]: what it reads.
 //! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
 //!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
@@ -45,6 +46,7 @@ mod reach;
 mod state;
 mod stdio;
 mod wasi;
+mod wasi_changes;
 mod wasi_files;
 mod wire;
 
@@ -105,6 +107,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     linker.allow_shadowing(true);
     wasi::add_to(&mut linker)?;
     wasi_files::add_to(&mut linker)?;
+    wasi_changes::add_to(&mut linker)?;
     linker.allow_shadowing(false);
     exchange::add_to(&mut linker)?;
     context::add_to(&mut linker)?;

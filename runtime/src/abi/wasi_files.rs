@@ -1,12 +1,15 @@
-//! The calls of WASI that are about files: those of the folders that a function
-//! may read, which it can't change.
+//! The calls of WASI that read files: those of the folders that a function may
+//! read.
 //!
-//! What may have to wait for a disk is done by a thread that may; the guest's
-//! end does not wait for it. Nothing here waits for anything else than a disk.
+//! What would have to wait for a disk is done by a thread that may; the guest's
+//! end does not wait for it. What the kernel has at hand takes less time than
+//! that thread's way there and back, and most is. Nothing here waits for
+//! anything else than a disk.
 
+use tokio::sync::Semaphore;
 use wasmtime::Linker;
 
-use super::errno::{BADF, INVAL, IO, NAMETOOLONG, OVERFLOW, ROFS, SPIPE, SUCCESS};
+use super::errno::{AGAIN, BADF, INVAL, IO, NAMETOOLONG, OVERFLOW, ROFS, SPIPE, SUCCESS};
 use super::files::{FIRST, Files};
 use super::folder::{self, Place};
 use super::memory::{bytes, parts, range, read_u32, write};
@@ -20,6 +23,10 @@ const MAX_PATH: u32 = 4_096;
 /// The most that one call reads, in bytes: of a file, and of a folder.
 const MAX_READ: u32 = 256 << 10;
 const MAX_LIST: u32 = 1 << 20;
+
+/// How many threads wait for disks at once, for all guests together: as many are
+/// lost for good where a file system hangs, and no more.
+static THREADS: Semaphore = Semaphore::const_new(64);
 
 /// What `path_open` is asked for: a folder; to create what is not there, to
 /// have created it, to empty it; a right to write; to write at the end.
@@ -78,64 +85,11 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         .func_wrap_async(MODULE, "path_open", |call: Call<'_>, words| {
             Box::new(async move { answer(path_open(call, words).await) })
         })?;
-    add_refusals_to(linker)
-}
-
-/// What would change something, and what would make sure that it was changed.
-fn add_refusals_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "path_create_directory", |call: Call<'_>, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "path_remove_directory", |call: Call<'_>, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "path_unlink_file", |call: Call<'_>, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(
-            MODULE,
-            "path_rename",
-            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32| known(call, fd, ROFS),
-        )?
-        .func_wrap(
-            MODULE,
-            "path_link",
-            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32| {
-                known(call, fd, ROFS)
-            },
-        )?
-        .func_wrap(MODULE, "path_symlink", |call: Call<'_>, _: i32, _: i32, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(
-            MODULE,
-            "path_filestat_set_times",
-            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i64, _: i64, _: i32| {
-                known(call, fd, ROFS)
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_filestat_set_times",
-            |call: Call<'_>, fd, _: i64, _: i64, _: i32| known(call, fd, ROFS),
-        )?
-        .func_wrap(MODULE, "fd_filestat_set_size", |call: Call<'_>, fd, _: i64| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "fd_allocate", |call: Call<'_>, fd, _: i64, _: i64| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "fd_advise", |call: Call<'_>, fd, _: i64, _: i64, _: i32| {
-            known(call, fd, SUCCESS)
-        })?
-        .func_wrap(MODULE, "fd_sync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?
-        .func_wrap(MODULE, "fd_datasync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?;
     Ok(())
 }
 
 /// Answers with a code, where the descriptor is a good one.
-fn known(mut call: Call<'_>, fd: u32, code: i32) -> i32 {
+pub(super) fn known(mut call: Call<'_>, fd: u32, code: i32) -> i32 {
     let (files, mounts) = files(call.data_mut());
     files.get(mounts, fd).map_or_else(|code| code, |_| code)
 }
@@ -171,7 +125,7 @@ fn fd_fdstat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
     let (memory, state) = parts(&mut call)?;
     let (kind, rights) = match fd {
         0 => (0, READ),
-        ..FIRST => (0, WRITE),
+        1 | 2 => (0, WRITE),
         _ => {
             let (files, mounts) = files(state);
             (files.get(mounts, fd)?.kind, RIGHTS)
@@ -212,7 +166,7 @@ async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> 
         1 => open.position,
         2 => {
             let file = open.file.clone();
-            apart(move || folder::length(&file)).await?
+            quickly(move |at_hand| folder::length(&file, at_hand)).await?
         }
         _ => return Err(INVAL.into()),
     };
@@ -267,7 +221,8 @@ async fn read_at(
     }
     let (files, mounts) = files(state);
     let file = files.file(mounts, fd)?.file.clone();
-    let read = apart(move || folder::read(&file, position, total as usize)).await?;
+    let read =
+        quickly(move |at_hand| folder::read(&file, position, total as usize, at_hand)).await?;
     let (memory, _) = parts(call)?;
     let mut rest = &*read;
     for (ptr, len) in ranges {
@@ -300,7 +255,7 @@ async fn fd_filestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
     } else {
         let (files, mounts) = files(call.data_mut());
         let file = files.get(mounts, fd)?.file.clone();
-        apart(move || folder::about(&file)).await?
+        quickly(move |at_hand| folder::about(&file, at_hand)).await?
     };
     let (memory, _) = parts(&mut call)?;
     Ok(write(memory, out, &stat)?)
@@ -347,7 +302,7 @@ async fn at<T: Send + 'static>(
     fd: u32,
     (ptr, len): (u32, u32),
     flags: u32,
-    work: impl FnOnce(Place<'_>) -> std::result::Result<T, i32> + Send + 'static,
+    work: impl Fn(&Place<'_>) -> std::result::Result<T, i32> + Send + 'static,
 ) -> Result<T> {
     let (memory, state) = parts(call)?;
     if len > MAX_PATH {
@@ -356,15 +311,31 @@ async fn at<T: Send + 'static>(
     let path = bytes(memory, ptr, len)?.to_vec();
     let (files, mounts) = files(state);
     let (folder, follow) = (files.folder(mounts, fd)?, flags & 1 == 1);
-    apart(move || work(Place { folder: &folder, path: &path, follow })).await
+    quickly(move |at_hand| work(&Place { folder: &folder, path: &path, follow, at_hand })).await
 }
 
-/// Has something done by a thread that may wait for a disk.
+/// Does something at once where it need not wait for a disk, and else has it
+/// done.
+async fn quickly<T: Send + 'static>(
+    work: impl Fn(bool) -> std::result::Result<T, i32> + Send + 'static,
+) -> Result<T> {
+    match work(true) {
+        Err(AGAIN) => apart(move || work(false)).await,
+        done => Ok(done?),
+    }
+}
+
+/// Has something done by a thread that may wait for a disk, when one is free.
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> std::result::Result<T, i32> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    Ok(done.unwrap_or(Err(IO))?)
+    // It is never closed, and given back by the thread, whoever still waits.
+    let free = THREADS.acquire().await.map_err(|_| IO)?;
+    let work = move || {
+        let _free = free;
+        work()
+    };
+    Ok(tokio::task::spawn_blocking(work).await.unwrap_or(Err(IO))?)
 }
 
 fn answer(result: Result<()>) -> wasmtime::Result<i32> {

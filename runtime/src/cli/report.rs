@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::output;
 use crate::context::Cause;
 use crate::error::InvokeError;
-use crate::log;
+use crate::log::{self, OneLine};
 use crate::message::Response;
 use crate::outcome::{Outcome, Trap, Usage};
 
@@ -140,13 +140,13 @@ fn describe(text: &mut String, trap: &Trap) {
         text.push_str("\nthe guest's functions, innermost first:");
     }
     for name in &trap.backtrace {
-        let _ = write!(text, "\n  {name}");
+        let _ = write!(text, "\n  {}", OneLine(name));
     }
     // What a guest prints is in the log already, unless the log leaves it out.
     if !log::is_printed() && !trap.stderr.is_empty() {
         text.push_str("\nits standard error:");
         for line in trap.stderr.lines() {
-            let _ = write!(text, "\n  {line}");
+            let _ = write!(text, "\n  {}", OneLine(line));
         }
     }
 }

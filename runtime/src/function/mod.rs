@@ -290,8 +290,9 @@ impl Function {
     }
 
     /// Lets it read a folder of the host's, which it finds at an absolute path
-    /// of its own, such as `/data`, and with all that is beneath. Default: it
-    /// reads no file at all.
+    /// of its own, such as `/data`, with all that is beneath. A relative `folder`
+    /// is one of the process's working directory. Default: it reads no file at
+    /// all.
     ///
     /// It can change nothing there, and neither a `..` nor a link leads it out;
     /// an absolute link leads nowhere. It reads plain files and folders, and
@@ -300,7 +301,7 @@ impl Function {
     /// the function is deployed again. What changes inside of it is seen at
     /// once.
     ///
-    /// An invocation has at most 64 files open, and all guests together a
+    /// An invocation has at most 32 files open, and all guests together a
     /// quarter of what the process may.
     ///
     /// A folder that is not there, and a path that is not absolute or is taken,
