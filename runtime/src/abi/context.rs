@@ -72,8 +72,9 @@ fn values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<
     write_if_fits(memory, ptr, cap, &wire::pairs(own.clone().into_iter().chain(others)))
 }
 
-async fn sleep(call: Call<'_>, ctx: u32, nanos: i64) -> wasmtime::Result<i32> {
+async fn sleep(mut call: Call<'_>, ctx: u32, nanos: i64) -> wasmtime::Result<i32> {
     let ctx = call.data().run.context(ctx)?.clone();
+    call.data_mut().flush().await;
     Ok(match u64::try_from(nanos) {
         Ok(nanos) => tokio::select! {
             biased;

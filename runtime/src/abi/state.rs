@@ -10,6 +10,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::Misuse;
+use super::cgi::{Cgi, Style};
 use super::contexts::Contexts;
 use super::outgoing::{Outgoing, Outlet};
 use super::pending::Calls;
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(super) function: Arc<str>,
     pub(super) environment: Arc<Environment>,
     pub(super) reach: Arc<Reach>,
+    pub(super) style: Style,
     grace: Duration,
     pub(crate) memory: MemoryMeter,
     /// The instance's memory, once there is an instance.
@@ -53,6 +55,8 @@ pub(crate) struct Run {
     /// Why what the guest gave as a response is none.
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
+    /// Where the guest is one of that style.
+    pub(super) cgi: Option<Box<Cgi>>,
     /// Its id, where it is listed.
     pub(super) id: Option<u64>,
     /// How many callers it has, one above the other.
@@ -97,13 +101,14 @@ impl State {
         function: Arc<str>,
         environment: Arc<Environment>,
         reach: Arc<Reach>,
-        limits: &Limits,
-        table_limit: u64,
+        style: Style,
+        (limits, table_limit): (&Limits, u64),
     ) -> Self {
         Self {
             function,
             environment,
             reach,
+            style,
             grace: limits.grace,
             memory: MemoryMeter::new(limits.memory, table_limit),
             linear: None,
@@ -119,6 +124,7 @@ impl State {
     /// Makes it the state of one invocation.
     pub(crate) fn begin(&mut self, run: Run) {
         self.run = run;
+        self.prepare();
         self.memory.refused = false;
         self.memory.limited = false;
     }
@@ -206,6 +212,7 @@ impl Run {
             outlet: None,
             malformed: None,
             stdio: Stdio::default(),
+            cgi: None,
             id: None,
             depth: 0,
             contexts: Contexts::default(),
@@ -355,7 +362,8 @@ mod tests {
     #[test]
     fn a_limit_that_was_met_is_not_forgotten() {
         let limits = Limits { memory: 1 << 16, ..Limits::default() };
-        let mut state = State::new("f".into(), Arc::default(), Reach::none(), &limits, 0);
+        let mut state =
+            State::new("f".into(), Arc::default(), Reach::none(), Style::Exchange, (&limits, 0));
         assert!(state.is_ordinary());
         for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
             let grown = state.memory.memory_growing(1 << 16, desired, None);

@@ -4,7 +4,8 @@
 //! would cost a short invocation more than the invocation itself. A guest has
 //! no files, so every descriptor but the standard ones is a bad one.
 //!
-//! Standard input is empty: a request's body comes through the context ABI.
+//! Standard input is empty: a request's body comes through the context ABI; for
+//! guests that know nothing of that, see [`super::cgi`].
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,19 +16,21 @@ use super::memory::{parts, range, read_u32, write};
 use super::state::{Call, State};
 use super::stdio::Sink;
 
-const MODULE: &str = "wasi_snapshot_preview1";
+pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
-const SUCCESS: i32 = 0;
+pub(super) const SUCCESS: i32 = 0;
 const BADF: i32 = 8;
 const INTR: i32 = 27;
 const INVAL: i32 = 28;
+pub(super) const IO: i32 = 29;
+pub(super) const PIPE: i32 = 64;
 
 /// The most random bytes that one call gives: more would hold up the thread.
 const MAX_RANDOM: u32 = 1 << 20;
 
 /// The most ranges and bytes of one write that are looked at.
-const MAX_RANGES: u32 = 1_024;
-const MAX_WRITE: u32 = 64 << 10;
+pub(super) const MAX_RANGES: u32 = 1_024;
+pub(super) const MAX_WRITE: u32 = 64 << 10;
 
 /// The most subscriptions of one poll.
 const MAX_SUBSCRIPTIONS: u32 = 64;
@@ -133,7 +136,7 @@ fn random_get(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
     Ok(SUCCESS)
 }
 
-fn fd_write(
+pub(super) fn fd_write(
     mut call: Call<'_>,
     fd: u32,
     ranges: u32,
@@ -189,6 +192,7 @@ async fn poll_oneoff(mut call: Call<'_>, poll: Poll) -> wasmtime::Result<i32> {
     let subscriptions = read_subscriptions(&mut call, poll)?;
     let wait = subscriptions.iter().map(|each| each.after).min().unwrap_or_default();
     if !wait.is_zero() {
+        call.data_mut().flush().await;
         let ctx = call.data().run.ctx.clone();
         tokio::select! {
             biased;

@@ -1,0 +1,86 @@
+//! Standard input: the request's body, as it arrives.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use wasmtime::AsContextMut;
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as wasmtime_wasi_p1;
+use wiggle::GuestMemory;
+
+use crate::abi::code;
+use crate::abi::memory::{parts, range, read_u32, write};
+use crate::abi::state::{Call, Run, State};
+use crate::abi::wasi::{IO, MAX_RANGES, SUCCESS};
+
+pub(super) async fn fd_read(
+    mut call: Call<'_>,
+    fd: u32,
+    ranges: u32,
+    count: u32,
+    read: u32,
+) -> wasmtime::Result<i32> {
+    if fd != 0 {
+        return of_another(call, [fd, ranges, count, read]).await;
+    }
+    // Checked before the wait, so that a bad range traps whatever arrives.
+    let (memory, state) = parts(&mut call)?;
+    let (ptr, cap) = first_range(memory, ranges, count)?;
+    range(memory, ptr, cap)?;
+    let ended = if cap == 0 { Ok(()) } else { fill(state).await };
+    let (memory, state) = parts(&mut call)?;
+    let Run { body, cgi, .. } = &mut state.run;
+    if let Err(code) = ended {
+        cgi.get_or_insert_default().cut = true;
+        // When the context is done that is the end, so that whoever reads on
+        // and on comes to one. It has no part in the response.
+        if code == code::BODY_FAILED {
+            return Ok(IO);
+        }
+    }
+    let len = body.piece.len().min(cap as usize);
+    let piece = body.piece.split_to(len);
+    write(memory, ptr, &piece)?;
+    write(memory, read, &(len as u32).to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// Waits for the next piece, and hands on before that what was printed.
+async fn fill(state: &mut State) -> Result<(), i32> {
+    let ctx = state.run.ctx.clone();
+    let at_once = {
+        let mut filling = pin!(state.run.body.fill(&ctx));
+        poll_fn(|cx| Poll::Ready(filling.as_mut().poll(cx))).await
+    };
+    match at_once {
+        Poll::Ready(filled) => filled,
+        Poll::Pending => {
+            state.flush().await;
+            state.run.body.fill(&ctx).await
+        }
+    }
+}
+
+/// The first range with room in it: to be given less than one asked for is
+/// nothing new to a program.
+fn first_range(memory: &mut [u8], ranges: u32, count: u32) -> wasmtime::Result<(u32, u32)> {
+    for index in 0..count.min(MAX_RANGES) {
+        let at = ranges.saturating_add(index.saturating_mul(8));
+        let len = read_u32(memory, at.saturating_add(4))?;
+        if len > 0 {
+            return Ok((read_u32(memory, at)?, len));
+        }
+    }
+    Ok((0, 0))
+}
+
+/// What is no standard input is as for every other guest.
+async fn of_another(mut call: Call<'_>, words: [u32; 4]) -> wasmtime::Result<i32> {
+    let [fd, ranges, count, read] = words.map(u32::cast_signed);
+    let fuel = call.as_context_mut().hostcall_fuel();
+    let (memory, state) = parts(&mut call)?;
+    let wasi = state.wasi();
+    wasmtime_wasi_p1::WasiSnapshotPreview1::set_hostcall_fuel(wasi, fuel);
+    let mut memory = GuestMemory::Unshared(memory);
+    wasmtime_wasi_p1::fd_read(wasi, &mut memory, fd, ranges, count, read).await
+}
