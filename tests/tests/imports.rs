@@ -147,6 +147,7 @@ fn only_the_front_names_the_http_server() {
 fn only_four_rooms_and_the_linkers_owner_name_the_engine() {
     only(&["engine", "function", "invocation", "abi", "runtime"], "wasmtime");
     only(&["abi"], "wasmtime_wasi");
+    only(&["abi"], "wiggle");
 }
 
 #[test]

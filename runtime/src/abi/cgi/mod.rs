@@ -22,7 +22,7 @@ use wasmtime::Linker;
 
 use self::environment::Variables;
 use self::stdout::Stdout;
-use super::state::{Call, State};
+use super::state::{Call, Run, State};
 use super::wasi::MODULE;
 
 pub(crate) use environment::is_requests_own;
@@ -43,7 +43,7 @@ pub(super) struct Cgi {
     stdout: Stdout,
     /// Its environment, once it has asked for it.
     variables: Option<Variables>,
-    /// Whether its input ended before it was complete.
+    /// Whether its context has ended its input, and it can't know.
     cut: bool,
 }
 
@@ -67,6 +67,14 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             },
         )?;
     Ok(())
+}
+
+impl Cgi {
+    /// Takes note that the guest was told that its context is done: what it
+    /// answers from then on is meant to be the answer.
+    pub(super) fn knows(&mut self) {
+        self.cut = false;
+    }
 }
 
 impl State {
@@ -97,12 +105,11 @@ impl State {
     /// Dropping the future leaves the response incomplete.
     pub(crate) async fn finish(&mut self) {
         stdout::finish(self).await;
-        if let Some(cgi) = &self.run.cgi
-            && cgi.cut
-        {
+        let Run { cgi, body, response, .. } = &mut self.run;
+        if body.failure.is_some() || cgi.as_ref().is_some_and(|cgi| cgi.cut) {
             // Made of half a request it is no answer to the whole. Why there
             // was no more of that is the outcome.
-            self.run.response = None;
+            *response = None;
         }
     }
 }

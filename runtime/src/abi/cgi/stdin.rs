@@ -30,13 +30,11 @@ pub(super) async fn fd_read(
     let ended = if cap == 0 { Ok(()) } else { fill(state).await };
     let (memory, state) = parts(&mut call)?;
     let Run { body, cgi, .. } = &mut state.run;
-    if let Err(code) = ended {
-        cgi.get_or_insert_default().cut = true;
-        // When the context is done that is the end, so that whoever reads on
-        // and on comes to one. It has no part in the response.
-        if code == code::BODY_FAILED {
-            return Ok(IO);
-        }
+    match ended {
+        Ok(()) => {}
+        Err(code::BODY_FAILED) => return Ok(IO),
+        // So that whoever reads on and on comes to an end.
+        Err(_done) => cgi.get_or_insert_default().cut = true,
     }
     let len = body.piece.len().min(cap as usize);
     let piece = body.piece.split_to(len);
