@@ -14,6 +14,7 @@ use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::{input, lines, modules, program};
 use http::{Method, Request};
+use wasm_encoder::ValType;
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -248,11 +249,8 @@ async fn what_is_printed_is_there_before_the_program_waits() -> Result<()> {
 #[tokio::test]
 async fn what_is_printed_is_there_before_it_waits_on_its_context() -> Result<()> {
     let mut module = modules::Module::with_memory(1);
-    let sleep = (
-        &[wasm_encoder::ValType::I32, wasm_encoder::ValType::I64][..],
-        &[wasm_encoder::ValType::I32][..],
-    );
-    let sleep = module.import(modules::CONTEXT, "context_sleep", sleep);
+    let takes = (&[ValType::I32, ValType::I64][..], &[ValType::I32][..]);
+    let sleep = module.import(modules::CONTEXT, "context_sleep", takes);
     let write = module.import(modules::WASI, "fd_write", modules::takes(4));
     module.bytes(0, &[16, 0, 0, 0, 7, 0, 0, 0]).bytes(16, b"a line\n");
     module.code(0, |code| {
@@ -265,6 +263,42 @@ async fn what_is_printed_is_there_before_it_waits_on_its_context() -> Result<()>
     assert_eq!(client.piece().await?.unwrap(), b"a line\n");
     drop(client);
     assert_eq!(host.runtime.shutdown(LONG).await, 0);
+    Ok(())
+}
+
+/// Calls a function of WASI, and exits with what it returns.
+fn exiting(name: &str, arguments: [i32; 4]) -> Vec<u8> {
+    let mut module = modules::Module::with_memory(1);
+    let called = module.import(modules::WASI, name, modules::takes(4));
+    let exit = module.import(modules::WASI, "proc_exit", (&[ValType::I32], &[]));
+    module.bytes(0, &[0, 0, 0, 1, 16, 0, 0, 0]).bytes(16, &[16, 0, 0, 0, 16, 0, 0, 0]);
+    module.code(0, |code| {
+        for argument in arguments {
+            code.i32_const(argument);
+        }
+        code.call(called).call(exit);
+    });
+    module.finish()
+}
+
+#[tokio::test]
+async fn a_bad_descriptor_is_an_error_and_a_bad_range_traps() -> Result<()> {
+    for name in ["fd_read", "fd_write"] {
+        for (arguments, expected) in [
+            ([7, 16, 1, 32], Some(8)),
+            ([i32::from(name == "fd_write"), 0, 1, 32], None),
+            ([i32::from(name == "fd_write"), 0x10_0000, 1, 32], None),
+            ([i32::from(name == "fd_write"), 16, 1, -2], None),
+        ] {
+            let runtime = host::runtime([Function::from_bytes("raw", exiting(name, arguments))?]);
+            let error = invoked(&runtime, "/raw", "body".into()).await.unwrap_err();
+            match (error.outcome(), expected) {
+                (Outcome::Exit(code), Some(expected)) => assert_eq!(*code, expected, "{name}"),
+                (Outcome::Trap(_), None) => {}
+                _ => panic!("{name} {arguments:?}: {error}"),
+            }
+        }
+    }
     Ok(())
 }
 
@@ -358,7 +392,7 @@ async fn an_answer_to_half_a_request_is_none() -> Result<()> {
     client.send("no chunk").await?;
     assert_eq!(client.head().await?.status(), 400);
     lines::told("left", "read 4 bytes, false").await;
-    host::nothing_left(&host.runtime).await;
+    host::in_flight(&host.runtime, 0).await;
     Ok(())
 }
 
