@@ -163,7 +163,7 @@ mod tests {
         for (printed, len) in [
             ("Content-Type: text/html\n\n<p>", 25),
             ("content-type:text/html\r\n\r\n", 26),
-            ("X-A: 1\r\nSTATUS: 404 Not Found\n\r\nbody\n\n", 33),
+            ("X-A: 1\r\nSTATUS: 404 Not Found\n\r\nbody\n\n", 32),
             ("Location: /there\n\n", 18),
         ] {
             assert_eq!(found(printed), Found::Head(len), "{printed:?}");

@@ -28,10 +28,9 @@ use super::wasi::MODULE;
 pub(crate) use environment::is_requests_own;
 
 /// How a guest takes its request and gives its response.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Through the exchange of the context ABI.
-    #[default]
     Exchange,
     /// As a CGI script does.
     Cgi,

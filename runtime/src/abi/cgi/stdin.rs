@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use wasmtime::AsContextMut;
-use wasmtime_wasi::p1::wasi_snapshot_preview1 as wasmtime_wasi_p1;
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as p1;
 use wiggle::GuestMemory;
 
 use crate::abi::code;
@@ -78,7 +78,7 @@ async fn of_another(mut call: Call<'_>, words: [u32; 4]) -> wasmtime::Result<i32
     let fuel = call.as_context_mut().hostcall_fuel();
     let (memory, state) = parts(&mut call)?;
     let wasi = state.wasi();
-    wasmtime_wasi_p1::WasiSnapshotPreview1::set_hostcall_fuel(wasi, fuel);
+    p1::WasiSnapshotPreview1::set_hostcall_fuel(wasi, fuel);
     let mut memory = GuestMemory::Unshared(memory);
-    wasmtime_wasi_p1::fd_read(wasi, &mut memory, fd, ranges, count, read).await
+    p1::fd_read(wasi, &mut memory, fd, ranges, count, read).await
 }
