@@ -162,6 +162,28 @@ async fn the_request_is_in_the_environment() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_length_of_the_body_is_that_of_the_whole_whenever_it_is_asked_for() -> Result<()> {
+    let mut module = modules::Module::with_memory(1);
+    let [read, sizes, get, write] =
+        [("fd_read", 4), ("environ_sizes_get", 2), ("environ_get", 2), ("fd_write", 4)]
+            .map(|(name, count)| module.import(modules::WASI, name, modules::takes(count)));
+    // One range for what is read, and one for the variables, whose length is told later.
+    module.bytes(16, &[0, 4, 0, 0, 2, 0, 0, 0]).bytes(48, &[0, 0x20, 0, 0]);
+    let word = wasm_encoder::MemArg { offset: 0, align: 2, memory_index: 0 };
+    module.code(0, |code| {
+        code.i32_const(0).i32_const(16).i32_const(1).i32_const(32).call(read).drop();
+        code.i32_const(36).i32_const(40).call(sizes).drop();
+        code.i32_const(2_048).i32_const(0x2000).call(get).drop();
+        code.i32_const(52).i32_const(40).i32_load(word).i32_store(word);
+        code.i32_const(1).i32_const(48).i32_const(1).i32_const(32).call(write).drop();
+    });
+    let runtime = host::runtime([Function::from_bytes("later", module.finish())?]);
+    let printed = text(invoked(&runtime, "/later", "four".into()).await?).await;
+    assert!(printed.contains("CONTENT_LENGTH=4\0"), "{printed}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn nothing_in_the_environment_can_be_forged() -> Result<()> {
     let runtime = host::runtime([cgi("shop").setting("PRICE", "3.50")]);
     let ctx = Context::background().with_value(&Key::<String>::new("route.id"), "7".to_owned());

@@ -141,7 +141,8 @@ impl Request {
         if let Some(kind) = run.head.headers.get(CONTENT_TYPE) {
             self.add("CONTENT_TYPE", kind);
         }
-        if let Some(len) = run.body.body.len().filter(|&len| len > 0) {
+        let length = run.cgi.as_ref().and_then(|cgi| cgi.length);
+        if let Some(len) = length.filter(|&len| len > 0) {
             self.add("CONTENT_LENGTH", len.to_string());
         }
     }

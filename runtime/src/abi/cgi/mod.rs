@@ -40,6 +40,8 @@ pub(crate) enum Style {
 #[derive(Default)]
 pub(super) struct Cgi {
     stdout: Stdout,
+    /// How long its input is, where that was known before the first of it.
+    length: Option<u64>,
     /// Its environment, once it has asked for it.
     variables: Option<Variables>,
     /// Whether its context has ended its input, and it can't know.
@@ -80,7 +82,8 @@ impl State {
     /// Makes the invocation ready for a guest of such a style.
     pub(super) fn prepare(&mut self) {
         if self.style == Style::Cgi {
-            self.run.cgi = Some(Box::default());
+            let length = self.run.body.body.len();
+            self.run.cgi = Some(Box::new(Cgi { length, ..Cgi::default() }));
         }
     }
 
