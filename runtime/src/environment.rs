@@ -45,6 +45,11 @@ impl Environment {
         Ok(())
     }
 
+    /// The names alone.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Each variable as a guest reads it.
     pub(crate) fn variables(&self) -> impl ExactSizeIterator<Item = [&[u8]; 4]> {
         self.0.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"])

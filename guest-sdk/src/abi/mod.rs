@@ -15,6 +15,9 @@
 //! - it traps, or exits with another code: a failure, and a response given before is void. But
 //!   when the context is done, the outcome is the context's: its deadline, or its cancellation.
 //!
+//! A module that imports none of the functions of [the request and the
+//! response](#the-request-and-the-response) has them in [another way](#any-other-program).
+//!
 //! # The version
 //!
 //! All functions are imported from the module [`MODULE`], whose name holds the version. A host
@@ -241,6 +244,62 @@
 //!
 //! Of one invocation, and of all invocations of a function in one second, only so much is logged;
 //! the log says so where something is left out.
+//!
+//! # Any other program
+//!
+//! A module that imports none of the functions of the request and the response is run as a CGI
+//! script is (RFC 3875), so that any WASI preview 1 command is a function, of whichever language.
+//! That is decided when it is deployed. It may import all the other functions here; there are
+//! wrappers of those of the invocation's own context in the folder `bindings`, for C, Go and Zig.
+//!
+//! **The request's body** is standard input, piece by piece as it arrives. Reading fails with `EIO`
+//! when the client broke off or sent more than the function accepts, and gives the end of the input
+//! when the context is done. In both cases what the program answers is not taken for an answer: the
+//! outcome is the reason. But when the context is done, and the program has asked `context_err`
+//! since, it knows, and may answer within its grace.
+//!
+//! **The request's head and its context** are in the environment:
+//!
+//! | variable | is |
+//! |---|---|
+//! | `GATEWAY_INTERFACE`, `SERVER_SOFTWARE` | `CGI/1.1`, and the host's name and version |
+//! | `SERVER_PROTOCOL`, `REQUEST_METHOD` | as `HTTP/1.1` and `GET` |
+//! | `REQUEST_URI` | the path and the query as they were sent |
+//! | `SCRIPT_NAME` | the path's first segment where that is the function's name, as `/shop`; else empty |
+//! | `PATH_INFO` | the rest of the path, its percent-encoding undone, save `%00` |
+//! | `QUERY_STRING` | the query as it was sent, or empty |
+//! | `CONTENT_TYPE` | that header, where there is one |
+//! | `CONTENT_LENGTH` | the length of the body, where it is known and not 0 |
+//! | `REMOTE_ADDR` | the client's address, where there is one |
+//! | `HTTP_`... | the other headers: `HTTP_X_ONE` is `x-one`, several of one name joined by `, ` (`cookie` by `; `) |
+//! | `TRACEPARENT`, `TRACESTATE` | the function's own step of its trace, and that value of the context |
+//! | `HOURGLASS_FUNCTION`, `HOURGLASS_REQUEST_ID` | those values of the context |
+//! | `HOURGLASS_REMAINING_MS` | milliseconds until the deadline, when the environment is first asked for |
+//! | `HOURGLASS_ROUTE_`... | the route's parameters: `HOURGLASS_ROUTE_ID` is `route.id` |
+//! | `HOURGLASS_VALUE_`... | the other values: `HOURGLASS_VALUE_TENANT` is `tenant` |
+//!
+//! Of headers, parameters and values only those are there whose name is made of lower-case letters,
+//! digits and `-`: others could be taken for one of these. There is no `HTTP_PROXY`. What has a zero
+//! byte is left out, and what is more than 256 KiB in all. The function's settings are there as well;
+//! one that has a name as above is refused when the function is deployed, so that neither can be
+//! taken for the other.
+//!
+//! **The response** is standard output: a head, a blank line, and the body; or only the body. It
+//! begins with a head when each line before the first blank one is `name: value`, without a blank
+//! before the colon, and one of the names is `Status`, `Content-Type` or `Location`. Lines end with
+//! LF or CRLF; a head has at most 64 KiB and 256 headers. `Status` is a number, and perhaps a reason
+//! that is dropped; without it the status is 302 where there is a `Location`, else 200. A head with
+//! another status, name or value than HTTP allows is a bad response, and so is an empty output.
+//! Where there is no head, the status is 200 and the type `text/plain; charset=utf-8`, or
+//! `application/octet-stream` where what is printed first is not UTF-8.
+//!
+//! What is printed goes out when the program is about to wait, has printed more than 16 KiB, or
+//! prints something 10 ms after the first of it; printing waits when the client is slower. As long
+//! as nothing went out, a failure is told as for every other function; later the client sees the
+//! response break off. Printing fails with `EPIPE` when nothing more of it is taken.
+//!
+//! Standard error goes to the log, as ever. The program is done when `_start` returns or it exits
+//! with code 0.
 //!
 //! # Layout
 //!

@@ -141,6 +141,7 @@ async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::R
     for handle in &list {
         state.run.known(*handle)?;
     }
+    state.flush().await;
     let (ctx, reach) = (state.run.context(ctx)?.clone(), state.reach.clone());
     let run = &mut state.run;
     let first = poll_fn(|cx| {

@@ -12,10 +12,7 @@ use crate::trace::TRACE;
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "context_err", |call: Call<'_>, ctx: u32| {
-            let ctx = call.data().run.context(ctx)?;
-            wasmtime::Result::Ok(ctx.err().map_or(code::OK, code::done))
-        })?
+        .func_wrap(MODULE, "context_err", err)?
         .func_wrap(MODULE, "context_remaining", |call: Call<'_>, ctx: u32| {
             let ctx = call.data().run.context(ctx)?;
             wasmtime::Result::Ok(ctx.remaining().map_or(-1, nanos))
@@ -32,6 +29,17 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// Nanoseconds as the ABI counts them; 292 years are as good as no limit.
 fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn err(mut call: Call<'_>, ctx: u32) -> wasmtime::Result<i32> {
+    let run = &mut call.data_mut().run;
+    let Some(done) = run.context(ctx)?.err() else { return Ok(code::OK) };
+    if let Some(cgi) = &mut run.cgi
+        && ctx == 0
+    {
+        cgi.knows();
+    }
+    Ok(code::done(done))
 }
 
 fn cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
@@ -72,8 +80,9 @@ fn values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<
     write_if_fits(memory, ptr, cap, &wire::pairs(own.clone().into_iter().chain(others)))
 }
 
-async fn sleep(call: Call<'_>, ctx: u32, nanos: i64) -> wasmtime::Result<i32> {
+async fn sleep(mut call: Call<'_>, ctx: u32, nanos: i64) -> wasmtime::Result<i32> {
     let ctx = call.data().run.context(ctx)?.clone();
+    call.data_mut().flush().await;
     Ok(match u64::try_from(nanos) {
         Ok(nanos) => tokio::select! {
             biased;

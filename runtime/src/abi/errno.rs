@@ -19,6 +19,7 @@ pub(super) const NOTDIR: i32 = 54;
 pub(super) const NOTSUP: i32 = 58;
 pub(super) const OVERFLOW: i32 = 61;
 pub(super) const PERM: i32 = 63;
+pub(super) const PIPE: i32 = 64;
 pub(super) const ROFS: i32 = 69;
 pub(super) const SPIPE: i32 = 70;
 

@@ -11,6 +11,11 @@ use crate::context::Context;
 use crate::message::{Body, Response};
 use crate::outcome::Outcome;
 
+/// The functions here. A guest that imports none of them has its request and
+/// its response in another way: see [`super::cgi`].
+pub(super) const FUNCTIONS: [&str; 5] =
+    ["request", "respond", "respond_begin", "respond_write", "body_read"];
+
 pub(super) fn add_to(linker: &mut Linker<super::State>) -> wasmtime::Result<()> {
     linker
         .func_wrap(MODULE, "request", request)?
@@ -120,9 +125,12 @@ async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i
 impl Incoming {
     /// Waits until a piece is there; it stays empty at the end.
     ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
     /// # Errors
     /// The code for the guest: the context is done, or the body failed.
-    async fn fill(&mut self, ctx: &Context) -> Result<(), i32> {
+    pub(super) async fn fill(&mut self, ctx: &Context) -> Result<(), i32> {
         if self.failure.is_some() {
             return Err(code::BODY_FAILED);
         }

@@ -126,6 +126,7 @@ async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
     if cap == 0 {
         return Ok(code::INVALID);
     }
+    state.flush().await;
     let most = cap.min(i32::MAX as u32);
     match state.run.fetches().get(fetch)?.read(most as usize).await {
         Ok(piece) => {

@@ -20,11 +20,14 @@
 //! - [`files`]: what a guest has open; [`folder`]: what it reads.
 //! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
 //!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
+//! - [`cgi`]: guests whose request and response are their standard input and
+//!   output.
 //!
 //! The ABI's reference, for those who write guests, is the documentation of
 //! the SDK's module `abi`.
 
 mod calls;
+mod cgi;
 mod context;
 mod contexts;
 mod derive;
@@ -50,6 +53,7 @@ mod wasi_changes;
 mod wasi_files;
 mod wire;
 
+pub(crate) use cgi::{Style, is_requests_own};
 pub(crate) use outgoing::Outlet;
 pub(crate) use rate::Rate;
 pub(crate) use reach::{Called, Callees, Caller, Reach};
@@ -95,13 +99,43 @@ impl Misuse {
     }
 }
 
-/// Everything a guest may import.
+/// Everything a guest may import, by its style.
+pub(crate) struct Linkers {
+    exchange: Linker<State>,
+    cgi: Linker<State>,
+}
+
+impl Linkers {
+    pub(crate) fn new(engine: &wasmtime::Engine) -> wasmtime::Result<Self> {
+        let exchange = linker(engine)?;
+        let mut cgi = exchange.clone();
+        cgi.allow_shadowing(true);
+        cgi::add_to(&mut cgi)?;
+        Ok(Self { exchange, cgi })
+    }
+
+    /// The one for guests of such a style.
+    pub(crate) fn of(&self, style: Style) -> &Linker<State> {
+        match style {
+            Style::Exchange => &self.exchange,
+            Style::Cgi => &self.cgi,
+        }
+    }
+}
+
+/// Whether an import is one of those by which a guest takes its request or
+/// gives its response.
+pub(crate) fn is_exchange(module: &str, name: &str) -> bool {
+    module == MODULE && exchange::FUNCTIONS.contains(&name)
+}
+
+/// What every guest may import.
 ///
 /// WASI as a whole comes from `wasmtime-wasi`; the calls that every guest
 /// makes are shadowed by ones that cost next to nothing, and those about files
 /// by ones that read only, open nothing that they could wait for, and bound how
 /// much is open.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi)?;
     linker.allow_shadowing(true);

@@ -11,6 +11,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::Misuse;
+use super::cgi::{Cgi, Style};
 use super::contexts::Contexts;
 #[cfg(feature = "server")]
 use super::fetches::{self, Fetches};
@@ -37,6 +38,7 @@ pub(crate) struct State {
     pub(super) function: Arc<str>,
     pub(super) environment: Arc<Environment>,
     pub(super) reach: Arc<Reach>,
+    pub(super) style: Style,
     grace: Duration,
     pub(crate) memory: MemoryMeter,
     /// The instance's memory, once there is an instance.
@@ -60,6 +62,8 @@ pub(crate) struct Run {
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
     pub(super) files: Files,
+    /// Where the guest is one of that style.
+    pub(super) cgi: Option<Box<Cgi>>,
     /// Its id, where it is listed.
     pub(super) id: Option<u64>,
     /// How many callers it has, one above the other.
@@ -107,13 +111,14 @@ impl State {
         function: Arc<str>,
         environment: Arc<Environment>,
         reach: Arc<Reach>,
-        limits: &Limits,
-        table_limit: u64,
+        style: Style,
+        (limits, table_limit): (&Limits, u64),
     ) -> Self {
         Self {
             function,
             environment,
             reach,
+            style,
             grace: limits.grace,
             memory: MemoryMeter::new(limits.memory, table_limit),
             linear: None,
@@ -129,6 +134,7 @@ impl State {
     /// Makes it the state of one invocation.
     pub(crate) fn begin(&mut self, run: Run) {
         self.run = run;
+        self.prepare();
         self.memory.refused = false;
         self.memory.limited = false;
     }
@@ -235,6 +241,7 @@ impl Run {
             malformed: None,
             stdio: Stdio::default(),
             files: Files::default(),
+            cgi: None,
             id: None,
             depth: 0,
             contexts: Contexts::default(),
@@ -420,7 +427,8 @@ mod tests {
     #[test]
     fn a_limit_that_was_met_is_not_forgotten() {
         let limits = Limits { memory: 1 << 16, ..Limits::default() };
-        let mut state = State::new("f".into(), Arc::default(), Reach::none(), &limits, 0);
+        let mut state =
+            State::new("f".into(), Arc::default(), Reach::none(), Style::Exchange, (&limits, 0));
         assert!(state.is_ordinary());
         for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
             let grown = state.memory.memory_growing(1 << 16, desired, None);

@@ -5,7 +5,8 @@
 //! of files is in [`wasi_files`](super::wasi_files), so what is written to a
 //! descriptor that is no standard one is written to a bad one.
 //!
-//! Standard input is empty: a request's body comes through the context ABI.
+//! Standard input is empty: a request's body comes through the context ABI; for
+//! guests that know nothing of that, see [`super::cgi`].
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +25,7 @@ const MAX_RANDOM: u32 = 1 << 20;
 
 /// The most ranges and bytes of one write that are looked at.
 pub(super) const MAX_RANGES: u32 = 1_024;
-const MAX_WRITE: u32 = 64 << 10;
+pub(super) const MAX_WRITE: u32 = 64 << 10;
 
 /// The most subscriptions of one poll.
 const MAX_SUBSCRIPTIONS: u32 = 64;
@@ -130,7 +131,7 @@ fn random_get(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
     Ok(SUCCESS)
 }
 
-fn fd_write(
+pub(super) fn fd_write(
     mut call: Call<'_>,
     fd: u32,
     ranges: u32,
@@ -187,6 +188,7 @@ async fn poll_oneoff(mut call: Call<'_>, poll: Poll) -> wasmtime::Result<i32> {
     let subscriptions = read_subscriptions(&mut call, poll)?;
     let wait = subscriptions.iter().map(|each| each.after).min().unwrap_or_default();
     if !wait.is_zero() {
+        call.data_mut().flush().await;
         let ctx = call.data().run.ctx.clone();
         tokio::select! {
             biased;

@@ -11,7 +11,7 @@ use crate::message::Response;
 use crate::outcome::Outcome;
 
 /// The most headers that a guest's request or response may have.
-const MAX_HEADERS: usize = 256;
+pub(super) const MAX_HEADERS: usize = 256;
 
 /// The most pairs that come with what a guest logs.
 const MAX_PAIRS: u32 = 64;
@@ -66,13 +66,19 @@ pub(super) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Vec<u
 /// What is wrong with it, in words for whoever wrote the guest.
 pub(super) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), String> {
     let mut reader = Reader(head);
-    let status = reader.u16()?;
-    let status = StatusCode::from_u16(status)
-        .ok()
-        .filter(|status| !status.is_informational())
-        .ok_or_else(|| format!("{status} is no final HTTP status"))?;
+    let status = final_status(reader.u16()?)?;
     let headers = reader.headers()?;
     if reader.0.is_empty() { Ok((status, headers)) } else { Err("bytes after the head".into()) }
+}
+
+/// The status of that number.
+///
+/// # Errors
+/// No response can have it.
+pub(super) fn final_status(number: u16) -> Result<StatusCode, String> {
+    let status = StatusCode::from_u16(number).ok();
+    let status = status.filter(|status| !status.is_informational());
+    status.ok_or_else(|| format!("{number} is no final HTTP status"))
 }
 
 /// Reads the head of a request that a guest makes; `None` where it is none.

@@ -1,5 +1,5 @@
 //! Which crates are functions: those with a program of their own that depend on
-//! the SDK.
+//! the SDK, or whose manifest says that they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,8 @@ pub enum FunctionsError {
     },
     /// No crate there is a function.
     #[error(
-        "no function in {}: a function is a crate with a `main` that depends on `{SDK}`. \
+        "no function in {}: a function is a crate with a `main` that depends on `{SDK}`, or \
+         has `hourglass.function = true` in its `[package.metadata]`. \
          Give the path of one, or of a folder of them",
         path.display()
     )]
@@ -103,8 +104,8 @@ pub enum FunctionsError {
 }
 
 /// The functions under `path`, sorted by name: every program, of every package
-/// with its manifest there, that depends on `hourglass-sdk`. The path is a
-/// crate, a workspace, a folder of a workspace's members, or a folder of crates
+/// with its manifest there, that depends on `hourglass-sdk`, or that says
+/// `hourglass.function = true` in its `[package.metadata]`. The path is a crate, a workspace, a folder of a workspace's members, or a folder of crates
 /// that have nothing to do with each other. Hidden folders and build output
 /// (`target`) are not looked into.
 ///
@@ -160,7 +161,7 @@ fn of_workspace(
     for package in &metadata.packages {
         let own = package.manifest_path.as_std_path();
         rest.remove(own);
-        if !own.starts_with(root) || !uses_sdk(package) {
+        if !own.starts_with(root) || !(uses_sdk(package) || says_so(package)) {
             continue;
         }
         let programs =
@@ -184,6 +185,13 @@ fn uses_sdk(package: &Package) -> bool {
         dependency.name == SDK && dependency.kind == DependencyKind::Normal && !dependency.optional
     };
     package.dependencies.iter().any(is_sdk)
+}
+
+/// Whether the manifest itself calls the package a function, for those that do
+/// without the SDK.
+fn says_so(package: &Package) -> bool {
+    let said = package.metadata.pointer("/hourglass/function");
+    said.and_then(|said| said.as_bool()).unwrap_or(false)
 }
 
 /// Whether cargo builds the target unasked: with no other features on than the

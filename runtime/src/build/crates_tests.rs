@@ -37,13 +37,15 @@ fn functions_are_the_programs_that_depend_on_the_sdk() -> Outcome {
         "named",
         &format!("[[bin]]\nname = \"other\"\npath = \"src/main.rs\"\n{USES_SDK}"),
     )?;
+    write(root, "says-so", "[package.metadata]\nhourglass.function = true\n")?;
+    write(root, "says-no", "[package.metadata]\nhourglass.function = false\n")?;
     write(root, "embeds", "[dependencies]\nhourglass = \"0.1\"\n")?;
     write(root, "tests", "[dev-dependencies]\nhourglass-sdk = \"0.1\"\n")?;
     write(root, "library", USES_SDK)?;
     fs::rename(root.join("library/src/main.rs"), root.join("library/src/lib.rs"))?;
     write(root, "two", USES_SDK)?;
     fs::write(root.join("two/src/bin/second.rs"), "fn main() {}\n")?;
-    assert_eq!(names(root)?, ["other", "plain", "renamed", "second", "two"]);
+    assert_eq!(names(root)?, ["other", "plain", "renamed", "says-so", "second", "two"]);
     assert_eq!(names(&root.join("plain"))?, ["plain"]);
     assert_eq!(names(&root.join("plain/Cargo.toml"))?, ["plain"]);
     Ok(())

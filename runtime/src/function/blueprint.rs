@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline, Val};
 use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
 use super::{Function, Workshop};
-use crate::abi::{Rate, Reach, State};
+use crate::abi::{Rate, Reach, State, Style};
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::environment::Environment;
 use crate::error::DeployError;
@@ -25,6 +25,7 @@ pub(super) struct Blueprint {
     function: Arc<str>,
     environment: Arc<Environment>,
     reach: Arc<Reach>,
+    style: Style,
     limits: Limits,
     pre: InstancePre<State>,
     exports: Exports,
@@ -56,10 +57,10 @@ impl Blueprint {
         function: &Function,
         checked: &Checked<'_>,
     ) -> Result<Arc<Self>, DeployError> {
-        let Workshop { engine, linker, callees, .. } = workshop;
+        let Workshop { engine, linkers, callees, .. } = workshop;
         let module = compile(engine, &checked.wasm)?;
         let exports = Exports::find(&module, checked)?;
-        let pre = linker.instantiate_pre(&module).map_err(unlinkable)?;
+        let pre = linkers.of(checked.style).instantiate_pre(&module).map_err(unlinkable)?;
         let mut blueprint = Self {
             engine: Arc::clone(engine),
             function: function.name.clone(),
@@ -74,6 +75,7 @@ impl Blueprint {
                 mounts: function.mounts.open()?,
                 callees: callees.clone(),
             }),
+            style: checked.style,
             limits: function.limits.clone(),
             pre,
             exports,
@@ -95,8 +97,9 @@ impl Blueprint {
     /// A store in which a guest is preempted at every tick.
     pub(super) fn store(&self) -> Store<State> {
         let (function, reach) = (self.function.clone(), self.reach.clone());
-        let environment = self.environment.clone();
-        let state = State::new(function, environment, reach, &self.limits, self.table_limit);
+        let (environment, style) = (self.environment.clone(), self.style);
+        let limits = (&self.limits, self.table_limit);
+        let state = State::new(function, environment, reach, style, limits);
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use wasmtime::{Linker, Trap};
+use wasmtime::Trap;
 
 use super::blueprint::Blueprint;
 use super::instance::{Clean, Instance};
 use super::module::{self, Checked};
 use super::{Budget, Function, Keeper, Workshop, generated};
-use crate::abi::{self, Reach, Run, State};
+use crate::abi::{Linkers, Reach, Run};
 use crate::engine::{Engine, Settings};
 use crate::limits::mib;
 
@@ -20,7 +20,7 @@ const SEEDS: u64 = 300;
 
 struct Bench {
     engine: Arc<Engine>,
-    linker: Linker<State>,
+    linkers: Linkers,
     keeper: Keeper,
 }
 
@@ -49,16 +49,16 @@ impl Bench {
         let mut engine = engine.expect("the machine allows a small engine");
         let pages = Arc::get_mut(&mut engine).and_then(|engine| engine.pages.as_mut());
         pages.expect("this machine tells which pages were touched").believe_in_faults();
-        let linker = abi::linker(&engine.wasm).expect("the host's own functions can be linked");
+        let linkers = Linkers::new(&engine.wasm).expect("the host's own functions can be linked");
         let keeper = Keeper::start(Budget::default()).expect("the machine allows a thread");
-        Self { engine, linker, keeper }
+        Self { engine, linkers, keeper }
     }
 
     fn blueprint(&self, checked: &Checked<'_>) -> Arc<Blueprint> {
         let function = Function::from_bytes("generated", []).expect("a good name").memory(mib(1));
-        let Self { engine, linker, keeper } = self;
+        let Self { engine, linkers, keeper } = self;
         let callees = Reach::none().callees.clone();
-        let workshop = Workshop { engine, linker, keeper, callees };
+        let workshop = Workshop { engine, linkers, keeper, callees };
         Blueprint::new(&workshop, &function, checked).expect("it compiles")
     }
 

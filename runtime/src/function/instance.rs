@@ -13,7 +13,7 @@ use wasmtime::{Global, Memory, Ref, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
 use super::keeper::Charge;
-use crate::abi::{Run, State};
+use crate::abi::{Exit, Run, State};
 use crate::engine::faults::Witness;
 use crate::engine::pages::Touched;
 
@@ -72,7 +72,12 @@ impl Instance {
         if let Some(start) = &self.handles.start {
             start.call_async(&mut self.store, ()).await?;
         }
-        self.handles.entry.call_async(&mut self.store, ()).await
+        let ended = self.handles.entry.call_async(&mut self.store, ()).await;
+        if self.state().is_cgi() && is_success(&ended) {
+            // By itself, so that it makes no other guest's run larger.
+            Box::pin(self.state().finish()).await;
+        }
+        ended
     }
 
     /// Says that the run had to wait, after which another thread may have gone
@@ -108,6 +113,14 @@ impl Instance {
         let globals = self.handles.globals.iter();
         let globals = globals.map(|global| format!("{:?}", global.get(&mut self.store)));
         (memory, globals.collect())
+    }
+}
+
+/// Whether a guest ended as it should.
+fn is_success(ended: &wasmtime::Result<()>) -> bool {
+    match ended {
+        Ok(()) => true,
+        Err(error) => matches!(error.downcast_ref(), Some(Exit(0))),
     }
 }
 

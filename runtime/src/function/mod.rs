@@ -30,8 +30,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use wasmtime::Linker;
-
 use self::blueprint::Blueprint;
 use self::idle::Idle;
 use self::instance::Clean;
@@ -39,7 +37,7 @@ pub(crate) use self::instance::Instance;
 pub use self::keeper::Kept;
 pub(crate) use self::keeper::{Budget, Keeper};
 pub(crate) use self::registry::{Entry, Registry};
-use crate::abi::{Callees, Run, State};
+use crate::abi::{self, Callees, Linkers, Run, Style};
 use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
@@ -345,7 +343,7 @@ fn is_name(name: &str) -> bool {
 /// What a function is made ready with.
 pub(crate) struct Workshop<'a> {
     pub(crate) engine: &'a Arc<Engine>,
-    pub(crate) linker: &'a Linker<State>,
+    pub(crate) linkers: &'a Linkers,
     pub(crate) keeper: &'a Keeper,
     /// Who calls other functions for it.
     pub(crate) callees: Weak<dyn Callees>,
@@ -372,6 +370,12 @@ impl Deployed {
         let checked = module::check(&function.wasm)?;
         let settings = function.environment.check();
         settings.map_err(|Unusable { name, reason }| DeployError::Setting { name, reason })?;
+        if checked.style == Style::Cgi
+            && let Some(name) = function.environment.names().find(|name| abi::is_requests_own(name))
+        {
+            let reason = "a request has a variable of that name, or could have";
+            return Err(DeployError::Setting { name: name.to_owned(), reason });
+        }
         let limits = function.limits.clone();
         if checked.memory > limits.memory {
             return Err(DeployError::Memory { needed: checked.memory, limit: limits.memory });

@@ -18,7 +18,7 @@ use wasm_encoder::{ExportKind, ExportSection, RawSection};
 use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef};
 
 use super::proof::{self, Proof};
-use crate::abi;
+use crate::abi::{self, Style};
 use crate::engine::TABLE_PAGE;
 use crate::error::DeployError;
 
@@ -44,6 +44,8 @@ pub(crate) struct Checked<'a> {
     pub(crate) memory: u64,
     /// Its table's first number of entries.
     pub(crate) table: u64,
+    /// How it takes its request and gives its response.
+    pub(crate) style: Style,
     /// How an instance of it is reset in place, or why it can't be.
     pub(crate) proof: Result<Proof, String>,
 }
@@ -52,6 +54,7 @@ pub(crate) struct Checked<'a> {
 #[derive(Default)]
 struct Found {
     start: Option<u32>,
+    exchange: bool,
     entry: bool,
     memory: Option<u64>,
     memory_export: bool,
@@ -83,7 +86,8 @@ pub(crate) fn check(wasm: &[u8]) -> Result<Checked<'_>, DeployError> {
     } else {
         Cow::Owned(rewrite(wasm, &added).map_err(malformed)?)
     };
-    Ok(Checked { wasm, memory, table: found.table, proof })
+    let style = if found.exchange { Style::Exchange } else { Style::Cgi };
+    Ok(Checked { wasm, memory, table: found.table, style, proof })
 }
 
 impl Found {
@@ -92,9 +96,14 @@ impl Found {
             Payload::Version { encoding: Encoding::Component, .. } => Err(DeployError::NotWasm {
                 reason: "it is a component, built for wasm32-wasip2".into(),
             }),
-            Payload::ImportSection(imports) => imports
-                .into_imports()
-                .try_for_each(|import| check_import(&import.map_err(malformed)?)),
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(malformed)?;
+                    check_import(&import)?;
+                    self.exchange |= abi::is_exchange(import.module, import.name);
+                }
+                Ok(())
+            }
             Payload::TableSection(tables) => {
                 for table in tables {
                     self.table = self.table.max(table.map_err(malformed)?.ty.initial);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::provided::Catalogue;
 use super::{Capacity, Runtime, Shared};
-use crate::abi;
+use crate::abi::Linkers;
 use crate::admission::Admission;
 use crate::context::Context;
 use crate::engine::{Engine, Settings, sizing};
@@ -97,12 +97,12 @@ impl RuntimeBuilder {
         let bytes = usize::try_from(self.idle_memory).unwrap_or(usize::MAX);
         let keeper = Keeper::start(Budget { instances: sizing.idle, bytes })
             .map_err(|error| BuildError::Engine(format!("no thread for the keeper: {error}")))?;
-        let linker =
-            abi::linker(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
+        let linkers =
+            Linkers::new(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let (root, end) = Context::background().with_cancel();
         Ok(Runtime(Arc::new(Shared {
             engine,
-            linker,
+            linkers,
             functions: Registry::new(),
             provided: Catalogue::default(),
             admission: Admission::new(sizing.in_flight),

@@ -19,12 +19,11 @@ use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use wasmtime::Linker;
 
 pub use self::builder::RuntimeBuilder;
 use self::provided::Catalogue;
 use self::running::Lineage;
-use crate::abi::{Callees, State};
+use crate::abi::{Callees, Linkers};
 use crate::admission::Admission;
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::Engine;
@@ -55,7 +54,7 @@ pub struct Runtime(Arc<Shared>);
 /// What all clones of a runtime are.
 pub(crate) struct Shared {
     engine: Arc<Engine>,
-    linker: Linker<State>,
+    linkers: Linkers,
     functions: Registry,
     /// What functions may call that is none.
     provided: Catalogue,
@@ -231,9 +230,9 @@ impl Runtime {
     }
 
     fn prepare(&self, function: &Function) -> Result<Deployed, DeployError> {
-        let Shared { engine, linker, keeper, .. } = &*self.0;
+        let Shared { engine, linkers, keeper, .. } = &*self.0;
         let callees: Weak<dyn Callees> = Arc::downgrade(&self.0) as Weak<Shared>;
-        Deployed::prepare(&Workshop { engine, linker, keeper, callees }, function)
+        Deployed::prepare(&Workshop { engine, linkers, keeper, callees }, function)
     }
 }
 

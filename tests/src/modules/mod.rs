@@ -238,14 +238,14 @@ pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     head
 }
 
-/// Prints `begun` in its start function and never leaves it.
+/// Prints `begun` to standard error in its start function and never leaves it.
 pub fn spinning_in_start() -> Vec<u8> {
     let mut module = Module::with_memory(1);
     let fd_write = module.import(WASI, "fd_write", takes(4));
     print_from(&mut module, 0, "begun\n");
     module.code(0, |_| ());
     let spin = module.code(0, |code| {
-        code.i32_const(1).i32_const(0).i32_const(1).i32_const(8).call(fd_write).drop();
+        code.i32_const(2).i32_const(0).i32_const(1).i32_const(8).call(fd_write).drop();
         spin(code);
     });
     module.start(spin);

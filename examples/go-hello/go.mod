@@ -1,0 +1,7 @@
+module go-hello
+
+go 1.24
+
+require hourglass v0.0.0
+
+replace hourglass => ../../bindings/go/hourglass
