@@ -4,6 +4,9 @@
 //! - [`Server`]: accepts connections, and ends them in order.
 //! - [`Admin`]: the same for operators, apart from clients.
 //! - `workers`: the threads that serve connections.
+//! - `connection`: one of them, from its first byte to its last; `socket`: what
+//!   is below it; `h2`: what HTTP/2 needs beside; `pace`: how slow a client may
+//!   be.
 //! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response; `streamed`: the
 //!   rest of one that goes on after its head; `client`: who waits for it.
@@ -22,13 +25,17 @@ pub(crate) mod admin;
 mod baggage;
 mod budget;
 mod client;
+mod connection;
 mod exchange;
+mod h2;
+mod pace;
 mod percent;
 mod problem;
 mod remote;
 mod request_id;
 pub mod routes;
 mod server;
+mod socket;
 mod streamed;
 mod values;
 mod workers;
