@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(super) environment: Arc<Environment>,
     pub(super) reach: Arc<Reach>,
     grace: Duration,
+    /// The largest response body in bytes.
+    pub(super) response_body: u64,
     pub(crate) memory: MemoryMeter,
     /// The instance's memory, once there is an instance.
     pub(super) linear: Option<Memory>,
@@ -47,7 +49,7 @@ pub(crate) struct Run {
     pub(super) response: Option<Response>,
     pub(super) outgoing: Outgoing,
     /// Why nothing more is taken of its response.
-    pub(super) overflow: Option<Outcome>,
+    pub(crate) overflow: Option<Outcome>,
     /// Where its response may go before it has ended.
     pub(super) outlet: Option<Outlet>,
     /// Why what the guest gave as a response is none.
@@ -105,6 +107,7 @@ impl State {
             environment,
             reach,
             grace: limits.grace,
+            response_body: limits.response_body,
             memory: MemoryMeter::new(limits.memory, table_limit),
             linear: None,
             run: Run::none(Instant::now()),

@@ -18,6 +18,7 @@ use super::exchange::{Connection, Exchange, Front};
 use super::h2::{self, Streams};
 use super::pace::Patience;
 use super::socket::Socket;
+use super::tls::{self, Tls};
 
 /// The most that is read ahead, and written behind, of one HTTP/1.1 connection,
 /// in bytes; and so the longest head of a request there.
@@ -34,17 +35,13 @@ pub(super) struct Terms {
     /// the first byte, for a request's head, and until the next request.
     pub(super) head: Duration,
     pub(super) patience: Patience,
+    /// Where there is none, nothing is encrypted.
+    pub(super) tls: Option<Tls>,
 }
 
 /// Tells a connection that its server stops, which waits until all of them are
 /// dropped.
 pub(super) type Stop = watch::Receiver<()>;
-
-/// Which HTTP a client speaks.
-enum Version {
-    Http1,
-    Http2,
-}
 
 /// Why a connection has ended otherwise than in order.
 #[derive(Debug, thiserror::Error)]
@@ -80,31 +77,52 @@ fn open(stream: Accepted) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Finds out what is spoken, and answers in it.
+/// Finds out what is spoken, and answers in it. The rarer ways are boxed, so that
+/// the other takes no room for them.
 async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), Broken> {
-    let shared =
-        Arc::new(Connection::new(terms.front.clone(), stream.peer_addr().ok(), terms.patience));
-    let socket = Socket::new(stream, terms.patience);
-    let (socket, version) = tokio::select! {
-        biased;
-        begun = tokio::time::timeout(terms.head, begin(socket)) => {
-            begun.map_err(|_elapsed| Broken::Silent)??
-        }
-        // Nothing was asked for yet.
-        _ = stop.changed() => return Ok(()),
-    };
-    // The rarer way is elsewhere, so that the other takes no room for it.
-    match version {
-        Version::Http1 => http1(socket, shared, terms, stop).await?,
-        Version::Http2 => Box::pin(http2(socket, shared, terms, stop)).await?,
+    let address = stream.peer_addr().ok();
+    let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.patience));
+    let mut socket = Socket::new(stream, terms.patience);
+    if let Some(tls) = &terms.tls {
+        return Box::pin(encrypted(socket, tls, shared, terms, stop)).await;
+    }
+    match in_time(socket.begins_as_http2(), terms, stop).await? {
+        Some(true) => Box::pin(http2(socket, shared, terms, stop)).await?,
+        Some(false) => http1(socket, shared, terms, stop).await?,
+        None => {}
     }
     Ok(())
 }
 
-/// Looks at how a client begins.
-async fn begin(mut socket: Socket) -> io::Result<(Socket, Version)> {
-    let version = if socket.begins_as_http2().await? { Version::Http2 } else { Version::Http1 };
-    Ok((socket, version))
+async fn encrypted(
+    socket: Socket,
+    tls: &Tls,
+    shared: Arc<Connection>,
+    terms: &Terms,
+    stop: &mut Stop,
+) -> Result<(), Broken> {
+    match in_time(tls.accept(socket), terms, stop).await? {
+        Some(stream) if tls::is_http2(&stream) => http2(stream, shared, terms, stop).await?,
+        Some(stream) => http1(stream, shared, terms, stop).await?,
+        None => {}
+    }
+    Ok(())
+}
+
+/// Waits for how a client begins; `None` where the server stops before that.
+async fn in_time<T>(
+    begun: impl Future<Output = io::Result<T>>,
+    terms: &Terms,
+    stop: &mut Stop,
+) -> Result<Option<T>, Broken> {
+    tokio::select! {
+        biased;
+        begun = tokio::time::timeout(terms.head, begun) => match begun {
+            Ok(begun) => Ok(Some(begun?)),
+            Err(_elapsed) => Err(Broken::Silent),
+        },
+        _ = stop.changed() => Ok(None),
+    }
 }
 
 /// One request after the other.

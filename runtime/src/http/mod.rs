@@ -7,6 +7,7 @@
 //! - `connection`: one of them, from its first byte to its last; `socket`: what
 //!   is below it; `h2`: what HTTP/2 needs beside; `pace`: how slow a client may
 //!   be.
+//! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response; `streamed`: the
 //!   rest of one that goes on after its head; `client`: who waits for it.
@@ -37,10 +38,14 @@ pub mod routes;
 mod server;
 mod socket;
 mod streamed;
+mod tls;
 mod values;
 mod workers;
 
 pub use admin::{Admin, Token, TokenError};
 pub use remote::{Remote, RemoteError};
 pub use routes::{Route, RouteError, Routes};
+#[cfg(test)]
+pub(crate) use server::PATIENCE;
 pub use server::{Drained, Server};
+pub use tls::{Tls, TlsError};

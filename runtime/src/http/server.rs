@@ -14,6 +14,7 @@ use super::connection::{self, FAREWELL, Stop, Terms};
 use super::exchange::Front;
 use super::pace::Patience;
 use super::routes::Routes;
+use super::tls::Tls;
 use super::values::Authenticate;
 use super::workers::Workers;
 use crate::cores;
@@ -53,6 +54,7 @@ pub struct Server {
     threads: usize,
     head: Duration,
     patience: Patience,
+    tls: Option<Tls>,
 }
 
 impl fmt::Debug for Server {
@@ -60,6 +62,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("runtime", &self.runtime)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
@@ -88,6 +91,7 @@ impl Server {
             threads: cores::count(),
             head: PATIENCE,
             patience: Patience { idle: PATIENCE, rate: 0 },
+            tls: None,
         })
     }
 
@@ -130,6 +134,13 @@ impl Server {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// Encrypts every connection. Default: none is.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -188,9 +199,10 @@ impl Server {
     /// Dropping the future ends the connections; their clients have then gone
     /// away for the invocations in flight.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let Self { listener, runtime, routes, authenticate, drain, threads, head, patience } = self;
+        let Self { listener, runtime, routes, authenticate, drain, threads, head, patience, tls } =
+            self;
         let front = Arc::new(Front::new(runtime.clone(), routes, authenticate));
-        let terms = Arc::new(Terms { front, head, patience });
+        let terms = Arc::new(Terms { front, head, patience, tls });
         let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);
         tokio::select! {
