@@ -20,7 +20,7 @@ pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How many bytes of one response it takes ahead.
 pub const WINDOW: u32 = 64 << 10;
 
-/// One connection. Dropping it closes it, with all that is under way on it.
+/// One connection. It is closed when this is dropped, and all that is under way on it.
 #[derive(Debug)]
 pub struct Client {
     sender: SendRequest<Body>,
@@ -89,11 +89,6 @@ impl Client {
     pub async fn closed(mut self) -> hyper::Result<()> {
         let ended = (&mut self.driver).await;
         ended.expect("it does not panic")
-    }
-
-    /// Whether the server takes more requests here.
-    pub async fn ready(&mut self) -> hyper::Result<()> {
-        self.sender.ready().await
     }
 }
 

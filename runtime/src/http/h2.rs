@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HeaderValue};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -84,8 +84,20 @@ pub(super) async fn answer(
     let mut response = Exchange::new(connection, request).await?;
     if only_head {
         take_body(&mut response);
+    } else if response.status() != StatusCode::NOT_MODIFIED {
+        correct_length(&mut response);
     }
     Ok(response.map(Portions::new))
+}
+
+/// Where a function names a length, and the body has another one, the client
+/// would take it for a breach of the protocol.
+fn correct_length(response: &mut Response) {
+    if response.headers().contains_key(CONTENT_LENGTH)
+        && let Some(len) = response.body().len()
+    {
+        response.headers_mut().insert(CONTENT_LENGTH, len.into());
+    }
 }
 
 /// Makes one header of a cookie that came in crumbs, as it has to be before
