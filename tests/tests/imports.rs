@@ -138,7 +138,7 @@ fn only(rooms: &[&str], thing: &str) {
 
 #[test]
 fn only_the_front_names_the_http_server() {
-    for server in ["hyper", "hyper_util", "matchit"] {
+    for server in ["hyper", "hyper_util", "matchit", "rustls", "tokio_rustls"] {
         only(&["http"], server);
     }
 }
@@ -200,7 +200,7 @@ fn the_library_needs_neither_server_nor_command_line() {
     for name in ["clap", "toml", "indicatif", "cargo_metadata", "tracing-subscriber"] {
         assert!(has(&whole, name) && !has(&server, name) && !has(&library, name), "{name}");
     }
-    for name in ["hyper", "hyper-util", "matchit"] {
+    for name in ["hyper", "hyper-util", "matchit", "rustls"] {
         assert!(has(&whole, name) && has(&server, name) && !has(&library, name), "{name}");
     }
     assert!(has(&library, "wasmtime"));

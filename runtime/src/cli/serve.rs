@@ -189,7 +189,9 @@ mod tests {
             ("[::]:80", "http://[::1]:80"),
             ("192.0.2.1:8080", "http://192.0.2.1:8080"),
         ] {
-            assert_eq!(url("http", bound.parse().expect("an address")), reached);
+            let address: SocketAddr = bound.parse().expect("an address");
+            assert_eq!(url("http", address), reached);
+            assert_eq!(url("https", address), reached.replace("http", "https"));
         }
     }
 }

@@ -51,10 +51,12 @@ const SEND_BUFFER: usize = 32 << 10;
 /// The largest piece of a response that is handed over at once: a frame.
 const PIECE: usize = 16 << 10;
 
-/// How many requests a client may take back before they were looked at, and how
-/// many it may have broken, until it is taken for one that only makes work.
+/// How many requests that a client has taken back may wait to be looked at, and
+/// how many it may have broken in all, until it is taken for one that only makes
+/// work. The latter counts as long as a connection lasts, which for a proxy is
+/// long.
 const MOST_TAKEN_BACK: usize = 20;
-const MOST_BROKEN: usize = 100;
+const MOST_BROKEN: usize = 1_000;
 
 /// The settings of a connection. A client that does not answer for as long as
 /// `head` is gone.

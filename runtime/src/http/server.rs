@@ -24,6 +24,9 @@ use crate::runtime::Runtime;
 /// in a body, unless told otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is as good as no bound, and no moment that the clock can't tell.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// How long to wait after the system refused a connection, mostly for want of
 /// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -153,7 +156,7 @@ impl Server {
     /// time, and so is one whose client answers no ping in it.
     #[must_use]
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.head = timeout;
+        self.head = timeout.min(LONGEST);
         self
     }
 

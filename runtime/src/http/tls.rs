@@ -5,10 +5,10 @@
 //! hundredth of its own time, and an idle host nothing.
 
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{fmt, io};
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
@@ -43,10 +43,9 @@ const HTTP1: &[u8] = b"http/1.1";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tls(Arc<Pair>);
 
-#[derive(Debug)]
 struct Pair {
     files: Files,
     current: RwLock<Arc<ServerConfig>>,
@@ -55,7 +54,6 @@ struct Pair {
 }
 
 /// Where a certificate and its key are.
-#[derive(Debug)]
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
@@ -119,6 +117,13 @@ impl Tls {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         TlsAcceptor::from(self.0.current()).accept(io).await
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Files { certificate, key } = &self.0.files;
+        f.debug_struct("Tls").field("certificate", certificate).field("key", key).finish()
     }
 }
 
