@@ -17,6 +17,10 @@ pub struct Limits {
     pub memory: u64,
     /// The largest request body in bytes. Default 10 MiB.
     pub request_body: u64,
+    /// The largest response body in bytes. Default [`u64::MAX`], which is none:
+    /// one that is handed on piece by piece may have any length, and one that is
+    /// held as a whole has its bound in `memory`.
+    pub response_body: u64,
     /// How many calls of other functions one invocation may make in all.
     /// Default 1,000. Which it may call is not a limit's business: see
     /// [`Function::calls`](crate::Function::calls).
@@ -43,6 +47,7 @@ impl Default for Limits {
             grace: Duration::from_millis(100),
             memory: mib(128),
             request_body: mib(10),
+            response_body: u64::MAX,
             max_calls: 1_000,
             max_fetches: 1_000,
             fetches_at_once: 64,

@@ -36,7 +36,7 @@ pub enum Outcome {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The response's body was longer than its caller may hold.
+    /// The response's body was longer than it may be, or than its caller may hold.
     ResponseTooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -111,7 +111,7 @@ impl fmt::Display for Outcome {
                 write!(f, "the request's body is longer than {limit} bytes")
             }
             Self::ResponseTooLarge { limit } => {
-                write!(f, "the response is longer than the {limit} bytes that the caller may hold")
+                write!(f, "the response's body is longer than {limit} bytes")
             }
             Self::BadRequest(reason) => write!(f, "the request's body failed: {reason}"),
             Self::Forbidden => f.write_str("the caller's `calls` does not name it"),

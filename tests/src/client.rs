@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// One connection. Dropping it closes it.
 #[derive(Debug)]
-pub struct Client(BufReader<TcpStream>);
+pub struct Client<S = TcpStream>(BufReader<S>);
 
 impl Client {
     /// Connects.
@@ -30,6 +30,13 @@ impl Client {
         let stream = self.0.into_inner().into_std()?;
         let twin = TcpStream::from_std(stream.try_clone()?)?;
         Ok([TcpStream::from_std(stream)?, twin].map(|stream| Self(BufReader::new(stream))))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Speaks over a connection that is there.
+    pub fn over(stream: S) -> Self {
+        Self(BufReader::new(stream))
     }
 
     /// A GET, and its answer.
@@ -141,6 +148,18 @@ impl Client {
         match self.0.fill_buf().await? {
             [] => Ok(()),
             _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Reads until the server closes the connection, whatever it says before.
+    ///
+    /// # Errors
+    /// What the system says, save that the connection was reset.
+    pub async fn ended(&mut self) -> io::Result<Vec<u8>> {
+        let mut said = Vec::new();
+        match self.0.read_to_end(&mut said).await {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error),
+            _ => Ok(said),
         }
     }
 

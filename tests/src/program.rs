@@ -48,7 +48,8 @@ impl Serving {
         });
         let mut first = String::new();
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut first)?;
-        let address = first.trim_end().strip_prefix("serving at http://");
+        let url = first.trim_end().strip_prefix("serving at ");
+        let address = url.and_then(|url| Some(url.split_once("://")?.1));
         let Some(address) = address else {
             panic!("it said {first:?}, and {:#?}", log.iter().collect::<Vec<_>>())
         };

@@ -228,3 +228,39 @@ async fn a_whole_that_is_larger_than_its_function_may_be_is_refused() -> Result<
     host::nothing_left(&runtime).await;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_response_that_becomes_larger_than_it_may_is_broken_off() -> Result<()> {
+    let (host, mut client) =
+        asked(stream("bounded").response_body(mib(1)), "/bounded/flood").await?;
+    assert_eq!(client.head().await?.status(), 200);
+    let mut taken = 0;
+    let ended = loop {
+        match client.piece().await {
+            Ok(piece) => taken += piece.expect("no end that looks like one").len(),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(ended.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset));
+    assert!(taken <= 1 << 20, "{taken} bytes");
+    lines::told("bounded", "flooded with 1024 KiB").await;
+    host::nothing_left(&host.runtime).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_whole_response_has_the_same_bound() -> Result<()> {
+    let runtime = host::runtime([function("whole", "echo").response_body(4)]);
+    for (body, fits) in [("four", true), ("five!", false)] {
+        let request = http::Request::post("/whole").body(body)?;
+        let ended = runtime.invoke(&Context::background(), "whole", request).await;
+        match ended {
+            Ok(_) => assert!(fits),
+            Err(error) => {
+                assert!(!fits, "{error}");
+                assert!(matches!(error.outcome(), Outcome::ResponseTooLarge { limit: 4 }));
+            }
+        }
+    }
+    Ok(())
+}

@@ -69,7 +69,7 @@
 //!
 //! **`respond`** gives the whole response; the host hands it on when `_start` returns. The head is
 //! `status: u16`, and the headers as `pairs`. [`INVALID`] when the head is malformed, or a response
-//! was given before.
+//! was given before; [`BODY_FAILED`] when the body is too large.
 //!
 //! **`respond_begin`** commits the head of a response whose body comes in pieces: the client has it
 //! at once. [`INVALID`] as for `respond`, of which it takes the place.

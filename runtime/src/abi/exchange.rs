@@ -4,7 +4,7 @@ use bytes::Bytes;
 use wasmtime::Linker;
 
 use super::memory::{parts, range};
-use super::outgoing::{Outgoing, PIECE};
+use super::outgoing::{Allowance, Outgoing, PIECE};
 use super::state::{Call, Incoming, Run};
 use super::{MODULE, code, wire};
 use crate::context::Context;
@@ -51,6 +51,10 @@ fn respond(
     body_len: u32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
+    if let Err(outcome) = Allowance::new(state.response_body).take(body_len as usize) {
+        state.run.overflow.get_or_insert(outcome);
+        return Ok(code::BODY_FAILED);
+    }
     let Some(mut response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
         return Ok(code::INVALID);
     };
@@ -90,7 +94,8 @@ fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::
         return Ok(code::INVALID);
     };
     let outlet = state.run.outlet.take();
-    state.run.outgoing = Outgoing::begin(outlet, &response, state.memory.limit);
+    let (most, held) = (state.response_body, state.memory.limit);
+    state.run.outgoing = Outgoing::begin(outlet, &response, most, held);
     state.run.response = Some(response);
     Ok(code::OK)
 }

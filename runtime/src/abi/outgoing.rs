@@ -30,9 +30,33 @@ pub(super) enum Outgoing {
     #[default]
     None,
     /// Handed on piece by piece.
-    Sent(mpsc::Sender<Bytes>),
-    /// Kept until the guest has ended; it may become so large.
-    Collected(BytesMut, u64),
+    Sent(mpsc::Sender<Bytes>, Allowance),
+    /// Kept until the guest has ended.
+    Collected(BytesMut, Allowance),
+}
+
+/// How large a body may become.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    left: u64,
+    limit: u64,
+}
+
+impl Allowance {
+    /// So many bytes in all.
+    pub(super) fn new(limit: u64) -> Self {
+        Self { left: limit, limit }
+    }
+
+    /// Takes so many bytes of it.
+    ///
+    /// # Errors
+    /// There are not as many left.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Outcome> {
+        let left = self.left.checked_sub(bytes as u64);
+        self.left = left.ok_or(Outcome::ResponseTooLarge { limit: self.limit })?;
+        Ok(())
+    }
 }
 
 impl Outlet {
@@ -44,16 +68,19 @@ impl Outlet {
 }
 
 impl Outgoing {
-    /// Commits the head of a response.
-    pub(super) fn begin(outlet: Option<Outlet>, head: &Response, limit: u64) -> Self {
-        let Some(Outlet(outlet)) = outlet else { return Self::Collected(BytesMut::new(), limit) };
+    /// Commits the head of a response whose body may have `most` bytes, and
+    /// `held` where it is kept as a whole.
+    pub(super) fn begin(outlet: Option<Outlet>, head: &Response, most: u64, held: u64) -> Self {
+        let Some(Outlet(outlet)) = outlet else {
+            return Self::Collected(BytesMut::new(), Allowance::new(most.min(held)));
+        };
         let (pieces, taken) = mpsc::channel(AHEAD);
         let mut response = Response::new(Body::stream(Pieces::new(taken)));
         *response.status_mut() = head.status();
         *response.headers_mut() = head.headers().clone();
         // Where nobody waits for it any more, the first write says so.
         let _ = outlet.send(response);
-        Self::Sent(pieces)
+        Self::Sent(pieces, Allowance::new(most))
     }
 
     /// Takes the next piece, once there is room for it.
@@ -67,17 +94,20 @@ impl Outgoing {
         piece: Bytes,
         overflow: &mut Option<Outcome>,
     ) -> Result<(), i32> {
+        let (Self::Sent(_, allowance) | Self::Collected(_, allowance)) = self else {
+            return Err(code::INVALID);
+        };
+        if let Err(outcome) = allowance.take(piece.len()) {
+            overflow.get_or_insert(outcome);
+            return Err(code::BODY_FAILED);
+        }
         match self {
             Self::None => Err(code::INVALID),
-            Self::Collected(body, limit) => {
-                if (body.len() + piece.len()) as u64 > *limit {
-                    overflow.get_or_insert(Outcome::ResponseTooLarge { limit: *limit });
-                    return Err(code::BODY_FAILED);
-                }
+            Self::Collected(body, _) => {
                 body.extend_from_slice(&piece);
                 Ok(())
             }
-            Self::Sent(pieces) => tokio::select! {
+            Self::Sent(pieces, _) => tokio::select! {
                 biased;
                 sent = pieces.send(piece) => sent.map_err(|_| code::BODY_FAILED),
                 done = ctx.done() => Err(code::done(done)),
@@ -89,7 +119,7 @@ impl Outgoing {
     pub(super) fn whole(self) -> Option<Bytes> {
         match self {
             Self::Collected(body, _) => Some(body.freeze()),
-            Self::None | Self::Sent(_) => None,
+            Self::None | Self::Sent(..) => None,
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(super) reach: Arc<Reach>,
     pub(super) style: Style,
     grace: Duration,
+    /// The largest response body in bytes.
+    pub(super) response_body: u64,
     pub(crate) memory: MemoryMeter,
     /// The instance's memory, once there is an instance.
     pub(super) linear: Option<Memory>,
@@ -55,7 +57,7 @@ pub(crate) struct Run {
     pub(super) response: Option<Response>,
     pub(super) outgoing: Outgoing,
     /// Why nothing more is taken of its response.
-    pub(super) overflow: Option<Outcome>,
+    pub(crate) overflow: Option<Outcome>,
     /// Where its response may go before it has ended.
     pub(super) outlet: Option<Outlet>,
     /// Why what the guest gave as a response is none.
@@ -120,6 +122,7 @@ impl State {
             reach,
             style,
             grace: limits.grace,
+            response_body: limits.response_body,
             memory: MemoryMeter::new(limits.memory, table_limit),
             linear: None,
             run: Run::none(Instant::now()),

@@ -7,6 +7,7 @@
 //! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`: a command each.
 //! - `report`: what `invoke` prints.
 //! - `options`: the flags that several of them share.
+//! - `front`: those that are about clients.
 //! - `access`: the way to the listener for operators.
 //! - `config`: `hourglass.toml`, as read and as resolved, and the units that
 //!   values are written in.
@@ -24,6 +25,7 @@ mod check;
 mod config;
 mod deploy;
 mod error;
+mod front;
 mod invoke;
 mod logging;
 mod options;

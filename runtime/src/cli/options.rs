@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::access::Access;
 use super::config::resolve::Config;
 use super::config::units::{Address, Period, Size};
+use super::front::FrontOptions;
 use crate::error::BuildError;
 use crate::function::{Function, Instances};
 use crate::http::Token;
@@ -39,6 +40,9 @@ pub(crate) struct FunctionOptions {
     /// How long its request's body may be [default: 10MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_REQUEST_BODY")]
     pub(crate) request_body: Option<Size>,
+    /// How long its response's body may be [default: no limit]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_RESPONSE_BODY")]
+    pub(crate) response_body: Option<Size>,
     /// How many calls of other functions it may make [default: 1000]
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_CALLS")]
     pub(crate) max_calls: Option<u32>,
@@ -106,6 +110,7 @@ impl FunctionOptions {
             grace: time(self.grace, file.grace, default.grace),
             memory: size(self.memory, file.memory, default.memory),
             request_body: size(self.request_body, file.request_body, default.request_body),
+            response_body: size(self.response_body, file.response_body, default.response_body),
             max_calls: self.max_calls.or(file.max_calls).unwrap_or(default.max_calls),
             max_fetches: self.max_fetches.or(file.max_fetches).unwrap_or(default.max_fetches),
             fetches_at_once: self
@@ -199,6 +204,8 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<Token>,
     #[command(flatten)]
+    pub(crate) front: FrontOptions,
+    #[command(flatten)]
     cache: CacheOptions,
     #[command(flatten)]
     pub(crate) functions: FunctionOptions,
@@ -244,6 +251,7 @@ mod tests {
     use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
+    use crate::http::PATIENCE;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -289,6 +297,7 @@ mod tests {
         assert_eq!(limits.grace, Duration::ZERO);
         assert_eq!(limits.memory, 1 << 20);
         assert_eq!(limits.request_body, Limits::default().request_body);
+        assert_eq!(limits.response_body, u64::MAX);
     }
 
     #[test]
@@ -310,7 +319,7 @@ mod tests {
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 18, "{variables:?}");
+        assert_eq!(variables.len(), 24, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));
@@ -324,6 +333,8 @@ mod tests {
         let defaults = [
             ("listen", LISTEN.to_owned()),
             ("drain", Period(DRAIN).to_string()),
+            ("head_timeout", Period(PATIENCE).to_string()),
+            ("body_idle", Period(PATIENCE).to_string()),
             ("timeout", Period(limits.timeout).to_string()),
             ("grace", Period(limits.grace).to_string()),
             ("memory", Size(limits.memory).to_string()),

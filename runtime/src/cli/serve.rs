@@ -48,13 +48,15 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     serve(runtime, &args.options, config)
 }
 
-/// Fails where nobody could listen on the addresses now, so that it is known
-/// before the functions are made ready. It does not keep them.
+/// Fails where nobody could listen on the addresses now, or not with the
+/// certificate, so that it is known before the functions are made ready. It does
+/// not keep them.
 pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow::Result<()> {
     let check = |address: &Address, flag| {
         TcpListener::bind(&address.0).map(drop).with_context(|| cannot_listen(address, flag))
     };
     check(&options.listen(config), "--listen")?;
+    options.front.tls(&config.front)?;
     if let Some(access) = options.admin(config)? {
         access.check()?;
         check(&access.address, "--admin")?;
@@ -75,7 +77,7 @@ pub(crate) fn serve(
     config: Config,
 ) -> anyhow::Result<()> {
     let (address, drain) = (options.listen(&config), options.drain(&config));
-    let access = options.admin(&config)?;
+    let (access, tls) = (options.admin(&config)?, options.front.tls(&config.front)?);
     super::block_on(async move {
         let signals = Signals::listen().context("signals can't be listened to")?;
         let server = Server::bind(&address.0, runtime.clone())
@@ -87,7 +89,8 @@ pub(crate) fn serve(
         };
         let told = admin.as_ref().map(Admin::local_addr).transpose()?;
         // Serving goes on where nobody reads this.
-        let _ = output::line(&announcement(&runtime, server.local_addr()?, told));
+        let url = url(if tls.is_some() { "https" } else { "http" }, server.local_addr()?);
+        let _ = output::line(&announcement(&runtime, &url, told));
         let stop = async {
             signals.first().await;
             tracing::info!(
@@ -97,6 +100,10 @@ pub(crate) fn serve(
             );
         };
         let mut server = server.routes(config.routes).drain(drain);
+        server = options.front.apply(&config.front, server);
+        if let Some(tls) = tls {
+            server = server.tls(tls);
+        }
         if let Some(header) = config.principal_header {
             server = server.principal(move |headers| {
                 let name = headers.get(&header)?.to_str().ok()?;
@@ -132,9 +139,8 @@ async fn admin(access: Access, runtime: Runtime) -> anyhow::Result<Admin> {
 }
 
 /// What is served, where, and what to type next.
-fn announcement(runtime: &Runtime, address: SocketAddr, admin: Option<SocketAddr>) -> String {
+fn announcement(runtime: &Runtime, url: &str, admin: Option<SocketAddr>) -> String {
     let (functions, capacity) = (runtime.functions(), runtime.capacity());
-    let url = url(address);
     let mut text = format!("serving at {url}");
     for name in &functions {
         let _ = write!(text, "\n  {url}/{name}");
@@ -161,7 +167,7 @@ fn announcement(runtime: &Runtime, address: SocketAddr, admin: Option<SocketAddr
 }
 
 /// The address as a client on this machine writes it.
-fn url(mut address: SocketAddr) -> String {
+fn url(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         let loopback = match address.ip() {
             IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
@@ -169,7 +175,7 @@ fn url(mut address: SocketAddr) -> String {
         };
         address.set_ip(loopback);
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }
 
 #[cfg(test)]
@@ -183,7 +189,9 @@ mod tests {
             ("[::]:80", "http://[::1]:80"),
             ("192.0.2.1:8080", "http://192.0.2.1:8080"),
         ] {
-            assert_eq!(url(bound.parse().expect("an address")), reached);
+            let address: SocketAddr = bound.parse().expect("an address");
+            assert_eq!(url("http", address), reached);
+            assert_eq!(url("https", address), reached.replace("http", "https"));
         }
     }
 }

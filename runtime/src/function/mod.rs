@@ -177,6 +177,13 @@ impl Function {
         self
     }
 
+    /// Sets [`Limits::response_body`] in bytes. Default: no limit.
+    #[must_use]
+    pub fn response_body(mut self, bytes: u64) -> Self {
+        self.limits.response_body = bytes;
+        self
+    }
+
     /// Sets [`Limits::max_calls`]. Default 1,000.
     #[must_use]
     pub fn max_calls(mut self, most: u32) -> Self {

@@ -18,6 +18,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::header::HOST;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -25,6 +26,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinError;
 
 use super::client::Client;
+use super::pace::{Paced, Patience};
 use super::routes::Routes;
 use super::streamed::Streamed;
 use super::values::Authenticate;
@@ -75,16 +77,17 @@ pub(super) struct Connection {
     _end: Cancel,
     number: u64,
     requests: AtomicU32,
+    patience: Patience,
 }
 
 impl Connection {
-    pub(super) fn new(front: Arc<Front>, client: Option<SocketAddr>) -> Self {
+    pub(super) fn new(front: Arc<Front>, client: Option<SocketAddr>, patience: Patience) -> Self {
         let (mut ctx, end) = front.runtime.context().with_cancel();
         if let Some(client) = client {
             ctx = ctx.with_value(&CLIENT_ADDRESS, client.ip().to_canonical());
         }
         let number = front.connections.fetch_add(1, Ordering::Relaxed);
-        Self { front, ctx, _end: end, number, requests: AtomicU32::new(0) }
+        Self { front, ctx, _end: end, number, requests: AtomicU32::new(0), patience }
     }
 
     /// Where invocations go on that do not end at once.
@@ -111,6 +114,7 @@ impl Exchange {
     pub(super) fn new(connection: Arc<Connection>, mut request: hyper::Request<Incoming>) -> Self {
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = request_id::of(request.headers_mut(), connection.number, number);
+        name_host(&mut request);
         let text = id.to_str().unwrap_or_default().to_owned();
         let front = &connection.front;
         let route = front.routes.find(request.uri().path());
@@ -198,7 +202,12 @@ async fn respond(
     outlet: Outlet,
 ) -> Ended {
     let runtime = &connection.front.runtime;
-    let result = match runtime.start(&function, &ctx, request.map(body), outlet) {
+    let result = match runtime.start(
+        &function,
+        &ctx,
+        request.map(|incoming| body(incoming, connection.patience)),
+        outlet,
+    ) {
         Ok(running) => running.finish().await,
         Err(error) => Err(error),
     };
@@ -208,6 +217,17 @@ async fn respond(
             Ok(response)
         }
         Err(error) => Err(failure(&error, &ctx)),
+    }
+}
+
+/// Names the host in its header where the request's target does, as every
+/// request of HTTP/2 has it: functions find it in one place.
+fn name_host<B>(request: &mut hyper::Request<B>) {
+    let Some(authority) = request.uri().authority() else { return };
+    // Whoever is named before the host is none of a function's business.
+    let host = authority.as_str().rsplit('@').next().map(HeaderValue::from_str);
+    if let Some(Ok(host)) = host {
+        request.headers_mut().insert(HOST, host);
     }
 }
 
@@ -225,6 +245,10 @@ fn failure(error: &InvokeError, ctx: &Context) -> Response {
 
 /// The body as the runtime takes it. One that is known to be empty is not
 /// waited for.
-fn body(incoming: Incoming) -> Body {
-    if incoming.is_end_stream() { Body::empty() } else { Body::stream(incoming) }
+fn body(incoming: Incoming, patience: Patience) -> Body {
+    if incoming.is_end_stream() {
+        Body::empty()
+    } else {
+        Body::stream(Paced::new(incoming, patience))
+    }
 }

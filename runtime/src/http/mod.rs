@@ -4,6 +4,10 @@
 //! - [`Server`]: accepts connections, and ends them in order.
 //! - [`Admin`]: the same for operators, apart from clients.
 //! - `workers`: the threads that serve connections.
+//! - `connection`: one of them, from its first byte to its last; `socket`: what
+//!   is below it; `h2`: what HTTP/2 needs beside; `pace`: how slow a client may
+//!   be.
+//! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response; `streamed`: the
 //!   rest of one that goes on after its head; `client`: who waits for it.
@@ -16,16 +20,24 @@
 
 pub(crate) mod admin;
 mod client;
+mod connection;
 mod exchange;
+mod h2;
+mod pace;
 mod problem;
 mod remote;
 pub mod routes;
 mod server;
+mod socket;
 mod streamed;
+mod tls;
 mod values;
 mod workers;
 
 pub use admin::{Admin, Token, TokenError};
 pub use remote::{Remote, RemoteError};
 pub use routes::{Route, RouteError, Routes};
+#[cfg(test)]
+pub(crate) use server::PATIENCE;
 pub use server::{Drained, Server};
+pub use tls::{Tls, TlsError};

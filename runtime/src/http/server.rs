@@ -7,36 +7,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::watch;
 
-use super::exchange::{Connection, Exchange, Front};
+use super::connection::{self, FAREWELL, Stop, Terms};
+use super::exchange::Front;
+use super::pace::Patience;
 use super::routes::Routes;
+use super::tls::Tls;
 use super::values::Authenticate;
 use super::workers::Workers;
 use crate::cores;
 use crate::runtime::Runtime;
 
-/// How long a client may take to send a request's head, and how long a
-/// connection may idle.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long clients may take for a request's head, and how long they may pause
+/// in a body, unless told otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The most that is read ahead, and written behind, of one connection, in bytes;
-/// and so the longest head of a request.
-const BUFFER: usize = 192 << 10;
-
-/// How long clients may take, after everything has ended, to take the last
-/// bytes of their responses.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// What is as good as no bound, and no moment that the clock can't tell.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// How long to wait after the system refused a connection, mostly for want of
 /// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// An HTTP/1.1 server in front of a [`Runtime`].
+/// An HTTP server in front of a [`Runtime`].
+///
+/// It speaks HTTP/1.1 and HTTP/2, to clients that begin with the latter. A
+/// function can't tell them apart. Of HTTP/2 one connection carries up to 100
+/// requests at once, each with a head of up to 32 KiB; `Expect: 100-continue`
+/// is not answered there, as HTTP/2 lets a client wait by itself.
 ///
 /// ```no_run
 /// # async fn example(runtime: hourglass::Runtime) -> std::io::Result<()> {
@@ -55,6 +55,9 @@ pub struct Server {
     authenticate: Option<Box<Authenticate>>,
     drain: Duration,
     threads: usize,
+    head: Duration,
+    patience: Patience,
+    tls: Option<Tls>,
 }
 
 impl fmt::Debug for Server {
@@ -62,6 +65,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("runtime", &self.runtime)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
@@ -88,6 +92,9 @@ impl Server {
             authenticate: None,
             drain: Duration::from_secs(10),
             threads: cores::count(),
+            head: PATIENCE,
+            patience: Patience { idle: PATIENCE, rate: 0 },
+            tls: None,
         })
     }
 
@@ -133,6 +140,51 @@ impl Server {
         self
     }
 
+    /// Encrypts every connection. Default: none is.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// How long a client may take to send a request's head, from when it is
+    /// waited for, so that a connection may idle for as long; and to begin: for
+    /// the handshake of an encrypted connection, and for the first byte. Default
+    /// 30 seconds.
+    ///
+    /// Of HTTP/2, a connection without a request is let go within twice that
+    /// time, and so is one whose client answers no ping in it.
+    #[must_use]
+    pub fn head_timeout(mut self, timeout: Duration) -> Self {
+        self.head = timeout.min(LONGEST);
+        self
+    }
+
+    /// How long a client may pause in the middle of a body: send nothing of a
+    /// request that its function reads, or take nothing of a response. Default
+    /// 30 seconds.
+    ///
+    /// A request then breaks off, as [`Outcome::BadRequest`](crate::Outcome);
+    /// a response is not written any further, and its function is told that
+    /// [its client has left](crate::Cause::ClientDisconnected). What the system
+    /// sends at once, some tens of KiB, counts as one byte here.
+    #[must_use]
+    pub fn body_idle(mut self, idle: Duration) -> Self {
+        self.patience.idle = idle;
+        self
+    }
+
+    /// The fewest bytes a second that a client has to send of a request's body,
+    /// and to take of responses, on the whole of the time in which it is waited
+    /// for: one that drips a byte now and then is not idle. It may be behind by
+    /// what [`body_idle`](Self::body_idle) makes up for. Default 0, which is no
+    /// bound: a function's own timeout ends what is too slow.
+    #[must_use]
+    pub fn body_rate(mut self, bytes: u64) -> Self {
+        self.patience.rate = bytes;
+        self
+    }
+
     /// The address that it listens on.
     ///
     /// # Errors
@@ -150,18 +202,21 @@ impl Server {
     /// Dropping the future ends the connections; their clients have then gone
     /// away for the invocations in flight.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let Self { listener, runtime, routes, authenticate, drain, threads } = self;
+        let Self { listener, runtime, routes, authenticate, drain, threads, head, patience, tls } =
+            self;
         let front = Arc::new(Front::new(runtime.clone(), routes, authenticate));
-        let connections = GracefulShutdown::new();
+        let terms = Arc::new(Terms { front, head, patience, tls });
+        let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);
         tokio::select! {
-            () = accept(&listener, &front, &connections, &workers) => {}
+            () = accept(&listener, &terms, stopped, &workers) => {}
             () = stop => {}
         }
         drop(listener);
-        let closing = tokio::spawn(connections.shutdown());
+        // An error is that there is no connection.
+        let _ = stopping.send(());
         let canceled = runtime.shutdown(drain).await;
-        if tokio::time::timeout(FAREWELL, closing).await.is_err() {
+        if tokio::time::timeout(FAREWELL, stopping.closed()).await.is_err() {
             tracing::warn!("some clients did not take their responses");
         }
         workers.end().await;
@@ -170,48 +225,17 @@ impl Server {
 }
 
 /// Accepts connections for good.
-async fn accept(
-    listener: &TcpListener,
-    front: &Arc<Front>,
-    connections: &GracefulShutdown,
-    workers: &Workers,
-) {
+async fn accept(listener: &TcpListener, terms: &Arc<Terms>, stop: Stop, workers: &Workers) {
     loop {
         // Taken from this event loop, to be registered with the worker's own.
         match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
             Ok(stream) => {
-                workers.spawn(serve(stream, front.clone(), connections.watcher()));
+                workers.spawn(connection::serve(stream, terms.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
-}
-
-/// Serves one connection to its end.
-async fn serve(stream: std::net::TcpStream, front: Arc<Front>, watcher: Watcher) {
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::warn!(%error, "a connection can't be served");
-            return;
-        }
-    };
-    // Without it a response may wait for the client's acknowledgment.
-    let _ = stream.set_nodelay(true);
-    let shared = Arc::new(Connection::new(front, stream.peer_addr().ok()));
-    let service = service_fn(move |request| Exchange::new(shared.clone(), request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(BUFFER)
-        // Not `pipeline_flush`: with it a response that is streamed is taken into
-        // memory as fast as it comes, however slowly its client reads.
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        // A client that leaves or sends no HTTP is not the host's concern.
-        tracing::debug!(%error, "a connection broke off");
     }
 }

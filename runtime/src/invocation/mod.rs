@@ -139,6 +139,7 @@ fn conclude(
         None => Some(wasmtime::Error::from(TrapCode::Interrupt)),
     };
     if failure.is_none()
+        && state.run.overflow.is_none()
         && let Some(response) = state.run.take_response()
     {
         return Ok(response);

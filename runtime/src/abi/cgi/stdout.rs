@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use super::head::{self, Found, LONGEST, Search};
 use crate::abi::errno::{PIPE, SUCCESS};
 use crate::abi::memory::{parts, range, read_u32, write};
-use crate::abi::outgoing::Outgoing;
+use crate::abi::outgoing::{Allowance, Outgoing};
 use crate::abi::state::{Call, Run, State};
 use crate::abi::wasi::{self, MAX_RANGES, MAX_WRITE};
 
@@ -88,6 +88,7 @@ async fn print(state: &mut State) {
 
 /// Hands on what was printed, once its head is found.
 pub(super) async fn flush(state: &mut State) {
+    let (most, kept) = (state.response_body, state.memory.limit);
     let Run { ctx, cgi, response, outgoing, outlet, overflow, .. } = &mut state.run;
     let (Some(cgi), Some(response)) = (cgi, response) else { return };
     let Stdout { held, since, broken, .. } = &mut cgi.stdout;
@@ -95,7 +96,7 @@ pub(super) async fn flush(state: &mut State) {
         return;
     }
     if let Outgoing::None = outgoing {
-        *outgoing = Outgoing::begin(outlet.take(), response, state.memory.limit);
+        *outgoing = Outgoing::begin(outlet.take(), response, most, kept);
     }
     *since = None;
     if !held.is_empty() {
@@ -107,8 +108,17 @@ pub(super) async fn flush(state: &mut State) {
 pub(super) async fn finish(state: &mut State) {
     find(&mut state.run, true);
     if let Outgoing::None = state.run.outgoing {
-        let Run { cgi: Some(cgi), response: Some(response), .. } = &mut state.run else { return };
-        *response.body_mut() = cgi.stdout.held.split().freeze().into();
+        let mut allowance = Allowance::new(state.response_body);
+        let Run { cgi: Some(cgi), response, overflow, .. } = &mut state.run else { return };
+        let Some(given) = response else { return };
+        let body = cgi.stdout.held.split().freeze();
+        match allowance.take(body.len()) {
+            Ok(()) => *given.body_mut() = body.into(),
+            Err(outcome) => {
+                *response = None;
+                overflow.get_or_insert(outcome);
+            }
+        }
         return;
     }
     flush(state).await;

@@ -12,6 +12,11 @@
 //! principal_header = "x-authenticated-user"
 //! admin = "127.0.0.1:9090"
 //! admin_token_file = "token"
+//! tls_cert = "chain.pem"
+//! tls_key = "key.pem"
+//! head_timeout = "30s"
+//! body_idle = "30s"
+//! body_rate = "1KiB"
 //!
 //! [function.resize]
 //! url = "http://images.internal:8080/resize"
@@ -24,6 +29,7 @@
 //! grace = "100ms"
 //! memory = "64MiB"
 //! request_body = "10MiB"
+//! response_body = "1GiB"
 //! instances = "reset"
 //! calls = ["watermark", "ocr"]
 //! max_calls = 1000
@@ -93,6 +99,11 @@ pub(crate) struct File {
     principal_header: Option<Spanned<String>>,
     admin: Option<Address>,
     admin_token_file: Option<Spanned<PathBuf>>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    head_timeout: Option<Period>,
+    body_idle: Option<Period>,
+    body_rate: Option<Size>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
 }
@@ -108,6 +119,7 @@ struct FunctionTable {
     grace: Option<Period>,
     memory: Option<Size>,
     request_body: Option<Size>,
+    response_body: Option<Size>,
     instances: Option<Origin>,
     #[serde(default)]
     calls: Vec<Spanned<String>>,

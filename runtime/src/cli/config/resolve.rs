@@ -14,6 +14,7 @@ use super::remote::RemoteConfig;
 use super::settings::{self, Secrets, Settings};
 use super::units::{Address, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
+use crate::cli::front::FrontOptions;
 use crate::cli::options::FunctionOptions;
 use crate::environment::Environment;
 use crate::function::Function;
@@ -37,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) remotes: BTreeMap<String, RemoteConfig>,
     pub(crate) routes: Routes,
     pub(crate) admin: Option<Address>,
+    pub(crate) front: FrontOptions,
     /// The file with the token, and where it is named.
     admin_token: Option<(PathBuf, Range<usize>)>,
     source: Source,
@@ -139,6 +141,13 @@ impl Config {
             let function = FunctionConfig::resolve(table, name.span(), &folder);
             functions.insert(name.into_inner(), function);
         }
+        let front = FrontOptions {
+            tls_cert: file.tls_cert,
+            tls_key: file.tls_key,
+            head_timeout: file.head_timeout,
+            body_idle: file.body_idle,
+            body_rate: file.body_rate,
+        };
         Ok(Self {
             listen: file.listen,
             drain: file.drain.map(|drain| drain.0),
@@ -151,6 +160,7 @@ impl Config {
             remotes,
             routes,
             admin: file.admin,
+            front: front.beside(&folder),
             admin_token: file
                 .admin_token_file
                 .map(|file| (folder.join(file.get_ref()), file.span())),
@@ -218,6 +228,7 @@ impl FunctionConfig {
                 grace: table.grace,
                 memory: table.memory,
                 request_body: table.request_body,
+                response_body: table.response_body,
                 instances: table.instances,
                 max_calls: table.max_calls,
                 max_fetches: table.max_fetches,

@@ -43,6 +43,11 @@ fn a_whole_file_is_read() {
         cache = "code"
         baggage = ["tenant"]
         admin = "127.0.0.1:9090"
+        tls_cert = "chain.pem"
+        tls_key = "/keys/key.pem"
+        head_timeout = "5s"
+        body_idle = "10s"
+        body_rate = "1KiB"
 
         [function.thumbnail]
         file = "built/thumbnail.wasm"
@@ -50,6 +55,7 @@ fn a_whole_file_is_read() {
         grace = "50ms"
         memory = "64MiB"
         request_body = 1024
+        response_body = "1GiB"
         instances = "new"
         calls = ["ocr", "thumbnail"]
         max_calls = 7
@@ -73,12 +79,18 @@ fn a_whole_file_is_read() {
     assert_eq!(config.cache, Some(folder.path().join("code")));
     assert_eq!(config.admin.as_ref().map(|address| &*address.0), Some("127.0.0.1:9090"));
     assert!(config.admin_token().expect("none is no error").is_none());
+    assert_eq!(config.front.tls_cert, Some(folder.path().join("chain.pem")));
+    assert_eq!(config.front.tls_key.as_deref(), Some(Path::new("/keys/key.pem")));
+    assert_eq!(config.front.head_timeout, Some(Period(Duration::from_secs(5))));
+    assert_eq!(config.front.body_idle, Some(Period(Duration::from_secs(10))));
+    assert_eq!(config.front.body_rate, Some(Size(1024)));
     assert_eq!(config.functions.len(), 2);
     let limits = config.functions["thumbnail"].options;
     assert_eq!(limits.timeout, Some(Period(Duration::from_secs(2))));
     assert_eq!(limits.grace, Some(Period(Duration::from_millis(50))));
     assert_eq!(limits.memory, Some(Size(64 << 20)));
     assert_eq!(limits.request_body, Some(Size(1024)));
+    assert_eq!(limits.response_body, Some(Size(1 << 30)));
     assert_eq!(limits.instances, Some(Origin::New));
     assert_eq!(limits.max_calls, Some(7));
     assert_eq!(limits.detach, Some(Period(Duration::from_secs(30))));

@@ -1,0 +1,175 @@
+//! One connection, from its first byte to its last: whether it is encrypted,
+//! which HTTP is spoken on it, and how long its client may take for what.
+
+use std::io;
+use std::net::TcpStream as Accepted;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::exchange::{Connection, Exchange, Front};
+use super::h2::{self, Streams};
+use super::pace::Patience;
+use super::socket::Socket;
+use super::tls::{self, Tls};
+
+/// The most that is read ahead, and written behind, of one HTTP/1.1 connection,
+/// in bytes; and so the longest head of a request there.
+const BUFFER: usize = 192 << 10;
+
+/// How long clients may take to take the last bytes of their responses, once
+/// everything else has ended.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What holds for all connections of a server.
+pub(super) struct Terms {
+    pub(super) front: Arc<Front>,
+    /// How long a client may take to say what it wants: for its handshake, for
+    /// the first byte, for a request's head, and until the next request.
+    pub(super) head: Duration,
+    pub(super) patience: Patience,
+    /// Where there is none, nothing is encrypted.
+    pub(super) tls: Option<Tls>,
+}
+
+/// Tells a connection that its server stops, which waits until all of them are
+/// dropped.
+pub(super) type Stop = watch::Receiver<()>;
+
+/// Why a connection has ended otherwise than in order.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the client did not begin in time")]
+    Silent,
+    #[error(transparent)]
+    System(#[from] io::Error),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(stream: Accepted, terms: Arc<Terms>, mut stop: Stop) {
+    let stream = match open(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "a connection can't be served");
+            return;
+        }
+    };
+    if let Err(error) = speak(stream, &terms, &mut stop).await {
+        // A client that leaves or sends no HTTP is not the host's concern.
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// Takes a connection into this event loop.
+fn open(stream: Accepted) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(stream)?;
+    // Without it a response may wait for the client's acknowledgment.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// Finds out what is spoken, and answers in it. The rarer ways are boxed, so that
+/// the other takes no room for them.
+async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), Broken> {
+    let address = stream.peer_addr().ok();
+    let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.patience));
+    let mut socket = Socket::new(stream, terms.patience);
+    if let Some(tls) = &terms.tls {
+        return Box::pin(encrypted(socket, tls, shared, terms, stop)).await;
+    }
+    match in_time(socket.begins_as_http2(), terms, stop).await? {
+        Some(true) => Box::pin(http2(socket, shared, terms, stop)).await?,
+        Some(false) => http1(socket, shared, terms, stop).await?,
+        None => {}
+    }
+    Ok(())
+}
+
+async fn encrypted(
+    socket: Socket,
+    tls: &Tls,
+    shared: Arc<Connection>,
+    terms: &Terms,
+    stop: &mut Stop,
+) -> Result<(), Broken> {
+    match in_time(tls.accept(socket), terms, stop).await? {
+        Some(stream) if tls::is_http2(&stream) => http2(stream, shared, terms, stop).await?,
+        Some(stream) => http1(stream, shared, terms, stop).await?,
+        None => {}
+    }
+    Ok(())
+}
+
+/// Waits for how a client begins; `None` where the server stops before that.
+async fn in_time<T>(
+    begun: impl Future<Output = io::Result<T>>,
+    terms: &Terms,
+    stop: &mut Stop,
+) -> Result<Option<T>, Broken> {
+    tokio::select! {
+        biased;
+        begun = tokio::time::timeout(terms.head, begun) => match begun {
+            Ok(begun) => Ok(Some(begun?)),
+            Err(_elapsed) => Err(Broken::Silent),
+        },
+        _ = stop.changed() => Ok(None),
+    }
+}
+
+/// One request after the other.
+async fn http1(
+    io: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    shared: Arc<Connection>,
+    terms: &Terms,
+    stop: &mut Stop,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request| Exchange::new(shared.clone(), request));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(terms.head)
+        .max_buf_size(BUFFER)
+        // Not `pipeline_flush`: with it a response that is streamed is taken into
+        // memory as fast as it comes, however slowly its client reads.
+        .serve_connection(TokioIo::new(io), service);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => return ended,
+        _ = stop.changed() => serving.as_mut().graceful_shutdown(),
+    }
+    serving.await
+}
+
+/// Many requests at once. One that has had none for a while is let go.
+async fn http2(
+    io: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    shared: Arc<Connection>,
+    terms: &Terms,
+    stop: &mut Stop,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request| h2::answer(shared.clone(), request));
+    let streams = Streams::new(terms.patience);
+    let serving =
+        h2::settings(streams.clone(), terms.head).serve_connection(TokioIo::new(io), service);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => return ended,
+        _ = stop.changed() => {
+            serving.as_mut().graceful_shutdown();
+            return serving.await;
+        }
+        () = streams.idle(terms.head) => serving.as_mut().graceful_shutdown(),
+    }
+    // Where it does not even say farewell, the connection is dropped.
+    tokio::time::timeout(FAREWELL, serving).await.unwrap_or(Ok(()))
+}

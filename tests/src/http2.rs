@@ -1,0 +1,150 @@
+//! An HTTP/2 client, and the frames of one that does as it likes.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use hourglass::Body;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+/// What a client begins with.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How many bytes of one response it takes ahead.
+pub const WINDOW: u32 = 64 << 10;
+
+/// One connection. It is closed when this is dropped, and all that is under way on it.
+#[derive(Debug)]
+pub struct Client {
+    sender: SendRequest<Body>,
+    driver: JoinHandle<hyper::Result<()>>,
+}
+
+impl Client {
+    /// Connects without encryption.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::over(TcpStream::connect(address).await?).await
+    }
+
+    /// Speaks HTTP/2 over a connection that is there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> io::Result<Self> {
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(64 * WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        Ok(Self { sender, driver: tokio::spawn(connection) })
+    }
+
+    /// Starts a request; the future is for its head. Dropping that, or the body
+    /// behind it, takes the request back.
+    pub fn start<B: Into<Body>>(
+        &mut self,
+        request: Request<B>,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<B> {
+        self.sender.send_request(request.map(Into::into))
+    }
+
+    /// A request, and all of its answer.
+    ///
+    /// # Errors
+    /// What hyper says.
+    pub async fn request(
+        &mut self,
+        request: Request<impl Into<Body>>,
+    ) -> hyper::Result<Response<Bytes>> {
+        let (head, body) = self.start(request).await?.into_parts();
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+    }
+
+    /// A GET for a path, and its answer.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn get(&mut self, path: &str) -> hyper::Result<Response<Bytes>> {
+        self.request(get(path)).await
+    }
+
+    /// Waits until the server wants nothing more on this connection, and has
+    /// closed it.
+    ///
+    /// # Errors
+    /// How it was closed, where that was not in order.
+    pub async fn closed(mut self) -> hyper::Result<()> {
+        let ended = (&mut self.driver).await;
+        ended.expect("it does not panic")
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// A GET for a path.
+///
+/// # Panics
+/// If it is none.
+pub fn get(path: &str) -> Request<Body> {
+    Request::get(url(path)).body(Body::empty()).expect("a path")
+}
+
+/// The address of a path.
+pub fn url(path: &str) -> String {
+    format!("http://test{path}")
+}
+
+/// The next piece of a response; `None` is its end.
+///
+/// # Errors
+/// How it broke off.
+pub async fn piece(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
+    match body.frame().await {
+        Some(frame) => Ok(frame?.into_data().ok()),
+        None => Ok(None),
+    }
+}
+
+/// A frame, as it goes over the wire.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = (payload.len() as u32).to_be_bytes();
+    [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// An empty list of settings, which comes after the preface.
+pub fn settings() -> Vec<u8> {
+    frame(4, 0, 0, &[])
+}
+
+/// The head of a GET, as a whole request.
+pub fn headers(stream: u32, path: &str) -> Vec<u8> {
+    // Two of the table's entries, and two with their texts.
+    let mut block = vec![0x82, 0x86];
+    for (name, text) in [(0x04, path), (0x01, "test")] {
+        block.extend([name, text.len() as u8]);
+        block.extend(text.bytes());
+    }
+    frame(1, 0x05, stream, &block)
+}
+
+/// That a client takes its request back.
+pub fn reset(stream: u32) -> Vec<u8> {
+    frame(3, 0, stream, &8_u32.to_be_bytes())
+}

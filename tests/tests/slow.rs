@@ -1,0 +1,185 @@
+//! Clients that are slow, silent or stuck: none has the host wait for longer than it may.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use anyhow::Result;
+use hourglass::http::Server;
+use hourglass::{Function, mib};
+use hourglass_tests::guests::function;
+use hourglass_tests::host::{self, Host};
+use hourglass_tests::http2::{self, get, piece, url};
+use hourglass_tests::{input, lines};
+use http::{Method, Request};
+use serde_json::Value;
+
+const LONG: Duration = Duration::from_secs(600);
+const SHORT: Duration = Duration::from_millis(300);
+
+fn stream(name: &str) -> Function {
+    function(name, "stream").timeout(LONG).grace(LONG).request_body(mib(1 << 10))
+}
+
+fn echo(name: &str) -> Function {
+    function(name, "echo").timeout(LONG).grace(LONG)
+}
+
+async fn serve(function: Function, settings: impl FnOnce(Server) -> Server) -> Result<Host> {
+    Ok(Host::start(host::runtime([function]), settings).await?)
+}
+
+#[tokio::test]
+async fn who_does_not_say_what_it_wants_is_ended() -> Result<()> {
+    let host = serve(stream("silent"), |server| server.head_timeout(SHORT)).await?;
+    let preface = [http2::PREFACE, &http2::settings()].concat();
+    let head = http2::headers(1, "/silent/pieces/1");
+    let half = [&preface, &head[..head.len() - 3]].concat();
+    for begins in [
+        &b""[..],
+        b"G",
+        b"GET /silent HTTP/1.1\r\nhost:",
+        b"P",
+        &http2::PREFACE[..20],
+        http2::PREFACE,
+        &preface,
+        &half,
+    ] {
+        let mut client = host.client().await?;
+        client.send(begins).await?;
+        client.ended().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_let_go() -> Result<()> {
+    let host = serve(stream("idles"), |server| server.head_timeout(SHORT)).await?;
+    let mut client = http2::Client::connect(host.address).await?;
+    // One that takes its time is none without a request.
+    let (feed, body) = input::fed();
+    let answer = tokio::spawn(client.start(Request::post(url("/idles/count")).body(body)?));
+    feed.give("first");
+    lines::told("idles", "read 5").await;
+    let mut other = http2::Client::connect(host.address).await?;
+    assert_eq!(other.get("/idles/pieces/1").await?.body(), "piece 0\n");
+    other.closed().await?;
+    drop(feed);
+    let mut body = answer.await??.into_body();
+    assert_eq!(piece(&mut body).await?.unwrap(), "5 bytes");
+    client.closed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_answers_no_ping_has_left() -> Result<()> {
+    let name = "no-ping";
+    let stuck = function(name, "stuck").timeout(LONG).grace(LONG);
+    let host = serve(stuck, |server| server.head_timeout(SHORT)).await?;
+    let mut client = host.client().await?;
+    let head = http2::headers(1, "/no-ping/print");
+    client.send([http2::PREFACE, &http2::settings(), &head].concat()).await?;
+    client.ended().await?;
+    lines::told(name, "cause: client-disconnected").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_that_comes_to_a_halt_is_a_bad_request() -> Result<()> {
+    let host = serve(echo("halts"), |server| server.body_idle(SHORT)).await?;
+    let mut client = host.client().await?;
+    let head = "POST /halts HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n";
+    client.send(format!("{head}first")).await?;
+    let answer = client.answer(&Method::POST).await?;
+    assert_eq!(answer.status(), 400);
+    let problem: Value = serde_json::from_slice(answer.body())?;
+    assert_eq!(problem["outcome"], "bad-request");
+    client.closed().await?;
+
+    let mut client = http2::Client::connect(host.address).await?;
+    let (feed, body) = input::fed();
+    feed.give("first");
+    let answer = client.request(Request::post(url("/halts")).body(body)?).await?;
+    assert_eq!(answer.status(), 400);
+    assert_eq!(client.get("/halts").await?.status(), 200);
+    Ok(())
+}
+
+/// Sends a body of 20 bytes, one after the other, until there is an answer.
+async fn drip(host: &Host, name: &str) -> Result<u16> {
+    let [mut sending, mut client] = host.client().await?.twins()?;
+    let head = "HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\n";
+    sending.send(format!("POST /{name} {head}")).await?;
+    let dripping = async {
+        for _ in 0..20 {
+            tokio::time::sleep(SHORT / 10).await;
+            // An error is a connection that is closed, which the answer tells.
+            let _ = sending.send("x").await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        answer = client.answer(&Method::POST) => Ok(answer?.status().as_u16()),
+        () = dripping => unreachable!(),
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_too_slow_where_there_is_a_rate() -> Result<()> {
+    let host = serve(echo("drips"), |server| server).await?;
+    assert_eq!(drip(&host, "drips").await?, 200);
+    let host = serve(echo("drips"), |server| server.body_idle(SHORT).body_rate(1_000)).await?;
+    assert_eq!(drip(&host, "drips").await?, 400);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_that_nobody_takes_ends_its_function() -> Result<()> {
+    let host = serve(stream("untaken"), |server| server.body_idle(SHORT)).await?;
+    let mut client = host.client().await?;
+    client.send("GET /untaken/flood HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    client.head().await?;
+    host::in_flight(&host.runtime, 0).await;
+    // What had been sent by then ends without an end.
+    let said = client.ended().await?;
+    assert!(!said.ends_with(b"0\r\n\r\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_response_that_nobody_takes_breaks_off_and_the_others_go_on() -> Result<()> {
+    let host = serve(stream("one"), |server| server.body_idle(SHORT)).await?;
+    let mut client = http2::Client::connect(host.address).await?;
+    let mut untaken = client.start(get("/one/flood")).await?.into_body();
+    // A function that takes its time is not taken for a client that does.
+    let mut waits = client.start(get("/one/wait")).await?.into_body();
+    assert_eq!(piece(&mut waits).await?.unwrap(), "a line\n");
+    host::in_flight(&host.runtime, 1).await;
+    let broken = loop {
+        match piece(&mut untaken).await {
+            Ok(piece) => drop(piece.expect("no end that looks like one")),
+            Err(error) => break error,
+        }
+    };
+    let reason = std::error::Error::source(&broken).unwrap().to_string();
+    assert!(reason.contains("stream error"), "{reason}");
+    assert_eq!(client.get("/one/pieces/1").await?.body(), "piece 0\n");
+    assert_eq!(host.runtime.in_flight(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_reads_slowly_gets_everything() -> Result<()> {
+    let host = serve(stream("slowly"), |server| server).await?;
+    let body = vec![b'x'; 1 << 20];
+    let mut client = http2::Client::connect(host.address).await?;
+    let request = Request::post(url("/slowly/echo")).body(body.clone())?;
+    let mut answer = client.start(request).await?.into_body();
+    let mut taken = 0;
+    while let Some(piece) = piece(&mut answer).await? {
+        taken += piece.len();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(taken, body.len());
+    Ok(())
+}
