@@ -19,15 +19,17 @@
 //! - `invocation`: the run, raced against its context.
 //! - `function`: a module made ready.
 //! - `abi`: what a guest sees of its host; the only reader of guest memory.
-//! - `engine`: wasmtime, its pool, its epoch, its cache.
+//! - `engine`: wasmtime, its pool, its epoch, its cache; `outbound`: a function's
+//!   way out to other hosts.
 //! - `live`: what is in flight, for people to see and to end; `log`: what is
 //!   logged of it when it has ended.
-//! - `context`, `message`, `trace`, `limits`, `environment`, `mounts`, `outcome`,
-//!   `error`: below all of them, and `cores`, `task`: what each core has one of, and what takes longer.
+//! - `context`, `message`, `trace`, `headers`, `limits`, `environment`, `mounts`,
+//!   `outcome`, `error`: below all of them, and `cores`, `task`: what each core has
+//!   one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
 //! # Features
-//! - `server`: the HTTP front.
+//! - `server`: HTTP: the front, and functions' way out.
 //! - `cli` (default): the program, and with it `server` and `build`.
 //!
 //! An embedder who wants only [`Runtime::invoke`] sets

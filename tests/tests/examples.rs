@@ -9,6 +9,7 @@ use anyhow::Result;
 use hourglass::mib;
 use hourglass_tests::guests::{function, repository};
 use hourglass_tests::host::Host;
+use hourglass_tests::upstream::{Upstream, ok};
 use http::{Request, Response};
 
 /// Posts one of the examples' files to a function.
@@ -120,5 +121,20 @@ async fn a_ticker_ticks_until_its_deadline_and_says_so() -> Result<()> {
     let events = String::from_utf8(answer.into_body())?;
     assert!(events.starts_with("event: tick\ndata: 1, "), "{events}");
     assert!(events.ends_with("event: end\ndata: deadline-exceeded\n\n"), "{events}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_of_another_host_is_passed_on() -> Result<()> {
+    let pages = Upstream::start(|head| ok(&head[..20])).await?;
+    let proxy = function("proxy", "proxy")
+        .setting("UPSTREAM", pages.url(""))
+        .allow_hosts([pages.address.to_string()]);
+    let host = Host::serve([proxy, function("closed", "proxy").setting("UPSTREAM", pages.url(""))]);
+    let host = host.await?;
+    assert_eq!(host.get("/proxy/a/page").await?.body(), b"GET /a/page HTTP/1.1");
+    let marked = host.get("/proxy/a/page?mark=page").await?;
+    assert_eq!(marked.body(), b"GET /a/**page** HTTP/1.1\n");
+    assert_eq!(host.get("/closed/a/page").await?.status(), 502);
     Ok(())
 }

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hourglass::Function;
-use hourglass_tests::guests::function;
+use hourglass::http::Tls;
+use hourglass_tests::client::Client;
+use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::lines;
+use hourglass_tests::program::{self, Serving};
+use hourglass_tests::tls::Pair;
 use hourglass_tests::upstream::{Told, Upstream, ok, redirect};
 use http::{Request, Response};
 use tokio::io::AsyncWriteExt;
@@ -110,7 +114,7 @@ async fn connections_are_used_again_and_several_are_under_way_at_once() -> Resul
     let never = upstream.url("/never");
     assert_eq!(text(&host, "/several/first", &[&never, urls[1], &never]).await?, "1 /b");
     upstream.closed().await;
-    host::nothing_left(&host.runtime).await;
+    host::in_flight(&host.runtime, 0).await;
     Ok(())
 }
 
@@ -238,7 +242,7 @@ async fn a_fetch_ends_with_its_context() -> Result<()> {
         drop(client);
         upstream.closed().await;
     }
-    host::nothing_left(&host.runtime).await;
+    host::in_flight(&host.runtime, 0).await;
     Ok(())
 }
 
@@ -288,5 +292,38 @@ async fn redirects_are_followed_where_that_was_asked_for() -> Result<()> {
     assert!(!away.contains("secret"), "{away}");
     let near = send("POST", "/a").await?;
     assert!(near.starts_with("GET /c") && near.contains("authorization: secret"), "{near}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_is_trusted_where_this_machine_trusts_it_and_speaks_http_2() -> Result<()> {
+    let (pair, _) = Pair::new()?;
+    let tls = Tls::from_files(&pair.certificate, &pair.key)?;
+    let beyond = host::runtime([function("beyond", "cgi").timeout(LONG)]);
+    let beyond = Host::start(beyond, |server| server.tls(tls)).await?;
+    let url = format!("https://localhost:{}/beyond/env", beyond.address.port());
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("hourglass.toml");
+    let config = format!(
+        "listen = \"127.0.0.1:0\"\n[function.asks]\nfile = {:?}\ntimeout = \"60s\"\n\
+         allow_hosts = [\"https://localhost\", \"127.0.0.0/8\", \"::1\"]\n",
+        module("fetcher")
+    );
+    std::fs::write(&file, config)?;
+    let program = env!("CARGO_BIN_EXE_hourglass-under-test");
+    let mut command = program::command(program, &["serve", file.to_str().unwrap()]);
+    let ask = async |serving: &Serving, way: &str| {
+        let request =
+            Request::get(format!("/asks/{way}")).header("host", "x").header("x-url", &url);
+        let answer = Client::connect(serving.address).await?.request(&request.body("")?).await?;
+        anyhow::Ok(String::from_utf8(answer.into_body())?)
+    };
+    let stranger = Serving::start(&mut command)?;
+    assert_eq!(ask(&stranger, "name").await?, "tls");
+    let friend = Serving::start(command.env("SSL_CERT_FILE", &pair.certificate))?;
+    for _ in 0..2 {
+        let environment = ask(&friend, "text").await?;
+        assert!(environment.contains("SERVER_PROTOCOL=HTTP/2.0"), "{environment}");
+    }
     Ok(())
 }

@@ -199,7 +199,7 @@
 //!
 //! **`fetch_start`** sends a request to another host, under a child of `ctx`, and does not wait for
 //! it. The head is `method: str`, `url: str` (absolute, of http or https) and the headers as
-//! `pairs`; so many redirects are followed, none where `redirects` is 0. Where `body_len` is
+//! `pairs`; so many redirects are followed, none where `redirects` is 0 and 20 at most. Where `body_len` is
 //! `u32::MAX` the body follows by `fetch_write`. The host leaves out headers that are about one
 //! connection and `host`, and adds what is left of the context's time, the step of the trace and the
 //! request's id. [`INVALID`] when the head is malformed. Whatever else goes wrong is the fetch's

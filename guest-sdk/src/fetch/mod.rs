@@ -20,7 +20,7 @@ use native as fetches;
 use crate::{Body, Context, Pending, Request, Response};
 
 /// How many redirects a fetch follows: an [extension](http::Request::extensions) of its request.
-/// Without it none is, and a redirect is a response like any other.
+/// Without it none is, and a redirect is a response like any other. The host follows 20 at most.
 ///
 /// Each is checked against the hosts that the function may reach. Credentials (`authorization` and
 /// `cookie`) do not go along to another origin. A redirect that asks for the body once more is not

@@ -11,7 +11,8 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -147,8 +148,17 @@ impl Fetch {
     pub(crate) async fn write(&mut self, piece: Bytes) -> bool {
         let Some(upload) = &self.upload else { return false };
         let end = piece.is_empty();
-        // It fails when the fetch has ended, be it with its context.
-        let sent = upload.send(piece).await.is_ok();
+        let ended = async {
+            match &self.guarded {
+                Some((ctx, _)) => ctx.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let sent = tokio::select! {
+            biased;
+            () = ended => false,
+            sent = upload.send(piece) => sent.is_ok(),
+        };
         if end || !sent {
             self.upload = None;
         }
@@ -303,7 +313,12 @@ impl Outbound {
         let response = self.client.request(request).await;
         let mut response =
             response.map_err(|error| FetchError::of(&error as &(dyn Error + 'static)))?;
+        let told = response.headers().get(CONTENT_LENGTH).cloned();
         headers::strip(response.headers_mut());
+        // Of the answer to HEAD it is all that is said of the body.
+        if let Some(length) = told.filter(|_| order.method == Method::HEAD) {
+            response.headers_mut().insert(CONTENT_LENGTH, length);
+        }
         Ok(response.map(Body::stream))
     }
 }

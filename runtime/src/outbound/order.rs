@@ -8,6 +8,9 @@ use url::Url;
 use super::error::FetchError;
 use super::hosts::{Hosts, Scheme};
 
+/// The most redirects that are followed, whatever a function asks for.
+const MOST_REDIRECTS: u32 = 20;
+
 /// A request to another host, as the function made it.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
@@ -32,27 +35,21 @@ impl Order {
         body: Option<Bytes>,
         redirects: u32,
     ) -> Result<Self, FetchError> {
-        let refuse = |reason: &str| {
-            Err(FetchError::BadRequest(format!("{reason}; write it as `https://host/path`")))
-        };
-        let Ok(mut url) = Url::parse(url) else { return refuse("its address is no absolute URL") };
-        if Scheme::of(url.scheme()).is_none() {
-            return refuse("its address is not one of http or https");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse("its address has credentials, which belong into a header");
-        }
         if request.method() == Method::CONNECT {
-            return refuse("CONNECT fetches nothing");
+            return Err(FetchError::BadRequest("CONNECT fetches nothing".into()));
         }
-        // The same name with a dot behind it is no other host.
-        if let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')) {
-            let name = name.to_owned();
-            let _ = url.set_host(Some(&name));
-        }
-        url.set_fragment(None);
+        let url = Url::parse(url).map_err(|_| unusable("its address is no absolute URL"))?;
         let (head, ()) = request.into_parts();
-        Ok(Self { method: head.method, url, headers: head.headers, body, redirects })
+        let redirects = redirects.min(MOST_REDIRECTS);
+        Ok(Self { method: head.method, url: plain(url)?, headers: head.headers, body, redirects })
+    }
+
+    /// The same, of another address.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(super) fn to(&self, url: Url) -> Result<Self, FetchError> {
+        Ok(Self { url: plain(url)?, ..self.clone() })
     }
 
     /// How many bytes of its body it holds.
@@ -88,4 +85,25 @@ impl Order {
         let uri = self.url.as_str().parse();
         uri.map_err(|error| FetchError::BadRequest(format!("its address can't be used: {error}")))
     }
+}
+
+/// The URL as it is compared and asked for.
+fn plain(mut url: Url) -> Result<Url, FetchError> {
+    if Scheme::of(url.scheme()).is_none() {
+        return Err(unusable("its address is not one of http or https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(unusable("its address has credentials, which belong into a header"));
+    }
+    // The same name with a dot behind it is no other host.
+    if let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')) {
+        let name = name.to_owned();
+        url.set_host(Some(&name)).map_err(|_| unusable("its address has no host"))?;
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn unusable(reason: &str) -> FetchError {
+    FetchError::BadRequest(format!("{reason}; write it as `https://host/path`"))
 }

@@ -4,7 +4,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE,
     LOCATION,
 };
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use url::Url;
 
 use super::error::FetchError;
@@ -31,7 +31,7 @@ pub(super) fn next(order: &Order, response: &Response) -> Result<Option<Order>, 
         || FetchError::Redirect(format!("{} redirects to no address", order.url.authority()));
     let location = location.to_str().map_err(|_| nowhere())?;
     let url = order.url.join(location).map_err(|_| nowhere())?;
-    let mut next = order.clone();
+    let mut next = order.to(url)?;
     if bodiless {
         next.method = Method::GET;
         next.body = Some(bytes::Bytes::new());
@@ -39,10 +39,12 @@ pub(super) fn next(order: &Order, response: &Response) -> Result<Option<Order>, 
             next.headers.remove(name);
         }
     }
-    if !same_origin(&order.url, &url) {
-        keep_credentials(&mut next.headers);
+    if !same_origin(&order.url, &next.url) {
+        // Credentials are for whom they were meant.
+        for name in [AUTHORIZATION, COOKIE] {
+            next.headers.remove(name);
+        }
     }
-    next.url = url;
     Ok(Some(next))
 }
 
@@ -50,11 +52,4 @@ fn same_origin(a: &Url, b: &Url) -> bool {
     a.scheme() == b.scheme()
         && a.host() == b.host()
         && a.port_or_known_default() == b.port_or_known_default()
-}
-
-/// Credentials are for whom they were meant.
-fn keep_credentials(headers: &mut HeaderMap) {
-    for name in [AUTHORIZATION, COOKIE] {
-        headers.remove(name);
-    }
 }

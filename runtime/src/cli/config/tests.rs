@@ -59,6 +59,11 @@ fn a_whole_file_is_read() {
         instances = "new"
         calls = ["ocr", "thumbnail"]
         max_calls = 7
+        allow_hosts = ["*.example.com", "10.0.0.7:8080"]
+        baggage = ["tenant"]
+        max_fetches = 8
+        fetches_at_once = 9
+        fetch_body = "1MiB"
         detach = "30s"
         routes = ["/images/{id}", { path = "/scans/{*path}", baggage = ["tenant", "user"] }]
 
@@ -93,8 +98,13 @@ fn a_whole_file_is_read() {
     assert_eq!(limits.response_body, Some(Size(1 << 30)));
     assert_eq!(limits.instances, Some(Origin::New));
     assert_eq!(limits.max_calls, Some(7));
+    assert_eq!((limits.max_fetches, limits.fetches_at_once), (Some(8), Some(9)));
+    assert_eq!(limits.fetch_body, Some(Size(1 << 20)));
     assert_eq!(limits.detach, Some(Period(Duration::from_secs(30))));
     assert_eq!(config.functions["thumbnail"].grants.calls, ["ocr", "thumbnail"]);
+    let grants = &config.functions["thumbnail"].grants;
+    assert_eq!(grants.allow_hosts, ["*.example.com", "10.0.0.7:8080"]);
+    assert_eq!(grants.baggage, ["tenant"]);
     let environment = config.environment(&config.functions["thumbnail"]).expect("a good table");
     let text: Vec<u8> = environment.variables().flatten().flatten().copied().collect();
     let expected = concat!("HOME_OF_TESTS=", env!("CARGO_MANIFEST_DIR"), "\0QUALITY=80\0");
@@ -176,6 +186,16 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
             "[function.f]\nurl = \"http://h/f\"\nroutes = [\"/f\"]",
             "hourglass.toml:3:11: a function with a `url`",
             "",
+        ),
+        (
+            "[function.f]\nallow_hosts = [\"a.example\", \"a.example/x\"]",
+            "hourglass.toml:2:29: `a.example/x` names no host",
+            "10.0.0.0/8",
+        ),
+        (
+            "[function.f]\nurl = \"http://h/f\"\nallow_hosts = [\"*\"]",
+            "hourglass.toml:3:16: a function with a `url`",
+            "where it runs",
         ),
         ("[function.f.env]\nA = 1", "hourglass.toml:2:5: invalid type: integer", "string"),
         ("[function.f.env]\nA = \"\\u0000\"", "hourglass.toml:2:5: `A` can't be a setting", ""),
