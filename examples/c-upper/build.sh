@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 if ! command -v clang >/dev/null || [ ! -e "$(clang --target=wasm32-wasi --print-file-name=crt1.o)" ]; then
-    echo 'no C compiler for wasm32-wasi: apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32' >&2
+    echo 'no C compiler for wasm32-wasi: .ci/compilers gets one, or apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32' >&2
     exit 69
 fi
 out=../../target/wasm32-wasip1/release

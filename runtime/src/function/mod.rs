@@ -280,7 +280,9 @@ impl Function {
     /// it has none, and none of the host's.
     ///
     /// The value is never logged and never shown, so it may be a secret. A name
-    /// that no environment can have is an error when the function is deployed.
+    /// that no environment can have is an error when the function is deployed;
+    /// so is one of a request's own variables, such as `HTTP_HOST`, for a
+    /// function that finds its request in its environment as CGI scripts do.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.set(name.into(), value.into());

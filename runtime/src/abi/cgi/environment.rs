@@ -237,6 +237,8 @@ fn screaming(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -311,5 +313,16 @@ mod tests {
         request.add("C", "");
         assert_eq!(request.variables.text, b"AB=012345\0");
         assert_eq!(request.variables.starts, [0]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_never_longer_for_being_decoded(path in "(%[0-9a-fA-F]{0,2}|/|.){0,20}") {
+            let decoded = decoded(&path);
+            prop_assert!(decoded.len() <= path.len());
+            prop_assert_eq!(decoded.contains(&0), path.contains('\0'));
+            let (script, info) = split(&path, "shop");
+            prop_assert_eq!(format!("{script}{info}"), path);
+        }
     }
 }
