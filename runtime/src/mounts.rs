@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
 /// Which folders, by the paths at which a guest finds them.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,10 @@ fn unusable(path: &str) -> Option<&'static str> {
 
 fn directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(open(path, flags, Mode::empty())?)
+    let folder = open(path, flags, Mode::empty())?;
+    // It is what keeps paths beneath the folder, and not every system has it.
+    openat2(&folder, ".", flags, Mode::empty(), ResolveFlags::BENEATH)?;
+    Ok(folder)
 }
 
 #[cfg(test)]

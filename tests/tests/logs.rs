@@ -10,10 +10,12 @@ use hourglass_tests::client::Client;
 use hourglass_tests::guests::{self, function, module};
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::lines::{self, Line};
+use hourglass_tests::modules::{self, CONTEXT, Module, takes};
 use hourglass_tests::program::{self, Serving};
 use http::Request;
 use serde_json::Value;
 use tracing::Level;
+use wasm_encoder::MemArg;
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -164,6 +166,59 @@ async fn a_guest_with_a_logger_is_reset_in_place() -> Result<()> {
         runtime.invoke(&hourglass::Context::background(), "reset-chatty", request).await?;
         assert_eq!(lines::count("reset-chatty", "a warning"), times);
     }
+    Ok(())
+}
+
+/// A module that logs once and answers with what the host said to it.
+fn logging(level: i32, record: &[u8], ptr: i32, len: i32) -> Vec<u8> {
+    let mut module = Module::with_memory(1);
+    let respond = module.import(CONTEXT, "respond", takes(4));
+    let log = module.import(CONTEXT, "log", takes(3));
+    let head = modules::head(200, &[]);
+    module.bytes(0, &head).bytes(64, record);
+    module.code(0, |code| {
+        let place = MemArg { offset: 0, align: 2, memory_index: 0 };
+        code.i32_const(32).i32_const(level).i32_const(ptr).i32_const(len);
+        code.call(log).i32_store(place);
+        code.i32_const(0).i32_const(head.len() as i32).i32_const(32).i32_const(4);
+        code.call(respond).drop();
+    });
+    module.finish()
+}
+
+#[tokio::test]
+async fn whatever_a_guest_logs_is_looked_at_with_care() -> Result<()> {
+    let field = |text: &[u8]| [&(text.len() as u32).to_le_bytes(), text].concat();
+    let record = [&*field(b"half \xff text"), &field(b"t"), &0_u32.to_le_bytes()].concat();
+    let endless = [&*field(b""), &field(b""), &u32::MAX.to_le_bytes()].concat();
+    let len = record.len() as i32;
+    let runtime = host::runtime([]);
+    for (level, bytes, ptr, len, said) in [
+        (0, &record, -1, -1, Some(3)),
+        (3, &record, 64, len, Some(3)),
+        (5, &record, 64, len, Some(3)),
+        (6, &record, 64, len, Some(-4)),
+        (-1, &record, 64, len, Some(-4)),
+        (3, &record, 64, len - 1, Some(-4)),
+        (3, &record, 64, len + 1, Some(-4)),
+        (3, &endless, 64, endless.len() as i32, Some(-4)),
+        (3, &record, 65_000, 1_000, None),
+        (3, &record, 64, -1, None),
+    ] {
+        let module = logging(level, bytes, ptr, len);
+        runtime.deploy(hourglass::Function::from_bytes("careful", module)?)?;
+        let (ctx, request) = (hourglass::Context::background(), hourglass::Request::default());
+        let heard = match runtime.invoke(&ctx, "careful", request).await {
+            Ok(response) => Some(response.into_body().bytes().await.unwrap()),
+            Err(error) => {
+                assert_eq!(error.outcome().name(), "trap", "{error}");
+                None
+            }
+        };
+        let heard = heard.map(|body| i32::from_le_bytes(*body.first_chunk().unwrap()));
+        assert_eq!(heard, said, "level {level}, {len} bytes at {ptr}");
+    }
+    assert_eq!(texts(&lines::of("careful")), ["half \u{fffd} text"]);
     Ok(())
 }
 

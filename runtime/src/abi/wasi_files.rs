@@ -65,7 +65,7 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             Box::new(async move { answer(fd_seek(call, words).await) })
         })?
         .func_wrap_async(MODULE, "fd_read", |call: Call<'_>, (fd, ranges, count, out)| {
-            Box::new(read(call, fd, (ranges, count), out))
+            Box::new(fd_read(call, fd, ranges, count, out))
         })?
         .func_wrap_async(MODULE, "fd_pread", |call: Call<'_>, (fd, ranges, count, at, out)| {
             Box::new(async move { answer(fd_pread(call, fd, (ranges, count), at, out).await) })
@@ -177,18 +177,18 @@ async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> 
     Ok(write(memory, out, &position.to_le_bytes())?)
 }
 
-/// `fd_read` of WASI.
-pub(super) async fn read(
+/// Reads from where the last read ended. Standard input is at its end.
+pub(super) async fn fd_read(
     call: Call<'_>,
     fd: u32,
-    ranges: (u32, u32),
+    ranges: u32,
+    count: u32,
     out: u32,
 ) -> wasmtime::Result<i32> {
-    answer(fd_read(call, fd, ranges, out).await)
+    answer(read_on(call, fd, (ranges, count), out).await)
 }
 
-/// Standard input is at its end.
-async fn fd_read(mut call: Call<'_>, fd: u32, ranges: (u32, u32), out: u32) -> Result<()> {
+async fn read_on(mut call: Call<'_>, fd: u32, ranges: (u32, u32), out: u32) -> Result<()> {
     if fd == 0 {
         let (memory, _) = parts(&mut call)?;
         return Ok(write(memory, out, &0_u32.to_le_bytes())?);

@@ -11,7 +11,8 @@ use tracing_subscriber::filter::ParseError;
 #[command(next_help_heading = "Log, on standard error")]
 pub(crate) struct LogOptions {
     /// What to log: off, error, warn, info, debug or trace; or directives such
-    /// as `hourglass=debug,hourglass::guest=off`
+    /// as `hourglass=debug,hourglass::guest=off`, the latter being what
+    /// functions say
     #[arg(
         long,
         value_name = "LEVEL",

@@ -20,7 +20,7 @@ pub(super) async fn fd_read(
 ) -> wasmtime::Result<i32> {
     if fd != 0 {
         // What is no standard input is as for every other guest.
-        return wasi_files::read(call, fd, (ranges, count), read).await;
+        return wasi_files::fd_read(call, fd, ranges, count, read).await;
     }
     // Checked before the wait, so that a bad range traps whatever arrives.
     let (memory, state) = parts(&mut call)?;
