@@ -9,8 +9,7 @@
 //!   be.
 //! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
-//! - `exchange`: one request, its context, and its response; `streamed`: the
-//!   rest of one that goes on after its head; `client`: who waits for it.
+//! - `exchange`: one request, its context, and its response.
 //! - `budget`: how long the client itself will wait.
 //! - `baggage`: values that the client sends along.
 //! - `percent`: percent-encoding, which paths and baggage share.
@@ -25,7 +24,6 @@
 pub(crate) mod admin;
 mod baggage;
 mod budget;
-mod client;
 mod connection;
 mod exchange;
 mod h2;
@@ -37,7 +35,6 @@ mod request_id;
 pub mod routes;
 mod server;
 mod socket;
-mod streamed;
 mod tls;
 mod values;
 mod workers;
