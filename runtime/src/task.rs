@@ -65,7 +65,6 @@ impl<T> Task<T> {
     }
 
     /// Whether its end is still to be told.
-    #[cfg(feature = "server")]
     pub(crate) fn is_under_way(&self) -> bool {
         !matches!(self, Self::Over)
     }

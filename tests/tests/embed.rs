@@ -11,7 +11,7 @@ use anyhow::Result;
 use hourglass::{BuildError, Context, DeployError, Function, Key, REQUEST_ID, Runtime, Usage, mib};
 use hourglass_tests::guests::{self, function};
 use hourglass_tests::modules::{self, CONTEXT, Module, WASI, takes};
-use hourglass_tests::{host, input};
+use hourglass_tests::{host, input, lines};
 use http::Request;
 use serde_json::Value;
 
@@ -343,5 +343,77 @@ async fn a_runtime_outlives_what_it_can_not_deploy() -> Result<()> {
         assert!(runtime.deploy(endless).is_err());
         assert!(text(&runtime, "hello", "/hello").await?.starts_with("hello world"));
     }
+    Ok(())
+}
+
+/// What asks for a stream: a runtime, and its function of this name.
+fn streaming(name: &str) -> Runtime {
+    let long = Duration::from_secs(600);
+    host::runtime([function(name, "stream").timeout(long).grace(long)])
+}
+
+#[tokio::test]
+async fn a_response_is_handed_out_while_its_function_writes_it() -> Result<()> {
+    let runtime = streaming("handed-out");
+    let ctx = Context::background();
+    let ask = |path: &str| Ok::<_, anyhow::Error>(Request::get(path.to_owned()).body(())?);
+    let response = runtime.invoke_streaming(&ctx, "handed-out", ask("/handed-out/wait")?).await?;
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    assert_eq!(body.next().await.unwrap().unwrap(), "a line\n");
+    assert_eq!(runtime.in_flight(), 1, "it goes on");
+    drop(body);
+    host::nothing_left(&runtime).await;
+
+    let all = runtime.invoke_streaming(&ctx, "handed-out", ask("/handed-out/pieces/3")?).await?;
+    let all = all.into_body().bytes().await.unwrap();
+    assert_eq!(all, "piece 0\npiece 1\npiece 2\n");
+    assert_eq!(ctx.children(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_streamed_has_its_usage() -> Result<()> {
+    let runtime = host::runtime([function("whole-at-once", "hello")]);
+    let ctx = Context::background();
+    let answer = runtime.invoke_streaming(&ctx, "whole-at-once", Request::new("")).await?;
+    assert!(answer.extensions().get::<Usage>().is_some());
+    assert_eq!(answer.body().len(), Some(answer.into_body().bytes().await.unwrap().len() as u64));
+    let error = runtime.invoke_streaming(&ctx, "none", Request::new("")).await.unwrap_err();
+    assert!(matches!(error.outcome(), hourglass::Outcome::NotFound), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_drops_what_they_asked_for_has_left() -> Result<()> {
+    let name = "embedded-gone";
+    let long = Duration::from_secs(600);
+    let runtime = host::runtime([function(name, "stuck").timeout(long).grace(long)]);
+    let asked = tokio::spawn({
+        let runtime = runtime.clone();
+        let request = Request::get(format!("/{name}/print")).body(())?;
+        async move { runtime.invoke_streaming(&Context::background(), name, request).await }
+    });
+    lines::told(name, "begun").await;
+    asked.abort();
+    lines::told(name, "cause: client-disconnected").await;
+    host::nothing_left(&runtime).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_half_way_says_how() -> Result<()> {
+    let runtime = streaming("half-way");
+    let (feed, body) = input::fed();
+    let request = Request::post("/half-way/trap").body(body)?;
+    let response = runtime.invoke_streaming(&Context::background(), "half-way", request).await?;
+    let mut body = response.into_body();
+    assert_eq!(body.next().await.unwrap().unwrap(), "a line\n");
+    drop(feed);
+    let error = body.next().await.unwrap().unwrap_err();
+    let error = error.downcast::<hourglass::InvokeError>().unwrap();
+    assert!(matches!(error.outcome(), hourglass::Outcome::Trap(_)), "{error}");
+    assert!(body.next().await.is_none());
+    host::nothing_left(&runtime).await;
     Ok(())
 }

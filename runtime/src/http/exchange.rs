@@ -1,20 +1,13 @@
 //! One request: its id, its context, its invocation, its response.
 //!
-//! An invocation starts on the thread that serves its connection, and most end
-//! there, at once. One that has to wait, or that has used up a tick, goes on as
-//! a task of the server's tokio runtime, whose threads share the work among
-//! them, so that it is in no connection's way.
-//!
 //! When the client goes away the connection drops the exchange, or the rest of
-//! a response that is streamed. The invocation is not dropped with it: its
-//! context is canceled with that cause, at once or when the function's `detach`
-//! is over, and the rest of its run, at most the grace, goes on in that task.
+//! a response that is streamed, which is how its function learns of it.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -22,24 +15,20 @@ use http::header::HOST;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::task::JoinError;
 
-use super::client::Client;
 use super::pace::{Paced, Patience};
 use super::routes::Routes;
-use super::streamed::Streamed;
 use super::values::Authenticate;
 use super::{problem, values};
 use crate::abi::Outlet;
-use crate::context::{Cancel, Cause, Context};
+use crate::context::{Cancel, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
 use crate::headers::{budget, request_id};
 use crate::log;
-use crate::message::{Body, CLIENT_ADDRESS, REQUEST_ID, Response};
-use crate::runtime::Runtime;
-use crate::task::Task;
+use crate::message::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
+use crate::runtime::{Ask, Asked, Asker, Ended, Runtime};
 
 /// What all requests share.
 pub(super) struct Front {
@@ -89,24 +78,30 @@ impl Connection {
         let number = front.connections.fetch_add(1, Ordering::Relaxed);
         Self { front, ctx, _end: end, number, requests: AtomicU32::new(0), patience }
     }
+}
 
-    /// Where invocations go on that do not end at once.
-    pub(super) fn tasks(&self) -> &Handle {
+impl Ask for Arc<Connection> {
+    /// The document that says why there is no response.
+    type Failure = Response;
+
+    fn tasks(&self) -> &Handle {
         &self.front.tasks
+    }
+
+    fn broken_off(_document: Response) -> BodyError {
+        Aborted.into()
     }
 }
 
-/// How an invocation ended: with its function's response, or with the document
-/// that says why there is none.
-pub(super) type Ended = Result<Response, Response>;
+/// The function failed when a part of its response had gone out.
+#[derive(Debug, thiserror::Error)]
+#[error("the function failed in the middle of its response")]
+struct Aborted;
 
 /// A request on its way to its response. Dropping it before the response is
 /// there means that the client went away.
 pub(super) struct Exchange {
-    task: Task<Ended>,
-    /// Where a response comes that begins before the invocation has ended.
-    early: Option<oneshot::Receiver<Response>>,
-    client: Client,
+    asked: Asked<Arc<Connection>>,
     id: HeaderValue,
 }
 
@@ -125,7 +120,7 @@ impl Exchange {
             request.headers(),
             front.authenticate.as_deref(),
         );
-        match front.runtime.find(route.function) {
+        let asked = match front.runtime.find(route.function) {
             Ok(function) => {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
@@ -133,35 +128,16 @@ impl Exchange {
                 let detach = function.limits.detach;
                 let (outlet, early) = Outlet::new();
                 let running = respond(connection.clone(), function, ctx, request, outlet);
-                let running = Box::pin(running);
-                let client = Client { connection, cancel: Some(cancel), detach };
-                Self { task: Task::New(running), early: Some(early), client, id }
+                let asker = Asker { ask: connection, cancel: Some(cancel), detach };
+                Asked::new(Box::pin(running), Some(early), asker)
             }
             Err(error) => {
-                let response = Box::pin(std::future::ready(Err(failure(&error, &ctx))));
-                let client = Client { connection, cancel: None, detach: Duration::ZERO };
-                Self { task: Task::New(response), early: None, client, id }
+                let failed = std::future::ready(Err(failure(&error, &ctx)));
+                let asker = Asker { ask: connection, cancel: None, detach: Duration::ZERO };
+                Asked::new(Box::pin(failed), None, asker)
             }
-        }
-    }
-
-    /// The response that has begun before the invocation's end, if one has.
-    fn begun(&mut self, cx: &mut TaskContext<'_>) -> Option<Response> {
-        match Pin::new(self.early.as_mut()?).poll(cx) {
-            Poll::Ready(begun) => {
-                self.early = None;
-                begun.ok()
-            }
-            Poll::Pending => None,
-        }
-    }
-
-    /// A response that has begun, with the rest of it.
-    fn streamed(&mut self, begun: Response, ended: Option<Ended>) -> Response {
-        let task = std::mem::replace(&mut self.task, Task::Over);
-        let (head, pieces) = begun.into_parts();
-        let rest = Streamed { pieces, task, ended, client: self.client.hand_over() };
-        Response::from_parts(head, Body::stream(rest))
+        };
+        Self { asked, id }
     }
 }
 
@@ -169,28 +145,9 @@ impl Future for Exchange {
     type Output = Result<Response, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let tasks = this.client.connection.tasks();
-        let ended = match this.task.poll(cx, |run| tasks.spawn(run)) {
-            Poll::Ready(ended) => Some(ended?),
-            Poll::Pending => None,
-        };
-        let response = match (this.begun(cx), ended) {
-            // Where it has failed before a byte was sent the client can be told.
-            (Some(begun), ended @ (None | Some(Ok(_)))) => this.streamed(begun, ended),
-            (_, Some(ended)) => {
-                this.client.end(Cause::ParentDone);
-                ended.unwrap_or_else(|document| document)
-            }
-            (None, None) => return Poll::Pending,
-        };
-        Poll::Ready(Ok(with_id(response, this.id.clone())))
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.client.leave(&mut self.task);
+        let ended = ready!(Pin::new(&mut self.asked).poll(cx))?;
+        let response = ended.unwrap_or_else(|document| document);
+        Poll::Ready(Ok(with_id(response, self.id.clone())))
     }
 }
 
@@ -200,7 +157,7 @@ async fn respond(
     ctx: Context,
     request: hyper::Request<Incoming>,
     outlet: Outlet,
-) -> Ended {
+) -> Ended<Arc<Connection>> {
     let runtime = &connection.front.runtime;
     let result = match runtime.start(
         &function,

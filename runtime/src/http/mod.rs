@@ -9,8 +9,7 @@
 //!   be.
 //! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
-//! - `exchange`: one request, its context, and its response; `streamed`: the
-//!   rest of one that goes on after its head; `client`: who waits for it.
+//! - `exchange`: one request, its context, and its response.
 //! - `values`: what is known of a request, as values of its context.
 //! - [`Remote`]: a function on another host, to be called from this one.
 //! - `problem`: the document that a client gets instead of a response.
@@ -19,7 +18,6 @@
 //! one that knows which status a failure has.
 
 pub(crate) mod admin;
-mod client;
 mod connection;
 mod exchange;
 mod h2;
@@ -29,7 +27,6 @@ mod remote;
 pub mod routes;
 mod server;
 mod socket;
-mod streamed;
 mod tls;
 mod values;
 mod workers;

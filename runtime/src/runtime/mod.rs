@@ -6,20 +6,32 @@
 //! - [`running`]: an invocation, from the door to its end.
 //! - [`calls`]: how a function calls another.
 //! - [`provided`]: the embedder's own code, to be called like a function.
+//! - [`streaming`]: the way in whose response goes out before the end.
+//! - [`asked`]: an invocation whose response may begin early; [`streamed`]: the
+//!   rest of that; [`asker`]: who waits for it.
 //! - `served`: what only a front needs of it.
 
+mod asked;
+mod asker;
 mod builder;
 mod calls;
 mod provided;
 mod running;
 #[cfg(feature = "server")]
 mod served;
+mod streamed;
+mod streaming;
 
+use std::borrow::Cow;
 use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+#[cfg(feature = "server")]
+pub(crate) use self::asked::{Asked, Ended};
+#[cfg(feature = "server")]
+pub(crate) use self::asker::{Ask, Asker};
 pub use self::builder::RuntimeBuilder;
 use self::provided::Catalogue;
 use self::running::Lineage;
@@ -136,7 +148,8 @@ impl Runtime {
     /// [`TRACE`](crate::TRACE) the invocation is another step of it.
     ///
     /// A response that the guest streams is collected, up to as many bytes as
-    /// its memory may have; the [front](crate::http) hands it on as it comes.
+    /// its memory may have; [`invoke_streaming`](Self::invoke_streaming) hands
+    /// it out as it comes.
     ///
     /// It must be called on a tokio runtime with time enabled. The guest runs
     /// inside the future's polls, for at most one tick each.
@@ -155,8 +168,7 @@ impl Runtime {
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
         let function = self.0.find(name)?;
-        let step = ctx.value(&TRACE).map(|trace| ctx.with_value(&TRACE, trace.child()));
-        let ctx = step.as_ref().unwrap_or(ctx).with_timeout(function.limits.timeout);
+        let ctx = step(ctx).with_timeout(function.limits.timeout);
         let running = self.0.run(&function, ctx, request.map(Into::into), Lineage::default());
         let (mut response, usage) = running.await?;
         response.extensions_mut().insert(usage);
@@ -233,6 +245,14 @@ impl Runtime {
         let Shared { engine, linkers, keeper, .. } = &*self.0;
         let callees: Weak<dyn Callees> = Arc::downgrade(&self.0) as Weak<Shared>;
         Deployed::prepare(&Workshop { engine, linkers, keeper, callees }, function)
+    }
+}
+
+/// The context of an invocation, which is another step of its caller's trace.
+fn step(ctx: &Context) -> Cow<'_, Context> {
+    match ctx.value(&TRACE) {
+        Some(trace) => Cow::Owned(ctx.with_value(&TRACE, trace.child())),
+        None => Cow::Borrowed(ctx),
     }
 }
 

@@ -1,24 +1,36 @@
-//! Who waits for an invocation: it ends when they leave, unless it may go on
-//! for a while without them.
+//! Who asks for an invocation and waits for it: it ends when they leave, unless
+//! it may go on for a while without them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::Connection;
+use tokio::runtime::Handle;
+
 use crate::context::{Cancel, Cause};
+use crate::message::BodyError;
 use crate::task::Task;
 
-/// The client of one invocation.
-pub(super) struct Client {
-    /// What it asks through: one core's, so that no two meet at its count.
-    pub(super) connection: Arc<Connection>,
-    /// The end of the invocation's context.
-    pub(super) cancel: Option<Cancel>,
-    /// How long it may go on without its client.
-    pub(super) detach: Duration,
+/// Who may ask.
+pub(crate) trait Ask: Clone + Send + Unpin + 'static {
+    /// What is told of an invocation that failed.
+    type Failure: Send + Unpin + 'static;
+
+    /// Where invocations go on that do not end at once.
+    fn tasks(&self) -> &Handle;
+
+    /// What a body ends with that breaks off because of such a failure.
+    fn broken_off(failure: Self::Failure) -> BodyError;
 }
 
-impl Client {
+/// Who has asked for one invocation.
+pub(crate) struct Asker<A> {
+    pub(crate) ask: A,
+    /// The end of the invocation's context.
+    pub(crate) cancel: Option<Cancel>,
+    /// How long it may go on without who asked.
+    pub(crate) detach: Duration,
+}
+
+impl<A: Ask> Asker<A> {
     /// Ends the invocation's context, once.
     pub(super) fn end(&mut self, cause: Cause) {
         if let Some(cancel) = self.cancel.take() {
@@ -26,18 +38,17 @@ impl Client {
         }
     }
 
-    /// The same client, for whoever goes on with it.
+    /// The same asker, for whoever goes on with it.
     pub(super) fn hand_over(&mut self) -> Self {
-        let connection = self.connection.clone();
-        Self { connection, cancel: self.cancel.take(), detach: self.detach }
+        Self { ask: self.ask.clone(), cancel: self.cancel.take(), detach: self.detach }
     }
 
-    /// Says that the client went away while the invocation was under way.
+    /// Says that who asked went away while the invocation was under way.
     pub(super) fn leave<T: Send + 'static>(&mut self, task: &mut Task<T>) {
         if !task.is_under_way() {
             return;
         }
-        let tasks = self.connection.tasks();
+        let tasks = self.ask.tasks();
         task.spawn(|run| tasks.spawn(run));
         let (Some(cancel), detach) = (self.cancel.take(), self.detach) else { return };
         if detach.is_zero() {
