@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::error::DeployError;
 use crate::headers;
 use crate::message::{Body, Request, Response};
+use crate::outbound::trust::{self, Secured};
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
 
@@ -40,30 +41,33 @@ const MOST_BODY: usize = 10 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Remote {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Secured<HttpConnector>, Full<Bytes>>,
     base: Uri,
     baggage: Arc<[Arc<str>]>,
 }
 
 /// Why an address can't be a function's.
 #[derive(Debug, thiserror::Error)]
-#[error("`{url}` can't be called: {reason}; write it as `http://host:port/function`")]
+#[error("`{url}` can't be called: {reason}; write it as `https://host:port/function`")]
 pub struct RemoteError {
     url: String,
     reason: String,
 }
 
 impl Remote {
-    /// A function at an address such as `http://host:port/function`. Nothing is
-    /// connected before it is called; connections are kept for later calls.
+    /// A function at an address such as `https://host:port/function`, or one of
+    /// plain `http`. Nothing is connected before it is called; connections are
+    /// kept for later calls. Which certificates are good is what this machine
+    /// says; `SSL_CERT_FILE` names others.
     ///
     /// # Errors
-    /// [`RemoteError`] where the address is none, or not one of plain HTTP.
+    /// [`RemoteError`] where the address is none, or not one of HTTP.
     pub fn new(url: &str) -> Result<Self, RemoteError> {
         let refuse = |reason: String| RemoteError { url: url.to_owned(), reason };
         let base: Uri = url.parse().map_err(|error| refuse(format!("{error}")))?;
-        if base.scheme() != Some(&Scheme::HTTP) || base.host().is_none_or(str::is_empty) {
-            return Err(refuse("it is no address of plain HTTP".into()));
+        let is_http = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&base.scheme());
+        if !is_http || base.host().is_none_or(str::is_empty) {
+            return Err(refuse("it is no address of HTTP".into()));
         }
         if base.query().is_some() {
             return Err(refuse("a query belongs to a call".into()));
@@ -71,8 +75,11 @@ impl Remote {
         let mut connector = HttpConnector::new();
         // Without it a request may wait for the other host's acknowledgment.
         connector.set_nodelay(true);
-        let client =
-            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        connector.enforce_http(false);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(trust::secured(connector));
         Ok(Self { client, base, baggage: Arc::new([]) })
     }
 
@@ -167,10 +174,9 @@ mod tests {
 
     #[test]
     fn an_address_that_can_not_be_called_says_why() {
-        for bad in ["", "second", "/second", "https://h/f", "http://", "ftp://h/f", "http://h/f?q"]
-        {
+        for bad in ["", "second", "/second", "https://", "http://", "ftp://h/f", "http://h/f?q"] {
             let error = Remote::new(bad).expect_err(bad).to_string();
-            assert!(error.contains("http://host:port/function"), "{error}");
+            assert!(error.contains("https://host:port/function"), "{error}");
         }
     }
 }

@@ -7,21 +7,20 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::TokioIo;
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::hosts::{Hosts, Scheme};
+use super::trust::{self, Secured};
 
 /// How long it may take to make a connection, whatever the context allows.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -42,17 +41,12 @@ pub(super) enum Unconnected {
 
 /// Makes connections, secured where the URL says so.
 #[derive(Clone)]
-pub(super) struct Connector(HttpsConnector<Guarded<GaiResolver>>);
+pub(super) struct Connector(Secured<Guarded<GaiResolver>>);
 
 impl Connector {
     pub(super) fn new(hosts: Arc<Hosts>) -> Self {
         let guarded = Guarded { hosts, resolver: GaiResolver::new() };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(TLS.clone())
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(guarded);
-        Self(connector)
+        Self(trust::secured(guarded))
     }
 }
 
@@ -73,25 +67,6 @@ impl Service<Uri> for Connector {
         })
     }
 }
-
-/// What is trusted: the authorities that this machine trusts. They are read
-/// once, and `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
-static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        tracing::warn!(
-            errors = ?found.errors,
-            "this machine trusts no certificate authority, so that no function can fetch by https; \
-             install `ca-certificates`, or set SSL_CERT_FILE"
-        );
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    #[allow(clippy::expect_used, reason = "the provider is fixed, and has the versions")]
-    let builder = builder.with_safe_default_protocol_versions().expect("ring has them");
-    builder.with_root_certificates(roots).with_no_client_auth()
-});
 
 /// Makes connections to the addresses that are allowed.
 #[derive(Clone)]

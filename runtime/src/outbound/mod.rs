@@ -11,7 +11,8 @@
 //! - [`upload`]: a request's body that comes in pieces.
 //! - [`redirect`]: what a redirect asks for.
 //! - [`hosts`]: which hosts it may reach; [`address`]: which are public.
-//! - [`connector`]: how a connection is made, to none but those.
+//! - [`connector`]: how a connection is made, to none but those; [`trust`]: whom
+//!   to trust on it.
 //! - [`error`]: why there is no response.
 
 mod address;
@@ -21,6 +22,7 @@ mod fetch;
 mod hosts;
 mod order;
 mod redirect;
+pub(crate) mod trust;
 mod upload;
 
 use std::sync::Arc;

@@ -175,7 +175,7 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         ),
         ("\nbaggage = [\"principal\"]", "hourglass.toml:2:11: the baggage `principal`", ""),
         ("[function.f]\ncalls = [\"a b\"]", "hourglass.toml:2:10: `a b` can't be", "1 to 64"),
-        ("[function.f]\nurl = \"https://h/f\"", "hourglass.toml:2:7: `https://h/f`", "http://host"),
+        ("[function.f]\nurl = \"ftp://h/f\"", "hourglass.toml:2:7: `ftp://h/f`", "https://host"),
         ("[function.f]\nbaggage = []", "hourglass.toml:2:11: only what goes", "route"),
         (
             "[function.f]\nurl = \"http://h/f\"\nfile = \"f.wasm\"",
