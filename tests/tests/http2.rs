@@ -138,7 +138,9 @@ async fn a_hundred_run_at_once_on_one_connection() -> Result<()> {
 #[tokio::test]
 async fn one_that_is_taken_back_ends_and_the_others_go_on() -> Result<()> {
     let stuck = |name| function(name, "stuck").timeout(LONG).grace(LONG);
-    let (host, mut client) = serve([stuck("back"), stuck("stays"), stream("begun")]).await?;
+    let runtime = host::runtime([stuck("back"), stuck("stays"), stream("begun")]);
+    let host = Host::start(runtime, |server| server.drain(Duration::ZERO)).await?;
+    let mut client = Client::connect(host.address).await?;
     let stays = tokio::spawn(client.start(get("/stays/answer")));
     // Before its head, and in the middle of its body.
     let back = tokio::spawn(client.start(get("/back/print")));
