@@ -73,11 +73,12 @@ pub(crate) fn order<B>(request: &Request<B>) -> Vec<u8> {
 pub(crate) fn fetched(
     bytes: Bytes,
 ) -> Result<Result<(Response<()>, Option<u64>), Failure>, Malformed> {
-    Ok(result(bytes)?.and_then(|response| {
-        let (head, mut rest) = response.into_parts();
-        let length = rest.try_get_u64_le().unwrap_or(UNKNOWN);
-        Ok((Response::from_parts(head, ()), (length != UNKNOWN).then_some(length)))
-    }))
+    let (head, mut rest) = match result(bytes)? {
+        Ok(response) => response.into_parts(),
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let length = rest.try_get_u64_le().map_err(|_| Malformed("a body length"))?;
+    Ok(Ok((Response::from_parts(head, ()), (length != UNKNOWN).then_some(length))))
 }
 
 /// How a call ended that has no response.

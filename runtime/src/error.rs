@@ -106,6 +106,14 @@ pub enum DeployError {
         /// Which one, what is wrong with it, and how it is written.
         reason: String,
     },
+    /// A value's name can't go along as baggage.
+    #[error(
+        "the value `{name}` can't go along as baggage: a name has letters, digits and some of !#$%&'*+-.^_`|~"
+    )]
+    Baggage {
+        /// The name.
+        name: String,
+    },
     /// A setting or a secret can't be handed to the function. The value is not
     /// told.
     #[error("`{name}` can't be a setting: {reason}")]

@@ -24,7 +24,7 @@
 //! - `live`: what is in flight, for people to see and to end; `log`: what is
 //!   logged of it when it has ended.
 //! - `context`, `message`, `trace`, `headers`, `limits`, `environment`, `mounts`,
-//!   `outcome`, `error`: below all of them, and `cores`, `task`: what each core has
+//!   `outcome`, `error`, `room`: below all of them, and `cores`, `task`: what each core has
 //!   one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
@@ -50,6 +50,7 @@ mod log;
 mod message;
 mod mounts;
 mod outcome;
+mod room;
 mod runtime;
 mod task;
 mod trace;

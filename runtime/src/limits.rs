@@ -25,8 +25,8 @@ pub struct Limits {
     /// Default 1,000. Which it may call is not a limit's business: see
     /// [`Function::calls`](crate::Function::calls).
     pub max_calls: u32,
-    /// How many requests to other hosts one invocation may make in all. Default
-    /// 1,000. Whom it may ask is not a limit's business: see
+    /// How many requests to other hosts one invocation may make in all, those
+    /// that redirects lead to not counted. Default 1,000. Whom it may ask is not a limit's business: see
     /// [`Function::allow_hosts`](crate::Function::allow_hosts).
     pub max_fetches: u32,
     /// How many of them may be under way at once. Default 64.

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use hourglass::Function;
 use hourglass::http::Tls;
+use hourglass::{Function, mib};
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
@@ -16,10 +16,13 @@ use hourglass_tests::program::{self, Serving};
 use hourglass_tests::tls::Pair;
 use hourglass_tests::upstream::{Told, Upstream, ok, redirect};
 use http::{Request, Response};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket};
 
 const LONG: Duration = Duration::from_secs(600);
+
+/// How long the body is that `/large` sends.
+const LARGE: usize = 64 << 20;
 
 /// A function that may ask this machine.
 fn fetcher(name: &str) -> Function {
@@ -125,10 +128,11 @@ async fn a_request_goes_out_piece_by_piece() -> Result<()> {
     let url = format!("http://{}/echo/echo", beyond.address);
     let lines = text(&host, "/pieces/written/3", &[&url]).await?;
     assert_eq!(lines, "line 0\nline 1\nline 2\n");
-    // What the client has sent so far is back before it sends the rest.
+    // The client's own body goes there as it comes, and what comes of it comes back.
     let mut client = host.client().await?;
     let head = format!("POST /pieces/pass HTTP/1.1\r\nhost: x\r\nx-url: {url}\r\n");
     client.send(format!("{head}transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")).await?;
+    host::in_flight(&beyond.runtime, 1).await;
     client.send("0\r\n\r\n").await?;
     assert_eq!(client.answer(&http::Method::POST).await?.body(), b"first");
     // A body that is not whole is not taken for one.
@@ -186,10 +190,15 @@ async fn failures_have_names() -> Result<()> {
     let (secure, answered) = tokio::join!(name(&url), answering);
     answered?;
     assert_eq!(secure?, "tls");
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    assert_eq!(name(&format!("http://{nobody}/")).await?, "unreachable");
+    // A port that is taken, and that nobody listens on.
+    let nobody = TcpSocket::new_v4()?;
+    nobody.bind("127.0.0.1:0".parse()?)?;
+    assert_eq!(name(&format!("http://{}/", nobody.local_addr()?)).await?, "unreachable");
     let longer = ask(&host, "/fails/text", &[&upstream.url("/longer")]).await?;
     assert_eq!(longer.status(), 502);
+    lines::told("fails", "is longer than 100 bytes").await;
+    let torn = text(&host, "/fails/get-streamed", &[&upstream.url("/")]).await?;
+    assert_eq!(torn, "bad-request");
     let handed_on = ask(&host, "/fails/hand-on", &["http://nowhere.invalid/"]).await?;
     assert_eq!(
         (handed_on.status().as_u16(), &**handed_on.body()),
@@ -209,40 +218,81 @@ async fn fetches_are_counted() -> Result<()> {
         let path = format!("/{name}/all");
         assert_eq!(ask(&host, &path, &[&url]).await?.status(), 200);
         assert_eq!(ask(&host, &path, &[&url, &url, &url]).await?.status(), 502);
+        lines::told(name, "which is the most").await;
     }
     Ok(())
 }
 
+/// A host that never answers, or only by half, where the path says so.
+async fn silent() -> Result<Upstream> {
+    let upstream = Upstream::start(|head| {
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_owned();
+        if head.starts_with("GET /half") { half } else { String::new() }
+    });
+    Ok(upstream.await?)
+}
+
 #[tokio::test]
 async fn a_fetch_ends_with_its_context() -> Result<()> {
-    let upstream = Upstream::start(|head| {
-        let begun = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
-        if head.starts_with("GET /half") { begun.to_owned() } else { String::new() }
-    })
-    .await?;
-    let (never, half) = (upstream.url("/never"), upstream.url("/half"));
-    let host =
-        Host::serve([fetcher("ends"), fetcher("short").timeout(Duration::from_millis(50))]).await?;
+    let short = fetcher("short").timeout(Duration::from_secs(1));
+    let host = Host::serve([fetcher("ends"), short]).await?;
     // A shorter context of the function's own.
-    let brief = text(&host, "/ends/brief", &[&never]).await?;
+    let upstream = silent().await?;
+    let brief = text(&host, "/ends/brief", &[&upstream.url("/never")]).await?;
     assert!(brief.contains("deadline"), "{brief}");
     upstream.closed().await;
     // The function's deadline.
-    assert_eq!(ask(&host, "/short/text", &[&never]).await?.status(), 504);
+    let upstream = silent().await?;
+    assert_eq!(ask(&host, "/short/text", &[&upstream.url("/never")]).await?.status(), 504);
     upstream.closed().await;
-    // A function that ends without it.
-    assert_eq!(text(&host, "/ends/leave", &[&never]).await?, "left");
-    // Whether it had connected by then is not certain: there is nothing to wait for.
+    // A function that ends without it, by then connected or not.
+    let upstream = silent().await?;
+    assert_eq!(text(&host, "/ends/leave", &[&upstream.url("/never")]).await?, "left");
     // A client that leaves, before the head and after it.
-    for (way, url, word) in [("start", &never, "begun"), ("read", &half, "the head is there")] {
-        let mut client = host.client().await?;
+    for (way, path, word) in [("start", "/never", "begun"), ("read", "/half", "the head is there")]
+    {
+        let (upstream, mut client) = (silent().await?, host.client().await?);
+        let url = upstream.url(path);
         client.send(format!("GET /ends/{way} HTTP/1.1\r\nhost: x\r\nx-url: {url}\r\n\r\n")).await?;
+        upstream.asked().await;
         lines::told("ends", word).await;
-        while !upstream.asked().await.contains(if way == "read" { "/half" } else { "/never" }) {}
         drop(client);
         upstream.closed().await;
     }
     host::in_flight(&host.runtime, 0).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_that_answers_and_never_reads_holds_nothing() -> Result<()> {
+    // It answers at the head, and keeps the connection.
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let host = Host::serve([fetcher("early").memory(mib(256)).timeout(LONG)]).await?;
+    let answering = async {
+        let (mut stream, _) = listener.accept().await?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+        anyhow::Ok(stream)
+    };
+    let asking = text(&host, "/early/large", &[&url]);
+    let (stream, answer) = tokio::join!(answering, asking);
+    assert_eq!(answer?, "200");
+    // The connection is cut a while after the fetch is over, though nobody here closes it.
+    let mut stream = stream?;
+    let mut rest = Vec::new();
+    // An error is a connection that was reset, with bytes left.
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.len() < LARGE, "{}", rest.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handle_that_is_never_given_back_is_counted() -> Result<()> {
+    let host = Host::serve([function("hoards", "fetcher").timeout(LONG)]).await?;
+    let answer = ask(&host, "/hoards/hoard", &["http://127.0.0.1/"]).await?;
+    assert_eq!(answer.status(), 500);
+    let text = String::from_utf8(answer.into_body())?;
+    assert!(text.contains("fetches open, which is the most"), "{text}");
     Ok(())
 }
 

@@ -31,6 +31,7 @@ const FLOORS: [&[&str]; 8] = [
         "trace",
         "headers",
         "mounts",
+        "room",
     ],
 ];
 

@@ -180,7 +180,7 @@
 //! `bad-response`, `body-too-large`, `response-too-large`, `bad-request`, `depth-exceeded`,
 //! `calls-exceeded` and `host`; a host may add others.
 //!
-//! **`call_drop`** gives a call's handle back. A call that has not ended is cancelled, with the
+//! **`call_drop`** gives a call's handle back; more than 65,536 at once trap. A call that has not ended is cancelled, with the
 //! cause `canceled`.
 //!
 //! **`call_detach`** gives the handle back and lets the call go on. It ends with the context that
@@ -206,8 +206,10 @@
 //! result.
 //!
 //! **`fetch_write`** hands the next piece of the request's body on, or as much of it as is taken at
-//! once, and waits until there is room for it; an empty piece is the end. [`BODY_FAILED`] when
-//! nobody takes it any more: the response may be there, or the fetch has failed.
+//! once, and waits until there is room for it; an empty piece is the end. Where the head has a
+//! `content-length`, that is what the other host is told, and the body has to be as long.
+//! [`BODY_FAILED`] when nobody takes it any more: the response may be there, or the fetch has
+//! failed. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the context is done while it waits.
 //!
 //! **`call_wait`** takes handles of fetches as it takes those of calls, in one list if need be: a
 //! fetch has ended for it once the response's head is there, or none comes.
@@ -224,7 +226,8 @@
 //! [`BODY_FAILED`] when the body broke off: `fetch_head` then tells why. [`INVALID`] when `cap` is
 //! 0.
 //!
-//! **`fetch_drop`** gives the handle back, and ends what is left of the fetch.
+//! **`fetch_drop`** gives the handle back, and ends what is left of the fetch. More than 1,024 handles
+//! at once trap.
 //!
 //! # The log
 //!
@@ -264,6 +267,7 @@
 //! |---|---|
 //! | `GATEWAY_INTERFACE`, `SERVER_SOFTWARE` | `CGI/1.1`, and the host's name and version |
 //! | `SERVER_PROTOCOL`, `REQUEST_METHOD` | as `HTTP/1.1` and `GET` |
+//! | `SERVER_NAME`, `SERVER_PORT` | the two parts of the header `host`; without them `localhost` and 80 |
 //! | `REQUEST_URI` | the path and the query as they were sent |
 //! | `SCRIPT_NAME` | the path's first segment where that is the function's name, as `/shop`; else empty |
 //! | `PATH_INFO` | the rest of the path, its percent-encoding undone, save `%00` |

@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 
 use super::{FetchError, Redirects};
 use crate::body::{PASSED, Source, copy};
@@ -21,38 +22,54 @@ pub(crate) struct Fetched(i32);
 pub struct Started(Fetched);
 
 /// Fetches and does not wait, except for the other side to take a body that comes in pieces.
-pub(super) fn start(ctx: &Context, url: &str, request: Request) -> Result<Started, FetchError> {
+pub(super) fn start(ctx: &Context, url: &str, mut request: Request) -> Result<Started, FetchError> {
     let redirects = request.extensions().get().map_or(0, |Redirects(most)| *most);
-    let head = wire::order(&request);
-    let begin = |body| match abi::fetch::start(ctx.handle(), redirects, &head, body) {
-        Ok(handle) => Ok(Started(Fetched(handle))),
-        Err(_) => {
-            Err(FetchError::BadRequest(format!("{url}: the host refuses the request's head")))
-        }
+    let source = match request.body().pieces() {
+        Err(whole) => return begin(ctx, url, redirects, &wire::order(&request), Some(whole)),
+        Ok(source) => source,
     };
-    match request.body().pieces() {
-        Err(whole) => begin(Some(whole)),
-        Ok(source) => {
-            let started = begin(None)?;
-            upload(url, &started, source)?;
-            Ok(started)
-        }
+    if let Source::Host(Some(length)) | Source::Fetched(_, Some(length)) = source {
+        request.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
     }
+    let started = begin(ctx, url, redirects, &wire::order(&request), None)?;
+    upload(ctx, url, &started, source)?;
+    Ok(started)
+}
+
+fn begin(
+    ctx: &Context,
+    url: &str,
+    redirects: u32,
+    head: &[u8],
+    body: Option<&[u8]>,
+) -> Result<Started, FetchError> {
+    let handle = abi::fetch::start(ctx.handle(), redirects, head, body);
+    handle
+        .map(|handle| Started(Fetched(handle)))
+        .map_err(|_| FetchError::BadRequest(format!("{url}: the host refuses the request's head")))
 }
 
 /// Sends a body piece by piece.
-fn upload(url: &str, started: &Started, source: Source) -> Result<(), FetchError> {
+fn upload(ctx: &Context, url: &str, started: &Started, source: Source) -> Result<(), FetchError> {
     let mut writer = Writer::fetch(&started.0);
+    let is_the_clients = matches!(source, Source::Host(_));
     let sent = match source {
         Source::Written(write) => write(&mut writer),
         others => copy(&mut Body::from_source(others), &mut writer).map_err(Into::into),
     };
     match sent {
         // Whether anybody takes the end is told by the response.
-        Ok(()) => drop(abi::fetch::write(started.0.0, &[])),
+        Ok(()) => drop(started.0.write(&[])),
         // The response, or the failure, says what became of it.
         Err(_) if writer.is_refused() => {}
         Err(error) => {
+            if let Some(done) = error.done() {
+                return Err(private::Failure::done(url, ctx, done));
+            }
+            if is_the_clients {
+                // As for whoever asks for all of it: the host knows why, and reports that.
+                crate::serve::unreadable();
+            }
             return Err(FetchError::Body(format!("{url}: the request's body broke off: {error}")));
         }
     }
@@ -73,10 +90,7 @@ impl Fetched {
 
     /// Reads the next piece of the response's body into a range that is not empty.
     pub(crate) fn read(&self, room: &mut [u8]) -> io::Result<usize> {
-        abi::fetch::read(self.0, room).map_err(|code| match abi::done(code) {
-            Some(done) => io::Error::other(done),
-            None => io::Error::new(io::ErrorKind::ConnectionAborted, self.failure()),
-        })
+        abi::fetch::read(self.0, room).map_err(|_| io::Error::other(self.failure()))
     }
 
     /// Reads all of the response's body, of which there are so many bytes, if that is known.

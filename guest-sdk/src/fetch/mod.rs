@@ -53,7 +53,10 @@ impl Context {
     /// a whole.
     ///
     /// A body of the request that is [streamed](Body::stream), or the client's own request's, is
-    /// sent piece by piece before this returns, as fast as the other side takes it.
+    /// sent piece by piece before this returns, as fast as the other side takes it. Another host
+    /// that answers while it reads, with more than the connection holds, waits for its answer to be
+    /// read, and so does this for the host, until the context is done: send it a whole body. The
+    /// body of a GET or a HEAD has to be whole.
     ///
     /// ```
     /// use hourglass_sdk::{Context, Request, Response, Result};

@@ -9,21 +9,18 @@
 use std::future::poll_fn;
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use bytes::Bytes;
+use http::Request;
 use wasmtime::Linker;
 
 use super::memory::{bytes, parts, range, text, write_answer};
-use super::pending::Pending;
+use super::pending::{MOST, Pending};
 use super::reach::Caller;
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
 use crate::context::Cause;
 use crate::error::InvokeError;
-use crate::message::{Body, Request};
+use crate::message::Body;
 use crate::outcome::Outcome;
-
-/// The most calls that one wait may name.
-const MOST: u32 = 65_536;
 
 /// What describes a call: the context, and where the callee's name, the
 /// request's head and its body are, each with its length.
@@ -75,7 +72,7 @@ fn call(
             return Ok(len.into());
         }
     }
-    Ok(i64::from(state.run.calls.add(pending)) << 32)
+    Ok(i64::from(state.run.calls.add(pending)?) << 32)
 }
 
 #[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
@@ -93,7 +90,7 @@ fn start(
     let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID) };
     let state = call.data_mut();
     pending.spawn(&state.reach);
-    Ok(state.run.calls.add(pending))
+    Ok(state.run.calls.add(pending)?)
 }
 
 /// Lets a call in, or has it refused; `None` where its words make no sense.
@@ -104,11 +101,17 @@ fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>>
     let Some(request) = wire::read_request(bytes(memory, head_ptr, head_len)?) else {
         return Ok(None);
     };
-    let body = Bytes::copy_from_slice(bytes(memory, body_ptr, body_len)?);
-    admit(state, ctx, name, request.map(|()| Body::from(body))).map(Some)
+    let body = bytes(memory, body_ptr, body_len)?;
+    admit(state, ctx, name, request, body).map(Some)
 }
 
-fn admit(state: &mut State, ctx: u32, name: &str, request: Request) -> wasmtime::Result<Pending> {
+fn admit(
+    state: &mut State,
+    ctx: u32,
+    name: &str,
+    request: Request<()>,
+    body: &[u8],
+) -> wasmtime::Result<Pending> {
     let (reach, run) = (&state.reach, &mut state.run);
     let refused = |outcome| {
         let error = InvokeError::refused(name.into(), outcome);
@@ -123,6 +126,11 @@ fn admit(state: &mut State, ctx: u32, name: &str, request: Request) -> wasmtime:
     }
     let Some(callees) = reach.callees.upgrade() else { return refused(Outcome::Draining) };
     let room = run.calls.room(state.memory.limit);
+    // Held until the callee is through with it.
+    let Some(body) = room.copy(body) else {
+        return refused(Outcome::BodyTooLarge { limit: room.limit });
+    };
+    let request = request.map(|()| Body::from(body));
     let caller = Caller { id: run.id, depth: run.depth, trace: run.trace(), room };
     let free = run.is_free(ctx);
     Ok(match callees.call(caller, run.context(ctx)?, name, request) {
@@ -132,7 +140,7 @@ fn admit(state: &mut State, ctx: u32, name: &str, request: Request) -> wasmtime:
 }
 
 async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::Result<i32> {
-    if count == 0 || count > MOST {
+    if count == 0 || count as usize > MOST {
         return Ok(code::INVALID);
     }
     let (memory, state) = parts(&mut call)?;

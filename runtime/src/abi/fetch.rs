@@ -7,7 +7,8 @@
 use bytes::Bytes;
 use wasmtime::Linker;
 
-use super::memory::{bytes, parts, range, write_answer};
+use super::memory::{self, bytes, parts, range, write_answer};
+use super::outgoing::PIECE;
 use super::state::{Call, State};
 use super::wire::Answer;
 use super::{MODULE, code, wire};
@@ -15,9 +16,6 @@ use crate::outbound::{Fetch, FetchError, Order};
 
 /// The length of a body that follows in pieces.
 const FOLLOWS: u32 = u32::MAX;
-
-/// The largest piece that is taken of a guest at once, in bytes.
-const PIECE: u32 = 64 << 10;
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
@@ -53,26 +51,23 @@ fn start(
         FOLLOWS => None,
         len => Some(bytes(memory, body_ptr, len)?),
     };
-    let held = body.map_or(0, |body| body.len() as u64);
-    let fetch = match admit(state, held) {
-        // Copied only once it is known that there is room for it.
-        Ok(()) => match Order::new(request, url, body.map(Bytes::copy_from_slice), redirects) {
-            Ok(order) => begin(state, ctx, order)?,
-            Err(error) => Fetch::refused(error),
-        },
+    let order = admit(state, body).and_then(|body| Order::new(request, url, body, redirects));
+    let fetch = match order {
+        Ok(order) => begin(state, ctx, order)?,
         Err(error) => Fetch::refused(error),
     };
-    Ok(state.run.fetches().add(fetch))
+    Ok(state.run.fetches().add(fetch)?)
 }
 
-/// Whether a guest may begin one more fetch, that holds so many bytes.
-fn admit(state: &mut State, held: u64) -> Result<(), FetchError> {
+/// Lets a guest begin one more fetch, with a copy of its body if that is here.
+fn admit(state: &mut State, body: Option<&[u8]>) -> Result<Option<Bytes>, FetchError> {
     let exceeded = |text: String| Err(FetchError::Exceeded(text));
     let Some(outbound) = &state.reach.outbound else {
         let text = "the function may reach no other host: its `allow_hosts` is empty";
         return Err(FetchError::Forbidden(text.into()));
     };
     let (most, at_once) = (outbound.max_fetches, outbound.at_once);
+    let uploads = outbound.uploads.clone();
     let fetches = state.run.fetches();
     if fetches.made >= most {
         return exceeded(format!("the invocation has made {most} fetches, which is the most"));
@@ -81,10 +76,11 @@ fn admit(state: &mut State, held: u64) -> Result<(), FetchError> {
     if fetches.under_way() >= at_once as usize {
         return exceeded(format!("{at_once} fetches are under way, which is the most"));
     }
-    if fetches.held().saturating_add(held) > state.memory.limit {
-        return exceeded("the bodies under way are larger than the function's memory".into());
-    }
-    Ok(())
+    let Some(body) = body else { return Ok(None) };
+    let full = || {
+        format!("the function's bodies under way have {} bytes, which is the most", uploads.limit)
+    };
+    uploads.copy(body).map(Some).ok_or_else(|| FetchError::Exceeded(full()))
 }
 
 fn begin(state: &mut State, ctx: u32, order: Order) -> wasmtime::Result<Fetch> {
@@ -99,8 +95,12 @@ async fn write(mut call: Call<'_>, fetch: u32, ptr: u32, len: u32) -> wasmtime::
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
-    let taken = state.run.fetches().get(fetch)?.write(piece).await;
-    Ok(if taken { len as i32 } else { code::BODY_FAILED })
+    state.flush().await;
+    Ok(match state.run.fetches().get(fetch)?.write(piece).await {
+        Ok(true) => len as i32,
+        Ok(false) => code::BODY_FAILED,
+        Err(done) => code::done(done),
+    })
 }
 
 fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
@@ -131,7 +131,7 @@ async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
     match state.run.fetches().get(fetch)?.read(most as usize).await {
         Ok(piece) => {
             let (memory, _) = parts(&mut call)?;
-            super::memory::write(memory, ptr, &piece)?;
+            memory::write(memory, ptr, &piece)?;
             Ok(piece.len() as i32)
         }
         Err(FetchError::Done(done, _)) => Ok(code::done(done)),

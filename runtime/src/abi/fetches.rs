@@ -11,6 +11,10 @@ use crate::outbound::Fetch;
 /// both.
 const MARK: u32 = 1 << 30;
 
+/// How many fetches may have handles at once, also those that were refused and
+/// those that are over: each holds a response's head.
+const MOST: usize = 1_024;
+
 /// The fetches of one invocation.
 #[derive(Default)]
 pub(super) struct Fetches {
@@ -26,9 +30,15 @@ pub(super) fn is_one(handle: u32) -> bool {
 
 impl Fetches {
     /// Gives a fetch a handle.
-    pub(super) fn add(&mut self, fetch: Fetch) -> i32 {
-        // There are never more than a guest may make.
-        i32::try_from(self.open.insert(fetch)).map_or(i32::MAX, |place| place | MARK as i32)
+    ///
+    /// # Errors
+    /// There are too many that were not given back.
+    pub(super) fn add(&mut self, fetch: Fetch) -> Result<i32, Misuse> {
+        if self.open.len() >= MOST {
+            return Err(Misuse(format!("it has {MOST} fetches open, which is the most")));
+        }
+        let place = self.open.insert(fetch) as u32 | MARK;
+        Ok(place.cast_signed())
     }
 
     /// The fetch of a handle.
@@ -56,11 +66,6 @@ impl Fetches {
     /// How many are under way.
     pub(super) fn under_way(&self) -> usize {
         self.open.iter().filter(|(_, fetch)| fetch.is_under_way()).count()
-    }
-
-    /// How many bytes of requests' bodies they hold.
-    pub(super) fn held(&self) -> u64 {
-        self.open.iter().map(|(_, fetch)| fetch.held).sum()
     }
 
     /// Ends them all, since their invocation has.

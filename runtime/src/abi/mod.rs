@@ -56,7 +56,7 @@ mod wire;
 pub(crate) use cgi::{Style, is_requests_own};
 pub(crate) use outgoing::Outlet;
 pub(crate) use rate::Rate;
-pub(crate) use reach::{Called, Callees, Caller, Reach};
+pub(crate) use reach::{Called, Callees, Caller, Held, Reach};
 pub(crate) use state::{Run, State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
 

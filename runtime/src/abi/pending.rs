@@ -7,11 +7,15 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::Misuse;
-use super::reach::{Called, Ended, Reach, Room};
+use super::reach::{Called, Ended, Reach};
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::outcome::{Outcome, Usage};
+use crate::room::Room;
 use crate::task::Task;
+
+/// How many calls may have handles at once, also those that were refused.
+pub(super) const MOST: usize = 65_536;
 
 /// The calls of one invocation.
 #[derive(Default)]
@@ -42,9 +46,15 @@ impl Calls {
     }
 
     /// Gives a call a handle.
-    pub(super) fn add(&mut self, pending: Pending) -> i32 {
-        // There are never more than a guest may make. 0 is no handle.
-        i32::try_from(self.open.insert(pending) + 1).unwrap_or(i32::MAX)
+    ///
+    /// # Errors
+    /// There are too many that were not given back.
+    pub(super) fn add(&mut self, pending: Pending) -> Result<i32, Misuse> {
+        if self.open.len() >= MOST {
+            return Err(Misuse(format!("it has {MOST} calls open, which is the most")));
+        }
+        // 0 is no handle.
+        Ok(i32::try_from(self.open.insert(pending) + 1).unwrap_or(i32::MAX))
     }
 
     /// The call of a handle.

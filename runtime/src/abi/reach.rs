@@ -3,7 +3,6 @@
 //! log.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::mounts::Mount;
 #[cfg(feature = "server")]
 use crate::outbound::Outbound;
 use crate::outcome::Outcome;
+use crate::room::{Place, Room};
 use crate::task::Run;
 use crate::trace::Trace;
 
@@ -149,14 +149,6 @@ impl fmt::Debug for Reach {
     }
 }
 
-/// Room for the responses that an invocation has not taken yet: it could start
-/// any number of calls and never take one.
-#[derive(Debug)]
-pub(crate) struct Room {
-    held: AtomicU64,
-    limit: u64,
-}
-
 /// A response that waits to be taken.
 pub(crate) struct Held {
     pub(super) response: Response,
@@ -165,60 +157,22 @@ pub(crate) struct Held {
     _place: Place,
 }
 
-/// Given back when it is dropped.
-struct Place {
-    room: Arc<Room>,
-    bytes: u64,
-}
-
-impl Room {
-    pub(super) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { held: AtomicU64::new(0), limit })
-    }
-
-    /// Holds a response that took so much processor time.
+impl Held {
+    /// Holds a response that took so much processor time, in the room for those
+    /// that an invocation has not taken yet: it could start any number of calls
+    /// and never take one.
     ///
     /// # Errors
     /// There is no room for it.
-    pub(crate) fn hold(
-        self: Arc<Self>,
+    pub(crate) fn new(
+        room: &Arc<Room>,
         response: Response,
         cpu: Duration,
-    ) -> Result<Held, Outcome> {
-        let limit = self.limit;
+    ) -> Result<Self, Outcome> {
         // Only whole bodies come from functions; one that streams is held by
         // whoever sends it.
-        let bytes = response.body().len().unwrap_or(0);
-        let held = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        // From here on dropping it gives back what was taken.
-        let place = Place { room: self, bytes };
-        if held > limit {
-            return Err(Outcome::ResponseTooLarge { limit });
-        }
-        Ok(Held { response, cpu, _place: place })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.room.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_is_held_than_there_is_room_for() {
-        let room = Room::new(10);
-        let response = |len: usize| Response::new(vec![0; len].into());
-        let first = room.clone().hold(response(6), Duration::ZERO).ok();
-        assert!(first.is_some());
-        let refused = room.clone().hold(response(5), Duration::ZERO).err();
-        assert!(matches!(refused, Some(Outcome::ResponseTooLarge { limit: 10 })));
-        assert!(room.clone().hold(response(4), Duration::ZERO).is_ok());
-        drop(first);
-        assert!(room.hold(response(10), Duration::ZERO).is_ok());
+        let place = room.take(response.body().len().unwrap_or(0));
+        let place = place.ok_or(Outcome::ResponseTooLarge { limit: room.limit })?;
+        Ok(Self { response, cpu, _place: place })
     }
 }

@@ -41,6 +41,8 @@ use crate::abi::{self, Callees, Linkers, Run, Style};
 use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
+#[cfg(feature = "server")]
+use crate::headers::baggage;
 use crate::limits::Limits;
 use crate::mounts::Mounts;
 #[cfg(feature = "server")]
@@ -255,7 +257,8 @@ impl Function {
     /// is reached only where it is named as an address or a range, also by a
     /// name that leads there; and one by which a machine gets its credentials
     /// only where it is named alone. Each address is looked at as it is
-    /// connected to, for every redirect anew.
+    /// connected to, for every redirect anew. This machine's own public addresses
+    /// are public ones.
     ///
     /// An entry that names no host is an error when the function is deployed.
     #[cfg(feature = "server")]
@@ -267,7 +270,8 @@ impl Function {
 
     /// Names the values of its context that go along as `baggage` when it
     /// fetches, for everybody on the way to read. Default: none. What is left
-    /// of the budget, the step of the trace and the request's id always do.
+    /// of the budget, the step of the trace and the request's id always do. A
+    /// name that baggage can't have is an error when the function is deployed.
     #[cfg(feature = "server")]
     #[must_use]
     pub fn fetch_baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
@@ -339,6 +343,9 @@ impl WayOut {
     fn outbound(&self, limits: &Limits) -> Result<Option<Arc<Outbound>>, DeployError> {
         let hosts = Hosts::new(&*self.hosts);
         let hosts = hosts.map_err(|error| DeployError::AllowHosts { reason: error.to_string() })?;
+        if let Some(name) = self.baggage.iter().find(|name| !baggage::is_name(name)) {
+            return Err(DeployError::Baggage { name: name.to_string() });
+        }
         Ok(Outbound::new(hosts, self.baggage.clone(), limits))
     }
 }

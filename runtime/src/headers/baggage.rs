@@ -22,6 +22,12 @@ const MOST_BYTES: usize = 8_192;
 /// The longest value that is let in, in bytes.
 const MOST_VALUE: usize = 4_096;
 
+/// Whether a member can have that name: the tokens of HTTP.
+pub(crate) fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(plain)
+}
+
 /// The allowed names that the headers have a value for, each with its value.
 ///
 /// Of several members with one name the last one counts, as for most others
@@ -40,7 +46,6 @@ pub(crate) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'
     values
 }
 
-/// The members of all headers, within the bounds.
 /// Writes down the values of these names, in place of what stood there.
 pub(crate) fn hand_down(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap) {
     headers.remove(&HEADER);
@@ -56,6 +61,7 @@ pub(crate) fn hand_down(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderM
     }
 }
 
+/// The members of all headers, within the bounds.
 fn members(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     // The last one has no comma behind it.
     let mut left = MOST_BYTES + 1;

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::headers::percent;
+use crate::headers::{baggage, percent};
 use crate::message::is_hosts_own;
 
 /// A way to a function, to be added to [`Routes`].
@@ -169,9 +169,7 @@ fn check(names: &[Arc<str>]) -> Result<(), Reason> {
         if is_hosts_own(name) {
             return Err(Reason::Reserved(name.clone()));
         }
-        // The tokens of HTTP, which is what baggage has for names.
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(plain) {
+        if !baggage::is_name(name) {
             return Err(Reason::Name(name.clone()));
         }
     }

@@ -42,10 +42,21 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     .collect()
 });
 
-/// Where clouds hand out what their machines may do: AWS and most others, AWS
-/// by IPv6, Alibaba, Oracle, Azure.
-const METADATA: [&str; 5] =
-    ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"];
+/// Where clouds hand out what their machines may do: AWS and most others; AWS by
+/// IPv6, and its tasks' and pods' two; Google and Oracle by IPv6; Alibaba;
+/// Oracle of old; Azure.
+const METADATA: [&str; 10] = [
+    "169.254.169.254",
+    "fd00:ec2::254",
+    "169.254.170.2",
+    "169.254.170.23",
+    "fd00:ec2::23",
+    "fd20:ce::254",
+    "fd00:c1::a9fe:a9fe",
+    "100.100.100.200",
+    "192.0.0.192",
+    "168.63.129.16",
+];
 
 static METADATA_ADDRESSES: LazyLock<Vec<IpAddr>> =
     LazyLock::new(|| METADATA.iter().filter_map(|text| text.parse().ok()).collect());
@@ -62,9 +73,19 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     given_out && !SPECIAL.iter().any(|net| net.contains(&address))
 }
 
-/// Whether it is one by which a machine gets its credentials.
+/// Whether it is one by which a machine gets its credentials, also by way of a
+/// translator from IPv6.
 pub(super) fn is_metadata(address: IpAddr) -> bool {
-    METADATA_ADDRESSES.contains(&address.to_canonical())
+    let address = match address {
+        IpAddr::V6(address) => match address.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                IpAddr::from((u32::from(high) << 16 | u32::from(low)).to_be_bytes())
+            }
+            _ => address.to_canonical(),
+        },
+        others => others,
+    };
+    METADATA_ADDRESSES.contains(&address)
 }
 
 #[cfg(test)]
@@ -75,6 +96,9 @@ mod tests {
     fn the_tables_are_whole() {
         assert_eq!(SPECIAL.len(), 24);
         assert_eq!(METADATA_ADDRESSES.len(), METADATA.len());
+        for text in ["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"] {
+            assert!(is_metadata(text.parse().expect(text)), "{text}");
+        }
         assert!(GLOBAL.is_some());
     }
 

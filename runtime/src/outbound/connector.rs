@@ -14,12 +14,12 @@ use std::time::Duration;
 use http::Uri;
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
 use super::hosts::{Hosts, Scheme};
+use super::line::{Line, Places};
+use super::resolver::Resolver;
 use super::trust::{self, Secured};
 
 /// How long it may take to make a connection, whatever the context allows.
@@ -37,21 +37,23 @@ pub(super) enum Unconnected {
     Unresolved(String),
     #[error("none was made within {} seconds", LONGEST.as_secs())]
     TooLong,
+    #[error("as many are open as may be")]
+    TooMany,
 }
 
 /// Makes connections, secured where the URL says so.
 #[derive(Clone)]
-pub(super) struct Connector(Secured<Guarded<GaiResolver>>);
+pub(super) struct Connector(Secured<Guarded<Resolver>>);
 
 impl Connector {
     pub(super) fn new(hosts: Arc<Hosts>) -> Self {
-        let guarded = Guarded { hosts, resolver: GaiResolver::new() };
+        let guarded = Guarded { hosts, resolver: Resolver::new(), places: Places::new() };
         Self(trust::secured(guarded))
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = MaybeHttpsStream<Line>;
     type Error = BoxError;
     type Future = Boxed<Self::Response>;
 
@@ -73,6 +75,7 @@ impl Service<Uri> for Connector {
 struct Guarded<R> {
     hosts: Arc<Hosts>,
     resolver: R,
+    places: Places,
 }
 
 impl<R> Service<Uri> for Guarded<R>
@@ -84,7 +87,7 @@ where
         + 'static,
     R::Future: Send + 'static,
 {
-    type Response = TokioIo<TcpStream>;
+    type Response = Line;
     type Error = BoxError;
     type Future = Boxed<Self::Response>;
 
@@ -94,9 +97,9 @@ where
 
     fn call(&mut self, url: Uri) -> Self::Future {
         let guard = Guard::of(&url, self.hosts.clone());
-        let resolver = self.resolver.clone();
+        let (resolver, place) = (self.resolver.clone(), self.places.take());
         Box::pin(async move {
-            let guard = guard?;
+            let (guard, place) = (guard?, place.ok_or(Unconnected::TooMany)?);
             // A host that is an address goes by no resolver.
             if let Some(address) = guard.literal
                 && !guard.hosts.lead_to(guard.scheme, address.ip(), guard.port)
@@ -107,7 +110,9 @@ where
             connector.enforce_http(false);
             // Without it a request may wait for the other side's acknowledgment.
             connector.set_nodelay(true);
-            Ok(connector.call(url).await?)
+            // Shared by the addresses of a name, so that none takes all of the time.
+            connector.set_connect_timeout(Some(LONGEST / 2));
+            Ok(Line::new(connector.call(url).await?, place))
         })
     }
 }
@@ -133,7 +138,7 @@ impl Guard {
             Scheme::Https => 443,
         };
         let port = url.port_u16().unwrap_or(default);
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let literal = bare.parse().ok().map(|address| SocketAddr::new(address, port));
         Ok(Self { hosts, scheme, host: host.to_owned(), port, literal })
     }
@@ -142,7 +147,8 @@ impl Guard {
     /// business.
     fn refuse(&self) -> Unconnected {
         Unconnected::Refused(format!(
-            "`{}` leads to an address that is not public, and not named in the function's `allow_hosts`",
+            "`{}` leads to an address that is not public, and not named in the function's \
+             `allow_hosts`",
             self.host
         ))
     }
@@ -224,12 +230,12 @@ mod tests {
     async fn connect(hosts: &[&str], resolver: Rebinding, url: &str) -> Result<SocketAddr, String> {
         let hosts = Arc::new(Hosts::new(hosts).expect("good entries"));
         let url = url.parse().expect("a URL");
-        let connected = Guarded { hosts, resolver }.call(url).await;
+        let connected = Guarded { hosts, resolver, places: Places::new() }.call(url).await;
         let stream = connected.map_err(|error| {
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
             format!("{error}: {cause}")
         })?;
-        stream.inner().peer_addr().map_err(|error| error.to_string())
+        stream.peer().map_err(|error| error.to_string())
     }
 
     #[tokio::test]

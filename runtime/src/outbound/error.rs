@@ -73,6 +73,9 @@ impl FetchError {
                     Unconnected::Refused(text) => Self::Forbidden(text.clone()),
                     Unconnected::Unresolved(text) => Self::Unresolved(text.clone()),
                     Unconnected::TooLong => Self::Unreachable(unconnected.to_string()),
+                    Unconnected::TooMany => {
+                        Self::Exceeded("as many connections are open as may be".into())
+                    }
                 };
             }
             if let Some(error) = error.downcast_ref::<rustls::Error>() {

@@ -6,46 +6,57 @@
 //! dropped, and with it the connection, or in HTTP/2 the stream.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::Outbound;
 use super::error::FetchError;
+use super::line::Cut;
 use super::order::Order;
 use super::redirect;
-use super::upload::Upload;
-use crate::context::{Cancel, Cause, Context};
+use super::upload::{Gone, Upload};
+use crate::context::{Cancel, Cause, Context, Done};
 use crate::headers;
-use crate::message::{self, Body, REQUEST_ID};
+use crate::message::{Body, REQUEST_ID, Response};
 use crate::trace::{TRACE, Trace};
 
 /// How many pieces of a response may wait for the function.
 const AHEAD: usize = 2;
 
+/// How long the other side may go on with a request's body when the fetch is
+/// over. Then the connection is cut: nobody wants what it is for.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// A fetch, as its function sees it. Dropping it ends it.
 pub(crate) struct Fetch {
     head: Head,
+    /// What there is of one that was begun.
+    begun: Option<Begun>,
+}
+
+struct Begun {
+    ctx: Context,
+    cancel: Cancel,
     /// Where the rest of its request's body goes.
     upload: Option<mpsc::Sender<Bytes>>,
+    /// What comes of its response, until the end has.
     pieces: Option<mpsc::Receiver<Piece>>,
     /// What is left of the piece that arrived last.
     piece: Bytes,
-    /// What it runs under, where it was begun.
-    guarded: Option<(Context, Cancel)>,
-    /// How long the body is that it holds as a whole, in bytes.
-    pub(crate) held: u64,
 }
 
 enum Head {
-    Awaited(oneshot::Receiver<Result<Answered, FetchError>>),
+    Awaited,
     Here(Answered),
     Failed(FetchError),
 }
@@ -59,20 +70,13 @@ pub(crate) struct Answered {
     pub(crate) length: Option<u64>,
 }
 
-/// What comes of a response's body. Where nothing comes any more and there was
-/// no end, it broke off.
+/// What comes of a response. Where nothing comes any more and there was no end,
+/// it broke off.
 enum Piece {
+    Head(Answered),
     Data(Bytes),
     End,
     Failed(FetchError),
-}
-
-/// The other end of a fetch.
-struct Work {
-    outbound: Arc<Outbound>,
-    ctx: Context,
-    head: oneshot::Sender<Result<Answered, FetchError>>,
-    pieces: mpsc::Sender<Piece>,
 }
 
 impl Fetch {
@@ -89,47 +93,47 @@ impl Fetch {
             return Self::refused(error);
         }
         let (ctx, cancel) = ctx.with_value(&TRACE, step).with_cancel();
-        let (head, awaited) = oneshot::channel();
-        let (pieces, taken) = mpsc::channel(AHEAD);
-        let (upload, body) = match &order.body {
-            Some(whole) => (None, whole.clone().into()),
+        let (sender, pieces) = mpsc::channel(AHEAD);
+        let (upload, body, gone) = match &order.body {
+            Some(whole) => {
+                let (body, gone) = Upload::whole(whole.clone());
+                (None, body, gone)
+            }
             None => {
-                let (sender, upload) = Upload::new();
-                (Some(sender), Body::stream(upload))
+                let (sender, body, gone) = Upload::pieces(order.announced());
+                (Some(sender), body, gone)
             }
         };
-        let held = order.held();
-        let work = Work { outbound: outbound.clone(), ctx: ctx.clone(), head, pieces };
-        tasks.spawn(work.run(order, body));
-        let head = Head::Awaited(awaited);
-        let (piece, guarded) = (Bytes::new(), Some((ctx, cancel)));
-        Self { head, upload, pieces: Some(taken), piece, guarded, held }
+        tasks.spawn(run(outbound.clone(), ctx.clone(), order, (body, gone), sender));
+        let begun = Begun { ctx, cancel, upload, pieces: Some(pieces), piece: Bytes::new() };
+        Self { head: Head::Awaited, begun: Some(begun) }
     }
 
     /// A fetch that never came to be.
     pub(crate) fn refused(error: FetchError) -> Self {
-        let (head, piece) = (Head::Failed(error), Bytes::new());
-        Self { head, upload: None, pieces: None, piece, guarded: None, held: 0 }
+        Self { head: Head::Failed(error), begun: None }
     }
 
     /// Waits for the response's head, or for the failure that comes instead.
     pub(crate) fn poll_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        if let Head::Awaited(awaited) = &mut self.head {
-            let told = ready!(std::pin::Pin::new(awaited).poll(cx));
-            self.head = match told {
-                Ok(Ok(head)) => Head::Here(head),
-                Ok(Err(error)) => Head::Failed(self.fail(error)),
-                // Its task has gone, with the runtime that it was one of.
-                Err(_) => Head::Failed(self.fail(self.broken())),
-            };
-        }
+        let (Head::Awaited, Some(begun)) = (&self.head, &mut self.begun) else {
+            return Poll::Ready(());
+        };
+        let Some(pieces) = &mut begun.pieces else { return Poll::Ready(()) };
+        self.head = match ready!(pieces.poll_recv(cx)) {
+            Some(Piece::Head(head)) => Head::Here(head),
+            Some(Piece::Failed(error)) => Head::Failed(error),
+            // Its task has gone, with its context or with the runtime that it was
+            // one of.
+            Some(Piece::Data(_) | Piece::End) | None => Head::Failed(begun.broken()),
+        };
         Poll::Ready(())
     }
 
     /// The response's head, or the failure; `None` while it is awaited.
     pub(crate) fn head(&self) -> Option<Result<&Answered, &FetchError>> {
         match &self.head {
-            Head::Awaited(_) => None,
+            Head::Awaited => None,
             Head::Here(head) => Some(Ok(head)),
             Head::Failed(error) => Some(Err(error)),
         }
@@ -137,32 +141,31 @@ impl Fetch {
 
     /// Whether it still takes up a place among those that are under way.
     pub(crate) fn is_under_way(&self) -> bool {
-        self.pieces.is_some()
+        let open = |begun: &Begun| begun.pieces.is_some() || begun.upload.is_some();
+        !matches!(self.head, Head::Failed(_)) && self.begun.as_ref().is_some_and(open)
     }
 
     /// Sends the next piece of the request's body, once there is room for it. An
     /// empty one is the end. Whether it was taken.
     ///
+    /// # Errors
+    /// The context is done.
+    ///
     /// # Cancel safety
     /// Where the future is dropped, the piece is not sent.
-    pub(crate) async fn write(&mut self, piece: Bytes) -> bool {
-        let Some(upload) = &self.upload else { return false };
+    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<bool, Done> {
+        let Some(begun) = &mut self.begun else { return Ok(false) };
+        let Some(upload) = &begun.upload else { return Ok(false) };
         let end = piece.is_empty();
-        let ended = async {
-            match &self.guarded {
-                Some((ctx, _)) => ctx.ended().await,
-                None => std::future::pending().await,
-            }
-        };
         let sent = tokio::select! {
             biased;
-            () = ended => false,
             sent = upload.send(piece) => sent.is_ok(),
+            done = begun.ctx.done() => return Err(done),
         };
         if end || !sent {
-            self.upload = None;
+            begun.upload = None;
         }
-        sent
+        Ok(sent)
     }
 
     /// Waits for the next piece of the response's body and takes at most `most`
@@ -174,96 +177,121 @@ impl Fetch {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub(crate) async fn read(&mut self, most: usize) -> Result<Bytes, FetchError> {
+        poll_fn(|cx| self.poll_head(cx)).await;
         if let Head::Failed(error) = &self.head {
             return Err(error.clone());
         }
+        let Some(begun) = &mut self.begun else { return Ok(Bytes::new()) };
+        match begun.fill().await {
+            Ok(()) => Ok(begun.piece.split_to(most.min(begun.piece.len()))),
+            Err(error) => {
+                self.head = Head::Failed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends it, since what it was begun for has ended.
+    pub(crate) fn leave(self) {
+        if let Some(begun) = self.begun {
+            begun.cancel.cancel_with(Cause::ParentDone);
+        }
+    }
+}
+
+impl Begun {
+    /// Waits until there is a piece; it stays empty at the end.
+    async fn fill(&mut self) -> Result<(), FetchError> {
         while self.piece.is_empty()
             && let Some(pieces) = &mut self.pieces
         {
             match pieces.recv().await {
                 Some(Piece::Data(piece)) => self.piece = piece,
                 Some(Piece::End) => self.pieces = None,
-                Some(Piece::Failed(error)) => return Err(self.fail(error)),
-                None => return Err(self.fail(self.broken())),
+                Some(Piece::Failed(error)) => return Err(error),
+                Some(Piece::Head(_)) | None => return Err(self.broken()),
             }
         }
-        Ok(self.piece.split_to(most.min(self.piece.len())))
+        Ok(())
     }
 
     /// Why nothing more comes.
     fn broken(&self) -> FetchError {
-        match self.guarded.as_ref().and_then(|(ctx, _)| Some((ctx.err()?, ctx.cause()?))) {
-            Some((done, cause)) => FetchError::Done(done, cause),
-            None => FetchError::BadResponse("the fetch was given up".into()),
-        }
-    }
-
-    fn fail(&mut self, error: FetchError) -> FetchError {
-        self.head = Head::Failed(error.clone());
-        self.pieces = None;
-        error
-    }
-
-    /// Ends it, since what it was begun for has ended.
-    pub(crate) fn leave(self) {
-        if let Some((_, cancel)) = self.guarded {
-            cancel.cancel_with(Cause::ParentDone);
+        match (self.ctx.err(), self.ctx.cause()) {
+            (Some(done), Some(cause)) => FetchError::Done(done, cause),
+            _ => FetchError::BadResponse("the fetch was given up".into()),
         }
     }
 }
 
-impl Work {
-    /// Fetches, for as long as the context is not done and somebody wants it.
-    async fn run(self, order: Order, body: Body) {
-        let Self { outbound, ctx, head, pieces } = self;
-        let (asked, started) = (order.url.authority().to_owned(), Instant::now());
-        let mut head = Some(head);
-        let fetched = tokio::select! {
+/// Fetches, for as long as the context is not done and somebody wants it.
+async fn run(
+    outbound: Arc<Outbound>,
+    ctx: Context,
+    order: Order,
+    (body, mut gone): (Upload, Gone),
+    pieces: mpsc::Sender<Piece>,
+) {
+    let (url, started) = (order.url.clone(), Instant::now());
+    let mut cut = None;
+    let fetched = tokio::select! {
+        biased;
+        fetched = outbound.fetch(&ctx, order, body, &pieces, &mut cut) => fetched,
+        done = ctx.done() => Err(FetchError::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
+    };
+    log(&ctx, url.authority(), started, fetched.as_ref().err());
+    if let Err(error) = fetched {
+        tokio::select! {
             biased;
-            fetched = outbound.fetch(&ctx, order, body, &mut head, &pieces) => fetched,
-            done = ctx.done() => {
-                Err(FetchError::Done(done, ctx.cause().unwrap_or(Cause::Canceled)))
-            }
-        };
-        log(&ctx, &asked, started, fetched.as_ref().err());
-        if let Err(error) = fetched {
-            match head {
-                Some(head) => drop(head.send(Err(error))),
-                // Whoever does not take its pieces is not waited for.
-                None => drop(pieces.try_send(Piece::Failed(error))),
-            }
+            _ = pieces.send(Piece::Failed(error)) => {}
+            // It is told by the context then.
+            _ = ctx.done() => {}
         }
+    }
+    drop(pieces);
+    if let Some(cut) = cut
+        && gone.try_recv().is_err_and(|error| error == TryRecvError::Empty)
+        && tokio::time::timeout(LINGER, gone).await.is_err()
+    {
+        cut.cut();
     }
 }
 
 impl Outbound {
+    /// Sends a request, and what comes of it into `pieces`. Sets what cuts the
+    /// connection, where there is one.
     async fn fetch(
         &self,
         ctx: &Context,
         order: Order,
-        body: Body,
-        head: &mut Option<oneshot::Sender<Result<Answered, FetchError>>>,
+        body: Upload,
         pieces: &mpsc::Sender<Piece>,
+        cut: &mut Option<Cut>,
     ) -> Result<(), FetchError> {
         let response = self.respond(ctx, order, body).await?;
-        let (parts, mut body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
+        *cut = head.extensions.remove();
         let length = body.size_hint().exact();
         let too_large = || FetchError::TooLarge { limit: self.body_limit };
         if length.is_some_and(|length| length > self.body_limit) {
             return Err(too_large());
         }
-        let answered = Answered { status: parts.status, headers: parts.headers, length };
-        if let Some(head) = head.take() {
-            // Nobody who waits is nobody who takes the pieces.
-            let _ = head.send(Ok(answered));
-        }
+        let answered = Answered { status: head.status, headers: head.headers, length };
+        let mut next = Some(Piece::Head(answered));
         let mut left = self.body_limit;
-        while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| FetchError::of(&*error))?;
-            left = left.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
-            if pieces.send(Piece::Data(piece)).await.is_err() {
+        while let Some(piece) = next {
+            // Nobody who takes it is nobody who wants the rest.
+            if pieces.send(piece).await.is_err() {
                 return Ok(());
             }
+            next = match body.next().await {
+                Some(piece) => {
+                    let piece = piece.map_err(|error| FetchError::of(&*error))?;
+                    left = left.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
+                    Some(Piece::Data(piece))
+                }
+                None => None,
+            };
         }
         let _ = pieces.send(Piece::End).await;
         Ok(())
@@ -274,8 +302,8 @@ impl Outbound {
         &self,
         ctx: &Context,
         mut order: Order,
-        mut body: Body,
-    ) -> Result<message::Response, FetchError> {
+        mut body: Upload,
+    ) -> Result<Response, FetchError> {
         let mut followed = 0;
         loop {
             let response = self.send(ctx, &order, body).await?;
@@ -285,15 +313,12 @@ impl Outbound {
             let Some(next) = redirect::next(&order, &response)? else { return Ok(response) };
             followed += 1;
             if followed > order.redirects {
-                let text = format!(
-                    "more than {} redirects, the last one to {}",
-                    order.redirects,
-                    next.url.authority()
-                );
+                let (most, to) = (order.redirects, next.url.authority());
+                let text = format!("more than {most} redirects, the last one to {to}");
                 return Err(FetchError::Redirect(text));
             }
             next.check(&self.hosts)?;
-            body = next.body.clone().unwrap_or_default().into();
+            (body, _) = Upload::whole(next.body.clone().unwrap_or_default());
             order = next;
         }
     }
@@ -302,14 +327,19 @@ impl Outbound {
         &self,
         ctx: &Context,
         order: &Order,
-        body: Body,
-    ) -> Result<message::Response, FetchError> {
+        body: Upload,
+    ) -> Result<Response, FetchError> {
+        let is_empty = body.is_end_stream();
         let mut request = http::Request::new(body);
         *request.method_mut() = order.method.clone();
         *request.uri_mut() = order.uri()?;
         *request.headers_mut() = order.headers.clone();
         headers::strip(request.headers_mut());
         headers::hand_down(ctx, &self.baggage, request.headers_mut());
+        if is_empty && [Method::POST, Method::PUT, Method::PATCH].contains(&order.method) {
+            // Some want to be told that there is nothing.
+            request.headers_mut().insert(CONTENT_LENGTH, 0.into());
+        }
         let response = self.client.request(request).await;
         let mut response =
             response.map_err(|error| FetchError::of(&error as &(dyn Error + 'static)))?;

@@ -97,7 +97,7 @@ impl Hosts {
     }
 
     /// Whether an address is named as one.
-    pub(super) fn names(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
+    fn names(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
         self.for_port(scheme, port).any(|rule| rule.pattern.has_address(address))
     }
 

@@ -8,11 +8,11 @@
 //! - [`Outbound`]: a function's client, and what it may do.
 //! - [`order`]: what it wants to have fetched.
 //! - [`fetch`]: one fetch, on its way.
-//! - [`upload`]: a request's body that comes in pieces.
+//! - [`upload`]: its request's body; [`line`]: the connection that it goes by.
 //! - [`redirect`]: what a redirect asks for.
 //! - [`hosts`]: which hosts it may reach; [`address`]: which are public.
-//! - [`connector`]: how a connection is made, to none but those; [`trust`]: whom
-//!   to trust on it.
+//! - [`connector`]: how a connection is made, to none but those; [`resolver`]:
+//!   where names lead; [`trust`]: whom to trust.
 //! - [`error`]: why there is no response.
 
 mod address;
@@ -20,8 +20,10 @@ mod connector;
 mod error;
 mod fetch;
 mod hosts;
+mod line;
 mod order;
 mod redirect;
+mod resolver;
 pub(crate) mod trust;
 mod upload;
 
@@ -36,8 +38,9 @@ pub(crate) use self::error::FetchError;
 pub(crate) use self::fetch::Fetch;
 pub(crate) use self::hosts::Hosts;
 pub(crate) use self::order::Order;
-use crate::limits::Limits;
-use crate::message::Body;
+use self::upload::Upload;
+use crate::limits::{Limits, mib};
+use crate::room::Room;
 
 /// How long a connection is kept that nobody uses, and how many of one host.
 const IDLE: Duration = Duration::from_secs(60);
@@ -45,17 +48,28 @@ const IDLE_PER_HOST: usize = 32;
 
 /// The most that is read ahead of one connection, in bytes, and so the longest
 /// head of a response.
-const BUFFER: usize = 192 << 10;
+const BUFFER: usize = 64 << 10;
 
-/// The most of HTTP/2 that the other side may send before it is read, in bytes:
-/// of one response, and of one connection.
+/// The most of one response that the other side may send by HTTP/2 before it is
+/// read, in bytes. A connection has no bound of its own: responses that nobody
+/// reads would else hold up all others on it.
 const WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+/// How often a connection of HTTP/2 is asked whether the other side is still
+/// there, while something is under way, and how long that may take.
+const ASK: Duration = Duration::from_secs(10);
+
+/// How many bytes of requests' bodies that are here as a whole are held for one
+/// function.
+const UPLOADS: u64 = mib(256);
 
 /// What functions may have.
 pub(crate) struct Outbound {
     hosts: Arc<Hosts>,
-    client: Client<Connector, Body>,
+    client: Client<Connector, Upload>,
+    /// Where requests' bodies are held.
+    pub(crate) uploads: Arc<Room>,
     /// The values that go along as baggage.
     baggage: Arc<[Arc<str>]>,
     /// The longest response, in bytes.
@@ -83,11 +97,16 @@ impl Outbound {
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .http1_max_buf_size(BUFFER)
             .http2_initial_stream_window_size(WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW);
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_max_send_buf_size(BUFFER)
+            .http2_max_header_list_size(BUFFER as u32)
+            .http2_keep_alive_interval(ASK)
+            .http2_keep_alive_timeout(ASK);
         let client = builder.build(Connector::new(hosts.clone()));
         Some(Arc::new(Self {
             hosts,
             client,
+            uploads: Room::new(UPLOADS),
             baggage,
             body_limit: limits.fetch_body,
             max_fetches: limits.max_fetches,

@@ -1,6 +1,7 @@
 //! What a function wants to have fetched.
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::uri::Uri;
 use http::{HeaderMap, Method, Request};
 use url::Url;
@@ -38,6 +39,11 @@ impl Order {
         if request.method() == Method::CONNECT {
             return Err(FetchError::BadRequest("CONNECT fetches nothing".into()));
         }
+        if body.is_none() && [Method::GET, Method::HEAD].contains(request.method()) {
+            // It would be left out without a word.
+            let reason = "the body of a GET or a HEAD has to be whole, if there is one";
+            return Err(FetchError::BadRequest(reason.into()));
+        }
         let url = Url::parse(url).map_err(|_| unusable("its address is no absolute URL"))?;
         let (head, ()) = request.into_parts();
         let redirects = redirects.min(MOST_REDIRECTS);
@@ -52,9 +58,9 @@ impl Order {
         Ok(Self { url: plain(url)?, ..self.clone() })
     }
 
-    /// How many bytes of its body it holds.
-    pub(super) fn held(&self) -> u64 {
-        self.body.as_ref().map_or(0, |body| body.len() as u64)
+    /// How long the body is going to be that follows, where the function says so.
+    pub(super) fn announced(&self) -> Option<u64> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
     /// Whether it may be sent.

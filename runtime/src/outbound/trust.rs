@@ -6,8 +6,12 @@
 use std::sync::{Arc, LazyLock};
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
+
+/// How many sessions are kept, to be resumed by a later connection.
+const SESSIONS: usize = 64;
 
 /// Secures the connections of another connector where the URL says so.
 pub(crate) type Secured<C> = HttpsConnector<C>;
@@ -15,8 +19,12 @@ pub(crate) type Secured<C> = HttpsConnector<C>;
 /// A connector that makes connections by `connector`, secures them where the URL
 /// says so, and then speaks the newest version of HTTP that the other side does.
 pub(crate) fn secured<C>(connector: C) -> Secured<C> {
+    let mut config = TLS.clone();
+    // Sessions are resumed by whoever began them: by them the other side can tell
+    // who asks.
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
     HttpsConnectorBuilder::new()
-        .with_tls_config(TLS.clone())
+        .with_tls_config(config)
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(connector)

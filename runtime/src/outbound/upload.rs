@@ -1,25 +1,67 @@
-//! A request's body that a function writes piece by piece.
+//! A request's body on its way out.
+//!
+//! It is handed over piece by piece, also where it is here as a whole: HTTP/2
+//! would else take all of it at once, and hold it for as long as the other side
+//! likes.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame};
-use tokio::sync::mpsc;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::{mpsc, oneshot};
 
-/// The pieces. An empty one is the end: where none comes the function is gone,
-/// and nobody is to take the body for complete.
-pub(super) struct Upload(Option<mpsc::Receiver<Bytes>>);
+/// The largest piece that is handed over at once, in bytes.
+const PIECE: usize = 64 << 10;
+
+/// A request's body. What is dropped last of it tells so.
+pub(super) struct Upload {
+    content: Content,
+    /// How many bytes are left, where that is known.
+    left: Option<u64>,
+    _gone: oneshot::Sender<Infallible>,
+}
+
+enum Content {
+    Whole(Bytes),
+    /// An empty piece is the end: where none comes the function is gone, and
+    /// nobody is to take the body for complete.
+    Pieces(mpsc::Receiver<Bytes>),
+    Over,
+}
+
+/// Resolves, with an error, when an upload is gone.
+pub(super) type Gone = oneshot::Receiver<Infallible>;
 
 #[derive(Debug, thiserror::Error)]
-#[error("the function broke off")]
+#[error("the function broke off its request's body, or it is not as long as announced")]
 pub(super) struct BrokenOff;
 
 impl Upload {
-    /// The two ends of one.
-    pub(super) fn new() -> (mpsc::Sender<Bytes>, Self) {
+    /// A body that is here.
+    pub(super) fn whole(bytes: Bytes) -> (Self, Gone) {
+        let left = Some(bytes.len() as u64);
+        Self::new(if bytes.is_empty() { Content::Over } else { Content::Whole(bytes) }, left)
+    }
+
+    /// One that comes in pieces, as long as announced if it was.
+    pub(super) fn pieces(length: Option<u64>) -> (mpsc::Sender<Bytes>, Self, Gone) {
         let (sender, receiver) = mpsc::channel(1);
-        (sender, Self(Some(receiver)))
+        let (upload, gone) = Self::new(Content::Pieces(receiver), length);
+        (sender, upload, gone)
+    }
+
+    fn new(content: Content, left: Option<u64>) -> (Self, Gone) {
+        let (sender, gone) = oneshot::channel();
+        (Self { content, left, _gone: sender }, gone)
+    }
+
+    fn count(&mut self, piece: &Bytes) -> Result<(), BrokenOff> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(piece.len() as u64).ok_or(BrokenOff)?;
+        }
+        Ok(())
     }
 }
 
@@ -31,18 +73,86 @@ impl HttpBody for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let Some(pieces) = &mut self.0 else { return Poll::Ready(None) };
-        pieces.poll_recv(cx).map(|piece| match piece {
-            Some(piece) if !piece.is_empty() => Some(Ok(Frame::data(piece))),
-            Some(_) => {
-                self.0 = None;
-                None
-            }
-            None => Some(Err(BrokenOff)),
+        let piece = match &mut self.content {
+            Content::Over => return Poll::Ready(None),
+            Content::Whole(bytes) => Some(bytes.split_to(bytes.len().min(PIECE))),
+            Content::Pieces(pieces) => std::task::ready!(pieces.poll_recv(cx)),
+        };
+        let Some(piece) = piece else { return Poll::Ready(Some(Err(BrokenOff))) };
+        if let Err(broken) = self.count(&piece) {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        let is_end = piece.is_empty();
+        if is_end || matches!(&self.content, Content::Whole(rest) if rest.is_empty()) {
+            self.content = Content::Over;
+        }
+        Poll::Ready(match is_end {
+            true if self.left.is_some_and(|left| left > 0) => Some(Err(BrokenOff)),
+            true => None,
+            false => Some(Ok(Frame::data(piece))),
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        matches!(self.content, Content::Over)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    async fn next(upload: &mut Upload) -> Option<Result<Bytes, BrokenOff>> {
+        let frame = poll_fn(|cx| Pin::new(&mut *upload).poll_frame(cx)).await?;
+        Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_goes_in_pieces() {
+        let (mut upload, gone) = Upload::whole(vec![7; PIECE + 1].into());
+        assert_eq!(upload.size_hint().exact(), Some(PIECE as u64 + 1));
+        for expected in [PIECE, 1] {
+            let piece = next(&mut upload).await.expect("a piece").expect("no error");
+            assert_eq!(piece.len(), expected);
+        }
+        assert!(upload.is_end_stream() && next(&mut upload).await.is_none());
+        drop(upload);
+        assert!(gone.await.is_err());
+        assert!(Upload::whole(Bytes::new()).0.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn only_what_has_an_end_is_complete() {
+        let (sender, mut upload, _gone) = Upload::pieces(None);
+        sender.send("half".into()).await.expect("it is taken");
+        assert!(matches!(next(&mut upload).await, Some(Ok(_))));
+        drop(sender);
+        assert!(matches!(next(&mut upload).await, Some(Err(BrokenOff))));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_as_long_as_announced() {
+        for (sent, is_good) in [("four", true), ("three", false), ("two", false)] {
+            let (sender, mut upload, _gone) = Upload::pieces(Some(4));
+            let sending = async {
+                // An error is a body that was too long.
+                let _ = sender.send(sent.into()).await;
+                let _ = sender.send(Bytes::new()).await;
+            };
+            let reading = async move {
+                while let Some(piece) = next(&mut upload).await {
+                    piece?;
+                }
+                Ok::<(), BrokenOff>(())
+            };
+            let ((), read) = tokio::join!(sending, reading);
+            assert_eq!(read.is_ok(), is_good, "{sent}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::Shared;
 use super::provided::Provided;
 use super::running::Lineage;
-use crate::abi::{Called, Callees, Caller};
+use crate::abi::{Called, Callees, Caller, Held};
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::function::Entry;
@@ -51,7 +51,7 @@ impl Callees for Shared {
             };
             let held = ended.and_then(|(response, usage)| {
                 log::success(callee.name(), &ctx, Some(step), response.status().as_u16(), usage);
-                let held = room.hold(response, usage.cpu);
+                let held = Held::new(&room, response, usage.cpu);
                 held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });
             if let Err(error) = &held {

@@ -7,7 +7,8 @@
 //! only names that become a variable in one way are taken.
 
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderName};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName};
+use http::uri::Authority;
 
 use crate::abi::errno::SUCCESS;
 use crate::abi::memory::{parts, write};
@@ -19,7 +20,7 @@ use crate::message::{FUNCTION, ROUTE_PREFIX};
 const MOST: usize = 256 << 10;
 
 /// The names of a request's variables that are not made of another name.
-const FIXED: [&str; 13] = [
+const FIXED: [&str; 15] = [
     "CONTENT_LENGTH",
     "CONTENT_TYPE",
     "GATEWAY_INTERFACE",
@@ -29,6 +30,8 @@ const FIXED: [&str; 13] = [
     "REQUEST_METHOD",
     "REQUEST_URI",
     "SCRIPT_NAME",
+    "SERVER_NAME",
+    "SERVER_PORT",
     "SERVER_PROTOCOL",
     "SERVER_SOFTWARE",
     "TRACEPARENT",
@@ -134,6 +137,11 @@ impl Request {
         self.add("SERVER_SOFTWARE", concat!("hourglass/", env!("CARGO_PKG_VERSION")));
         self.add("SERVER_PROTOCOL", format!("{:?}", run.head.version));
         self.add("REQUEST_METHOD", run.head.method.as_str());
+        let host = run.head.headers.get(HOST).map(|host| host.as_bytes());
+        let host = host.and_then(|host| Authority::try_from(host).ok());
+        self.add("SERVER_NAME", host.as_ref().map_or("localhost", Authority::host));
+        let port = host.and_then(|host| host.port_u16()).unwrap_or(80);
+        self.add("SERVER_PORT", port.to_string());
         self.add("SCRIPT_NAME", script);
         self.add("PATH_INFO", decoded(info));
         self.add("QUERY_STRING", uri.query().unwrap_or_default());

@@ -11,6 +11,9 @@
 //! | `/follow/N` | follows so many redirects |
 //! | `/written/N` | sends a body of N lines, each as it is written, and answers with what comes |
 //! | `/torn` | sends a body whose writing fails, and answers with the failure's name |
+//! | `/get-streamed` | the same, with a GET whose body is written |
+//! | `/large` | sends 64 MiB as a whole, and answers with the status |
+//! | `/hoard` | asks on and on, and gives no handle back |
 //! | `/all` | asks all at once, and answers with their bodies in order |
 //! | `/first` | asks all at once, and answers with the place and the body of the first that is there |
 //! | `/brief` | asks under a context of a moment, and answers with the failure, in words |
@@ -26,7 +29,7 @@ use hourglass_sdk::{
     select, serve,
 };
 
-const MOMENT: Duration = Duration::from_millis(20);
+const MOMENT: Duration = Duration::from_millis(500);
 
 fn main() {
     serve(fetcher)
@@ -70,6 +73,14 @@ fn fetcher(ctx: &Context, req: Request) -> Result<Response> {
             });
             name(ctx.fetch(Request::post(&url).body(body)?))
         }
+        ["get-streamed"] => {
+            let body = Body::stream(|writer| Ok(writeln!(writer, "a line")?));
+            name(ctx.fetch(Request::get(&url).body(body)?))
+        }
+        ["large"] => name(ctx.fetch(Request::post(&url).body(vec![b'x'; 64 << 20])?)),
+        ["hoard"] => loop {
+            std::mem::forget(ctx.start_fetch(get(&url)?));
+        },
         ["all"] => {
             let begun = start_all(ctx, &urls)?;
             let answers = join_all(begun).into_iter();

@@ -1,0 +1,56 @@
+//! Names, looked up by the system.
+//!
+//! A look-up takes a thread for as long as a name server likes, and can't be
+//! taken back: so no function has more than a few, and all together have no more
+//! than leaves others their threads.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::vec;
+
+use hyper_util::client::legacy::connect::dns::Name;
+use tokio::sync::Semaphore;
+use tower_service::Service;
+
+/// How many look-ups of one function are under way at once.
+const MOST: usize = 8;
+
+/// How many of all functions.
+static ALL: Semaphore = Semaphore::const_new(64);
+
+/// Looks names up for one function.
+#[derive(Clone)]
+pub(super) struct Resolver(Arc<Semaphore>);
+
+impl Resolver {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
+}
+
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let own = self.0.clone();
+        Box::pin(async move {
+            let own = own.acquire_owned().await.map_err(io::Error::other)?;
+            let shared = ALL.acquire().await.map_err(io::Error::other)?;
+            let looking_up = tokio::task::spawn_blocking(move || {
+                // Kept as long as the thread is, and not only by who waits for it.
+                let _places = (own, shared);
+                (name.as_str(), 0).to_socket_addrs()
+            });
+            looking_up.await.map_err(io::Error::other)?
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! Room for so many bytes, that whoever holds some has to have a place in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+/// Room for so many bytes.
+#[derive(Debug)]
+pub(crate) struct Room {
+    held: AtomicU64,
+    pub(crate) limit: u64,
+}
+
+/// Some of it. Given back when it is dropped.
+pub(crate) struct Place {
+    room: Arc<Room>,
+    bytes: u64,
+}
+
+impl Room {
+    pub(crate) fn new(limit: u64) -> Arc<Self> {
+        Arc::new(Self { held: AtomicU64::new(0), limit })
+    }
+
+    /// Takes room for so many bytes; `None` where there is not as much left.
+    pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Option<Place> {
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        // From here on dropping it gives back what was taken.
+        let place = Place { room: self.clone(), bytes };
+        (held <= self.limit).then_some(place)
+    }
+
+    /// A copy of the bytes that keeps its place for as long as anybody has any of
+    /// them; `None` where there is no room.
+    pub(crate) fn copy(self: &Arc<Self>, bytes: &[u8]) -> Option<Bytes> {
+        if bytes.is_empty() {
+            return Some(Bytes::new());
+        }
+        let place = self.take(bytes.len() as u64)?;
+        Some(Bytes::from_owner(Counted { bytes: bytes.into(), _place: place }))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes with their place.
+struct Counted {
+    bytes: Box<[u8]>,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_held_than_there_is_room_for() {
+        let room = Room::new(10);
+        let first = room.take(6);
+        assert!(first.is_some());
+        assert!(room.take(5).is_none());
+        assert!(room.take(4).is_some());
+        drop(first);
+        assert!(room.take(10).is_some());
+        assert!(room.take(u64::MAX).is_none());
+        assert!(room.take(10).is_some());
+    }
+
+    #[test]
+    fn a_copy_keeps_its_place_as_long_as_any_of_it_is_there() {
+        let room = Room::new(4);
+        let copy = room.copy(b"four").expect("there is room");
+        let part = copy.slice(1..2);
+        drop(copy);
+        assert!(room.copy(b"x").is_none());
+        drop(part);
+        assert_eq!(room.copy(b"four").as_deref(), Some(&b"four"[..]));
+    }
+}
