@@ -35,7 +35,7 @@ where
 
 /// All of the request's body.
 #[cfg(target_arch = "wasm32")]
-pub(crate) use guest::{collect, unreadable};
+pub(crate) use guest::collect;
 
 /// Inside of a host.
 #[cfg(target_arch = "wasm32")]
@@ -94,7 +94,7 @@ mod guest {
             match exchange::read_body(&mut body) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(code) => unread(code),
+                Err(code) => unreadable(code),
             }
         }
         body.into()
@@ -102,14 +102,8 @@ mod guest {
 
     /// Ends the invocation because the request's body does not come.
     #[cold]
-    pub(crate) fn unreadable() -> ! {
-        exit("the request's body could not be read")
-    }
-
-    /// The same, unless it was the context that ended.
-    #[cold]
-    fn unread(code: i32) -> ! {
-        if abi::done(code).is_some() { exit("") } else { unreadable() }
+    fn unreadable(code: i32) -> ! {
+        exit(if abi::done(code).is_some() { "" } else { "the request's body could not be read" })
     }
 
     /// The answer to a handler's error, unless there is none.
@@ -159,7 +153,7 @@ mod guest {
             match exchange::read_body(&mut start) {
                 Ok(0) => return give(response, &start),
                 Ok(_) => {}
-                Err(code) => unread(code),
+                Err(code) => unreadable(code),
             }
         }
         let mut response = response.clone();

@@ -23,20 +23,29 @@ unsafe extern "C" {
 /// Heads of responses that are no larger than this take a single call.
 const HEAD: usize = 2048;
 
-/// The length of a body that is written later.
+/// The length of a body that is written later, and of one that is the invocation's own request's.
 const FOLLOWS: usize = usize::MAX;
+const PASSED: usize = usize::MAX - 1;
 
-/// Begins a fetch, and gives its handle. Without a body that is written later. An error is the
-/// host's code.
-pub(crate) fn start(
-    ctx: i32,
-    redirects: u32,
-    head: &[u8],
-    body: Option<&[u8]>,
-) -> Result<i32, i32> {
-    let (body, len) = body.map_or(([].as_ptr(), FOLLOWS), |body| (body.as_ptr(), body.len()));
+/// What a fetch's request has for a body.
+#[derive(Clone, Copy)]
+pub(crate) enum Upload<'a> {
+    Whole(&'a [u8]),
+    /// What is left of the body that the function was asked with.
+    Passed,
+    /// It is written later.
+    Follows,
+}
+
+/// Begins a fetch, and gives its handle. An error is the host's code.
+pub(crate) fn start(ctx: i32, redirects: u32, head: &[u8], body: Upload<'_>) -> Result<i32, i32> {
+    let (body, len) = match body {
+        Upload::Whole(body) => (body.as_ptr(), body.len()),
+        Upload::Passed => (head.as_ptr(), PASSED),
+        Upload::Follows => (head.as_ptr(), FOLLOWS),
+    };
     // SAFETY: both ranges are borrowed for the length of the call, and only read; where the length
-    // stands for none, the host reads nothing.
+    // is none, the host reads nothing there.
     handle(unsafe { fetch_start(ctx, redirects, head.as_ptr(), head.len(), body, len) })
 }
 

@@ -200,7 +200,8 @@
 //! **`fetch_start`** sends a request to another host, under a child of `ctx`, and does not wait for
 //! it. The head is `method: str`, `url: str` (absolute, of http or https) and the headers as
 //! `pairs`; so many redirects are followed, none where `redirects` is 0 and 20 at most. Where `body_len` is
-//! `u32::MAX` the body follows by `fetch_write`. The host leaves out headers that are about one
+//! `u32::MAX` the body follows by `fetch_write`; where it is `u32::MAX - 1` it is what is left of the
+//! invocation's own request's body, which the host passes on by itself. The host leaves out headers that are about one
 //! connection and `host`, and adds what is left of the context's time, the step of the trace and the
 //! request's id. [`INVALID`] when the head is malformed. Whatever else goes wrong is the fetch's
 //! result.
@@ -216,7 +217,7 @@
 //!
 //! **`fetch_head`** gives that. [`INVALID`] before. It is as the result of a call, but in place of
 //! a response's body is `body_len: u64`, `u64::MAX` where it is not known. The names of failures are
-//! `bad-request` (the URL), `forbidden` (the host, or the address that it leads to, is not one that
+//! `bad-request` (the URL), `request-body` (it broke off), `forbidden` (the host, or the address that it leads to, is not one that
 //! the function may reach), `unresolved`, `unreachable`, `tls`, `bad-response`,
 //! `response-too-large`, `redirect` (too many of them, or one to nowhere), `fetches-exceeded`,
 //! `canceled` and `deadline-exceeded`; a host may add others.

@@ -31,7 +31,7 @@ pub enum FetchError {
     Unreachable(String),
     /// There is no secure connection, mostly for the other side's certificate.
     Tls(String),
-    /// The request's body broke off, as what writes it failed.
+    /// The request's body broke off: what writes it failed, or the client that it came from did.
     Body(String),
     /// What came is no whole response.
     BadResponse(String),
@@ -69,7 +69,7 @@ impl FetchError {
             Self::Unresolved(_) => "unresolved",
             Self::Unreachable(_) => "unreachable",
             Self::Tls(_) => "tls",
-            Self::Body(_) => "body",
+            Self::Body(_) => "request-body",
             Self::BadResponse(_) => "bad-response",
             Self::TooLarge(_) => "response-too-large",
             Self::Redirect(_) => "redirect",
@@ -94,6 +94,7 @@ impl FetchError {
         let text = format!("{url}: {text}");
         match &*outcome {
             "bad-request" => Self::BadRequest(text),
+            "request-body" => Self::Body(text),
             "forbidden" => Self::Forbidden(text),
             "unresolved" => Self::Unresolved(text),
             "unreachable" => Self::Unreachable(text),
@@ -159,6 +160,7 @@ mod tests {
     fn a_failure_keeps_its_name() {
         for name in [
             "bad-request",
+            "request-body",
             "forbidden",
             "unresolved",
             "unreachable",

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 
 use super::{FetchError, Redirects};
+use crate::abi::fetch::Upload;
 use crate::body::{PASSED, Source, copy};
 use crate::pending::private;
 use crate::{Body, Context, Request, Response, Writer, abi, wire};
@@ -25,13 +26,21 @@ pub struct Started(Fetched);
 pub(super) fn start(ctx: &Context, url: &str, mut request: Request) -> Result<Started, FetchError> {
     let redirects = request.extensions().get().map_or(0, |Redirects(most)| *most);
     let source = match request.body().pieces() {
-        Err(whole) => return begin(ctx, url, redirects, &wire::order(&request), Some(whole)),
+        Err(whole) => {
+            let head = wire::order(&request);
+            return begin(ctx, url, redirects, &head, Upload::Whole(whole));
+        }
         Ok(source) => source,
     };
     if let Source::Host(Some(length)) | Source::Fetched(_, Some(length)) = source {
         request.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
     }
-    let started = begin(ctx, url, redirects, &wire::order(&request), None)?;
+    let head = wire::order(&request);
+    if let Source::Host(_) = source {
+        // Host and other host do without this function then.
+        return begin(ctx, url, redirects, &head, Upload::Passed);
+    }
+    let started = begin(ctx, url, redirects, &head, Upload::Follows)?;
     upload(ctx, url, &started, source)?;
     Ok(started)
 }
@@ -41,7 +50,7 @@ fn begin(
     url: &str,
     redirects: u32,
     head: &[u8],
-    body: Option<&[u8]>,
+    body: Upload<'_>,
 ) -> Result<Started, FetchError> {
     let handle = abi::fetch::start(ctx.handle(), redirects, head, body);
     handle
@@ -52,7 +61,6 @@ fn begin(
 /// Sends a body piece by piece.
 fn upload(ctx: &Context, url: &str, started: &Started, source: Source) -> Result<(), FetchError> {
     let mut writer = Writer::fetch(&started.0);
-    let is_the_clients = matches!(source, Source::Host(_));
     let sent = match source {
         Source::Written(write) => write(&mut writer),
         others => copy(&mut Body::from_source(others), &mut writer).map_err(Into::into),
@@ -65,10 +73,6 @@ fn upload(ctx: &Context, url: &str, started: &Started, source: Source) -> Result
         Err(error) => {
             if let Some(done) = error.done() {
                 return Err(private::Failure::done(url, ctx, done));
-            }
-            if is_the_clients {
-                // As for whoever asks for all of it: the host knows why, and reports that.
-                crate::serve::unreadable();
             }
             return Err(FetchError::Body(format!("{url}: the request's body broke off: {error}")));
         }

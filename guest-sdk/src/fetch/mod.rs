@@ -52,11 +52,12 @@ impl Context {
     /// by piece, give it as the response's own body to have it passed on that way, or look at it as
     /// a whole.
     ///
-    /// A body of the request that is [streamed](Body::stream), or the client's own request's, is
-    /// sent piece by piece before this returns, as fast as the other side takes it. Another host
-    /// that answers while it reads, with more than the connection holds, waits for its answer to be
-    /// read, and so does this for the host, until the context is done: send it a whole body. The
-    /// body of a GET or a HEAD has to be whole.
+    /// The body of the function's own request may be the fetch's, too: the host then passes on what
+    /// comes, while the function goes on. A body that is [streamed](Body::stream), or was fetched
+    /// itself, is sent piece by piece before this returns, as fast as the other side takes it.
+    /// Another host that answers while it reads, with more than the connection holds, waits for its
+    /// answer to be read, and so does this for the host, until the context is done: send that one a
+    /// whole body. The body of a GET or a HEAD has to be whole.
     ///
     /// ```
     /// use hourglass_sdk::{Context, Request, Response, Result};

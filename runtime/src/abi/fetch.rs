@@ -9,13 +9,15 @@ use wasmtime::Linker;
 
 use super::memory::{self, bytes, parts, range, write_answer};
 use super::outgoing::PIECE;
-use super::state::{Call, State};
+use super::state::{Call, Incoming, State};
 use super::wire::Answer;
 use super::{MODULE, code, wire};
-use crate::outbound::{Fetch, FetchError, Order};
+use crate::outbound::{Fetch, FetchError, Order, Passed};
 
-/// The length of a body that follows in pieces.
+/// The length of a body that follows in pieces, and of one that is the
+/// invocation's own request's.
 const FOLLOWS: u32 = u32::MAX;
+const PASSED: u32 = u32::MAX - 1;
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
@@ -48,12 +50,12 @@ fn start(
         return Ok(code::INVALID);
     };
     let body = match body_len {
-        FOLLOWS => None,
+        FOLLOWS | PASSED => None,
         len => Some(bytes(memory, body_ptr, len)?),
     };
     let order = admit(state, body).and_then(|body| Order::new(request, url, body, redirects));
     let fetch = match order {
-        Ok(order) => begin(state, ctx, order)?,
+        Ok(order) => begin(state, ctx, order, body_len == PASSED)?,
         Err(error) => Fetch::refused(error),
     };
     Ok(state.run.fetches().add(fetch)?)
@@ -83,12 +85,14 @@ fn admit(state: &mut State, body: Option<&[u8]>) -> Result<Option<Bytes>, FetchE
     uploads.copy(body).map(Some).ok_or_else(|| FetchError::Exceeded(full()))
 }
 
-fn begin(state: &mut State, ctx: u32, order: Order) -> wasmtime::Result<Fetch> {
+fn begin(state: &mut State, ctx: u32, order: Order, passes_body: bool) -> wasmtime::Result<Fetch> {
     let step = state.run.trace().child();
     let (Some(outbound), Some(tasks)) = (&state.reach.outbound, state.reach.tasks()) else {
         return Ok(Fetch::refused(FetchError::Unreachable("the host has no tasks".into())));
     };
-    Ok(Fetch::begin(outbound, state.run.context(ctx)?, step, order, &tasks))
+    let ctx = state.run.context(ctx)?.clone();
+    let passed = passes_body.then(|| state.run.body.take());
+    Ok(Fetch::begin(outbound, &ctx, step, order, passed, &tasks))
 }
 
 async fn write(mut call: Call<'_>, fetch: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
@@ -136,5 +140,16 @@ async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
         }
         Err(FetchError::Done(done, _)) => Ok(code::done(done)),
         Err(_) => Ok(code::BODY_FAILED),
+    }
+}
+
+impl Incoming {
+    /// What is left of it, for somebody else to read. The guest finds its end.
+    fn take(&mut self) -> Passed {
+        Passed {
+            body: std::mem::take(&mut self.body),
+            piece: std::mem::take(&mut self.piece),
+            left: self.left,
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use super::connector::Unconnected;
+use super::upload::BrokenOff;
 use crate::context::{Cause, Done};
 
 /// Why a fetch failed. What it says may be read by the function.
@@ -11,6 +12,8 @@ use crate::context::{Cause, Done};
 pub(crate) enum FetchError {
     #[error("{0}")]
     BadRequest(String),
+    #[error("{0}")]
+    Body(String),
     #[error("{0}")]
     Forbidden(String),
     #[error("the name can't be resolved: {0}")]
@@ -36,6 +39,7 @@ impl FetchError {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad-request",
+            Self::Body(_) => "request-body",
             Self::Forbidden(_) => "forbidden",
             Self::Unresolved(_) => "unresolved",
             Self::Unreachable(_) => "unreachable",
@@ -77,6 +81,9 @@ impl FetchError {
                         Self::Exceeded("as many connections are open as may be".into())
                     }
                 };
+            }
+            if let Some(broken) = error.downcast_ref::<BrokenOff>() {
+                return Self::Body(broken.to_string());
             }
             if let Some(error) = error.downcast_ref::<rustls::Error>() {
                 return Self::Tls(error.to_string());

@@ -24,7 +24,7 @@ use super::error::FetchError;
 use super::line::Cut;
 use super::order::Order;
 use super::redirect;
-use super::upload::{Gone, Upload};
+use super::upload::{Gone, Passed, Upload};
 use crate::context::{Cancel, Cause, Context, Done};
 use crate::headers;
 use crate::message::{Body, REQUEST_ID, Response};
@@ -81,12 +81,13 @@ enum Piece {
 
 impl Fetch {
     /// Begins a fetch under a child of `ctx`, as a task of `tasks`. Its request
-    /// is `step` of a trace.
+    /// is `step` of a trace. Its body is whole, or passed on, or follows.
     pub(crate) fn begin(
         outbound: &Arc<Outbound>,
         ctx: &Context,
         step: Trace,
         order: Order,
+        passed: Option<Passed>,
         tasks: &Handle,
     ) -> Self {
         if let Err(error) = order.check(&outbound.hosts) {
@@ -94,12 +95,16 @@ impl Fetch {
         }
         let (ctx, cancel) = ctx.with_value(&TRACE, step).with_cancel();
         let (sender, pieces) = mpsc::channel(AHEAD);
-        let (upload, body, gone) = match &order.body {
-            Some(whole) => {
+        let (upload, body, gone) = match (&order.body, passed) {
+            (Some(whole), _) => {
                 let (body, gone) = Upload::whole(whole.clone());
                 (None, body, gone)
             }
-            None => {
+            (None, Some(passed)) => {
+                let (body, gone) = Upload::passed(passed, order.announced());
+                (None, body, gone)
+            }
+            (None, None) => {
                 let (sender, body, gone) = Upload::pieces(order.announced());
                 (Some(sender), body, gone)
             }

@@ -38,6 +38,7 @@ pub(crate) use self::error::FetchError;
 pub(crate) use self::fetch::Fetch;
 pub(crate) use self::hosts::Hosts;
 pub(crate) use self::order::Order;
+pub(crate) use self::upload::Passed;
 use self::upload::Upload;
 use crate::limits::{Limits, mib};
 use crate::room::Room;

@@ -6,11 +6,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::message::Body;
 
 /// The largest piece that is handed over at once, in bytes.
 const PIECE: usize = 64 << 10;
@@ -25,17 +27,28 @@ pub(super) struct Upload {
 
 enum Content {
     Whole(Bytes),
+    Passed(Passed),
     /// An empty piece is the end: where none comes the function is gone, and
     /// nobody is to take the body for complete.
     Pieces(mpsc::Receiver<Bytes>),
     Over,
 }
 
+/// The body of the request that a function was asked with, or what is left of
+/// it, to be passed on without the function's doing.
+pub(crate) struct Passed {
+    pub(crate) body: Body,
+    /// What had arrived of it.
+    pub(crate) piece: Bytes,
+    /// How many bytes may still come.
+    pub(crate) left: u64,
+}
+
 /// Resolves, with an error, when an upload is gone.
 pub(super) type Gone = oneshot::Receiver<Infallible>;
 
 #[derive(Debug, thiserror::Error)]
-#[error("the function broke off its request's body, or it is not as long as announced")]
+#[error("the request's body broke off, or is not as long as it may be or was said to be")]
 pub(super) struct BrokenOff;
 
 impl Upload {
@@ -52,6 +65,11 @@ impl Upload {
         (sender, upload, gone)
     }
 
+    /// The body of the function's own request.
+    pub(super) fn passed(passed: Passed, length: Option<u64>) -> (Self, Gone) {
+        Self::new(Content::Passed(passed), length)
+    }
+
     fn new(content: Content, left: Option<u64>) -> (Self, Gone) {
         let (sender, gone) = oneshot::channel();
         (Self { content, left, _gone: sender }, gone)
@@ -62,6 +80,26 @@ impl Upload {
             *left = left.checked_sub(piece.len() as u64).ok_or(BrokenOff)?;
         }
         Ok(())
+    }
+}
+
+impl Passed {
+    /// The next piece, an empty one at the end; `None` where it breaks off, or is
+    /// longer than the function takes.
+    fn poll_piece(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
+        let mut piece = std::mem::take(&mut self.piece);
+        while piece.is_empty() {
+            piece = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(_)) => return Poll::Ready(None),
+                None => return Poll::Ready(Some(Bytes::new())),
+            };
+            match self.left.checked_sub(piece.len() as u64) {
+                Some(left) => self.left = left,
+                None => return Poll::Ready(None),
+            }
+        }
+        Poll::Ready(Some(piece))
     }
 }
 
@@ -76,7 +114,8 @@ impl HttpBody for Upload {
         let piece = match &mut self.content {
             Content::Over => return Poll::Ready(None),
             Content::Whole(bytes) => Some(bytes.split_to(bytes.len().min(PIECE))),
-            Content::Pieces(pieces) => std::task::ready!(pieces.poll_recv(cx)),
+            Content::Pieces(pieces) => ready!(pieces.poll_recv(cx)),
+            Content::Passed(passed) => ready!(passed.poll_piece(cx)),
         };
         let Some(piece) = piece else { return Poll::Ready(Some(Err(BrokenOff))) };
         if let Err(broken) = self.count(&piece) {
