@@ -68,6 +68,7 @@ pub(super) struct Line {
     cut: Cut,
     /// Ready once it was cut.
     is_cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    over: bool,
     /// When the other side has taken nothing for too long, while it has to take
     /// something.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -81,7 +82,7 @@ impl Line {
             let notify = notify.clone();
             async move { notify.notified().await }
         });
-        Self { stream, cut: Cut(notify), is_cut, stalled: None, _place: place }
+        Self { stream, cut: Cut(notify), is_cut, over: false, stalled: None, _place: place }
     }
 
     /// Who is at the other end.
@@ -90,12 +91,23 @@ impl Line {
         self.stream.inner().peer_addr()
     }
 
+    /// Ready once it was cut, and for good.
+    fn poll_cut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if !self.over && self.is_cut.as_mut().poll(cx).is_ready() {
+            self.over = true;
+        }
+        if self.over { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// What a write came to, unless the other side takes nothing for too long.
     fn patient<T>(
         &mut self,
         cx: &mut TaskContext<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        if self.poll_cut(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -112,9 +124,7 @@ impl Read for Line {
         cx: &mut TaskContext<'_>,
         room: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // A connection is always read, be it for its end.
-        if self.is_cut.as_mut().poll(cx).is_ready() {
-            self.is_cut = Box::pin(std::future::ready(()));
+        if self.poll_cut(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.stream).poll_read(cx, room)
