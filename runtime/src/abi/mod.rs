@@ -35,6 +35,9 @@ mod errno;
 mod exchange;
 #[cfg(feature = "server")]
 mod fetch;
+#[cfg(not(feature = "server"))]
+#[path = "no_fetch.rs"]
+mod fetch;
 #[cfg(feature = "server")]
 mod fetches;
 mod files;
@@ -147,7 +150,6 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     context::add_to(&mut linker)?;
     derive::add_to(&mut linker)?;
     calls::add_to(&mut linker)?;
-    #[cfg(feature = "server")]
     fetch::add_to(&mut linker)?;
     log::add_to(&mut linker)?;
     Ok(linker)
