@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::HOST;
+use http::{HeaderValue, Method};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -20,7 +20,7 @@ use tokio::task::JoinError;
 use super::pace::{Paced, Patience};
 use super::routes::Routes;
 use super::values::Authenticate;
-use super::{problem, values};
+use super::{framing, problem, values};
 use crate::abi::Outlet;
 use crate::context::{Cancel, Context};
 use crate::error::InvokeError;
@@ -103,12 +103,15 @@ struct Aborted;
 pub(super) struct Exchange {
     asked: Asked<Arc<Connection>>,
     id: HeaderValue,
+    /// Whether the client wants nothing but the response's head.
+    only_head: bool,
 }
 
 impl Exchange {
     pub(super) fn new(connection: Arc<Connection>, mut request: hyper::Request<Incoming>) -> Self {
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = request_id::of(request.headers_mut(), connection.number, number);
+        let only_head = *request.method() == Method::HEAD;
         name_host(&mut request);
         let text = id.to_str().unwrap_or_default().to_owned();
         let front = &connection.front;
@@ -137,7 +140,7 @@ impl Exchange {
                 Asked::new(Box::pin(failed), None, asker)
             }
         };
-        Self { asked, id }
+        Self { asked, id, only_head }
     }
 }
 
@@ -146,7 +149,8 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let ended = ready!(Pin::new(&mut self.asked).poll(cx))?;
-        let response = ended.unwrap_or_else(|document| document);
+        let mut response = ended.unwrap_or_else(|document| document);
+        framing::settle(&mut response, self.only_head);
         Poll::Ready(Ok(with_id(response, self.id.clone())))
     }
 }
