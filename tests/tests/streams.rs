@@ -115,6 +115,21 @@ async fn a_response_that_fails_half_way_is_broken_off() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_client_of_http_1_0_gets_the_whole_or_an_error() -> Result<()> {
+    let host = Host::serve([stream("old")]).await?;
+    for (way, status, body) in [("pieces/2", 200, "piece 0\npiece 1\n"), ("trap", 500, "crashed")] {
+        let mut client = host.client().await?;
+        client.send(format!("GET /old/{way} HTTP/1.0\r\nhost: x\r\n\r\n")).await?;
+        let said = String::from_utf8(client.ended().await?)?;
+        assert!(said.starts_with(&format!("HTTP/1.0 {status} ")), "{said}");
+        let (head, whole) = said.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", whole.len())), "{said}");
+        assert!(whole.contains(body), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn one_that_fails_before_a_byte_was_sent_is_told_so() -> Result<()> {
     for (way, status) in [("fail", 500), ("trap", 500)] {
         let name = format!("at-once-{way}");

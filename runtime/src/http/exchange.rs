@@ -11,7 +11,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -129,10 +129,13 @@ impl Exchange {
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
                 let detach = function.limits.detach;
-                let (outlet, early) = Outlet::new();
+                // To a client of HTTP/1.0 a body of no known length ends as the
+                // connection does: one that breaks off would look complete.
+                let streams = request.version() != Version::HTTP_10;
+                let (outlet, early) = streams.then(Outlet::new).unzip();
                 let running = respond(connection.clone(), function, ctx, request, outlet);
                 let asker = Asker { ask: connection, cancel: Some(cancel), detach };
-                Asked::new(Box::pin(running), Some(early), asker)
+                Asked::new(Box::pin(running), early, asker)
             }
             Err(error) => {
                 let failed = std::future::ready(Err(failure(&error, &ctx)));
@@ -160,7 +163,7 @@ async fn respond(
     function: Arc<Entry>,
     ctx: Context,
     request: hyper::Request<Incoming>,
-    outlet: Outlet,
+    outlet: Option<Outlet>,
 ) -> Ended<Arc<Connection>> {
     let runtime = &connection.front.runtime;
     let result = match runtime.start(
