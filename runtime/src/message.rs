@@ -12,6 +12,8 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
@@ -53,6 +55,15 @@ const HOSTS_OWN: [&str; 6] =
 /// Whether values of that name are the host's own.
 pub(crate) fn is_hosts_own(name: &str) -> bool {
     HOSTS_OWN.contains(&name) || name.starts_with(ROUTE_PREFIX)
+}
+
+/// The length that a head announces; `None` where it names none, more than one,
+/// or what is no length.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let (Some(length), None) = (lengths.next(), lengths.next()) else { return None };
+    let length = length.to_str().ok().filter(|length| !length.starts_with('+'))?;
+    length.parse().ok()
 }
 
 /// The body of a [`Request`] or a [`Response`].

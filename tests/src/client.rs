@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn answer(&mut self, method: &Method) -> io::Result<Response<Vec<u8>>> {
         let (head, ()) = self.head().await?.into_parts();
         let mut answer = Response::from_parts(head, Vec::new());
-        if *method == Method::HEAD || answer.status() == 204 {
+        if *method == Method::HEAD || matches!(answer.status().as_u16(), 204 | 304) {
             return Ok(answer);
         }
         if answer.headers().contains_key(TRANSFER_ENCODING) {

@@ -181,6 +181,69 @@ async fn a_function_can_not_break_its_connection() -> Result<()> {
     Ok(())
 }
 
+/// A function that answers with a head of its own making, and four bytes.
+fn answering(name: &str, status: u16, headers: &[(&str, &str)]) -> Result<Function> {
+    let module = modules::answering(&modules::head(status, headers), b"four");
+    Ok(Function::from_bytes(name, module)?)
+}
+
+#[tokio::test]
+async fn a_function_has_no_say_in_where_its_response_ends() -> Result<()> {
+    let cases: [&[(&str, &str)]; 10] = [
+        &[("content-length", "0")],
+        &[("content-length", "3")],
+        &[("content-length", "5")],
+        &[("content-length", "4"), ("content-length", "1")],
+        &[("content-length", "+4")],
+        &[("transfer-encoding", "chunked")],
+        &[("content-length", "1"), ("transfer-encoding", "gzip, chunked")],
+        &[("connection", "close, x-hop"), ("x-hop", "1"), ("keep-alive", "timeout=1")],
+        &[("connection", "upgrade"), ("upgrade", "other/1"), ("trailer", "x-late")],
+        &[("te", "trailers"), ("proxy-connection", "close")],
+    ];
+    let names: Vec<_> = (0..cases.len()).map(|case| format!("case-{case}")).collect();
+    let functions = names.iter().zip(cases).map(|(name, case)| answering(name, 200, case));
+    let host = Host::serve(functions.collect::<Result<Vec<_>>>()?).await?;
+    let mut client = host.client().await?;
+    for (name, case) in names.iter().zip(cases) {
+        for method in [Method::GET, Method::HEAD] {
+            let body: &[u8] = if method == Method::GET { b"four" } else { b"" };
+            let request = Request::builder().method(&method).uri(format!("/{name}"));
+            let answer = client.request(&request.header("x-request-id", name).body("")?).await?;
+            assert_eq!(answer.status(), 200);
+            assert_eq!(answer.body(), body, "{method} {case:?}");
+            // Another's answer would have another id.
+            assert_eq!(answer.headers()["x-request-id"], **name);
+            if method == Method::GET {
+                assert_eq!(answer.headers()["content-length"], "4");
+            }
+            for (gone, _) in case.iter().filter(|(name, _)| *name != "content-length") {
+                assert!(!answer.headers().contains_key(*gone), "{gone}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_that_has_no_body_by_its_status_has_none() -> Result<()> {
+    let length = [("content-length", "4")];
+    let functions = [answering("none", 204, &length)?, answering("same", 304, &length)?];
+    let host = Host::serve(functions).await?;
+    let mut client = host.client().await?;
+    for (name, status) in [("none", 204), ("same", 304), ("none", 204)] {
+        for request in [Request::get(format!("/{name}")), Request::head(format!("/{name}"))] {
+            let request = request.header("x-request-id", name).body("")?;
+            // A body that came all the same would be taken for the next answer.
+            let answer = client.request(&request).await?;
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()["x-request-id"], name);
+            assert!(status == 304 || !answer.headers().contains_key("content-length"));
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_function_sees_its_request_and_its_context() -> Result<()> {
     let timeout = Duration::from_secs(60);

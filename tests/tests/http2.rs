@@ -9,7 +9,7 @@ use hourglass::{Function, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::http2::{self, Client, get, piece, url};
-use hourglass_tests::{input, lines};
+use hourglass_tests::{input, lines, modules};
 use http::{Method, Request, Version};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -101,14 +101,38 @@ async fn a_function_can_not_break_its_connection() -> Result<()> {
         ("transfer-encoding", "chunked"),
         ("x-request-id", "another's"),
     ];
-    let head = hourglass_tests::modules::head(200, &headers);
-    let module = hourglass_tests::modules::responding(&head, 1, |_| ());
+    let head = modules::head(200, &headers);
+    let module = modules::responding(&head, 1, |_| ());
     let (_host, mut client) = serve([Function::from_bytes("odd", module)?]).await?;
     for _ in 0..2 {
         let request = Request::get(url("/odd")).header("x-request-id", "mine").body("")?;
         let answer = client.request(request).await?;
         assert_eq!((answer.status().as_u16(), answer.body().len()), (200, 0));
         assert_eq!(answer.headers()["x-request-id"], "mine");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_has_no_say_in_where_its_response_ends() -> Result<()> {
+    let answering = |name, status, length| {
+        let head = modules::head(status, &[("content-length", length)]);
+        Function::from_bytes(name, modules::answering(&head, b"four"))
+    };
+    let functions = [
+        answering("short", 200, "3")?,
+        answering("long", 200, "5")?,
+        answering("none", 204, "4")?,
+        answering("same", 304, "4")?,
+    ];
+    let (_host, mut client) = serve(functions).await?;
+    for (name, status, body) in
+        [("short", 200, "four"), ("long", 200, "four"), ("none", 204, ""), ("same", 304, "")]
+    {
+        let answer = client.get(&format!("/{name}")).await?;
+        assert_eq!((answer.status().as_u16(), &**answer.body()), (status, body.as_bytes()));
+        let answer = client.request(Request::head(url(&format!("/{name}"))).body("")?).await?;
+        assert_eq!((answer.status().as_u16(), answer.body().len()), (status, 0));
     }
     Ok(())
 }

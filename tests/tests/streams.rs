@@ -10,7 +10,7 @@ use hourglass::{Context, Function, Outcome, mib};
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::lines;
+use hourglass_tests::{http2, input, lines};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -110,6 +110,82 @@ async fn a_response_that_fails_half_way_is_broken_off() -> Result<()> {
         assert_eq!(client.piece().await?.unwrap(), b"a line\n");
         client.send("x").await?;
         assert_eq!(client.piece().await.unwrap_err().kind(), ErrorKind::UnexpectedEof, "{way}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_announced_byte_comes_when_the_function_has_ended() -> Result<()> {
+    let host = Host::serve([stream("announces")]).await?;
+    let mut client = host.client().await?;
+    for length in [7, 7, 0] {
+        // It goes on behind its last byte, and who takes that is still there.
+        let answer = client.get(&format!("/announces/announce/{length}/pause")).await;
+        if length == 0 {
+            assert!(answer.is_err(), "more than nothing came");
+            break;
+        }
+        let answer = answer?;
+        assert_eq!(answer.headers()["content-length"], length.to_string());
+        assert_eq!(answer.body(), b"a line\n");
+    }
+    assert_eq!(lines::count("announces", "not told to end"), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_of_another_length_than_announced_is_broken_off() -> Result<()> {
+    // The line has seven bytes: all that was announced, too many, and too few.
+    for (length, way) in [(7, "fail"), (7, "trap"), (6, "pause"), (8, "pause")] {
+        let name = format!("announces-{length}-{way}");
+        let host = Host::serve([stream(&name)]).await?;
+        let head = "HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n";
+        let request = format!("POST /{name}/announce/{length}/{way} {head}");
+
+        let mut client = host.client().await?;
+        client.send(&request).await?;
+        let body = match client.head().await {
+            Ok(answer) => {
+                assert_eq!(answer.headers()["content-length"], length.to_string());
+                // An error is a connection that has ended.
+                let _ = client.send("x").await;
+                client.ended().await?
+            }
+            // The first piece was too much, and took the head with it.
+            Err(_) if length == 6 => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        assert!(body.len() < length, "{way} after {length} bytes looks complete: {body:?}");
+
+        // The same over HTTP/2, which does not count by itself.
+        let mut client = http2::Client::connect(host.address).await?;
+        let url = http2::url(&format!("/{name}/announce/{length}/{way}"));
+        let (feed, body) = input::fed();
+        let answer = client.start(http::Request::post(url).body(body)?);
+        let broken = async {
+            let mut body = answer.await?.into_body();
+            drop(feed);
+            while let Some(piece) = http2::piece(&mut body).await? {
+                assert!(piece.len() < length);
+            }
+            hyper::Result::Ok(())
+        };
+        assert!(broken.await.is_err(), "{way} after {length} bytes looks complete");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_the_whole_or_an_error() -> Result<()> {
+    let host = Host::serve([stream("old")]).await?;
+    for (way, status, body) in [("pieces/2", 200, "piece 0\npiece 1\n"), ("trap", 500, "crashed")] {
+        let mut client = host.client().await?;
+        client.send(format!("GET /old/{way} HTTP/1.0\r\nhost: x\r\n\r\n")).await?;
+        let said = String::from_utf8(client.ended().await?)?;
+        assert!(said.starts_with(&format!("HTTP/1.0 {status} ")), "{said}");
+        let (head, whole) = said.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", whole.len())), "{said}");
+        assert!(whole.contains(body), "{said}");
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::HOST;
+use http::{HeaderValue, Method, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -20,7 +20,7 @@ use tokio::task::JoinError;
 use super::pace::{Paced, Patience};
 use super::routes::Routes;
 use super::values::Authenticate;
-use super::{problem, values};
+use super::{framing, problem, values};
 use crate::abi::Outlet;
 use crate::context::{Cancel, Context};
 use crate::error::InvokeError;
@@ -103,12 +103,15 @@ struct Aborted;
 pub(super) struct Exchange {
     asked: Asked<Arc<Connection>>,
     id: HeaderValue,
+    /// Whether the client wants nothing but the response's head.
+    only_head: bool,
 }
 
 impl Exchange {
     pub(super) fn new(connection: Arc<Connection>, mut request: hyper::Request<Incoming>) -> Self {
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = request_id::of(request.headers_mut(), connection.number, number);
+        let only_head = *request.method() == Method::HEAD;
         name_host(&mut request);
         let text = id.to_str().unwrap_or_default().to_owned();
         let front = &connection.front;
@@ -126,10 +129,13 @@ impl Exchange {
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
                 let detach = function.limits.detach;
-                let (outlet, early) = Outlet::new();
+                // To a client of HTTP/1.0 a body of no known length ends as the
+                // connection does: one that breaks off would look complete.
+                let streams = request.version() != Version::HTTP_10;
+                let (outlet, early) = streams.then(Outlet::new).unzip();
                 let running = respond(connection.clone(), function, ctx, request, outlet);
                 let asker = Asker { ask: connection, cancel: Some(cancel), detach };
-                Asked::new(Box::pin(running), Some(early), asker)
+                Asked::new(Box::pin(running), early, asker)
             }
             Err(error) => {
                 let failed = std::future::ready(Err(failure(&error, &ctx)));
@@ -137,7 +143,7 @@ impl Exchange {
                 Asked::new(Box::pin(failed), None, asker)
             }
         };
-        Self { asked, id }
+        Self { asked, id, only_head }
     }
 }
 
@@ -146,7 +152,8 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let ended = ready!(Pin::new(&mut self.asked).poll(cx))?;
-        let response = ended.unwrap_or_else(|document| document);
+        let mut response = ended.unwrap_or_else(|document| document);
+        framing::settle(&mut response, self.only_head);
         Poll::Ready(Ok(with_id(response, self.id.clone())))
     }
 }
@@ -156,7 +163,7 @@ async fn respond(
     function: Arc<Entry>,
     ctx: Context,
     request: hyper::Request<Incoming>,
-    outlet: Outlet,
+    outlet: Option<Outlet>,
 ) -> Ended<Arc<Connection>> {
     let runtime = &connection.front.runtime;
     let result = match runtime.start(

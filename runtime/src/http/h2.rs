@@ -16,8 +16,8 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -27,7 +27,7 @@ use tokio::task::JoinError;
 
 use super::exchange::{Connection, Exchange};
 use super::pace::{Pace, Patience};
-use crate::message::{Body, BodyError, Response};
+use crate::message::{Body, BodyError};
 
 /// How many requests a client may have open. It is the least that the standard
 /// recommends; a client that wants more at once opens a second connection, which
@@ -81,25 +81,9 @@ pub(super) async fn answer(
     connection: Arc<Connection>,
     mut request: hyper::Request<Incoming>,
 ) -> Result<http::Response<Portions>, JoinError> {
-    let only_head = *request.method() == Method::HEAD;
     join_cookies(request.headers_mut());
-    let mut response = Exchange::new(connection, request).await?;
-    if only_head {
-        take_body(&mut response);
-    } else if response.status() != StatusCode::NOT_MODIFIED {
-        correct_length(&mut response);
-    }
+    let response = Exchange::new(connection, request).await?;
     Ok(response.map(Portions::new))
-}
-
-/// Where a function names a length, and the body has another one, the client
-/// would take it for a breach of the protocol.
-fn correct_length(response: &mut Response) {
-    if response.headers().contains_key(CONTENT_LENGTH)
-        && let Some(len) = response.body().len()
-    {
-        response.headers_mut().insert(CONTENT_LENGTH, len.into());
-    }
 }
 
 /// Makes one header of a cookie that came in crumbs, as it has to be before
@@ -116,14 +100,6 @@ fn join_cookies(headers: &mut HeaderMap) {
         if let Ok(whole) = HeaderValue::from_bytes(&whole) {
             headers.insert(COOKIE, whole);
         }
-    }
-}
-
-/// Leaves the head of a response to HEAD, and its length where it is known.
-fn take_body(response: &mut Response) {
-    let body = std::mem::take(response.body_mut());
-    if let Some(len) = body.len() {
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert(len.into());
     }
 }
 

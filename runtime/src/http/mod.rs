@@ -9,7 +9,8 @@
 //!   be.
 //! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
-//! - `exchange`: one request, its context, and its response.
+//! - `exchange`: one request, its context, and its response; `framing`: where
+//!   the latter ends.
 //! - `values`: what is known of a request, as values of its context.
 //! - [`Remote`]: a function on another host, to be called from this one.
 //! - `problem`: the document that a client gets instead of a response.
@@ -20,6 +21,7 @@
 pub(crate) mod admin;
 mod connection;
 mod exchange;
+mod framing;
 mod h2;
 mod pace;
 mod problem;

@@ -16,9 +16,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinError;
 
 use super::asker::{Ask, Asker};
-use super::streamed::Streamed;
+use super::streamed::{Owed, Streamed};
 use crate::context::Cause;
-use crate::message::{Body, Response};
+use crate::message::{Body, Response, announced};
 use crate::task::{Run, Task};
 
 /// How an invocation ended.
@@ -57,7 +57,8 @@ impl<A: Ask> Asked<A> {
     fn streamed(&mut self, begun: Response, ended: Option<Ended<A>>) -> Response {
         let task = std::mem::replace(&mut self.task, Task::Over);
         let (head, pieces) = begun.into_parts();
-        let rest = Streamed { pieces, task, ended, asker: self.asker.hand_over() };
+        let (asker, owed) = (self.asker.hand_over(), announced(&head.headers).map(Owed::new));
+        let rest = Streamed { pieces, task, ended, asker, owed };
         Response::from_parts(head, Body::stream(rest))
     }
 }

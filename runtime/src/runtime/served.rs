@@ -21,15 +21,15 @@ impl Runtime {
 
     /// Lets an invocation in, under a context of its own, which whoever
     /// derived it ends afterwards. What the guest streams goes through `outlet`
-    /// before it has ended.
+    /// before it has ended, where there is one.
     pub(crate) fn start<'a>(
         &'a self,
         function: &'a Entry,
         ctx: &'a Context,
         request: Request,
-        outlet: Outlet,
+        outlet: Option<Outlet>,
     ) -> Result<Running<'a>, InvokeError> {
-        self.0.start(function, ctx, request, Lineage::default(), Some(outlet))
+        self.0.start(function, ctx, request, Lineage::default(), outlet)
     }
 
     /// Has calls that take longer run as tasks of the current tokio runtime,

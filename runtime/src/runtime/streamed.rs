@@ -5,6 +5,10 @@
 //! breaks off, and a server closes the connection in the middle of it. Where
 //! nobody takes a body, as of the answer to HEAD, the function is told at its
 //! head that its client is gone.
+//!
+//! Where the head announces a length the last announced byte is the end for
+//! whoever counts, so the piece with it is held back until the invocation has
+//! ended. A body of another length breaks off.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -26,6 +30,43 @@ pub(super) struct Streamed<A: Ask> {
     /// How the invocation ended, where it had when the head went out.
     pub(super) ended: Option<Ended<A>>,
     pub(super) asker: Asker<A>,
+    /// Where the head announces a length.
+    pub(super) owed: Option<Owed>,
+}
+
+/// What is to come of an announced length.
+pub(super) struct Owed {
+    left: u64,
+    /// The piece that completes it, once it is there.
+    last: Option<Bytes>,
+}
+
+/// A body that is not what its head announced.
+#[derive(Debug, thiserror::Error)]
+#[error("the function wrote another number of bytes than its `content-length` announces")]
+struct Misstated;
+
+impl Owed {
+    pub(super) fn new(announced: u64) -> Self {
+        Self { left: announced, last: None }
+    }
+
+    /// Takes a piece, and gives what can be handed on at once.
+    fn take(&mut self, piece: Bytes) -> Result<Option<Bytes>, Misstated> {
+        self.left = self.left.checked_sub(piece.len() as u64).ok_or(Misstated)?;
+        if self.left > 0 {
+            return Ok(Some(piece));
+        }
+        if !piece.is_empty() {
+            self.last = Some(piece);
+        }
+        Ok(None)
+    }
+
+    /// What was held back, where nothing is missing.
+    fn end(self) -> Result<Option<Bytes>, Misstated> {
+        if self.left > 0 { Err(Misstated) } else { Ok(self.last) }
+    }
 }
 
 impl<A: Ask> HttpBody for Streamed<A> {
@@ -36,9 +77,14 @@ impl<A: Ask> HttpBody for Streamed<A> {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { pieces, task, ended, asker } = &mut *self;
-        if let Some(frame) = ready!(Pin::new(pieces).poll_frame(cx)) {
-            return Poll::Ready(Some(frame));
+        let Self { pieces, task, ended, asker, owed } = &mut *self;
+        while let Some(frame) = ready!(Pin::new(&mut *pieces).poll_frame(cx)) {
+            let Some(owed) = owed else { return Poll::Ready(Some(frame)) };
+            // Trailers are not handed on.
+            let piece = frame?.into_data().unwrap_or_default();
+            if let Some(piece) = owed.take(piece)? {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
         }
         let ended = match ended.take() {
             Some(ended) => ended,
@@ -50,7 +96,11 @@ impl<A: Ask> HttpBody for Streamed<A> {
             },
         };
         asker.end(Cause::ParentDone);
-        Poll::Ready(ended.err().map(|failure| Err(A::broken_off(failure))))
+        if let Err(failure) = ended {
+            return Poll::Ready(Some(Err(A::broken_off(failure))));
+        }
+        let last = owed.take().map_or(Ok(None), Owed::end)?;
+        Poll::Ready(last.map(|piece| Ok(Frame::data(piece))))
     }
 }
 

@@ -227,6 +227,19 @@ pub fn responding(
     module.finish()
 }
 
+/// Gives a response with a body.
+pub fn answering(head: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut module = Module::with_memory(1);
+    let respond = module.import(CONTEXT, "respond", takes(4));
+    module.bytes(0, head).bytes(head.len() as i32, body);
+    module.code(0, |code| {
+        code.i32_const(0).i32_const(head.len() as i32);
+        code.i32_const(head.len() as i32).i32_const(body.len() as i32);
+        code.call(respond).drop();
+    });
+    module.finish()
+}
+
 /// A response's head as it goes over the ABI.
 pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut head = status.to_le_bytes().to_vec();

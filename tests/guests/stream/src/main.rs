@@ -12,6 +12,8 @@
 //! | `/trap` | writes a line, and panics once it has read its request |
 //! | `/flood` | writes as much as is taken, and prints how many KiB that was and why no more |
 //! | `/events/N` | sends N server-sent events |
+//! | `/pause` | writes a line, waits a while, and prints that it was not told to end |
+//! | `/announce/LEN/...` | any of these, with a head that announces a length |
 //! | `/twice` | asks for the body as a whole, and reads it then |
 
 use std::io::{Read, Write};
@@ -28,7 +30,12 @@ fn main() {
 fn stream(ctx: &Context, req: Request) -> Result<Response> {
     let path = req.uri().path().to_owned();
     let ctx = ctx.clone();
-    let body = match *path.split('/').skip(2).collect::<Vec<_>>() {
+    let words: Vec<_> = path.split('/').skip(2).collect();
+    let (announced, way) = match &*words {
+        ["announce", length, way @ ..] => (Some(*length), way),
+        way => (None, way),
+    };
+    let body = match *way {
         ["echo"] => req.into_body(),
         ["count"] => count(req.into_body())?.into(),
         ["pieces", times] => pieces(times.parse()?),
@@ -53,10 +60,19 @@ fn stream(ctx: &Context, req: Request) -> Result<Response> {
                 .header("content-type", "text/event-stream")
                 .body(events)?);
         }
+        ["pause"] => after_a_line(move || {
+            ctx.sleep(Duration::from_millis(300))?;
+            println!("not told to end");
+            Ok(())
+        }),
         ["twice"] => twice(req.into_body())?.into(),
         _ => return Err(Error::new(format!("there is no such way: {path}"))),
     };
-    Ok(Response::new(body))
+    let mut response = Response::builder();
+    if let Some(length) = announced {
+        response = response.header("content-length", length);
+    }
+    Ok(response.body(body)?)
 }
 
 fn count(mut body: Body) -> Result<String> {
