@@ -92,15 +92,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
 
 /// Runs a future to its end on the program's async runtime.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the async runtime can't be started")?
-        .block_on(future)
+        .context("the async runtime can't be started")?;
+    let ended = runtime.block_on(future);
+    // To drop it would wait for what blocks on a thread of its own: a file on a
+    // disk that hangs must not keep the program from its end.
+    runtime.shutdown_background();
+    ended
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -108,5 +115,25 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_blocks_does_not_keep_the_program_from_its_end() {
+        let (hold, held) = mpsc::channel::<()>();
+        let (ends, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let ended = block_on(async move {
+                let (begins, begun) = tokio::sync::oneshot::channel();
+                tokio::task::spawn_blocking(move || {
+                    let _ = begins.send(());
+                    let _ = held.recv();
+                });
+                Ok(begun.await?)
+            });
+            let _ = ends.send(ended);
+        });
+        let ended = ended.recv_timeout(Duration::from_secs(60));
+        drop(hold);
+        ended.expect("nobody waits for what blocks").expect("it begins");
     }
 }

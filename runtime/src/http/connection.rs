@@ -170,6 +170,11 @@ async fn http2(
         }
         () = streams.idle(terms.head) => serving.as_mut().graceful_shutdown(),
     }
-    // Where it does not even say farewell, the connection is dropped.
-    tokio::time::timeout(FAREWELL, serving).await.unwrap_or(Ok(()))
+    // A request may have come at that moment, and is answered. Where the client
+    // has none and does not even say farewell, the connection is dropped.
+    tokio::select! {
+        biased;
+        ended = serving => ended,
+        () = streams.idle(FAREWELL) => Ok(()),
+    }
 }

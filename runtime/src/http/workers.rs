@@ -84,7 +84,9 @@ impl Worker {
             cores::stay(number, count);
             // An error is a sender that was dropped, which means to stop.
             let _ = runtime.block_on(stopped);
-            drop(runtime);
+            // To drop it would wait for what blocks on a thread of its own: a file
+            // on a disk that hangs must not keep the host from its end.
+            runtime.shutdown_background();
             let _ = ending.send(());
         })?;
         Ok(Self { handle, open: Arc::default(), thread: Some(Thread { stop, ended }) })
@@ -104,5 +106,30 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_blocks_does_not_keep_them_from_their_end() {
+        let (workers, (begins, begun)) = (Workers::start(1), oneshot::channel());
+        let (hold, held) = mpsc::channel::<()>();
+        workers.spawn(async move {
+            let blocked = tokio::task::spawn_blocking(move || {
+                let _ = begins.send(());
+                let _ = held.recv();
+            });
+            let _ = blocked.await;
+        });
+        begun.await.expect("it begins");
+        let ended = tokio::time::timeout(Duration::from_secs(60), workers.end()).await;
+        drop(hold);
+        ended.expect("nobody waits for what blocks");
     }
 }
