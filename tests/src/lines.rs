@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Mutex, Once, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tracing::field::{Field, Visit};
@@ -33,19 +34,29 @@ pub fn record() {
 }
 
 /// Waits until a function has printed a line, now or earlier.
+///
+/// # Panics
+/// If that takes a minute.
 pub async fn told(function: &str, text: &str) {
     told_times(function, text, 1).await;
 }
 
 /// Waits until a function has printed a line so many times.
+///
+/// # Panics
+/// If that takes a minute.
 pub async fn told_times(function: &str, text: &str, times: usize) {
-    loop {
-        let changed = CHANGED.notified();
-        if count(function, text) >= times {
-            return;
+    let told = async {
+        loop {
+            let changed = CHANGED.notified();
+            if count(function, text) >= times {
+                return;
+            }
+            changed.await;
         }
-        changed.await;
-    }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), told).await;
+    assert!(in_time.is_ok(), "{function} has not said {text:?}, but {:#?}", of(function));
 }
 
 /// How often a function has printed a line until now.

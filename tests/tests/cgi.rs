@@ -432,7 +432,7 @@ async fn a_client_that_does_not_read_makes_the_program_wait() -> Result<()> {
         before = now;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(before < 1_000, "{before} blocks are more than any socket takes");
+    assert!(before < 300, "{before} blocks are more than any socket takes");
     for _ in 0..before + 10 {
         client.piece().await?;
     }

@@ -15,7 +15,7 @@ use http::{Method, Request};
 use serde_json::Value;
 
 const LONG: Duration = Duration::from_secs(600);
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_secs(1);
 
 fn stream(name: &str) -> Function {
     function(name, "stream").timeout(LONG).grace(LONG).request_body(mib(1 << 10))
