@@ -69,10 +69,11 @@ pub(crate) fn order<B>(request: &Request<B>) -> Vec<u8> {
     head
 }
 
-/// Decodes the head of a fetched response, with the length of its body, if that is known.
-pub(crate) fn fetched(
-    bytes: Bytes,
-) -> Result<Result<(Response<()>, Option<u64>), Failure>, Malformed> {
+/// The head of a fetched response, with the length of its body, if that is known.
+pub(crate) type Fetched = (Response<()>, Option<u64>);
+
+/// Decodes the head of a fetched response.
+pub(crate) fn fetched(bytes: Bytes) -> Result<Result<Fetched, Failure>, Malformed> {
     let (head, mut rest) = match result(bytes)? {
         Ok(response) => response.into_parts(),
         Err(failure) => return Ok(Err(failure)),

@@ -324,7 +324,7 @@ async fn a_handle_that_is_never_given_back_is_counted() -> Result<()> {
 
 #[tokio::test]
 async fn redirects_are_followed_where_that_was_asked_for() -> Result<()> {
-    let other = Upstream::start(|head| ok(head)).await?;
+    let other = Upstream::start(ok).await?;
     let away = other.url("/away");
     let upstream = Upstream::start(move |head| {
         let path = head.split(' ').nth(1).unwrap_or_default();
