@@ -1,7 +1,10 @@
 //! One request: its id, its context, its invocation, its response.
 //!
 //! When the client goes away the connection drops the exchange, or the rest of
-//! a response that is streamed, which is how its function learns of it.
+//! a response that is streamed, which is how its function learns of it. Over
+//! HTTP/1.1 the connection sees that only while it reads, which it does not as
+//! long as a part of the request's body, or of a request behind it, waits to be
+//! taken: until then the deadline is what ends the function.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
