@@ -1,4 +1,4 @@
-//! Builds this package's copy of the context upon loom.
+//! Builds this package's copies upon loom.
 
 fn main() {
     println!("cargo::rustc-cfg=interleavings");

@@ -12,16 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{self, Poll, Wake, Waker};
 
-use hourglass_interleavings::{Cancel, Cause, Context, Done};
-use loom::model::Builder;
+use hourglass_interleavings::{Cancel, Cause, Context, Done, every_order};
 use loom::thread;
-
-fn every_order(test: impl Fn() + Send + Sync + 'static) {
-    // All of them, whatever the environment says of loom's bounds.
-    let mut builder = Builder::new();
-    (builder.preemption_bound, builder.max_permutations, builder.max_duration) = (None, None, None);
-    builder.check(test);
-}
 
 /// Were the tree not upon loom, there would be one.
 #[test]

@@ -1,22 +1,19 @@
 //! Decides whether an invocation may start: a bounded number at once, and none
 //! once the runtime drains.
-//!
-//! The number is kept as permits, of which every core has its share: who finds
-//! none left in his own takes one from another's.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod permits;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-use crate::cores::PerCore;
+use self::permits::Permits;
 use crate::outcome::Outcome;
 
 /// The host's door.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    most: usize,
-    /// The permits that nobody has.
-    left: PerCore<AtomicUsize>,
+    permits: Permits,
     draining: AtomicBool,
     idle: Notify,
 }
@@ -25,20 +22,13 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     admission: &'a Admission,
-    /// The share that it is from.
-    share: &'a AtomicUsize,
+    /// Taken out only to be given back.
+    permit: Option<permits::Permit<'a>>,
 }
 
 impl Admission {
     pub(crate) fn new(most: usize) -> Self {
-        // The first of them take what can't be divided.
-        let share = |core, cores| most / cores + usize::from(core < most % cores);
-        Self {
-            most,
-            left: PerCore::new(|core, cores| AtomicUsize::new(share(core, cores))),
-            draining: AtomicBool::new(false),
-            idle: Notify::new(),
-        }
+        Self { permits: Permits::new(most), draining: AtomicBool::new(false), idle: Notify::new() }
     }
 
     /// Lets one invocation in, or says why not. It never waits.
@@ -56,17 +46,13 @@ impl Admission {
     /// runtime drains, as the caller is to come to its end. It never waits, so
     /// callers that have all permits among them can't wait for each other.
     pub(crate) fn admit_callee(&self) -> Result<Permit<'_>, Outcome> {
-        let take = |share: &AtomicUsize| {
-            share.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-        };
-        let share = self.left.iter().find(|share| take(share).is_ok());
-        share.map(|share| Permit { admission: self, share }).ok_or(Outcome::Busy)
+        let permit = self.permits.take().ok_or(Outcome::Busy)?;
+        Ok(Permit { admission: self, permit: Some(permit) })
     }
 
     /// How many invocations are in flight.
     pub(crate) fn in_flight(&self) -> usize {
-        let left = self.left.iter().map(|share| share.load(Ordering::SeqCst)).sum();
-        self.most.saturating_sub(left)
+        self.permits.taken()
     }
 
     /// Lets nobody in from now on.
@@ -91,7 +77,7 @@ impl Admission {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.share.fetch_add(1, Ordering::SeqCst);
+        self.permit = None;
         let admission = self.admission;
         if admission.draining.load(Ordering::SeqCst) && admission.in_flight() == 0 {
             admission.idle.notify_waiters();
