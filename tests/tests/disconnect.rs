@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use hourglass::Function;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::lines;
@@ -12,14 +13,20 @@ use hourglass_tests::lines;
 const LONG: Duration = Duration::from_secs(600);
 const GRACE: Duration = Duration::from_millis(20);
 
-/// Starts a request to a function that is stuck and goes away; the host must be idle by itself
-/// long before it has drained.
+/// Starts a request to a function that is stuck and goes away.
 async fn goes_away(name: &str, way: &str) -> Result<()> {
     let stuck = function(name, "stuck").timeout(LONG).grace(GRACE);
-    let host = Host::serve([stuck]).await?;
+    goes_away_from(stuck, format!("GET /{name}/{way} HTTP/1.1\r\nhost: x\r\n\r\n")).await
+}
+
+/// Sends what a function begins with that does not end by itself, and goes away; the host must be
+/// idle by itself long before it has drained.
+async fn goes_away_from(function: Function, sent: impl AsRef<[u8]>) -> Result<()> {
+    let name = function.name().to_owned();
+    let host = Host::serve([function]).await?;
     let mut client = host.client().await?;
-    client.send(format!("GET /{name}/{way} HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
-    lines::told(name, "begun").await;
+    client.send(sent).await?;
+    lines::told(&name, "begun").await;
     assert_eq!(host.runtime.in_flight(), 1);
     drop(client);
     assert_eq!(host.runtime.shutdown(LONG).await, 0, "it had to be canceled by somebody else");
@@ -68,6 +75,27 @@ async fn one_that_waits_for_the_rest_of_its_body_is_ended() -> Result<()> {
         assert_eq!(host.runtime.shutdown(LONG).await, 0);
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_its_body_is_ended() -> Result<()> {
+    let body = "x".repeat(100_000);
+    // All of it was sent, or one byte was not.
+    for (name, length) in [("gone-unread", 100_000), ("gone-unsent", 100_001)] {
+        let head = format!("POST /{name}/hold HTTP/1.1\r\nhost: x\r\ncontent-length: {length}");
+        let holds = function(name, "stream").timeout(LONG).grace(GRACE);
+        goes_away_from(holds, format!("{head}\r\n\r\n{body}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_whose_client_has_sent_a_part_of_its_next_request_is_ended() -> Result<()> {
+    let sent = "GET /gone-ahead/sleep HTTP/1.1\r\nhost: x\r\n\r\nGET /";
+    goes_away_from(function("gone-ahead", "stuck").timeout(LONG).grace(GRACE), sent).await?;
+    // Its response has begun.
+    let sent = "GET /gone-amid/wait HTTP/1.1\r\nhost: x\r\n\r\nGET /";
+    goes_away_from(function("gone-amid", "stream").timeout(LONG).grace(GRACE), sent).await
 }
 
 #[tokio::test]

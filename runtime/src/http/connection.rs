@@ -1,10 +1,12 @@
 //! One connection, from its first byte to its last: whether it is encrypted,
 //! which HTTP is spoken on it, and how long its client may take for what.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::TcpStream as Accepted;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -48,6 +50,8 @@ pub(super) type Stop = watch::Receiver<()>;
 enum Broken {
     #[error("the client did not begin in time")]
     Silent,
+    #[error("the client left before it was answered")]
+    Left,
     #[error(transparent)]
     System(#[from] io::Error),
     #[error(transparent)]
@@ -88,7 +92,10 @@ async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), 
     }
     match in_time(socket.begins_as_http2(), terms, stop).await? {
         Some(true) => Box::pin(http2(socket, shared, terms, stop)).await?,
-        Some(false) => http1(socket, shared, terms, stop).await?,
+        Some(false) => {
+            let left = socket.left();
+            http1(socket, left, shared, terms, stop).await?;
+        }
         None => {}
     }
     Ok(())
@@ -101,9 +108,10 @@ async fn encrypted(
     terms: &Terms,
     stop: &mut Stop,
 ) -> Result<(), Broken> {
+    let left = socket.left();
     match in_time(tls.accept(socket), terms, stop).await? {
         Some(stream) if tls::is_http2(&stream) => http2(stream, shared, terms, stop).await?,
-        Some(stream) => http1(stream, shared, terms, stop).await?,
+        Some(stream) => http1(stream, left, shared, terms, stop).await?,
         None => {}
     }
     Ok(())
@@ -125,14 +133,20 @@ async fn in_time<T>(
     }
 }
 
-/// One request after the other.
+/// One request after the other, until the client has `left`.
+///
+/// The server sees that only while it reads, which it does not as long as a part
+/// of a request's body, or of a request behind it, waits to be taken. Who still
+/// waits for a function is therefore looked after beside it.
 async fn http1(
     io: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    left: impl Future<Output = ()>,
     shared: Arc<Connection>,
     terms: &Terms,
     stop: &mut Stop,
-) -> hyper::Result<()> {
-    let service = service_fn(move |request| Exchange::new(shared.clone(), request));
+) -> Result<(), Broken> {
+    let connection = shared.clone();
+    let service = service_fn(move |request| Exchange::new(connection.clone(), request));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(terms.head)
@@ -140,13 +154,22 @@ async fn http1(
         // Not `pipeline_flush`: with it a response that is streamed is taken into
         // memory as fast as it comes, however slowly its client reads.
         .serve_connection(TokioIo::new(io), service);
-    let mut serving = pin!(serving);
-    tokio::select! {
-        biased;
-        ended = serving.as_mut() => return ended,
-        _ = stop.changed() => serving.as_mut().graceful_shutdown(),
+    let (mut serving, mut left, mut stopping) = (pin!(serving), pin!(left), false);
+    loop {
+        let left = poll_fn(|cx| match shared.is_waiting() {
+            true => left.as_mut().poll(cx),
+            false => Poll::Pending,
+        });
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => return Ok(ended?),
+            () = left => return Err(Broken::Left),
+            _ = stop.changed(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
     }
-    serving.await
 }
 
 /// Many requests at once. One that has had none for a while is let go.

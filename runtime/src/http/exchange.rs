@@ -1,10 +1,7 @@
 //! One request: its id, its context, its invocation, its response.
 //!
 //! When the client goes away the connection drops the exchange, or the rest of
-//! a response that is streamed, which is how its function learns of it. Over
-//! HTTP/1.1 the connection sees that only while it reads, which it does not as
-//! long as a part of the request's body, or of a request behind it, waits to be
-//! taken: until then the deadline is what ends the function.
+//! a response that is streamed, which is how its function learns of it.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -80,6 +77,11 @@ impl Connection {
         }
         let number = front.connections.fetch_add(1, Ordering::Relaxed);
         Self { front, ctx, _end: end, number, requests: AtomicU32::new(0), patience }
+    }
+
+    /// Whether a function is under way for the client.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.ctx.children() > 0
     }
 }
 

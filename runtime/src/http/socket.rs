@@ -1,12 +1,15 @@
-//! A client's socket: what was looked at beforehand is read again, and a client
-//! that takes nothing of what is written is given up.
+//! A client's socket: what was looked at beforehand is read again, a client that
+//! takes nothing of what is written is given up, and one that leaves can be seen
+//! to by whoever does not read.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use rustix::net::{Shutdown, shutdown};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pace::{Pace, Patience};
@@ -17,7 +20,8 @@ const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A connection to a client.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    /// Shared with who looks whether the client leaves.
+    stream: Arc<TcpStream>,
     /// What was read already, and is to be read again.
     ahead: Bytes,
     pace: Pace,
@@ -25,7 +29,25 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
-        Self { stream, ahead: Bytes::new(), pace: Pace::new(patience) }
+        Self { stream: Arc::new(stream), ahead: Bytes::new(), pace: Pace::new(patience) }
+    }
+
+    /// Waits until the client says that it sends nothing more, which is how it
+    /// leaves, or until the connection breaks. What it sent before may be there
+    /// unread: only where there is more of that than the system takes, nobody
+    /// can tell.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) fn left(&self) -> impl Future<Output = ()> + use<> {
+        let stream = self.stream.clone();
+        async move {
+            // The one thing that a socket is ready for, when nothing else than
+            // urgent data is asked for, and that is never told of.
+            while stream.ready(Interest::PRIORITY).await.is_ok_and(|ready| !ready.is_read_closed())
+            {
+            }
+        }
     }
 
     /// Whether the client begins as one that speaks HTTP/2 does. It waits until
@@ -37,7 +59,11 @@ impl Socket {
         let (mut begun, mut len) = ([0; PREFACE.len()], 0);
         let known = loop {
             let room = begun.get_mut(len..).unwrap_or_default();
-            let read = self.stream.read(room).await?;
+            self.stream.readable().await?;
+            let read = match self.stream.try_read(room) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                read => read?,
+            };
             len += read;
             let begun = begun.get(..len).unwrap_or_default();
             if read == 0 || !PREFACE.starts_with(begun) || len == PREFACE.len() {
@@ -75,7 +101,15 @@ impl AsyncRead for Socket {
             room.put_slice(&self.ahead.split_to(len));
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, room)
+        let stream = &*self.stream;
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            let all = room.remaining();
+            match some(stream, Interest::READABLE, all, || stream.try_read_buf(room)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
+        }
     }
 }
 
@@ -85,7 +119,7 @@ impl AsyncWrite for Socket {
         cx: &mut TaskContext<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let written = poll_write(&self.stream, cx, bytes.len(), || self.stream.try_write(bytes));
         self.written(cx, written)
     }
 
@@ -94,19 +128,54 @@ impl AsyncWrite for Socket {
         cx: &mut TaskContext<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        let all = parts.iter().map(|part| part.len()).sum();
+        let written = poll_write(&self.stream, cx, all, || self.stream.try_write_vectored(parts));
         self.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(shutdown(&self.stream, Shutdown::Write)?))
     }
+}
+
+fn poll_write(
+    stream: &TcpStream,
+    cx: &mut TaskContext<'_>,
+    all: usize,
+    attempt: impl Fn() -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match some(stream, Interest::WRITABLE, all, &attempt) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
+    }
+}
+
+/// Does some of what is to be done. Where that is not all of it the socket is
+/// not ready any more, which is known without asking the system once again.
+fn some(
+    stream: &TcpStream,
+    interest: Interest,
+    all: usize,
+    attempt: impl FnOnce() -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut part = None;
+    let done = stream.try_io(interest, || match attempt() {
+        Ok(len @ 1..) if len < all => {
+            part = Some(len);
+            Err(ErrorKind::WouldBlock.into())
+        }
+        done => done,
+    });
+    part.map_or(done, Ok)
 }

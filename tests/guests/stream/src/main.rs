@@ -7,6 +7,7 @@
 //! | `/count` | prints how many bytes each piece of the first ten has, and answers with how many it was in all |
 //! | `/pieces/N` | writes N lines, and prints each |
 //! | `/wait` | writes a line, and waits until its context is done |
+//! | `/hold` | the same, and does not read its request |
 //! | `/spin` | writes a line, and does not listen |
 //! | `/fail` | writes a line, and fails once it has read its request |
 //! | `/trap` | writes a line, and panics once it has read its request |
@@ -40,6 +41,11 @@ fn stream(ctx: &Context, req: Request) -> Result<Response> {
         ["count"] => count(req.into_body())?.into(),
         ["pieces", times] => pieces(times.parse()?),
         ["wait"] => after_a_line(move || Ok(ctx.sleep(HOUR)?)),
+        ["hold"] => after_a_line(move || {
+            let slept = ctx.sleep(HOUR);
+            drop(req);
+            Ok(slept?)
+        }),
         ["spin"] => after_a_line(|| {
             loop {
                 std::hint::black_box(());
