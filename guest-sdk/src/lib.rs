@@ -58,6 +58,7 @@
 //!   handler, whole or piece by piece.
 //! - [`Error`]: what `?` makes of any error in a handler.
 //! - [`log`](mod@log): the macros of the crate `log`, on their way to the host's log.
+//! - `sha2`, with the feature of that name: SHA-256 at the speed of the host's processor.
 //! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
 //! - `wire`: the encoding that the contract uses.
 
@@ -74,6 +75,8 @@ mod native;
 mod pending;
 mod response;
 mod serve;
+#[cfg(feature = "sha2")]
+pub mod sha2;
 #[cfg(any(target_arch = "wasm32", test))]
 mod wire;
 

@@ -11,6 +11,7 @@ use hourglass_tests::guests::{function, repository};
 use hourglass_tests::host::Host;
 use hourglass_tests::upstream::{Upstream, ok};
 use http::{Request, Response};
+use sha2::{Digest, Sha256};
 
 /// Posts one of the examples' files to a function.
 async fn post(host: &Host, target: &str, file: &str) -> Result<Response<Vec<u8>>> {
@@ -108,6 +109,22 @@ async fn an_upload_is_digested_and_never_held() -> Result<()> {
     let answer = String::from_utf8(answer.into_body())?;
     assert!(answer.ends_with("  8388608 bytes\n"), "{answer}");
     assert!(answer.starts_with(expected), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_digest_is_right_whatever_the_length() -> Result<()> {
+    let host = Host::serve([function("digest", "upload-digest")]).await?;
+    let mut client = host.client().await?;
+    // Around the end of a block, of what has room beside the padding, and of what the host takes
+    // at once.
+    for len in [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 65_535, 65_536, 65_537, 1_000_000] {
+        let body: Vec<_> = (0..len).map(|place| (place % 251) as u8).collect();
+        let expected: String = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect();
+        let answer = client.request(&Request::post("/digest").body(body)?).await?;
+        let answer = String::from_utf8(answer.into_body())?;
+        assert_eq!(answer, format!("{expected}  {len} bytes\n"));
+    }
     Ok(())
 }
 

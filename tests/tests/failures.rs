@@ -186,13 +186,16 @@ async fn the_first_response_counts_and_a_trap_voids_it() -> Result<()> {
 #[tokio::test]
 async fn a_range_outside_of_memory_traps() -> Result<()> {
     let host = Host::serve([
-        Function::from_bytes("far", calling_respond_with([0x10_0000, 6, 0, 0]))?,
-        Function::from_bytes("long", calling_respond_with([0, 0x10_0000, 0, 0]))?,
-        Function::from_bytes("around", calling_respond_with([-8, 16, 0, 0]))?,
-        Function::from_bytes("body", calling_respond_with([0, 6, 0, -1]))?,
+        Function::from_bytes("far", calling("respond", &[0x10_0000, 6, 0, 0]))?,
+        Function::from_bytes("long", calling("respond", &[0, 0x10_0000, 0, 0]))?,
+        Function::from_bytes("around", calling("respond", &[-8, 16, 0, 0]))?,
+        Function::from_bytes("body", calling("respond", &[0, 6, 0, -1]))?,
+        Function::from_bytes("hash", calling("sha256", &[0xffe1, 0, 1]))?,
+        Function::from_bytes("blocks", calling("sha256", &[0, 0xffc1, 1]))?,
+        Function::from_bytes("many-blocks", calling("sha256", &[0, 64, -1]))?,
     ])
     .await?;
-    for name in ["far", "long", "around", "body"] {
+    for name in ["far", "long", "around", "body", "hash", "blocks", "many-blocks"] {
         let answer = host.get(&format!("/{name}")).await?;
         problem(&answer, Failure { status: 500, outcome: "trap", function: name })?;
     }
@@ -218,15 +221,16 @@ async fn a_stack_that_overflows_is_a_trap() -> Result<()> {
     Ok(())
 }
 
-fn calling_respond_with(arguments: [i32; 4]) -> Vec<u8> {
+/// A module with 64 KiB of memory that calls a function of the host.
+fn calling(name: &str, arguments: &[i32]) -> Vec<u8> {
     let mut module = modules::Module::with_memory(1);
-    let respond = module.import(modules::CONTEXT, "respond", modules::takes(4));
+    let called = module.import(modules::CONTEXT, name, modules::takes(arguments.len()));
     module.bytes(0, &modules::head(200, &[]));
     module.code(0, |code| {
-        for argument in arguments {
+        for &argument in arguments {
             code.i32_const(argument);
         }
-        code.call(respond).drop();
+        code.call(called).drop();
     });
     module.finish()
 }

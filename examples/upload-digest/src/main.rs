@@ -5,13 +5,14 @@
 //! 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  4 bytes
 //! ```
 //!
-//! The host takes bodies of 10 MiB unless it is told otherwise: `request_body = "2GiB"`.
+//! The host, which computes it, takes bodies of 10 MiB unless it is told otherwise:
+//! `request_body = "2GiB"`.
 
 use std::fmt::Write;
 use std::io::{Read, Result as IoResult};
 
+use hourglass_sdk::sha2::{Digest, Sha256};
 use hourglass_sdk::{Body, Context, Request, Result, serve};
-use sha2::{Digest, Sha256};
 
 fn main() {
     serve(upload_digest)

@@ -249,6 +249,16 @@
 //! Of one invocation, and of all invocations of a function in one second, only so much is logged;
 //! the log says so where something is left out.
 //!
+//! # Digests
+//!
+//! | function | returns |
+//! |---|---|
+//! | `sha256(hash_ptr, blocks_ptr, count) -> i32` | how many of the blocks it took |
+//!
+//! **`sha256`** takes blocks of 64 bytes each into a SHA-256, at most 1,024 of them: call again for
+//! the rest. The hash is eight `u32` at `hash_ptr`, which are read and written. What it begins with,
+//! and the last block's padding, are the guest's business.
+//!
 //! # Any other program
 //!
 //! A module that imports none of the functions of the request and the response is run as a CGI
@@ -309,7 +319,7 @@
 //! # Layout
 //!
 //! The imports are wrapped in safe functions: `exchange` has those of the request and the response,
-//! `context`, `call`, `fetch` and `log` the others.
+//! `context`, `call`, `fetch`, `log` and `sha2` the others.
 
 #![allow(unsafe_code, reason = "the host's functions are foreign functions")]
 
@@ -323,6 +333,8 @@ pub(crate) mod exchange;
 pub(crate) mod fetch;
 #[cfg(all(target_arch = "wasm32", feature = "log"))]
 pub(crate) mod log;
+#[cfg(all(target_arch = "wasm32", feature = "sha2"))]
+pub(crate) mod sha2;
 
 /// The module that all of the host's functions are imported from.
 pub const MODULE: &str = "hourglass_v1";

@@ -20,6 +20,7 @@
 //! - [`files`]: what a guest has open; [`folder`]: what it reads.
 //! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
 //!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
+//! - [`sha2`]: digests.
 //! - [`cgi`]: guests whose request and response are their standard input and
 //!   output.
 //!
@@ -49,6 +50,7 @@ mod outgoing;
 mod pending;
 mod rate;
 mod reach;
+mod sha2;
 mod state;
 mod stdio;
 mod wasi;
@@ -152,5 +154,6 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     calls::add_to(&mut linker)?;
     fetch::add_to(&mut linker)?;
     log::add_to(&mut linker)?;
+    sha2::add_to(&mut linker)?;
     Ok(linker)
 }
