@@ -110,6 +110,15 @@ impl Body {
         }
     }
 
+    /// Its bytes, where it is whole.
+    #[cfg(feature = "server")]
+    pub(crate) fn whole_mut(&mut self) -> Option<&mut Bytes> {
+        match &mut self.0 {
+            Content::Whole(bytes) => Some(bytes),
+            Content::Empty | Content::Stream(_) => None,
+        }
+    }
+
     /// Whether nothing is left for certain. A stream that may still yield
     /// bytes is not empty.
     pub fn is_empty(&self) -> bool {

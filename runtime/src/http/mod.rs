@@ -10,7 +10,7 @@
 //! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response; `framing`: where
-//!   the latter ends.
+//!   the latter ends; `untaken`: what is held of it until its client takes it.
 //! - `values`: what is known of a request, as values of its context.
 //! - [`Remote`]: a function on another host, to be called from this one.
 //! - `problem`: the document that a client gets instead of a response.
@@ -30,6 +30,7 @@ pub mod routes;
 mod server;
 mod socket;
 mod tls;
+mod untaken;
 mod values;
 mod workers;
 
