@@ -9,7 +9,7 @@ use hourglass::http::Server;
 use hourglass::{Function, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::http2::{self, get, piece, url};
+use hourglass_tests::http2::{self, Frame, get, piece, url};
 use hourglass_tests::{input, lines};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
@@ -70,6 +70,30 @@ async fn a_connection_without_a_request_is_let_go() -> Result<()> {
     let mut body = answer.await??.into_body();
     assert_eq!(piece(&mut body).await?.unwrap(), "5 bytes");
     client.closed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_is_let_go_is_told_so() -> Result<()> {
+    let host = serve(stream("told"), |server| server.head_timeout(SHORT)).await?;
+    let mut client = host.client().await?;
+    let request = http2::headers(1, "/told/pieces/1");
+    client.send([http2::PREFACE, &http2::settings(), &request].concat()).await?;
+    let mut answered = false;
+    let farewell = loop {
+        let frame = Frame::next(&mut client).await?;
+        answered |= frame.stream == 1 && frame.flags & http2::END != 0;
+        if frame.kind == http2::GOAWAY {
+            break frame;
+        }
+    };
+    assert!(answered);
+    // Any request that is on its way would be answered.
+    assert_eq!(farewell, http2::goaway(u32::MAX >> 1));
+    // A client that takes too long for its answer is not waited for.
+    while let Ok(frame) = Frame::next(&mut client).await {
+        assert_eq!(frame, http2::goaway(1));
+    }
     Ok(())
 }
 
