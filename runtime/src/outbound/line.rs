@@ -63,7 +63,7 @@ impl Cut {
 }
 
 /// A connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: TokioIo<TcpStream>,
     cut: Cut,
     /// Ready once it was cut.
