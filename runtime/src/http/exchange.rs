@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
-use super::pace::{Paced, Patience};
+use super::paced::Paced;
 use super::routes::Routes;
 use super::untaken::Untaken;
 use super::values::Authenticate;
@@ -32,6 +32,7 @@ use crate::function::Entry;
 use crate::headers::{budget, request_id};
 use crate::log;
 use crate::message::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
+use crate::pace::Patience;
 use crate::runtime::{Ask, Asked, Asker, Ended, Runtime};
 
 /// What all requests share.

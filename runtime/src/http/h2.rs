@@ -28,8 +28,8 @@ use hyper_util::rt::TokioTimer;
 use tokio::task::JoinError;
 
 use super::exchange::{Connection, Exchange};
-use super::pace::{Pace, Patience};
 use crate::message::{Body, BodyError};
+use crate::pace::{Pace, Patience};
 
 /// How many requests a client may have open. It is the least that the standard
 /// recommends; a client that wants more at once opens a second connection, which

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 
 use super::connection::{self, FAREWELL, Stop, Terms};
 use super::exchange::Front;
-use super::pace::Patience;
 use super::routes::Routes;
 use super::tls::Tls;
 use super::untaken::Untaken;
@@ -20,6 +19,7 @@ use super::values::Authenticate;
 use super::workers::Workers;
 use crate::cores;
 use crate::limits::mib;
+use crate::pace::Patience;
 use crate::runtime::Runtime;
 
 /// How long clients may take for a request's head, and how long they may pause
