@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{LengthLimitError, Limited};
 
 use crate::context::Context;
 use crate::error::DeployError;
@@ -119,14 +119,12 @@ impl Remote {
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
         headers::strip(&mut head.headers);
-        let body =
-            Limited::new(body, MOST_BODY).collect().await.map_err(|error| match error
-                .downcast_ref::<LengthLimitError>(
-            ) {
-                Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
-                None => failed(&*error),
-            })?;
-        Ok(Response::from_parts(head, Body::from(body.to_bytes())))
+        let body = Body::stream(Limited::new(body, MOST_BODY)).bytes().await;
+        let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
+            None => failed(&*error),
+        })?;
+        Ok(Response::from_parts(head, body.into()))
     }
 
     /// Where a call of that path goes.
