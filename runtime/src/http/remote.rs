@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::DeployError;
 use crate::headers;
 use crate::message::{Body, Request, Response};
-use crate::outbound::{Client, Hosts, client};
+use crate::outbound::{Client, Hosts, Upload, client};
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
 
@@ -37,7 +37,7 @@ const MOST_BODY: usize = 10 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Remote {
-    client: Client<Body>,
+    client: Client,
     base: Uri,
     baggage: Arc<[Arc<str>]>,
 }
@@ -115,7 +115,8 @@ impl Remote {
         headers::strip(&mut head.headers);
         headers::hand_down(ctx, &self.baggage, &mut head.headers);
         let body = body.bytes().await.map_err(|error| Outcome::BadRequest(error.to_string()))?;
-        let request = http::Request::from_parts(head, body.into());
+        let (body, _gone) = Upload::whole(body);
+        let request = http::Request::from_parts(head, body);
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
         headers::strip(&mut head.headers);

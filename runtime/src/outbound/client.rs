@@ -6,14 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body as HttpBody;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connector::Connector;
 use super::hosts::Hosts;
-use crate::message::BodyError;
+use super::upload::Upload;
 
 /// How long a connection is kept that nobody uses, and how many of one host.
 const IDLE: Duration = Duration::from_secs(60);
@@ -33,14 +31,11 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// there, while something is under way, and how long that may take.
 const ASK: Duration = Duration::from_secs(10);
 
-/// One client, whose requests have such bodies.
-pub(crate) type Client<B> = legacy::Client<Connector, B>;
+/// One client.
+pub(crate) type Client = legacy::Client<Connector, Upload>;
 
 /// A client that reaches these hosts.
-pub(crate) fn client<B>(hosts: Arc<Hosts>) -> Client<B>
-where
-    B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send,
-{
+pub(crate) fn client(hosts: Arc<Hosts>) -> Client {
     legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())

@@ -38,8 +38,7 @@ pub(crate) use self::error::FetchError;
 pub(crate) use self::fetch::Fetch;
 pub(crate) use self::hosts::Hosts;
 pub(crate) use self::order::Order;
-pub(crate) use self::upload::Passed;
-use self::upload::Upload;
+pub(crate) use self::upload::{Passed, Upload};
 use crate::limits::{Limits, mib};
 use crate::room::Room;
 
@@ -50,7 +49,7 @@ const UPLOADS: u64 = mib(256);
 /// What functions may have.
 pub(crate) struct Outbound {
     hosts: Arc<Hosts>,
-    client: Client<Upload>,
+    client: Client,
     /// Where requests' bodies are held.
     pub(crate) uploads: Arc<Room>,
     /// The values that go along as baggage.
