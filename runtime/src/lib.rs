@@ -24,8 +24,8 @@
 //! - `live`: what is in flight, for people to see and to end; `log`: what is
 //!   logged of it when it has ended.
 //! - `context`, `message`, `trace`, `headers`, `limits`, `environment`, `mounts`,
-//!   `outcome`, `error`, `room`: below all of them, and `cores`, `task`: what each core has
-//!   one of, and what takes longer.
+//!   `outcome`, `error`, `room`, `pace`: below all of them, and `cores`, `task`: what each
+//!   core has one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
 //! # Features
@@ -65,6 +65,8 @@ mod headers;
 pub mod http;
 #[cfg(feature = "server")]
 mod outbound;
+#[cfg(feature = "server")]
+mod pace;
 
 #[doc = include_str!("../ISOLATION.md")]
 pub mod isolation {}

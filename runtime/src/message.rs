@@ -15,6 +15,8 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::mpsc;
 
 use crate::context::Key;
@@ -78,7 +80,7 @@ enum Content {
     #[default]
     Empty,
     Whole(Bytes),
-    Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>),
+    Stream(UnsyncBoxBody<Bytes, BodyError>),
 }
 
 impl Body {
@@ -90,10 +92,9 @@ impl Body {
     /// A body that arrives in pieces. Trailers are dropped.
     pub fn stream<B>(body: B) -> Self
     where
-        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<BodyError>,
+        B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
     {
-        Self(Content::Stream(Box::pin(Erased(body))))
+        Self(Content::Stream(body.map_err(Into::into).boxed_unsync()))
     }
 
     /// How many bytes are left, where that is known.
@@ -107,6 +108,15 @@ impl Body {
             Content::Empty => Some(&[]),
             Content::Whole(bytes) => Some(bytes),
             Content::Stream(_) => None,
+        }
+    }
+
+    /// Its bytes, where it is whole.
+    #[cfg(feature = "server")]
+    pub(crate) fn whole_mut(&mut self) -> Option<&mut Bytes> {
+        match &mut self.0 {
+            Content::Whole(bytes) => Some(bytes),
+            Content::Empty | Content::Stream(_) => None,
         }
     }
 
@@ -125,8 +135,7 @@ impl Body {
     /// Dropping the future loses nothing: the piece comes with the next call.
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {
-            let frame = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await?;
-            match frame.map(Frame::into_data) {
+            match self.frame().await?.map(Frame::into_data) {
                 Ok(Ok(data)) if data.is_empty() => {}
                 Ok(Ok(data)) => return Some(Ok(data)),
                 Ok(Err(_trailers)) => {}
@@ -146,6 +155,7 @@ impl Body {
         if let Content::Whole(bytes) = self.0 {
             return Ok(bytes);
         }
+        // Not kept in pieces, of which each costs more than a byte.
         let mut whole = BytesMut::new();
         while let Some(piece) = self.next().await {
             whole.extend_from_slice(&piece?);
@@ -166,7 +176,7 @@ impl HttpBody for Body {
             Content::Empty => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Content::Stream(mut stream) => {
-                let polled = stream.as_mut().poll_frame(cx);
+                let polled = Pin::new(&mut stream).poll_frame(cx);
                 if !matches!(polled, Poll::Ready(None)) {
                     self.0 = Content::Stream(stream);
                 }
@@ -249,33 +259,6 @@ impl HttpBody for Pieces {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
-    }
-}
-
-/// Gives any body's error the one type that [`Body`] speaks of.
-struct Erased<B>(B);
-
-impl<B> HttpBody for Erased<B>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-    B::Error: Into<BodyError>,
-{
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(Into::into)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
     }
 }
 

@@ -14,7 +14,9 @@ pub enum Outcome {
     Response,
     /// No function of that name is deployed.
     NotFound,
-    /// As many invocations are in flight as the runtime allows.
+    /// As many invocations are in flight as the runtime allows; or clients have
+    /// left as much of their responses with the [front](crate::http) as it may
+    /// hold.
     Busy,
     /// The runtime takes no more invocations because it shuts down.
     Draining,
@@ -98,7 +100,10 @@ impl fmt::Display for Outcome {
         match self {
             Self::Response => f.write_str("the function answered"),
             Self::NotFound => f.write_str("no function of that name is deployed"),
-            Self::Busy => f.write_str("as many invocations are in flight as the host allows"),
+            Self::Busy => f.write_str(
+                "as many invocations are in flight, or as many bytes of responses wait for their \
+                 clients, as the host allows",
+            ),
             Self::Draining => f.write_str("the host is shutting down"),
             Self::Done(done, cause) => write!(f, "{done} (cause: {cause})"),
             Self::Trap(trap) => trap.fmt(f),

@@ -37,8 +37,14 @@ impl Room {
         if bytes.is_empty() {
             return Some(Bytes::new());
         }
-        let place = self.take(bytes.len() as u64)?;
-        Some(Bytes::from_owner(Counted { bytes: bytes.into(), _place: place }))
+        Some(self.take(bytes.len() as u64)?.keep(Bytes::copy_from_slice(bytes)))
+    }
+}
+
+impl Place {
+    /// Those bytes, which keep it for as long as anybody has any of them.
+    pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Counted { bytes, _place: self })
     }
 }
 
@@ -50,7 +56,7 @@ impl Drop for Place {
 
 /// Bytes with their place.
 struct Counted {
-    bytes: Box<[u8]>,
+    bytes: Bytes,
     _place: Place,
 }
 

@@ -124,8 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// As [`answer`](Self::answer): `UnexpectedEof` where it breaks off.
     pub async fn piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         let len = usize::from_str_radix(&self.line().await?, 16).map_err(invalid)?;
-        let mut piece = vec![0; len];
-        self.0.read_exact(&mut piece).await?;
+        let piece = self.bytes(len).await?;
         self.line().await?;
         Ok((len > 0).then_some(piece))
     }
@@ -138,6 +137,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let status = self.status().await?;
         while !self.line().await?.is_empty() {}
         Ok(status)
+    }
+
+    /// Waits for exactly so many bytes.
+    ///
+    /// # Errors
+    /// What the system says; `UnexpectedEof` where the connection ends before.
+    pub async fn bytes(&mut self, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact(&mut bytes).await?;
+        Ok(bytes)
     }
 
     /// Waits for the server to close the connection without another word.
@@ -165,9 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn body(&mut self, length: Option<&HeaderValue>) -> io::Result<Vec<u8>> {
         let length = length.ok_or(io::ErrorKind::InvalidData)?.to_str().map_err(invalid)?;
-        let mut body = vec![0; length.parse().map_err(invalid)?];
-        self.0.read_exact(&mut body).await?;
-        Ok(body)
+        self.bytes(length.parse().map_err(invalid)?).await
     }
 
     async fn status(&mut self) -> io::Result<u16> {

@@ -14,11 +14,27 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use crate::client;
+
 /// What a client begins with.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How many bytes of one response it takes ahead.
 pub const WINDOW: u32 = 64 << 10;
+
+/// The kind of a frame that carries a piece of a body.
+pub const DATA: u8 = 0;
+
+/// That of one that carries a head.
+pub const HEADERS: u8 = 1;
+
+/// That of one that lets the connection go.
+pub const GOAWAY: u8 = 7;
+
+const PING: u8 = 6;
+
+/// The flag of a stream's last frame.
+pub const END: u8 = 1;
 
 /// One connection. It is closed when this is dropped, and all that is under way on it.
 #[derive(Debug)]
@@ -128,6 +144,62 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
+/// A frame that the server has sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is.
+    pub kind: u8,
+    /// What is particular about it.
+    pub flags: u8,
+    /// Which request it is about; 0 is the connection.
+    pub stream: u32,
+    /// What it carries.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Waits for the next one, and answers pings meanwhile.
+    ///
+    /// # Errors
+    /// What the system says; `UnexpectedEof` where the connection ends.
+    pub async fn next(client: &mut client::Client) -> io::Result<Self> {
+        loop {
+            let head = client.bytes(9).await?;
+            let number = |at: usize, len| {
+                head[at..at + len].iter().fold(0, |n, &byte| n << 8 | u32::from(byte))
+            };
+            let payload = client.bytes(number(0, 3) as usize).await?;
+            let this = Self { kind: head[3], flags: head[4], stream: number(5, 4), payload };
+            if this.kind != PING {
+                return Ok(this);
+            }
+            if this.flags == 0 {
+                client.send(frame(PING, 1, 0, &this.payload)).await?;
+            }
+        }
+    }
+
+    /// Waits for one of this kind, whatever comes before.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn of(kind: u8, client: &mut client::Client) -> io::Result<Self> {
+        loop {
+            let this = Self::next(client).await?;
+            if this.kind == kind {
+                return Ok(this);
+            }
+        }
+    }
+}
+
+/// What a server says that lets a connection go: the last request that it answers, and that
+/// nothing is wrong.
+pub fn goaway(last: u32) -> Frame {
+    let payload = [last.to_be_bytes(), [0; 4]].concat();
+    Frame { kind: GOAWAY, flags: 0, stream: 0, payload }
+}
+
 /// An empty list of settings, which comes after the preface.
 pub fn settings() -> Vec<u8> {
     frame(4, 0, 0, &[])
@@ -135,13 +207,28 @@ pub fn settings() -> Vec<u8> {
 
 /// The head of a GET, as a whole request.
 pub fn headers(stream: u32, path: &str) -> Vec<u8> {
-    // Two of the table's entries, and two with their texts.
-    let mut block = vec![0x82, 0x86];
+    frame(HEADERS, 0x05, stream, &block(0x82, path))
+}
+
+/// The head of a POST, whose body follows.
+pub fn begin(stream: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, 0x04, stream, &block(0x83, path))
+}
+
+/// The last piece of a request's body.
+pub fn last(stream: u32, piece: &[u8]) -> Vec<u8> {
+    frame(DATA, END, stream, piece)
+}
+
+/// The fields of a head, of which the method is an entry of the table.
+fn block(method: u8, path: &str) -> Vec<u8> {
+    // Another of its entries, and two with their texts.
+    let mut block = vec![method, 0x86];
     for (name, text) in [(0x04, path), (0x01, "test")] {
         block.extend([name, text.len() as u8]);
         block.extend(text.bytes());
     }
-    frame(1, 0x05, stream, &block)
+    block
 }
 
 /// That a client takes its request back.

@@ -8,13 +8,19 @@ use anyhow::Result;
 use hourglass::{Function, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::http2::{self, Client, get, piece, url};
+use hourglass_tests::http2::{self, Client, Frame, get, piece, url};
 use hourglass_tests::{input, lines, modules};
 use http::{Method, Request, Version};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 const LONG: Duration = Duration::from_secs(600);
+
+/// As the last request that is answered: the server does not know yet.
+const ANY: u32 = u32::MAX >> 1;
+
+/// The status 200, as an entry of the table.
+const OK: u8 = 0x88;
 
 fn stream(name: &str) -> Function {
     function(name, "stream").timeout(LONG).grace(LONG).request_body(mib(1 << 10))
@@ -255,7 +261,9 @@ async fn what_runs_may_finish_when_the_server_stops() -> Result<()> {
     let runtime = host::runtime([function("finishes", "echo").timeout(LONG)]);
     let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
     let mut client = Client::connect(host.address).await?;
-    let idle = Client::connect(host.address).await?;
+    // One that has not begun yet is dropped, which its client may see as an error.
+    let mut idle = Client::connect(host.address).await?;
+    assert_eq!(idle.get("/finishes").await?.status(), 200);
     let (feed, body) = input::fed();
     let answer = client.start(Request::post(url("/finishes")).body(body)?);
     feed.give("first");
@@ -273,6 +281,39 @@ async fn what_runs_may_finish_when_the_server_stops() -> Result<()> {
     let mut body = answer.await?.into_body();
     assert_eq!(piece(&mut body).await?.unwrap(), "firstlast");
     client.closed().await?;
+    assert_eq!(ended.await?.canceled, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_and_answers_what_it_was_asked() -> Result<()> {
+    let runtime = host::runtime([function("farewell", "echo").timeout(LONG)]);
+    let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
+    let mut client = host.client().await?;
+    let begun = http2::begin(1, "/farewell");
+    client.send([http2::PREFACE, &http2::settings(), &begun].concat()).await?;
+    host::in_flight(&runtime, 1).await;
+
+    let ended = host.stop();
+    // First it says that it is about to go, so that what is on its way is not lost.
+    assert_eq!(Frame::of(http2::GOAWAY, &mut client).await?, http2::goaway(ANY));
+    client.send(http2::headers(3, "/farewell")).await?;
+    let mut seen = Vec::new();
+    while seen.last() != Some(&http2::goaway(3)) {
+        seen.push(Frame::next(&mut client).await?);
+    }
+    while !seen.iter().any(|frame| frame.stream == 3 && frame.flags & http2::END != 0) {
+        seen.push(Frame::next(&mut client).await?);
+    }
+    assert!(!ended.is_finished());
+    assert!(seen.iter().all(|frame| frame.stream != 1), "it waits for its body: {seen:?}");
+
+    client.send(http2::last(1, b"the rest")).await?;
+    let head = Frame::next(&mut client).await?;
+    assert_eq!((head.kind, head.stream, head.payload[0]), (http2::HEADERS, 1, OK));
+    let body = Frame::of(http2::DATA, &mut client).await?;
+    assert_eq!((body.stream, &*body.payload), (1, &b"the rest"[..]));
+    client.ended().await?;
     assert_eq!(ended.await?.canceled, 0);
     Ok(())
 }

@@ -32,6 +32,7 @@ const FLOORS: [&[&str]; 8] = [
         "headers",
         "mounts",
         "room",
+        "pace",
     ],
 ];
 

@@ -10,6 +10,7 @@ use anyhow::Result;
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::module;
 use hourglass_tests::program::{self, Serving};
+use hourglass_tests::upstream::Upstream;
 use http::Request;
 use serde_json::Value;
 
@@ -121,5 +122,25 @@ async fn a_host_that_is_not_there_is_a_failure_that_says_so() -> Result<()> {
     let answer = Client::connect(first.address).await?.get("/first/call/gone").await?;
     let text = String::from_utf8_lossy(answer.body());
     assert!(text.starts_with("bad-response ") && text.contains(&gone.to_string()), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_not_taken() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let upstream = Upstream::start(|head| {
+        let len = if head.contains("/long") { 100 << 10 } else { 10 << 10 };
+        format!("HTTP/1.1 200 OK\r\nx-more: {}\r\ncontent-length: 0\r\n\r\n", "x".repeat(len))
+    });
+    let upstream = upstream.await?;
+    let config = function("first", "caller", "calls = [\"far\"]")
+        + &format!("[function.far]\nurl = \"{}\"\n", upstream.url(""));
+    let first = serve(folder.path(), "first", &config)?;
+    let mut client = Client::connect(first.address).await?;
+    let answer = client.get("/first/call/far/short").await?;
+    assert_eq!(answer.status(), 200, "{}", String::from_utf8_lossy(answer.body()));
+    let answer = client.get("/first/call/far/long").await?;
+    let text = String::from_utf8_lossy(answer.body());
+    assert!(text.starts_with("bad-response "), "{text}");
     Ok(())
 }

@@ -9,9 +9,11 @@ use hourglass::http::Server;
 use hourglass::{Function, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::http2::{self, get, piece, url};
+use hourglass_tests::http2::{self, Frame, get, piece, url};
 use hourglass_tests::{input, lines};
-use http::{Method, Request};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde_json::Value;
 
 const LONG: Duration = Duration::from_secs(600);
@@ -68,6 +70,30 @@ async fn a_connection_without_a_request_is_let_go() -> Result<()> {
     let mut body = answer.await??.into_body();
     assert_eq!(piece(&mut body).await?.unwrap(), "5 bytes");
     client.closed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_is_let_go_is_told_so() -> Result<()> {
+    let host = serve(stream("told"), |server| server.head_timeout(SHORT)).await?;
+    let mut client = host.client().await?;
+    let request = http2::headers(1, "/told/pieces/1");
+    client.send([http2::PREFACE, &http2::settings(), &request].concat()).await?;
+    let mut answered = false;
+    let farewell = loop {
+        let frame = Frame::next(&mut client).await?;
+        answered |= frame.stream == 1 && frame.flags & http2::END != 0;
+        if frame.kind == http2::GOAWAY {
+            break frame;
+        }
+    };
+    assert!(answered);
+    // Any request that is on its way would be answered.
+    assert_eq!(farewell, http2::goaway(u32::MAX >> 1));
+    // A client that takes too long for its answer is not waited for.
+    while let Ok(frame) = Frame::next(&mut client).await {
+        assert_eq!(frame, http2::goaway(1));
+    }
     Ok(())
 }
 
@@ -182,4 +208,70 @@ async fn who_reads_slowly_gets_everything() -> Result<()> {
     }
     assert_eq!(taken, body.len());
     Ok(())
+}
+
+/// Asks for so many bytes as a whole, and takes nothing but the head.
+async fn ask(client: &mut http2::Client, name: &str, len: usize) -> Result<Response<Incoming>> {
+    Ok(client.start(get(&format!("/{name}/whole/{len}"))).await?)
+}
+
+/// Asks for so many bytes until there is room for them. There is no event for it.
+async fn until_there_is_room(client: &mut http2::Client, name: &str, len: usize) -> Result<()> {
+    let asking = async {
+        while ask(client, name, len).await?.status() != 200 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(60), asking).await?
+}
+
+#[tokio::test]
+async fn whole_responses_that_nobody_takes_are_held_within_a_bound() -> Result<()> {
+    const LEN: usize = 200 << 10;
+    let host = serve(stream("held"), |server| server.response_memory(mib(1))).await?;
+    let mut client = http2::Client::connect(host.address).await?;
+    let mut other = http2::Client::connect(host.address).await?;
+    let mut untaken = Vec::new();
+    for _ in 0..5 {
+        let answer = ask(&mut client, "held", LEN).await?;
+        assert_eq!(answer.status(), 200);
+        untaken.push(answer.into_body());
+    }
+    // The others have no more room for it either, whichever version they speak; but what is small
+    // needs none.
+    for client in [&mut client, &mut other] {
+        assert_eq!(ask(client, "held", LEN).await?.status(), 503);
+        assert_eq!(ask(client, "held", 1 << 10).await?.status(), 200);
+    }
+    let refused = host.get(&format!("/held/whole/{LEN}")).await?;
+    assert_eq!(refused.status(), 503);
+    let problem: Value = serde_json::from_slice(refused.body())?;
+    assert_eq!(problem["outcome"], "busy");
+    // One that is taken makes room for the next, and so does one that is not wanted.
+    let taken = untaken.pop().unwrap().collect().await?.to_bytes();
+    assert!(taken.len() == LEN && taken.iter().all(|byte| *byte == b'x'));
+    until_there_is_room(&mut other, "held", LEN).await?;
+    drop(untaken);
+    until_there_is_room(&mut other, "held", 5 * LEN).await?;
+
+    let refused = other.get("/held/whole/2000000").await?;
+    assert_eq!(refused.status(), 502);
+    let problem: Value = serde_json::from_slice(refused.body())?;
+    assert_eq!(problem["outcome"], "response-too-large");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_makes_room_for_other_responses() -> Result<()> {
+    // More than the system takes for a client that does not.
+    const LEN: usize = 24 << 20;
+    let host = serve(stream("leaves"), |server| server.response_memory(mib(32))).await?;
+    let mut untaken = host.client().await?;
+    untaken.send(format!("GET /leaves/whole/{LEN} HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
+    assert_eq!(untaken.head().await?.status(), 200);
+    let mut client = http2::Client::connect(host.address).await?;
+    assert_eq!(ask(&mut client, "leaves", LEN).await?.status(), 503);
+    drop(untaken);
+    until_there_is_room(&mut client, "leaves", LEN).await
 }

@@ -31,6 +31,10 @@ pub(crate) struct FrontOptions {
     /// 0 for none [default: 0]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_BODY_RATE")]
     pub(crate) body_rate: Option<Size>,
+    /// How much memory whole responses may hold until their clients have taken
+    /// them; one more is answered with 503 [default: 512MiB]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_RESPONSE_MEMORY")]
+    pub(crate) response_memory: Option<Size>,
 }
 
 impl FrontOptions {
@@ -64,6 +68,9 @@ impl FrontOptions {
         }
         if let Some(Size(rate)) = self.body_rate.or(file.body_rate) {
             server = server.body_rate(rate);
+        }
+        if let Some(Size(most)) = self.response_memory.or(file.response_memory) {
+            server = server.response_memory(most);
         }
         server
     }

@@ -18,9 +18,9 @@ use tokio::sync::watch;
 
 use super::exchange::{Connection, Exchange, Front};
 use super::h2::{self, Streams};
-use super::pace::Patience;
 use super::socket::Socket;
 use super::tls::{self, Tls};
+use crate::pace::Patience;
 
 /// The most that is read ahead, and written behind, of one HTTP/1.1 connection,
 /// in bytes; and so the longest head of a request there.

@@ -17,8 +17,9 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
-use super::pace::{Paced, Patience};
+use super::paced::Paced;
 use super::routes::Routes;
+use super::untaken::Untaken;
 use super::values::Authenticate;
 use super::{framing, problem, values};
 use crate::abi::Outlet;
@@ -28,6 +29,7 @@ use crate::function::Entry;
 use crate::headers::{budget, request_id};
 use crate::log;
 use crate::message::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
+use crate::pace::Patience;
 use crate::runtime::{Ask, Asked, Asker, Ended, Runtime};
 
 /// What all requests share.
@@ -35,6 +37,7 @@ pub(super) struct Front {
     runtime: Runtime,
     routes: Routes,
     authenticate: Option<Box<Authenticate>>,
+    untaken: Untaken,
     /// Where invocations go on that do not end at once.
     tasks: Handle,
     connections: AtomicU64,
@@ -46,12 +49,14 @@ impl Front {
         runtime: Runtime,
         routes: Routes,
         authenticate: Option<Box<Authenticate>>,
+        untaken: Untaken,
     ) -> Self {
         runtime.run_calls_here();
         Self {
             runtime,
             routes,
             authenticate,
+            untaken,
             tasks: Handle::current(),
             connections: AtomicU64::new(0),
         }
@@ -170,7 +175,7 @@ async fn respond(
     request: hyper::Request<Incoming>,
     outlet: Option<Outlet>,
 ) -> Ended<Arc<Connection>> {
-    let runtime = &connection.front.runtime;
+    let Front { runtime, untaken, .. } = &*connection.front;
     let result = match runtime.start(
         &function,
         &ctx,
@@ -180,7 +185,11 @@ async fn respond(
         Ok(running) => running.finish().await,
         Err(error) => Err(error),
     };
-    match result {
+    let kept = |(response, usage)| match untaken.keep(response) {
+        Ok(response) => Ok((response, usage)),
+        Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),
+    };
+    match result.and_then(kept) {
         Ok((response, usage)) => {
             log::success(&function.name, &ctx, None, response.status().as_u16(), usage);
             Ok(response)

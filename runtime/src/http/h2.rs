@@ -6,9 +6,8 @@
 //!
 //! What one connection may make the host hold: 100 heads of 32 KiB, 1 MiB of
 //! bodies that functions have not read yet, and of each response the pieces of a
-//! stream that wait for the client, some 250 KiB. A response that is given as a
-//! whole is held as a whole until it is taken, or its client is given up: its
-//! function's memory bounds it, and its `response_body`.
+//! stream that wait for the client, some 250 KiB. Of responses that are given as
+//! a whole all connections share the [room](super::untaken).
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -29,8 +28,8 @@ use hyper_util::rt::TokioTimer;
 use tokio::task::JoinError;
 
 use super::exchange::{Connection, Exchange};
-use super::pace::{Pace, Patience};
 use crate::message::{Body, BodyError};
+use crate::pace::{Pace, Patience};
 
 /// How many requests a client may have open. It is the least that the standard
 /// recommends; a client that wants more at once opens a second connection, which

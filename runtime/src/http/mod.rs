@@ -5,12 +5,11 @@
 //! - [`Admin`]: the same for operators, apart from clients.
 //! - `workers`: the threads that serve connections.
 //! - `connection`: one of them, from its first byte to its last; `socket`: what
-//!   is below it; `h2`: what HTTP/2 needs beside; `pace`: how slow a client may
-//!   be.
+//!   is below it; `h2`: what HTTP/2 needs beside.
 //! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
-//! - `exchange`: one request, its context, and its response; `framing`: where
-//!   the latter ends.
+//! - `exchange`: one request, its context, and its response; `paced`: the body
+//!   of the former; `framing`: where the latter ends; `untaken`: what is held of it until its client takes it.
 //! - `values`: what is known of a request, as values of its context.
 //! - [`Remote`]: a function on another host, to be called from this one.
 //! - `problem`: the document that a client gets instead of a response.
@@ -23,13 +22,14 @@ mod connection;
 mod exchange;
 mod framing;
 mod h2;
-mod pace;
+mod paced;
 mod problem;
 mod remote;
 pub mod routes;
 mod server;
 mod socket;
 mod tls;
+mod untaken;
 mod values;
 mod workers;
 

@@ -8,19 +8,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http_body_util::{LengthLimitError, Limited};
 
 use crate::context::Context;
 use crate::error::DeployError;
 use crate::headers;
 use crate::message::{Body, Request, Response};
-use crate::outbound::trust::{self, Secured};
+use crate::outbound::{Client, Hosts, Upload, client};
 use crate::outcome::Outcome;
 use crate::runtime::Runtime;
 
@@ -41,7 +37,7 @@ const MOST_BODY: usize = 10 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Remote {
-    client: Client<Secured<HttpConnector>, Full<Bytes>>,
+    client: Client,
     base: Uri,
     baggage: Arc<[Arc<str>]>,
 }
@@ -72,14 +68,7 @@ impl Remote {
         if base.query().is_some() {
             return Err(refuse("a query belongs to a call".into()));
         }
-        let mut connector = HttpConnector::new();
-        // Without it a request may wait for the other host's acknowledgment.
-        connector.set_nodelay(true);
-        connector.enforce_http(false);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .build(trust::secured(connector));
+        let client = client(Arc::new(Hosts::anywhere()));
         Ok(Self { client, base, baggage: Arc::new([]) })
     }
 
@@ -93,8 +82,9 @@ impl Remote {
 
     /// Lets the functions of a runtime call it under a name, within `timeout`
     /// at most. A call's path is appended to the address's own, save a bare
-    /// `/`. A host that can't be reached, or gives no whole response of at most
-    /// 10 MiB, is a [`Outcome::BadResponse`].
+    /// `/`. A host that can't be reached within 10 seconds, or gives no whole
+    /// response of at most 10 MiB with a head of at most 64 KiB, is a
+    /// [`Outcome::BadResponse`].
     ///
     /// # Errors
     /// As [`Runtime::provide`].
@@ -125,18 +115,17 @@ impl Remote {
         headers::strip(&mut head.headers);
         headers::hand_down(ctx, &self.baggage, &mut head.headers);
         let body = body.bytes().await.map_err(|error| Outcome::BadRequest(error.to_string()))?;
-        let request = http::Request::from_parts(head, Full::new(body));
+        let (body, _gone) = Upload::whole(body);
+        let request = http::Request::from_parts(head, body);
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
         headers::strip(&mut head.headers);
-        let body =
-            Limited::new(body, MOST_BODY).collect().await.map_err(|error| match error
-                .downcast_ref::<LengthLimitError>(
-            ) {
-                Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
-                None => failed(&*error),
-            })?;
-        Ok(Response::from_parts(head, Body::from(body.to_bytes())))
+        let body = Body::stream(Limited::new(body, MOST_BODY)).bytes().await;
+        let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
+            None => failed(&*error),
+        })?;
+        Ok(Response::from_parts(head, body.into()))
     }
 
     /// Where a call of that path goes.

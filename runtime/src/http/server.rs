@@ -12,12 +12,14 @@ use tokio::sync::watch;
 
 use super::connection::{self, FAREWELL, Stop, Terms};
 use super::exchange::Front;
-use super::pace::Patience;
 use super::routes::Routes;
 use super::tls::Tls;
+use super::untaken::Untaken;
 use super::values::Authenticate;
 use super::workers::Workers;
 use crate::cores;
+use crate::limits::mib;
+use crate::pace::Patience;
 use crate::runtime::Runtime;
 
 /// How long clients may take for a request's head, and how long they may pause
@@ -57,6 +59,7 @@ pub struct Server {
     threads: usize,
     head: Duration,
     patience: Patience,
+    response_memory: u64,
     tls: Option<Tls>,
 }
 
@@ -94,6 +97,7 @@ impl Server {
             threads: cores::count(),
             head: PATIENCE,
             patience: Patience { idle: PATIENCE, rate: 0 },
+            response_memory: mib(512),
             tls: None,
         })
     }
@@ -178,10 +182,26 @@ impl Server {
     /// and to take of responses, on the whole of the time in which it is waited
     /// for: one that drips a byte now and then is not idle. It may be behind by
     /// what [`body_idle`](Self::body_idle) makes up for. Default 0, which is no
-    /// bound: a function's own timeout ends what is too slow.
+    /// bound: a function's own timeout ends what is too slow, save a response
+    /// that was given as a whole.
     #[must_use]
     pub fn body_rate(mut self, bytes: u64) -> Self {
         self.patience.rate = bytes;
+        self
+    }
+
+    /// How many bytes of responses may wait for their clients to take them, of
+    /// all connections together, where functions gave them as a whole. Default
+    /// 512 MiB.
+    ///
+    /// One more is answered with [`Outcome::Busy`](crate::Outcome) in place of
+    /// its response, and one that is larger than all of it with
+    /// [`Outcome::ResponseTooLarge`](crate::Outcome): its function has run by
+    /// then. Those of up to 16 KiB are not counted. A response that is streamed
+    /// is not held: its function waits for the client.
+    #[must_use]
+    pub fn response_memory(mut self, bytes: u64) -> Self {
+        self.response_memory = bytes;
         self
     }
 
@@ -202,9 +222,10 @@ impl Server {
     /// Dropping the future ends the connections; their clients have then gone
     /// away for the invocations in flight.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let Self { listener, runtime, routes, authenticate, drain, threads, head, patience, tls } =
-            self;
-        let front = Arc::new(Front::new(runtime.clone(), routes, authenticate));
+        let Self { listener, runtime, routes, authenticate, drain, threads, .. } = self;
+        let Self { head, patience, response_memory, tls, .. } = self;
+        let untaken = Untaken::new(response_memory);
+        let front = Arc::new(Front::new(runtime.clone(), routes, authenticate, untaken));
         let terms = Arc::new(Terms { front, head, patience, tls });
         let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);

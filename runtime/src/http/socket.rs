@@ -12,7 +12,7 @@ use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::pace::{Pace, Patience};
+use crate::pace::{Pace, Patience};
 
 /// What a client begins with that speaks HTTP/2 without having said so before.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -43,7 +43,7 @@ pub(super) enum Unconnected {
 
 /// Makes connections, secured where the URL says so.
 #[derive(Clone)]
-pub(super) struct Connector(Secured<Guarded<Resolver>>);
+pub(crate) struct Connector(Secured<Guarded<Resolver>>);
 
 impl Connector {
     pub(super) fn new(hosts: Arc<Hosts>) -> Self {

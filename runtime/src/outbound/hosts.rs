@@ -34,6 +34,8 @@ struct Rule {
 enum Pattern {
     /// Any name, and any public address.
     Any,
+    /// Any name and any address, which no entry says.
+    Anywhere,
     /// This name.
     Name(Box<str>),
     /// Any name below this one.
@@ -68,6 +70,11 @@ impl Hosts {
     pub(crate) fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, NoHost> {
         let rules = entries.into_iter().map(|entry| entry.as_ref().parse());
         Ok(Self(rules.collect::<Result<_, _>>()?))
+    }
+
+    /// Wherever it is, for an address that the operator has named as a whole.
+    pub(crate) fn anywhere() -> Self {
+        Self([Rule { scheme: None, pattern: Pattern::Anywhere, port: None }].into())
     }
 
     /// Whether there is none.
@@ -112,7 +119,7 @@ impl Hosts {
 impl Pattern {
     fn has_name(&self, name: &str) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::Anywhere => true,
             Self::Name(this) => **this == *name,
             Self::Below(this) => name
                 .strip_suffix(&**this)
@@ -122,7 +129,11 @@ impl Pattern {
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
-        let Self::Addresses(net) = self else { return false };
+        let net = match self {
+            Self::Addresses(net) => net,
+            Self::Anywhere => return true,
+            Self::Any | Self::Name(_) | Self::Below(_) => return false,
+        };
         let address = address.to_canonical();
         // A range is not meant to have what hands out a machine's credentials.
         let one = net.prefix_len() == net.max_prefix_len();
@@ -287,6 +298,16 @@ mod tests {
         assert!(!allows(&hosts(&["*", "0.0.0.0/0", "169.254.0.0/16"]), metadata));
         assert!(allows(&hosts(&["169.254.169.254"]), metadata));
         assert!(allows(&hosts(&["169.254.0.0/16"]), "http://169.254.1.1/"));
+    }
+
+    #[test]
+    fn anywhere_is_anywhere() {
+        let anywhere = Hosts::anywhere();
+        for url in ["http://a.example/", "http://127.0.0.1/", "http://169.254.169.254/"] {
+            assert!(allows(&anywhere, url), "{url}");
+        }
+        let inside = "10.0.0.7".parse().expect("an address");
+        assert!(anywhere.lead_to(Scheme::Https, inside, 8443));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -16,10 +16,11 @@ use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep};
+
+use crate::pace::{Pace, Patience};
 
 /// How long the other side may take nothing of what is sent to it.
-const STALLED: Duration = Duration::from_secs(30);
+const PATIENCE: Patience = Patience { idle: Duration::from_secs(30), rate: 0 };
 
 /// How many connections one function may have.
 const MOST: usize = 1_024;
@@ -63,15 +64,13 @@ impl Cut {
 }
 
 /// A connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: TokioIo<TcpStream>,
     cut: Cut,
     /// Ready once it was cut.
     is_cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     over: bool,
-    /// When the other side has taken nothing for too long, while it has to take
-    /// something.
-    stalled: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
     _place: Place,
 }
 
@@ -82,7 +81,14 @@ impl Line {
             let notify = notify.clone();
             async move { notify.notified().await }
         });
-        Self { stream, cut: Cut(notify), is_cut, over: false, stalled: None, _place: place }
+        Self {
+            stream,
+            cut: Cut(notify),
+            is_cut,
+            over: false,
+            pace: Pace::new(PATIENCE),
+            _place: place,
+        }
     }
 
     /// Who is at the other end.
@@ -109,12 +115,12 @@ impl Line {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if written.is_ready() {
-            self.stalled = None;
+            // How much it was counts only where there is a rate.
+            self.pace.came(0);
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED)));
-        let over = stalled.as_mut().poll(cx).is_ready() && stalled.deadline() <= Instant::now();
-        if over { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+        ready!(self.pace.poll_late(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -14,11 +14,11 @@ use rustls::{ClientConfig, RootCertStore};
 const SESSIONS: usize = 64;
 
 /// Secures the connections of another connector where the URL says so.
-pub(crate) type Secured<C> = HttpsConnector<C>;
+pub(super) type Secured<C> = HttpsConnector<C>;
 
 /// A connector that makes connections by `connector`, secures them where the URL
 /// says so, and then speaks the newest version of HTTP that the other side does.
-pub(crate) fn secured<C>(connector: C) -> Secured<C> {
+pub(super) fn secured<C>(connector: C) -> Secured<C> {
     let mut config = TLS.clone();
     // Sessions are resumed by whoever began them: by them the other side can tell
     // who asks.

@@ -18,7 +18,7 @@ use crate::message::Body;
 const PIECE: usize = 64 << 10;
 
 /// A request's body. What is dropped last of it tells so.
-pub(super) struct Upload {
+pub(crate) struct Upload {
     content: Content,
     /// How many bytes are left, where that is known.
     left: Option<u64>,
@@ -45,15 +45,15 @@ pub(crate) struct Passed {
 }
 
 /// Resolves, with an error, when an upload is gone.
-pub(super) type Gone = oneshot::Receiver<Infallible>;
+pub(crate) type Gone = oneshot::Receiver<Infallible>;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body broke off, or is not as long as it may be or was said to be")]
-pub(super) struct BrokenOff;
+pub(crate) struct BrokenOff;
 
 impl Upload {
     /// A body that is here.
-    pub(super) fn whole(bytes: Bytes) -> (Self, Gone) {
+    pub(crate) fn whole(bytes: Bytes) -> (Self, Gone) {
         let left = Some(bytes.len() as u64);
         Self::new(if bytes.is_empty() { Content::Over } else { Content::Whole(bytes) }, left)
     }

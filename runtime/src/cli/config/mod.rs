@@ -17,6 +17,7 @@
 //! head_timeout = "30s"
 //! body_idle = "30s"
 //! body_rate = "1KiB"
+//! response_memory = "512MiB"
 //!
 //! [function.resize]
 //! url = "http://images.internal:8080/resize"
@@ -104,6 +105,7 @@ pub(crate) struct File {
     head_timeout: Option<Period>,
     body_idle: Option<Period>,
     body_rate: Option<Size>,
+    response_memory: Option<Size>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
 }

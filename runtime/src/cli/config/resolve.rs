@@ -147,6 +147,7 @@ impl Config {
             head_timeout: file.head_timeout,
             body_idle: file.body_idle,
             body_rate: file.body_rate,
+            response_memory: file.response_memory,
         };
         Ok(Self {
             listen: file.listen,

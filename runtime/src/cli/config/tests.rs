@@ -48,6 +48,7 @@ fn a_whole_file_is_read() {
         head_timeout = "5s"
         body_idle = "10s"
         body_rate = "1KiB"
+        response_memory = "64MiB"
 
         [function.thumbnail]
         file = "built/thumbnail.wasm"
@@ -89,6 +90,7 @@ fn a_whole_file_is_read() {
     assert_eq!(config.front.head_timeout, Some(Period(Duration::from_secs(5))));
     assert_eq!(config.front.body_idle, Some(Period(Duration::from_secs(10))));
     assert_eq!(config.front.body_rate, Some(Size(1024)));
+    assert_eq!(config.front.response_memory, Some(Size(64 << 20)));
     assert_eq!(config.functions.len(), 2);
     let limits = config.functions["thumbnail"].options;
     assert_eq!(limits.timeout, Some(Period(Duration::from_secs(2))));

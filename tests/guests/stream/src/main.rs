@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `/echo` | answers with what it is sent |
 //! | `/count` | prints how many bytes each piece of the first ten has, and answers with how many it was in all |
+//! | `/whole/LEN` | answers with so many bytes at once |
 //! | `/pieces/N` | writes N lines, and prints each |
 //! | `/wait` | writes a line, and waits until its context is done |
 //! | `/hold` | the same, and does not read its request |
@@ -39,6 +40,7 @@ fn stream(ctx: &Context, req: Request) -> Result<Response> {
     let body = match *way {
         ["echo"] => req.into_body(),
         ["count"] => count(req.into_body())?.into(),
+        ["whole", len] => vec![b'x'; len.parse()?].into(),
         ["pieces", times] => pieces(times.parse()?),
         ["wait"] => after_a_line(move || Ok(ctx.sleep(HOUR)?)),
         ["hold"] => after_a_line(move || {

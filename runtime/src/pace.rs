@@ -1,40 +1,35 @@
-//! How slow a client may be, with a request's body or with taking a response.
+//! How slow another side may be: a client with a request's body or with taking a
+//! response, another host with taking what it is sent.
 //!
-//! Only the time in which a client is waited for counts. A function that does
-//! not read, or does not write, costs its client nothing.
+//! Only the time in which it is waited for counts. A function that does not read,
+//! or does not write, costs its client nothing.
 
-use std::fmt;
 use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::message::BodyError;
-
-/// The bounds of what a client may take its time for.
+/// The bounds of what another side may take its time for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Patience {
-    /// How long a client may neither send nor take a byte that is waited for.
-    pub(super) idle: Duration,
+pub(crate) struct Patience {
+    /// How long it may neither send nor take a byte that is waited for.
+    pub(crate) idle: Duration,
     /// The fewest bytes a second on the whole; 0 is no bound.
-    pub(super) rate: u64,
+    pub(crate) rate: u64,
 }
 
-/// One client's account.
+/// One side's account.
 ///
 /// It begins with a credit of the idle time, and every byte adds the time that
-/// it may take at the lowest rate; the time in which the client is waited for is
-/// what it spends. So a slow start is nothing to fear, and neither is a pause.
+/// it may take at the lowest rate; the time in which it is waited for is what it
+/// spends. So a slow start is nothing to fear, and neither is a pause.
 #[derive(Debug)]
-pub(super) struct Pace {
-    patience: Patience,
+pub(crate) struct Pace {
+    pub(crate) patience: Patience,
     bytes: u64,
     waited: Duration,
-    /// Since when the client is waited for, while it is.
+    /// Since when it is waited for, while it is.
     since: Option<Instant>,
     /// When it is given up. Kept from wait to wait: to set a timer anew costs
     /// less than to make one.
@@ -42,12 +37,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(crate) fn new(patience: Patience) -> Self {
         Self { patience, bytes: 0, waited: Duration::ZERO, since: None, late: None }
     }
 
     /// So many bytes have come through.
-    pub(super) fn came(&mut self, bytes: usize) {
+    pub(crate) fn came(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if let Some(since) = self.since.take() {
             self.waited = self.waited.saturating_add(since.elapsed());
@@ -55,7 +50,7 @@ impl Pace {
     }
 
     /// Nothing has come through; ready when it has not for too long.
-    pub(super) fn poll_late(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    pub(crate) fn poll_late(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         if self.since.is_none() {
             let now = Instant::now();
             self.since = Some(now);
@@ -82,63 +77,6 @@ impl Pace {
                 credit.saturating_sub(self.waited).min(idle)
             }
         }
-    }
-}
-
-/// A request's body, as long as its client goes on with it.
-pub(super) struct Paced {
-    incoming: Incoming,
-    pace: Pace,
-}
-
-impl Paced {
-    pub(super) fn new(incoming: Incoming, patience: Patience) -> Self {
-        Self { incoming, pace: Pace::new(patience) }
-    }
-}
-
-/// A client stopped in the middle of a body.
-#[derive(Debug)]
-struct Stopped(Patience);
-
-impl std::error::Error for Stopped {}
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Patience { idle, rate } = self.0;
-        write!(f, "the client stopped sending: not a byte for {idle:?}")?;
-        if rate > 0 {
-            write!(f, ", or fewer than {rate} bytes a second on the whole")?;
-        }
-        Ok(())
-    }
-}
-
-impl HttpBody for Paced {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { incoming, pace } = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
-            if let Some(Ok(frame)) = &frame {
-                pace.came(frame.data_ref().map_or(0, Bytes::len));
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-        ready!(pace.poll_late(cx));
-        Poll::Ready(Some(Err(Stopped(pace.patience).into())))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
 
