@@ -313,7 +313,9 @@ impl Function {
     /// once.
     ///
     /// An invocation has at most 32 files open, and all guests together a
-    /// quarter of what the process may.
+    /// quarter of what the process may. Of a folder eight calls at once wait for
+    /// the disk, and others for those; one that waits fails when its
+    /// invocation's context is done.
     ///
     /// A folder that is not there, and a path that is not absolute or is taken,
     /// are errors when the function is deployed: [`DeployError::MountFolder`]
