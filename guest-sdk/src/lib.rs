@@ -59,7 +59,7 @@
 //! - [`Error`]: what `?` makes of any error in a handler.
 //! - [`log`](mod@log): the macros of the crate `log`, on their way to the host's log.
 //! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
-//! - `wire`: the encoding that the contract uses.
+//! - `wire`: the encoding that the contract uses; `named`: failures by their names in it.
 
 pub mod abi;
 mod body;
@@ -69,6 +69,7 @@ mod error;
 mod fetch;
 #[cfg(feature = "log")]
 pub mod log;
+mod named;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 mod pending;
