@@ -60,7 +60,7 @@
 //! - [`log`](mod@log): the macros of the crate `log`, on their way to the host's log.
 //! - `sha2`, with the feature of that name: SHA-256 at the speed of the host's processor.
 //! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
-//! - `wire`: the encoding that the contract uses.
+//! - `wire`: the encoding that the contract uses; `named`: failures by their names in it.
 
 pub mod abi;
 mod body;
@@ -70,6 +70,7 @@ mod error;
 mod fetch;
 #[cfg(feature = "log")]
 pub mod log;
+mod named;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 mod pending;

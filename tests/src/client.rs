@@ -3,11 +3,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long it waits for the end of a connection.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection. Dropping it closes it.
 #[derive(Debug)]
@@ -152,9 +157,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Waits for the server to close the connection without another word.
     ///
     /// # Errors
-    /// What the system says; `InvalidData` where there was another word.
+    /// What the system says; `InvalidData` where there was another word, `TimedOut` after a minute.
     pub async fn closed(&mut self) -> io::Result<()> {
-        match self.0.fill_buf().await? {
+        match timeout(PATIENCE, self.0.fill_buf()).await?? {
             [] => Ok(()),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
@@ -163,10 +168,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Reads until the server closes the connection, whatever it says before.
     ///
     /// # Errors
-    /// What the system says, save that the connection was reset.
+    /// What the system says, save that the connection was reset; `TimedOut` after a minute.
     pub async fn ended(&mut self) -> io::Result<Vec<u8>> {
         let mut said = Vec::new();
-        match self.0.read_to_end(&mut said).await {
+        match timeout(PATIENCE, self.0.read_to_end(&mut said)).await? {
             Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error),
             _ => Ok(said),
         }

@@ -13,6 +13,9 @@ use tokio::task::JoinHandle;
 use crate::client::Client;
 use crate::{guests, lines};
 
+/// How many turns of others a function that is not held up can't miss.
+const TURNS: usize = 200;
+
 /// The settings of a runtime for tests: few slots, and the code cache that all tests share.
 pub fn builder() -> RuntimeBuilder {
     lines::record();
@@ -149,6 +152,29 @@ impl Host {
     /// Those of the sockets, and an answer that is no HTTP.
     pub async fn get(&self, target: &str) -> io::Result<Response<Vec<u8>>> {
         self.client().await?.get(target).await
+    }
+
+    /// Waits until a function that prints a line again and again does so no more, as it is held up,
+    /// and tells how often it has. There is no event for it; what shows it is that others get their
+    /// turns over and over, and it does not take its own.
+    ///
+    /// # Panics
+    /// If it prints the line `most` times, or that takes a minute.
+    pub async fn held_up(&self, function: &str, line: &str, most: usize) -> usize {
+        let held_up = async {
+            let (mut client, mut printed, mut turns) = (self.client().await?, 0, 0);
+            while printed == 0 || turns < TURNS {
+                client.get("/").await?;
+                let now = lines::count(function, line);
+                assert!(now < most, "{function} has printed {line:?} {now} times and goes on");
+                turns = if now == printed { turns + 1 } else { 0 };
+                printed = now;
+            }
+            io::Result::Ok(printed)
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(60), held_up).await;
+        let in_time = in_time.unwrap_or_else(|_| panic!("{function} is not held up"));
+        in_time.expect("the server answers")
     }
 
     /// Tells the server to stop; the handle is for how it ended.

@@ -7,6 +7,7 @@
 //! - [`host`]: a runtime, and a server on a free port.
 //! - [`client`]: an HTTP client that sends exactly what it is told to.
 //! - [`http2`]: one for HTTP/2.
+//! - [`hung`]: a file system that never answers.
 //! - [`input`]: a request body that the test feeds.
 //! - [`lines`]: what guests print.
 //! - [`tls`]: certificates, and clients that trust them.
@@ -17,6 +18,7 @@ pub mod client;
 pub mod guests;
 pub mod host;
 pub mod http2;
+pub mod hung;
 pub mod input;
 pub mod lines;
 pub mod modules;

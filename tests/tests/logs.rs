@@ -74,7 +74,7 @@ async fn a_guest_can_not_pass_for_another() -> Result<()> {
         r"all is well\r2026-01-01T00:00:00Z ERROR hourglass: forged\u{1b}[2K\u{2028}x\u{202e}",
         "quotes \" \\ } , \\u{0} and \u{fffd}\u{fffd} no text",
         r#""},{"forged":true}"#,
-        r"a message\nof two lines",
+        r"a message\nof two lines\u{61c}",
     ];
     assert_eq!(texts(&lines), expected);
     Ok(())
@@ -96,25 +96,58 @@ async fn one_invocation_logs_only_so_much() -> Result<()> {
     Ok(())
 }
 
-/// As many invocations as it takes until one second is full, and then until the next one tells what
-/// was left out.
+/// What counts is what the log gets, not what the guest gave: it may be six times as much.
+#[tokio::test]
+async fn what_is_escaped_counts_as_it_is_logged() -> Result<()> {
+    for way in ["flood-escaped", "flood-logger"] {
+        let lines = said(way, way).await?;
+        let (marks, said): (Vec<_>, Vec<_>) =
+            lines.iter().partition(|line| line.level == Level::WARN);
+        let logged: usize = said.iter().map(|line| taken(line)).sum();
+        assert!((40 << 10..=64 << 10).contains(&logged), "{way}: {logged} bytes");
+        let [_, end] = *marks else { panic!("{marks:?}") };
+        let left_out: usize = end.field("left_out").unwrap().parse()?;
+        // What is left out is told as the guest said it.
+        let each = if way == "flood-escaped" { 99 } else { 99 + "bell".len() };
+        assert_eq!(left_out, (1_000 - said.len()) * each, "{way}");
+    }
+    Ok(())
+}
+
+/// How many bytes of a line are the guest's, as a log shows them.
+fn taken(line: &Line) -> usize {
+    let module = line.field("module").map_or(0, |module| format!("{module:?}").len());
+    line.text.len() + module + line.field("fields").map_or(0, str::len)
+}
+
 #[tokio::test]
 async fn a_function_logs_only_so_much_in_a_second() -> Result<()> {
-    let host = Host::serve([function("drowning", "chatty")]).await?;
+    drown("drowning", "flood").await
+}
+
+#[tokio::test]
+async fn a_function_logs_only_so_much_in_a_second_when_it_is_escaped() -> Result<()> {
+    drown("drowning-escaped", "flood-escaped").await
+}
+
+/// As many invocations as it takes until one second is full, and then until the next one tells what
+/// was left out.
+async fn drown(function: &str, way: &str) -> Result<()> {
+    let host = Host::serve([guests::function(function, "chatty")]).await?;
     let begun = Instant::now();
-    let found = |text: &str| lines::of("drowning").iter().any(|line| line.text.contains(text));
+    let found = |text: &str| lines::of(function).iter().any(|line| line.text.contains(text));
     let mut client = host.client().await?;
     let mut invocations = 0;
     while !found("in the rest of this second is left out") {
         assert!(begun.elapsed() < Duration::from_secs(60), "{invocations} were not enough");
-        client.get("/drowning/flood").await?;
+        client.get(&format!("/{function}/{way}")).await?;
         invocations += 1;
     }
     while !found("than is logged of one in a second") {
         assert!(begun.elapsed() < Duration::from_secs(60), "it is not told how much");
-        client.get("/drowning/plain").await?;
+        client.get(&format!("/{function}/plain")).await?;
     }
-    let lines = lines::of("drowning");
+    let lines = lines::of(function);
     let told = lines.iter().find(|line| line.text.contains("than is logged of one in a second"));
     assert!(told.unwrap().field("left_out").unwrap().parse::<u64>()? > 0);
     let logged: usize = lines.iter().map(|line| line.text.len()).sum();

@@ -11,10 +11,13 @@ use anyhow::Result;
 use hourglass::{DeployError, Fresh, Function};
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
+use hourglass_tests::hung::Hung;
 use hourglass_tests::{lines, program};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
+
+const LONG: Duration = Duration::from_secs(600);
 
 /// A folder, and one beside it that nobody may reach.
 ///
@@ -211,12 +214,47 @@ fn guests_can_not_use_up_the_hosts_descriptors() -> Result<()> {
 #[tokio::test]
 async fn a_guest_that_reads_on_and_on_is_ended_on_time() -> Result<()> {
     let folder = folder()?;
-    fs::write(folder.path().join("data/large"), vec![b'x'; 32 << 20])?;
+    // Little enough to be read in time by a machine that has much else to do.
+    fs::write(folder.path().join("data/large"), vec![b'x'; 1 << 20])?;
     let host =
-        Host::serve([reader("large", folder.path()).timeout(Duration::from_secs(1))]).await?;
+        Host::serve([reader("large", folder.path()).timeout(Duration::from_secs(2))]).await?;
     let answer = ask(&host, "large", "forever /data/large").await?;
     assert_eq!(answer.status(), 504);
-    assert!(lines::count("large", &format!("{} bytes", 32 << 20)) > 0, "it read nothing");
+    assert!(lines::count("large", &format!("{} bytes", 1 << 20)) > 0, "it read nothing");
+    host::in_flight(&host.runtime, 0).await;
+    Ok(())
+}
+
+/// The disk of one function never answers: it takes neither its guests' time after they are done,
+/// nor the threads by which other functions read.
+#[tokio::test]
+async fn a_folder_that_hangs_takes_nothing_from_others() -> Result<()> {
+    let Some(hung) = Hung::mount()? else { return Ok(()) };
+    let folder = folder()?;
+    let hangs = function("hangs", "reader").mount("/data", hung.path()).grace(LONG);
+    let host = Host::serve([
+        hangs.timeout(Duration::from_secs(1)),
+        reader("beside", folder.path()).timeout(LONG),
+    ])
+    .await?;
+    // Together they are more than there are threads.
+    for _ in 0..2 {
+        let mut clients = Vec::new();
+        for _ in 0..40 {
+            let mut client = host.client().await?;
+            let body = "read /data/file";
+            let head = format!("POST /hangs HTTP/1.1\r\nhost: x\r\ncontent-length: {}", body.len());
+            client.send(format!("{head}\r\n\r\n{body}")).await?;
+            clients.push(client);
+        }
+        for mut client in clients {
+            let answer = tokio::time::timeout(LONG / 10, client.answer(&Method::POST)).await?;
+            // It was told while it had its grace.
+            assert_eq!(answer?.body(), b"error: Operation canceled (os error 11)");
+        }
+    }
+    let list = answer(&host, "beside", "list /data/deep");
+    assert_eq!(tokio::time::timeout(LONG / 10, list).await??, "b.txt secret");
     host::in_flight(&host.runtime, 0).await;
     Ok(())
 }

@@ -228,17 +228,10 @@ async fn the_deadline_breaks_a_response_off() -> Result<()> {
 async fn a_client_that_does_not_read_makes_the_function_wait() -> Result<()> {
     let (host, mut client) = asked(stream("floods"), "/floods/flood").await?;
     client.head().await?;
-    // The sockets take a part; from then on nothing is written until somebody reads.
-    let mut before = 0;
-    loop {
-        let now = lines::count("floods", "flooding");
-        if now == before && now > 0 && host.runtime.invocations().len() == 1 {
-            break;
-        }
-        before = now;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    assert!(before < 300, "{before} blocks are more than any socket takes");
+    // The sockets take a part, which is less than 300 blocks; from then on nothing is written until
+    // somebody reads.
+    let before = host.held_up("floods", "flooding", 300).await;
+    assert_eq!(host.runtime.in_flight(), 1);
     for _ in 0..before + 10 {
         client.piece().await?;
     }

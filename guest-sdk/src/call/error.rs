@@ -5,6 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use super::calls::Started;
+use crate::named::named;
 use crate::pending::private;
 use crate::{Cause, Context, Done};
 
@@ -68,28 +69,30 @@ pub enum CallError {
     },
 }
 
+named! {
+    CallError {
+        NotFound = "not-found",
+        Forbidden = "forbidden",
+        Busy = "busy",
+        Draining = "draining",
+        Trap = "trap",
+        Exit = "exit",
+        OutOfMemory = "out-of-memory",
+        BadResponse = "bad-response",
+        BodyTooLarge = "body-too-large",
+        ResponseTooLarge = "response-too-large",
+        BadRequest = "bad-request",
+        DepthExceeded = "depth-exceeded",
+        CallsExceeded = "calls-exceeded",
+        Host = "host",
+    }
+}
+
 impl CallError {
     /// The outcome's name, as it is in the host's log and in its metrics: `not-found`, `busy`, ...
     #[must_use]
     pub fn name(&self) -> &str {
-        match self {
-            Self::NotFound(_) => "not-found",
-            Self::Forbidden(_) => "forbidden",
-            Self::Busy(_) => "busy",
-            Self::Draining(_) => "draining",
-            Self::Done { done, .. } => done.name(),
-            Self::Trap(_) => "trap",
-            Self::Exit(_) => "exit",
-            Self::OutOfMemory(_) => "out-of-memory",
-            Self::BadResponse(_) => "bad-response",
-            Self::BodyTooLarge(_) => "body-too-large",
-            Self::ResponseTooLarge(_) => "response-too-large",
-            Self::BadRequest(_) => "bad-request",
-            Self::DepthExceeded(_) => "depth-exceeded",
-            Self::CallsExceeded(_) => "calls-exceeded",
-            Self::Host(_) => "host",
-            Self::Other { outcome, .. } => outcome,
-        }
+        self.told().0
     }
 
     /// The status that it is answered with when a handler hands it on.
@@ -104,29 +107,13 @@ impl CallError {
     /// The outcome of this name, and what happened in words.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(super) fn named(function: &str, outcome: String, text: &str, cause: &str) -> Self {
-        let function = function.to_owned();
         let text = format!("`{function}`: {text}");
-        match &*outcome {
-            "not-found" => Self::NotFound(text),
-            "forbidden" => Self::Forbidden(text),
-            "busy" => Self::Busy(text),
-            "draining" => Self::Draining(text),
-            "canceled" => Self::Done { function, done: Done::Canceled, cause: cause.into() },
-            "deadline-exceeded" => {
-                Self::Done { function, done: Done::DeadlineExceeded, cause: cause.into() }
-            }
-            "trap" => Self::Trap(text),
-            "exit" => Self::Exit(text),
-            "out-of-memory" => Self::OutOfMemory(text),
-            "bad-response" => Self::BadResponse(text),
-            "body-too-large" => Self::BodyTooLarge(text),
-            "response-too-large" => Self::ResponseTooLarge(text),
-            "bad-request" => Self::BadRequest(text),
-            "depth-exceeded" => Self::DepthExceeded(text),
-            "calls-exceeded" => Self::CallsExceeded(text),
-            "host" => Self::Host(text),
-            _ => Self::Other { outcome, text },
-        }
+        let done = match &*outcome {
+            "canceled" => Done::Canceled,
+            "deadline-exceeded" => Done::DeadlineExceeded,
+            _ => return Self::of_name(outcome, text),
+        };
+        Self::Done { function: function.to_owned(), done, cause: cause.into() }
     }
 }
 
@@ -153,24 +140,10 @@ impl private::Failure for CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound(text)
-            | Self::Forbidden(text)
-            | Self::Busy(text)
-            | Self::Draining(text)
-            | Self::Trap(text)
-            | Self::Exit(text)
-            | Self::OutOfMemory(text)
-            | Self::BadResponse(text)
-            | Self::BodyTooLarge(text)
-            | Self::ResponseTooLarge(text)
-            | Self::BadRequest(text)
-            | Self::DepthExceeded(text)
-            | Self::CallsExceeded(text)
-            | Self::Host(text)
-            | Self::Other { text, .. } => f.write_str(text),
             Self::Done { function, done, cause } => {
                 write!(f, "`{function}`: {done} (cause: {cause})")
             }
+            told => f.write_str(told.told().1),
         }
     }
 }

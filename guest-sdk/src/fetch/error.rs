@@ -5,6 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use super::fetches::Started;
+use crate::named::named;
 use crate::pending::private;
 use crate::{Cause, Context, Done};
 
@@ -59,24 +60,26 @@ pub enum FetchError {
     },
 }
 
+named! {
+    FetchError {
+        BadRequest = "bad-request",
+        Forbidden = "forbidden",
+        Unresolved = "unresolved",
+        Unreachable = "unreachable",
+        Tls = "tls",
+        Body = "request-body",
+        BadResponse = "bad-response",
+        TooLarge = "response-too-large",
+        Redirect = "redirect",
+        Exceeded = "fetches-exceeded",
+    }
+}
+
 impl FetchError {
     /// The failure's name, as it is in the host's log: `forbidden`, `unreachable`, ...
     #[must_use]
     pub fn name(&self) -> &str {
-        match self {
-            Self::BadRequest(_) => "bad-request",
-            Self::Forbidden(_) => "forbidden",
-            Self::Unresolved(_) => "unresolved",
-            Self::Unreachable(_) => "unreachable",
-            Self::Tls(_) => "tls",
-            Self::Body(_) => "request-body",
-            Self::BadResponse(_) => "bad-response",
-            Self::TooLarge(_) => "response-too-large",
-            Self::Redirect(_) => "redirect",
-            Self::Exceeded(_) => "fetches-exceeded",
-            Self::Done { done, .. } => done.name(),
-            Self::Other { outcome, .. } => outcome,
-        }
+        self.told().0
     }
 
     /// The status that it is answered with when a handler hands it on.
@@ -90,23 +93,13 @@ impl FetchError {
     /// The failure of this name, and what happened in words.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn named(url: &str, outcome: String, text: &str, cause: &str) -> Self {
-        let done = |done| Self::Done { url: url.to_owned(), done, cause: cause.into() };
         let text = format!("{url}: {text}");
-        match &*outcome {
-            "bad-request" => Self::BadRequest(text),
-            "request-body" => Self::Body(text),
-            "forbidden" => Self::Forbidden(text),
-            "unresolved" => Self::Unresolved(text),
-            "unreachable" => Self::Unreachable(text),
-            "tls" => Self::Tls(text),
-            "bad-response" => Self::BadResponse(text),
-            "response-too-large" => Self::TooLarge(text),
-            "redirect" => Self::Redirect(text),
-            "fetches-exceeded" => Self::Exceeded(text),
-            "canceled" => done(Done::Canceled),
-            "deadline-exceeded" => done(Done::DeadlineExceeded),
-            _ => Self::Other { outcome, text },
-        }
+        let done = match &*outcome {
+            "canceled" => Done::Canceled,
+            "deadline-exceeded" => Done::DeadlineExceeded,
+            _ => return Self::of_name(outcome, text),
+        };
+        Self::Done { url: url.to_owned(), done, cause: cause.into() }
     }
 }
 
@@ -132,18 +125,8 @@ impl private::Failure for FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadRequest(text)
-            | Self::Forbidden(text)
-            | Self::Unresolved(text)
-            | Self::Unreachable(text)
-            | Self::Tls(text)
-            | Self::Body(text)
-            | Self::BadResponse(text)
-            | Self::TooLarge(text)
-            | Self::Redirect(text)
-            | Self::Exceeded(text)
-            | Self::Other { text, .. } => f.write_str(text),
             Self::Done { url, done, cause } => write!(f, "{url}: {done} (cause: {cause})"),
+            told => f.write_str(told.told().1),
         }
     }
 }

@@ -6,6 +6,7 @@ pub(super) const SUCCESS: i32 = 0;
 pub(super) const ACCES: i32 = 2;
 pub(super) const AGAIN: i32 = 6;
 pub(super) const BADF: i32 = 8;
+pub(super) const CANCELED: i32 = 11;
 pub(super) const INTR: i32 = 27;
 pub(super) const INVAL: i32 = 28;
 pub(super) const IO: i32 = 29;

@@ -5,7 +5,8 @@ use wasmtime::Linker;
 
 use super::memory::{parts, range};
 use super::outgoing::{Allowance, Outgoing, PIECE};
-use super::state::{Call, Incoming, Run};
+use super::run::{Incoming, Run};
+use super::state::Call;
 use super::{MODULE, code, wire};
 use crate::context::Context;
 use crate::message::{Body, Response};

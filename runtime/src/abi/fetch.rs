@@ -9,7 +9,8 @@ use wasmtime::Linker;
 
 use super::memory::{self, bytes, parts, range, write_answer};
 use super::outgoing::PIECE;
-use super::state::{Call, Incoming, State};
+use super::run::Incoming;
+use super::state::{Call, State};
 use super::wire::Answer;
 use super::{MODULE, code, wire};
 use crate::outbound::{Fetch, FetchError, Order, Passed};

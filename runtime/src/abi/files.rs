@@ -11,8 +11,8 @@ use std::sync::{Arc, LazyLock};
 use rustix::process::{Resource, getrlimit};
 
 use super::errno;
-use super::folder::{FILE, FOLDER};
-use crate::mounts::Mount;
+use super::folder::{FILE, FOLDER, Found};
+use crate::mounts::{Disk, Mount};
 
 /// The first descriptor that is no standard one.
 pub(super) const FIRST: u32 = 3;
@@ -41,6 +41,7 @@ pub(super) struct Files {
 pub(super) struct Open {
     pub(super) file: Arc<OwnedFd>,
     pub(super) kind: u8,
+    pub(super) disk: Disk,
     /// Where the next read of a file begins.
     pub(super) position: u64,
     /// Which of the function's folders it is, where it is one itself.
@@ -60,13 +61,18 @@ impl Files {
         self.place(mounts, fd)?.as_mut().ok_or(errno::BADF)
     }
 
-    /// The folder that a descriptor stands for.
+    /// The folder that a descriptor stands for, and its disk.
     ///
     /// # Errors
     /// The code for a bad one, and for what is no folder.
-    pub(super) fn folder(&mut self, mounts: &[Mount], fd: u32) -> Result<Arc<OwnedFd>, i32> {
+    pub(super) fn folder(
+        &mut self,
+        mounts: &[Mount],
+        fd: u32,
+    ) -> Result<(Arc<OwnedFd>, Disk), i32> {
         let open = self.get(mounts, fd)?;
-        if open.kind == FOLDER { Ok(open.file.clone()) } else { Err(errno::NOTDIR) }
+        let folder = (open.kind == FOLDER).then(|| open.parts());
+        folder.ok_or(errno::NOTDIR)
     }
 
     /// The file that a descriptor stands for.
@@ -91,9 +97,15 @@ impl Files {
     ///
     /// # Errors
     /// The code for one too many, of all guests together.
-    pub(super) fn add(&mut self, file: OwnedFd, kind: u8) -> Result<u32, i32> {
-        let one = Some(One::take().ok_or(errno::NFILE)?);
-        let open = Open { file: Arc::new(file), kind, position: 0, mount: None, _one: one };
+    pub(super) fn add(&mut self, found: Found) -> Result<u32, i32> {
+        let Found { file, kind, disk } = found;
+        let one = One::take();
+        let refused = one.is_none();
+        let open = Open { file: Arc::new(file), kind, disk, position: 0, mount: None, _one: one };
+        if refused {
+            open.close();
+            return Err(errno::NFILE);
+        }
         let place = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
         match self.open.get_mut(place) {
             Some(free) => *free = Some(open),
@@ -107,19 +119,41 @@ impl Files {
     /// # Errors
     /// The code for a bad one.
     pub(super) fn close(&mut self, mounts: &[Mount], fd: u32) -> Result<(), i32> {
-        self.place(mounts, fd)?.take().map(drop).ok_or(errno::BADF)
+        self.place(mounts, fd)?.take().map(Open::close).ok_or(errno::BADF)
     }
 
     fn place(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Option<Open>, i32> {
         if !self.begun {
             self.begun = true;
             self.open.extend(mounts.iter().enumerate().map(|(place, mount)| {
-                let (file, mount) = (mount.folder.clone(), Some(place));
-                Some(Open { file, kind: FOLDER, position: 0, mount, _one: None })
+                let (file, disk) = (mount.folder.clone(), mount.disk.clone());
+                let mount = Some(place);
+                Some(Open { file, kind: FOLDER, disk, position: 0, mount, _one: None })
             }));
         }
         let place = fd.checked_sub(FIRST).ok_or(errno::BADF)?;
         self.open.get_mut(place as usize).ok_or(errno::BADF)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.open.drain(..).flatten().for_each(Open::close);
+    }
+}
+
+impl Open {
+    /// What it takes to ask for something of it.
+    pub(super) fn parts(&self) -> (Arc<OwnedFd>, Disk) {
+        (self.file.clone(), self.disk.clone())
+    }
+
+    /// Closes it, of which some file systems are told.
+    fn close(self) {
+        // A folder of the function's stays open.
+        if self.mount.is_none() {
+            self.disk.clone().let_go(self);
+        }
     }
 }
 

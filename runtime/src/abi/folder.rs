@@ -6,8 +6,9 @@
 //! there; to open a device does whatever the device does.
 //!
 //! All of this may have to wait for a disk, so it is for threads that may. What
-//! the kernel has at hand can be had without waiting: whatever is asked for in
-//! that way and would have to wait is [`errno::AGAIN`].
+//! the kernel has at hand of a disk that is near can be had without waiting:
+//! whatever is asked for in that way and would have to wait, or is on another
+//! disk, is [`errno::AGAIN`].
 
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
@@ -17,6 +18,7 @@ use rustix::fs::{Statx, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::errno;
+use crate::mounts::Disk;
 
 /// How often a path is looked up again that changed meanwhile.
 const TRIES: u32 = 16;
@@ -32,6 +34,8 @@ const LINK: u8 = 7;
 /// A path beneath a folder.
 pub(super) struct Place<'a> {
     pub(super) folder: &'a OwnedFd,
+    /// Where the folder is.
+    pub(super) disk: &'a Disk,
     pub(super) path: &'a [u8],
     /// Whether a link at its end is followed.
     pub(super) follow: bool,
@@ -39,17 +43,27 @@ pub(super) struct Place<'a> {
     pub(super) at_hand: bool,
 }
 
+/// A plain file or a folder, open.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) file: OwnedFd,
+    pub(super) kind: u8,
+    pub(super) disk: Disk,
+}
+
 impl Place<'_> {
     fn find(&self, flags: OFlags) -> Result<OwnedFd, i32> {
         let follow = if self.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         let flags = flags | follow | OFlags::CLOEXEC;
-        let cached = if self.at_hand { ResolveFlags::CACHED } else { ResolveFlags::empty() };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | cached;
+        let at_hand = ResolveFlags::CACHED | ResolveFlags::NO_XDEV;
+        let at_hand = if self.at_hand { at_hand } else { ResolveFlags::empty() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | at_hand;
         let find = || fs::openat2(self.folder, self.path, flags, Mode::empty(), resolve);
         if self.at_hand {
-            // Kernels before 5.12 do not know how to.
+            // Kernels before 5.12 do not know how to; and what leads out of the
+            // folder can't be told from what is on another disk.
             return find().map_err(|error| match error {
-                Errno::INVAL => errno::AGAIN,
+                Errno::INVAL | Errno::XDEV => errno::AGAIN,
                 error => errno::of(error),
             });
         }
@@ -58,14 +72,15 @@ impl Place<'_> {
         found.map_err(errno::of)
     }
 
-    /// Opens a plain file or a folder, and tells which it is.
-    pub(super) fn open(&self, folder: bool) -> Result<(OwnedFd, u8), i32> {
+    /// Opens a plain file or a folder.
+    pub(super) fn open(&self, folder: bool) -> Result<Found, i32> {
         // It is looked at first, and once more when it is open, as it may have
         // become something else.
         openable(&stat(&self.find(OFlags::PATH)?, self.at_hand)?, folder)?;
         let file = self.find(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
-        let kind = openable(&stat(&file, self.at_hand)?, folder)?;
-        Ok((file, kind))
+        let stat = stat(&file, self.at_hand)?;
+        let kind = openable(&stat, folder)?;
+        Ok(Found { file, kind, disk: self.disk.beneath(&stat) })
     }
 
     /// What is known about it, whatever it is.
@@ -100,7 +115,8 @@ fn openable(stat: &Statx, folder: bool) -> Result<u8, i32> {
 /// has it, if it is elsewhere.
 fn stat(file: &OwnedFd, at_hand: bool) -> Result<Statx, i32> {
     let sync = if at_hand { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
-    let stat = fs::statx(file, "", AtFlags::EMPTY_PATH | sync, StatxFlags::BASIC_STATS);
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+    let stat = fs::statx(file, "", AtFlags::EMPTY_PATH | sync, wanted);
     stat.map_err(errno::of)
 }
 
@@ -206,29 +222,32 @@ mod tests {
     use super::*;
 
     /// Where this crate is, and what it says of itself.
-    fn folder() -> (OwnedFd, Vec<u8>) {
+    fn folder() -> (OwnedFd, Disk, Vec<u8>) {
         let path = env!("CARGO_MANIFEST_DIR");
         let folder = fs::open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
         let manifest = std::fs::read(format!("{path}/Cargo.toml")).expect("there is one");
-        (folder.expect("it is there"), manifest)
+        let folder = folder.expect("it is there");
+        let disk = Disk::of(&folder).expect("it is a folder");
+        (folder, disk, manifest)
     }
 
     #[test]
     fn what_is_at_hand_is_what_is_there() {
-        let (folder, manifest) = folder();
+        let (folder, disk, manifest) = folder();
         for at_hand in [false, true] {
-            let place = |path| Place { folder: &folder, path, follow: true, at_hand };
-            let (file, kind) = match place(b"Cargo.toml").open(false) {
+            let place = |path| Place { folder: &folder, disk: &disk, path, follow: true, at_hand };
+            let found = match place(b"Cargo.toml").open(false) {
                 // Not at hand, or not to be had in that way here.
                 Err(errno::AGAIN) if at_hand => return,
                 opened => opened.expect("it is a file"),
             };
-            assert_eq!(kind, FILE);
+            let Found { file, kind, disk: found } = found;
+            assert_eq!((kind, found.is_near()), (FILE, disk.is_near()));
             assert_eq!(length(&file, at_hand), Ok(manifest.len() as u64));
             let read = read(&file, 2, 1 << 20, at_hand);
             assert!(read == Err(errno::AGAIN) || read.as_deref() == Ok(&manifest[2..]));
             assert_eq!(place(b"Cargo.toml").stat(), about(&file, at_hand));
-            assert_eq!(place(b"src").open(true).map(|(_, kind)| kind), Ok(FOLDER));
+            assert_eq!(place(b"src").open(true).map(|found| found.kind), Ok(FOLDER));
             for (path, code) in [
                 (&b"Cargo.toml"[..], errno::NOTDIR),
                 (b"../Cargo.toml", errno::PERM),
@@ -244,9 +263,10 @@ mod tests {
 
     #[test]
     fn a_list_goes_on_where_it_was_cut_off() {
-        let (folder, _) = folder();
-        let src = Place { folder: &folder, path: b"src", follow: true, at_hand: false };
-        let (src, _) = src.open(true).expect("it is a folder");
+        let (folder, disk, _) = folder();
+        let src =
+            Place { folder: &folder, disk: &disk, path: b"src", follow: true, at_hand: false };
+        let Found { file: src, .. } = src.open(true).expect("it is a folder");
         let whole = list(&src, 0, 1 << 20).expect("it is a folder");
         let (mut parts, mut from) = (Vec::new(), 0);
         loop {

@@ -1,9 +1,10 @@
 //! What a guest has the host log, bounded twice: each invocation, and each
-//! function in a second. Where something is left out the log says so, and how
-//! much it was.
+//! function in a second. What counts is what the log gets, which may be several
+//! times what the guest gave. Where something is left out the log says so, and
+//! how much it was.
 
 use super::rate::{Rate, Taken};
-use crate::log::{self, About};
+use crate::log::{self, About, Line};
 
 /// How much one invocation may log, in bytes.
 const MOST: usize = 64 << 10;
@@ -27,18 +28,26 @@ pub(crate) struct Speaker<'a> {
 }
 
 impl Journal {
-    /// Logs a line of so many bytes, unless that is too much.
-    pub(super) fn add(&mut self, speaker: &Speaker<'_>, len: usize, log: impl FnOnce(&About<'_>)) {
-        let cost = len.saturating_add(LINE);
+    /// Logs a line, unless that is too much.
+    pub(super) fn add(&mut self, speaker: &Speaker<'_>, line: &impl Line) {
+        let len = line.len();
         if let Some(bytes) = &mut self.left_out {
             *bytes = bytes.saturating_add(len as u64);
-        } else if cost > MOST.saturating_sub(self.logged) {
+        } else if let Some(shown) = self.shown(line) {
+            let cost = shown.saturating_add(LINE);
+            self.logged = self.logged.saturating_add(cost);
+            speaker.say(len, cost, |about| line.log(about));
+        } else {
             self.left_out = Some(len as u64);
             speaker.mark(None, "(what the invocation says from here on is left out)");
-        } else {
-            self.logged = self.logged.saturating_add(cost);
-            speaker.say(len, log);
         }
+    }
+
+    /// How much of a line would be shown, where there is room for it.
+    fn shown(&self, line: &impl Line) -> Option<usize> {
+        let room = MOST.checked_sub(self.logged)?.checked_sub(LINE)?;
+        // It may be as long as the guest's memory; then it is not even read.
+        if line.len() <= room { line.shown(room) } else { None }
     }
 
     /// Tells how much was left out. To be called when the guest has ended.
@@ -53,13 +62,14 @@ impl Journal {
 impl Speaker<'_> {
     /// Logs that something is left out.
     fn mark(&self, bytes: Option<u64>, why: &str) {
-        self.say(0, |about| log::left_out(about, bytes, why));
+        self.say(0, LINE, |about| log::left_out(about, bytes, why));
     }
 
-    /// Logs a line of so many bytes, unless the second is over-full.
-    fn say(&self, len: usize, log: impl FnOnce(&About<'_>)) {
+    /// Logs a line that costs so many bytes, of which the guest said `len`,
+    /// unless the second is over-full.
+    fn say(&self, len: usize, cost: usize, log: impl FnOnce(&About<'_>)) {
         let about = &self.about;
-        match self.rate.take(len, LINE) {
+        match self.rate.take(len, cost.saturating_sub(len)) {
             Taken::Logged => log(about),
             Taken::After(bytes) => {
                 let why = "(the function had more to say than is logged of one in a second)";

@@ -25,9 +25,9 @@ fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i
         let (Some(&level), Some(record)) = (level, record) else { return Ok(code::INVALID) };
         if log::is_said(level) {
             let (stdio, speaker) = state.output();
-            let said =
-                Said { message: record.message, module: record.target, fields: &record.pairs };
-            stdio.journal.add(&speaker, len as usize, |about| log::said(level, about, &said));
+            let (message, module) = (record.message, record.target);
+            let said = Said { level, message, module, fields: &record.pairs };
+            stdio.journal.add(&speaker, &said);
         }
     }
     Ok(verbosity())

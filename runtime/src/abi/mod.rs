@@ -5,7 +5,7 @@
 //! bounded before anything of it is allocated, and nothing here panics.
 //!
 //! # Layout
-//! - [`state`]: what a store holds for its guest.
+//! - [`state`]: what a store holds for its guest; [`run`]: one invocation.
 //! - [`memory`]: ranges of guest memory.
 //! - [`wire`]: how requests, responses and values are laid out in it.
 //! - [`exchange`]: the request and the response; [`outgoing`]: one in pieces.
@@ -50,6 +50,7 @@ mod outgoing;
 mod pending;
 mod rate;
 mod reach;
+mod run;
 mod sha2;
 mod state;
 mod stdio;
@@ -62,7 +63,8 @@ pub(crate) use cgi::{Style, is_requests_own};
 pub(crate) use outgoing::Outlet;
 pub(crate) use rate::Rate;
 pub(crate) use reach::{Called, Callees, Caller, Held, Reach};
-pub(crate) use state::{Run, State, give_up_at, overdue};
+pub(crate) use run::Run;
+pub(crate) use state::{State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
 
 use wasmtime::Linker;

@@ -2,7 +2,7 @@
 //! standard error kept for the report of a trap.
 
 use super::journal::{Journal, Speaker};
-use crate::log;
+use crate::log::{self, Printed};
 
 /// How much of standard error a trap's report carries, in bytes.
 const TAIL: usize = 4 << 10;
@@ -93,7 +93,7 @@ impl Stdio {
         let mut line = std::mem::take(self.line(sink));
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        self.journal.add(speaker, text.len(), |about| log::printed(about, sink.name(), text));
+        self.journal.add(speaker, &Printed { stream: sink.name(), text });
         // Its room is for the next one.
         line.clear();
         *self.line(sink) = line;

@@ -1,21 +1,21 @@
 //! The calls of WASI that read files: those of the folders that a function may
 //! read.
 //!
-//! What would have to wait for a disk is done by a thread that may; the guest's
-//! end does not wait for it. What the kernel has at hand takes less time than
-//! that thread's way there and back, and most is. Nothing here waits for
-//! anything else than a disk.
+//! What would have to wait for a disk is done by a thread that may. The guest
+//! waits for it no longer than until its context is done, and its end not at
+//! all. What the kernel has at hand takes less time than that thread's way there
+//! and back, and most is. Nothing here waits for anything else than a disk.
 
-use tokio::sync::Semaphore;
 use wasmtime::Linker;
 
-use super::errno::{AGAIN, BADF, INVAL, IO, NAMETOOLONG, OVERFLOW, ROFS, SPIPE, SUCCESS};
+use super::errno::{AGAIN, BADF, CANCELED, INVAL, IO, NAMETOOLONG};
+use super::errno::{OVERFLOW, ROFS, SPIPE, SUCCESS};
 use super::files::{FIRST, Files};
 use super::folder::{self, Place};
 use super::memory::{bytes, parts, range, read_u32, write};
 use super::state::{Call, State};
 use super::wasi::{MAX_RANGES, MODULE};
-use crate::mounts::Mount;
+use crate::mounts::{Disk, Mount};
 
 /// The longest path, in bytes.
 const MAX_PATH: u32 = 4_096;
@@ -23,10 +23,6 @@ const MAX_PATH: u32 = 4_096;
 /// The most that one call reads, in bytes: of a file, and of a folder.
 const MAX_READ: u32 = 256 << 10;
 const MAX_LIST: u32 = 1 << 20;
-
-/// How many threads wait for disks at once, for all guests together: as many are
-/// lost for good where a file system hangs, and no more.
-static THREADS: Semaphore = Semaphore::const_new(64);
 
 /// What `path_open` is asked for: a folder; to create what is not there, to
 /// have created it, to empty it; a right to write; to write at the end.
@@ -165,8 +161,8 @@ async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> 
         0 => 0,
         1 => open.position,
         2 => {
-            let file = open.file.clone();
-            quickly(move |at_hand| folder::length(&file, at_hand)).await?
+            let (file, disk) = open.parts();
+            quickly(&mut call, &disk, move |at_hand| folder::length(&file, at_hand)).await?
         }
         _ => return Err(INVAL.into()),
     };
@@ -230,9 +226,9 @@ async fn read_at(
         total += len;
     }
     let (files, mounts) = files(state);
-    let file = files.file(mounts, fd)?.file.clone();
-    let read =
-        quickly(move |at_hand| folder::read(&file, position, total as usize, at_hand)).await?;
+    let (file, disk) = files.file(mounts, fd)?.parts();
+    let work = move |at_hand| folder::read(&file, position, total as usize, at_hand);
+    let read = quickly(call, &disk, work).await?;
     let (memory, _) = parts(call)?;
     let mut rest = &*read;
     for (ptr, len) in ranges {
@@ -252,8 +248,9 @@ async fn fd_readdir(mut call: Call<'_>, words: (u32, u32, u32, u64, u32)) -> Res
         return Err(OVERFLOW.into());
     }
     let (list, mounts) = files(state);
-    let folder = list.folder(mounts, fd)?;
-    let listed = apart(move || folder::list(&folder, from, len as usize)).await?;
+    let (folder, disk) = list.folder(mounts, fd)?;
+    let work = move || folder::list(&folder, from, len as usize);
+    let listed = apart(&mut call, &disk, work).await?;
     let (memory, _) = parts(&mut call)?;
     write(memory, ptr, &listed)?;
     Ok(write(memory, out, &(listed.len() as u32).to_le_bytes())?)
@@ -264,8 +261,8 @@ async fn fd_filestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
         [0; 64]
     } else {
         let (files, mounts) = files(call.data_mut());
-        let file = files.get(mounts, fd)?.file.clone();
-        quickly(move |at_hand| folder::about(&file, at_hand)).await?
+        let (file, disk) = files.get(mounts, fd)?.parts();
+        quickly(&mut call, &disk, move |at_hand| folder::about(&file, at_hand)).await?
     };
     let (memory, _) = parts(&mut call)?;
     Ok(write(memory, out, &stat)?)
@@ -299,10 +296,9 @@ async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
     }
     call.data().run.files.has_room()?;
     let folder = how & DIRECTORY != 0;
-    let (file, kind) =
-        at(&mut call, fd, (ptr, len), flags, move |place| place.open(folder)).await?;
+    let found = at(&mut call, fd, (ptr, len), flags, move |place| place.open(folder)).await?;
     let (memory, state) = parts(&mut call)?;
-    let opened = state.run.files.add(file, kind)?;
+    let opened = state.run.files.add(found)?;
     Ok(write(memory, out, &opened.to_le_bytes())?)
 }
 
@@ -320,32 +316,39 @@ async fn at<T: Send + 'static>(
     }
     let path = bytes(memory, ptr, len)?.to_vec();
     let (files, mounts) = files(state);
-    let (folder, follow) = (files.folder(mounts, fd)?, flags & 1 == 1);
-    quickly(move |at_hand| work(&Place { folder: &folder, path: &path, follow, at_hand })).await
+    let ((folder, disk), follow) = (files.folder(mounts, fd)?, flags & 1 == 1);
+    let its = disk.clone();
+    let work =
+        move |at_hand| work(&Place { folder: &folder, disk: &its, path: &path, follow, at_hand });
+    quickly(call, &disk, work).await
 }
 
 /// Does something at once where it need not wait for a disk, and else has it
 /// done.
 async fn quickly<T: Send + 'static>(
+    call: &mut Call<'_>,
+    disk: &Disk,
     work: impl Fn(bool) -> std::result::Result<T, i32> + Send + 'static,
 ) -> Result<T> {
-    match work(true) {
-        Err(AGAIN) => apart(move || work(false)).await,
+    match if disk.is_near() { work(true) } else { Err(AGAIN) } {
+        Err(AGAIN) => apart(call, disk, move || work(false)).await,
         done => Ok(done?),
     }
 }
 
-/// Has something done by a thread that may wait for a disk, when one is free.
+/// Has something done by a thread that may wait for a disk. Where the context is
+/// done first, the thread is left behind.
 async fn apart<T: Send + 'static>(
+    call: &mut Call<'_>,
+    disk: &Disk,
     work: impl FnOnce() -> std::result::Result<T, i32> + Send + 'static,
 ) -> Result<T> {
-    // It is never closed, and given back by the thread, whoever still waits.
-    let free = THREADS.acquire().await.map_err(|_| IO)?;
-    let work = move || {
-        let _free = free;
-        work()
-    };
-    Ok(tokio::task::spawn_blocking(work).await.unwrap_or(Err(IO))?)
+    let ctx = call.data_mut().run.ctx.clone();
+    tokio::select! {
+        biased;
+        _ = ctx.done() => Err(CANCELED.into()),
+        done = disk.wait(work) => Ok(done.unwrap_or(Err(IO))?),
+    }
 }
 
 fn answer(result: Result<()>) -> wasmtime::Result<i32> {

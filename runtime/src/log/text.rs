@@ -18,19 +18,44 @@ struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|char| match char {
-            '\t' => self.0.write_char(char),
-            char if char.is_control() || is_layout(char) => {
+        let is_escaped = |char: char| char != '\t' && (char.is_control() || is_layout(char));
+        text.split_inclusive(is_escaped).try_for_each(|part| match part.chars().next_back() {
+            Some(char) if is_escaped(char) => {
+                self.0.write_str(part.strip_suffix(char).unwrap_or_default())?;
                 write!(self.0, "{}", char.escape_default())
             }
-            char => self.0.write_char(char),
+            _ => self.0.write_str(part),
         })
     }
 }
 
-/// Whether a character ends lines or turns their direction.
+/// Whether a character ends lines, or has to do with their direction.
 fn is_layout(char: char) -> bool {
-    matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    const MARKS: [char; 3] = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || MARKS.contains(&char)
+}
+
+/// How many bytes a log shows of something that has no control characters but
+/// tabs, whichever its format; `None` where that is more than `most`.
+pub(super) fn shown(what: impl Display, most: usize) -> Option<usize> {
+    let mut count = Count { left: most };
+    write!(count, "{what}").ok()?;
+    Some(most.saturating_sub(count.left))
+}
+
+/// Counts what is written to it, as long as there is room.
+struct Count {
+    left: usize,
+}
+
+impl Write for Count {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // In JSON these have a `\` before them.
+        let more = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\t')).count();
+        let left = self.left.checked_sub(text.len().saturating_add(more));
+        self.left = left.ok_or(fmt::Error)?;
+        Ok(())
+    }
 }
 
 /// A guest's own fields, as `name=value name="another value"`: one field of the
@@ -48,7 +73,7 @@ impl Display for Fields<'_> {
 }
 
 /// A text between quotes, unless it is a plain word.
-struct Word<'a>(&'a [u8]);
+pub(super) struct Word<'a>(pub(super) &'a [u8]);
 
 impl Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +89,7 @@ impl Display for Word<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, OneLine};
+    use super::{Fields, OneLine, shown};
 
     #[test]
     fn fields_are_told_apart() {
@@ -79,5 +104,15 @@ mod tests {
         let forged = "a\nb\r\u{1b}[2K\u{0}c\td\u{85}\u{2028}\u{202e}\u{2069}ü \\ \"e\"";
         let expected = r#"a\nb\r\u{1b}[2K\u{0}c	d\u{85}\u{2028}\u{202e}\u{2069}ü \ "e""#;
         assert_eq!(OneLine(forged).to_string(), expected);
+        let marks = "\u{61c}a\u{200e}\u{200f}b";
+        assert_eq!(OneLine(marks).to_string(), r"\u{61c}a\u{200e}\u{200f}b");
+    }
+
+    #[test]
+    fn what_is_shown_is_what_any_format_needs() {
+        for (text, len) in [("", 0), ("plain ü", 8), ("\u{1b}x", 8), ("\"\\\t", 6), ("\n", 3)] {
+            assert_eq!(shown(OneLine(text), len), Some(len), "{text:?}");
+            assert_eq!(len.checked_sub(1).and_then(|most| shown(OneLine(text), most)), None);
+        }
     }
 }

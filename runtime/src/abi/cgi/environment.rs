@@ -12,7 +12,8 @@ use http::uri::Authority;
 
 use crate::abi::errno::SUCCESS;
 use crate::abi::memory::{parts, write};
-use crate::abi::state::{Call, Run, State};
+use crate::abi::run::Run;
+use crate::abi::state::{Call, State};
 use crate::message::{FUNCTION, ROUTE_PREFIX};
 
 /// The most bytes that a request's variables take together. What would be more

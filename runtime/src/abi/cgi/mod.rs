@@ -22,7 +22,8 @@ use wasmtime::Linker;
 
 use self::environment::Variables;
 use self::stdout::Stdout;
-use super::state::{Call, Run, State};
+use super::run::Run;
+use super::state::{Call, State};
 use super::wasi::MODULE;
 
 pub(crate) use environment::is_requests_own;

@@ -7,7 +7,8 @@ use std::task::Poll;
 use crate::abi::code;
 use crate::abi::errno::{IO, SUCCESS};
 use crate::abi::memory::{parts, range, read_u32, write};
-use crate::abi::state::{Call, Run, State};
+use crate::abi::run::Run;
+use crate::abi::state::{Call, State};
 use crate::abi::wasi::MAX_RANGES;
 use crate::abi::wasi_files;
 

@@ -13,7 +13,8 @@ use super::head::{self, Found, LONGEST, Search};
 use crate::abi::errno::{PIPE, SUCCESS};
 use crate::abi::memory::{parts, range, read_u32, write};
 use crate::abi::outgoing::{Allowance, Outgoing};
-use crate::abi::state::{Call, Run, State};
+use crate::abi::run::Run;
+use crate::abi::state::{Call, State};
 use crate::abi::wasi::{self, MAX_RANGES, MAX_WRITE};
 
 /// How much is held back, in bytes.

@@ -15,6 +15,8 @@ fn chatty(_: &Context, req: Request) -> Result<String> {
         "plain" => plain(),
         "hostile" => hostile()?,
         "flood" => flood(),
+        "flood-escaped" => flood_escaped(),
+        "flood-logger" => flood_logger(),
         "levels" => levels(),
         "long" => log::info!("{}", "x".repeat(100_000)),
         "drop" => {
@@ -42,7 +44,7 @@ fn hostile() -> Result<()> {
     stdout().write_all(forged.as_bytes())?;
     stdout().write_all(b"\nquotes \" \\ } , \0 and \xff\xfe no text\r\n")?;
     stderr().write_all(b"\"},{\"forged\":true}\n")?;
-    log::info!(target: "a\nb", "a message\nof two lines");
+    log::info!(target: "a\nb", "a message\nof two lines\u{61c}");
     Ok(())
 }
 
@@ -50,6 +52,25 @@ fn hostile() -> Result<()> {
 fn flood() {
     for number in 0..1_000 {
         println!("{number:>99}");
+    }
+}
+
+/// As many bytes, and each of them is several in a log.
+fn flood_escaped() {
+    let line = "\u{1b}".repeat(99);
+    for _ in 0..1_000 {
+        println!("{line}");
+    }
+}
+
+/// The same through the logger: in the message, in the name of a part and in a field.
+fn flood_logger() {
+    let text = "\u{1b}".repeat(33);
+    for _ in 0..1_000 {
+        #[cfg(target_arch = "wasm32")]
+        log::info!(target: &text, bell = &*text; "{text}");
+        #[cfg(not(target_arch = "wasm32"))]
+        log::info!(target: &text, "{text}");
     }
 }
 

@@ -3,7 +3,10 @@
 //!
 //! A folder is opened once, when the function is deployed, as a mount is: what
 //! is there then is what it reads from, also when the folder is moved or another
-//! is put in its place. An invocation pays nothing for it.
+//! is put in its place. An invocation pays nothing for it. How a disk is waited
+//! for is in [`disk`].
+
+mod disk;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+
+pub(crate) use self::disk::Disk;
 
 /// Which folders, by the paths at which a guest finds them.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +26,7 @@ pub(crate) struct Mounts(Vec<(String, PathBuf)>);
 pub(crate) struct Mount {
     pub(crate) path: String,
     pub(crate) folder: Arc<OwnedFd>,
+    pub(crate) disk: Disk,
 }
 
 /// Why a folder can't be mounted.
@@ -49,11 +55,12 @@ impl Mounts {
             if let Some(reason) = reason {
                 return Err(Unmountable::Path { path: path.clone(), reason });
             }
-            let folder = directory(folder).map_err(|source| {
+            let opened = directory(folder).and_then(|opened| Ok((Disk::of(&opened)?, opened)));
+            let (disk, opened) = opened.map_err(|source| {
                 let (path, folder) = (path.clone(), folder.clone());
                 Unmountable::Folder { path, folder, source }
             })?;
-            Ok(Mount { path: path.clone(), folder: Arc::new(folder) })
+            Ok(Mount { path: path.clone(), folder: Arc::new(opened), disk })
         });
         mounts.collect()
     }

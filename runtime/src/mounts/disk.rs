@@ -1,0 +1,176 @@
+//! Disks, and the threads that wait for them.
+//!
+//! Whoever asks a disk for something may have to wait for it, and where it hangs
+//! that is for good: a server that is gone, a program that serves a file system
+//! and is stuck. So threads do that, and there are only so many. Each folder has
+//! a share of them: one whose disk hangs takes that from the others, and no more.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rustix::fs::{AtFlags, Statx, StatxFlags, fstatfs, statx};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+/// How many threads wait for disks at once, for all guests together.
+static THREADS: Semaphore = Semaphore::const_new(64);
+
+/// How many of them do so for one folder, and what is beneath it.
+const SHARE: usize = 8;
+
+/// The file systems, by their magic numbers, that are asked at once for what
+/// they have at hand, as nobody far away has a say in it: ext2 to ext4, XFS,
+/// Btrfs, F2FS, bcachefs, ZFS, tmpfs, ramfs, SquashFS and EROFS; and overlayfs,
+/// whose layers nearly always are on one of those.
+const NEAR: [u32; 11] = [
+    0x0000_ef53,
+    0x5846_5342,
+    0x9123_683e,
+    0xf2f5_2010,
+    0xca45_1a4e,
+    0x2fc1_2fc1,
+    0x0102_1994,
+    0x8584_58f6,
+    0x7371_7368,
+    0xe0f5_e1e2,
+    0x794c_7630,
+];
+
+/// Where a file is, as far as that says how to ask for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    /// Which mount it is on, where that is one that may be asked at once.
+    near: Option<u64>,
+    share: Arc<Semaphore>,
+}
+
+impl Disk {
+    /// That of a folder that is mounted.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn of(folder: &OwnedFd) -> io::Result<Self> {
+        let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
+        let stat = statx(folder, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, wanted)?;
+        // A server that does not say what it is, is none that is near.
+        let near = fstatfs(folder).is_ok_and(|system| NEAR.contains(&(system.f_type as u32)));
+        let near = mount(&stat).filter(|_| near);
+        Ok(Self { near, share: share((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)) })
+    }
+
+    /// That of something beneath a folder on this one: another disk may be
+    /// mounted there.
+    pub(crate) fn beneath(&self, stat: &Statx) -> Self {
+        Self { near: self.near.filter(|_| self.near == mount(stat)), share: self.share.clone() }
+    }
+
+    /// Whether it may be asked at once for what it has at hand.
+    pub(crate) fn is_near(&self) -> bool {
+        self.near.is_some()
+    }
+
+    /// Has something done by a thread that may wait, when one is free; those who
+    /// wait for one have their turns in order.
+    ///
+    /// # Errors
+    /// There will be no thread: the process ends.
+    ///
+    /// # Cancel safety
+    /// What is dropped before a thread has begun is not done. A thread that has
+    /// begun is left behind, and is one of the folder's share until it is back.
+    pub(crate) async fn wait<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        // Neither is ever closed, and both are given back by the thread.
+        let share = self.share.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let thread = THREADS.acquire().await.map_err(io::Error::other)?;
+        let work = move || {
+            let _free = (share, thread);
+            work()
+        };
+        Ok(tokio::task::spawn_blocking(work).await?)
+    }
+
+    /// Lets go of something, which takes a thread where the disk has to be told.
+    pub(crate) fn let_go(&self, what: impl Send + 'static) {
+        let handle = Handle::try_current().ok().filter(|_| !self.is_near());
+        let Some(handle) = handle else { return drop(what) };
+        let disk = self.clone();
+        handle.spawn(async move { disk.wait(move || drop(what)).await });
+    }
+}
+
+/// The mount that something is on. Kernels before 5.8 do not say it.
+fn mount(stat: &Statx) -> Option<u64> {
+    let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID);
+    told.then_some(stat.stx_mnt_id)
+}
+
+/// The share of a folder, by its device and its number there: it is one share
+/// whoever mounts it, and however often.
+fn share(folder: (u32, u32, u64)) -> Arc<Semaphore> {
+    static SHARES: Mutex<BTreeMap<(u32, u32, u64), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
+    let mut shares = SHARES.lock().unwrap_or_else(PoisonError::into_inner);
+    // A thread that hangs has a part of a share, which so is still there.
+    shares.retain(|_, share| share.strong_count() > 0);
+    let known = shares.get(&folder).and_then(Weak::upgrade);
+    known.unwrap_or_else(|| {
+        let share = Arc::new(Semaphore::new(SHARE));
+        shares.insert(folder, Arc::downgrade(&share));
+        share
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use rustix::fs::{Mode, OFlags, open};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn disk(folder: &str) -> Disk {
+        let path = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let folder = open(path, flags, Mode::empty()).expect("it is there");
+        Disk::of(&folder).expect("it is a folder")
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_hangs_takes_no_more_than_its_share() {
+        let (hangs, other) = (disk("src"), disk("tests"));
+        let (begins, begun) = mpsc::channel();
+        let holds: Vec<_> = (0..SHARE)
+            .map(|_| {
+                let (hold, held) = mpsc::channel::<()>();
+                let (hangs, begins) = (hangs.clone(), begins.clone());
+                // Whoever asked does not wait for it any more.
+                let asks = async move {
+                    let work = move || {
+                        let _ = (begins.send(()), held.recv());
+                    };
+                    let _ = timeout(Duration::from_millis(1), hangs.wait(work)).await;
+                };
+                tokio::spawn(asks);
+                hold
+            })
+            .collect();
+        tokio::task::spawn_blocking(move || begun.iter().take(SHARE).for_each(drop))
+            .await
+            .expect("all of them begin");
+        // Mounted once more it is the same.
+        let late = disk("src");
+        let mut waits = Box::pin(late.wait(|| "back"));
+        assert!(timeout(Duration::from_millis(1), &mut waits).await.is_err());
+        assert_eq!(timeout(LONG, other.wait(|| "read")).await.expect("in time").ok(), Some("read"));
+        drop(holds);
+        assert_eq!(timeout(LONG, waits).await.expect("in time").ok(), Some("back"));
+    }
+}
