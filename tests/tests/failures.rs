@@ -99,6 +99,18 @@ async fn a_body_too_large_is_not_waited_for() -> Result<()> {
     Ok(())
 }
 
+/// Who sends all of a request before it looks for an answer finds one.
+#[tokio::test]
+async fn a_body_too_large_is_413_also_to_who_sends_it_all() -> Result<()> {
+    let host = Host::serve([function("small", "echo").request_body(1_000)]).await?;
+    let request = Request::post("/small").body(vec![b'x'; 8 << 20])?;
+    let expected = Failure { status: 413, outcome: "body-too-large", function: "small" };
+    for _ in 0..10 {
+        problem(&host.client().await?.request(&request).await?, expected)?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_trap_is_500() -> Result<()> {
     fails_with("panic", 500, "trap").await?;

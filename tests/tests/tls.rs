@@ -63,6 +63,15 @@ async fn bodies_of_any_length_go_both_ways() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_sends_more_than_is_read_gets_its_answer() -> Result<()> {
+    let (host, _pair, trust) = serve([function("tls-small", "echo").request_body(1_000)]).await?;
+    let mut client = Client::over(trust.connect(host.address, &[]).await?);
+    let request = http::Request::post("/tls-small").body(vec![b'x'; 8 << 20])?;
+    assert_eq!(client.request(&request).await?.status(), 413);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_ends_its_function() -> Result<()> {
     let (host, _pair, trust) =
         serve([function("tls-gone", "stuck").timeout(LONG).grace(LONG)]).await?;

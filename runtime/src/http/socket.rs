@@ -1,21 +1,26 @@
 //! A client's socket: what was looked at beforehand is read again, a client that
-//! takes nothing of what is written is given up, and one that leaves can be seen
-//! to by whoever does not read.
+//! takes nothing of what is written is given up, one that leaves can be seen to
+//! by whoever does not read, and one that still sends gets its answer.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use crate::pace::{Pace, Patience};
 
 /// What a client begins with that speaks HTTP/2 without having said so before.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long a client may go on sending what nobody wants, after its answer.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection to a client.
 #[derive(Debug)]
@@ -25,11 +30,14 @@ pub(super) struct Socket {
     /// What was read already, and is to be read again.
     ahead: Bytes,
     pace: Pace,
+    /// When a client is left that goes on sending after its answer.
+    lingers: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
-        Self { stream: Arc::new(stream), ahead: Bytes::new(), pace: Pace::new(patience) }
+        let (stream, pace) = (Arc::new(stream), Pace::new(patience));
+        Self { stream, ahead: Bytes::new(), pace, lingers: None }
     }
 
     /// Waits until the client says that it sends nothing more, which is how it
@@ -141,8 +149,41 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(shutdown(&self.stream, Shutdown::Write)?))
+    /// To close a socket with something unread in it resets the connection, and
+    /// a client that has not read its answer by then never will. So what it had
+    /// under way is read first, for a while, and dropped.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, lingers, .. } = &mut *self;
+        let lingers = match lingers {
+            Some(lingers) => lingers,
+            None => {
+                shutdown(&*stream, Shutdown::Write)?;
+                if !has_unread(stream) {
+                    return Poll::Ready(Ok(()));
+                }
+                lingers.insert(Box::pin(sleep(LINGER)))
+            }
+        };
+        while lingers.as_mut().poll(cx).is_pending() {
+            ready!(stream.poll_read_ready(cx))?;
+            if has_ended(stream) {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether the client has sent something that nobody has read.
+fn has_unread(stream: &TcpStream) -> bool {
+    rustix::io::ioctl_fionread(stream).is_ok_and(|unread| unread > 0)
+}
+
+/// Drops a part of what the client has sent, and tells whether that was the end.
+fn has_ended(stream: &TcpStream) -> bool {
+    match stream.try_read(&mut [0; 16 << 10]) {
+        Ok(len) => len == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
 }
 
