@@ -112,8 +112,7 @@ impl AsyncRead for Socket {
         let stream = &*self.stream;
         loop {
             ready!(stream.poll_read_ready(cx))?;
-            let all = room.remaining();
-            match some(stream, Interest::READABLE, all, || stream.try_read_buf(room)) {
+            match read(stream, room) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read.map(drop)),
             }
@@ -127,7 +126,7 @@ impl AsyncWrite for Socket {
         cx: &mut TaskContext<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = poll_write(&self.stream, cx, bytes.len(), || self.stream.try_write(bytes));
+        let written = poll_write(&self.stream, cx, || self.stream.try_write(bytes));
         self.written(cx, written)
     }
 
@@ -136,8 +135,7 @@ impl AsyncWrite for Socket {
         cx: &mut TaskContext<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let all = parts.iter().map(|part| part.len()).sum();
-        let written = poll_write(&self.stream, cx, all, || self.stream.try_write_vectored(parts));
+        let written = poll_write(&self.stream, cx, || self.stream.try_write_vectored(parts));
         self.written(cx, written)
     }
 
@@ -190,29 +188,23 @@ fn has_ended(stream: &TcpStream) -> bool {
 fn poll_write(
     stream: &TcpStream,
     cx: &mut TaskContext<'_>,
-    all: usize,
     attempt: impl Fn() -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_write_ready(cx))?;
-        match some(stream, Interest::WRITABLE, all, &attempt) {
+        match attempt() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             written => return Poll::Ready(written),
         }
     }
 }
 
-/// Does some of what is to be done. Where that is not all of it the socket is
-/// not ready any more, which is known without asking the system once again.
-fn some(
-    stream: &TcpStream,
-    interest: Interest,
-    all: usize,
-    attempt: impl FnOnce() -> io::Result<usize>,
-) -> io::Result<usize> {
-    let mut part = None;
-    let done = stream.try_io(interest, || match attempt() {
-        Ok(len @ 1..) if len < all => {
+/// Reads as much as there is. Where that does not fill the room there is nothing
+/// more, which is known without asking the system once again.
+fn read(stream: &TcpStream, room: &mut ReadBuf<'_>) -> io::Result<usize> {
+    let (most, mut part) = (room.remaining(), None);
+    let done = stream.try_io(Interest::READABLE, || match stream.try_read_buf(room) {
+        Ok(len @ 1..) if len < most => {
             part = Some(len);
             Err(ErrorKind::WouldBlock.into())
         }
