@@ -20,7 +20,7 @@
 //! - [`files`]: what a guest has open; [`folder`]: what it reads.
 //! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
 //!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
-//! - [`sha2`]: digests.
+//! - [`sha2`] has digests.
 //! - [`cgi`]: guests whose request and response are their standard input and
 //!   output.
 //!
