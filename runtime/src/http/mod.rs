@@ -9,7 +9,8 @@
 //! - [`Tls`]: how they are encrypted.
 //! - [`routes`]: which function a path belongs to, and what may come along.
 //! - `exchange`: one request, its context, and its response; `paced`: the body
-//!   of the former; `framing`: where the latter ends; `untaken`: what is held of it until its client takes it.
+//!   of the former; `framing`: where the latter ends; `untaken`: what is held of
+//!   it until its client takes it.
 //! - `values`: what is known of a request, as values of its context.
 //! - [`Remote`]: a function on another host, to be called from this one.
 //! - `problem`: the document that a client gets instead of a response.
