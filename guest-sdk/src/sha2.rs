@@ -10,9 +10,9 @@
 //! assert_eq!(hasher.finalize()[..4], [0x9f, 0x86, 0xd0, 0x81]);
 //! ```
 //!
-//! [`Sha256`] is a hasher of the crate `digest` 0.11, and goes wherever those of the crate `sha2`
-//! do, as into an HMAC. Outside of a host it is that crate's own. What is hashed is not copied, and
-//! its time counts as the function's; the host looks to the context after every 64 KiB.
+//! [`Sha256`] is a hasher of the crate `digest` 0.11, and goes wherever one is asked for, as into an
+//! HMAC. Outside of a host it is the one of the crate `sha2`. What is hashed is not copied, and its
+//! time counts as the function's, which can be interrupted after every 64 KiB.
 
 pub use digest::Digest;
 
