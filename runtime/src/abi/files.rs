@@ -99,13 +99,12 @@ impl Files {
     /// The code for one too many, of all guests together.
     pub(super) fn add(&mut self, found: Found) -> Result<u32, i32> {
         let Found { file, kind, disk } = found;
-        let one = One::take();
-        let refused = one.is_none();
-        let open = Open { file: Arc::new(file), kind, disk, position: 0, mount: None, _one: one };
-        if refused {
-            open.close();
+        let Some(one) = One::take() else {
+            disk.let_go(file);
             return Err(errno::NFILE);
-        }
+        };
+        let (file, one) = (Arc::new(file), Some(one));
+        let open = Open { file, kind, disk, position: 0, mount: None, _one: one };
         let place = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
         match self.open.get_mut(place) {
             Some(free) => *free = Some(open),
