@@ -201,10 +201,25 @@ pub enum DeployError {
         /// The limit.
         limit: u64,
     },
-    /// The engine refused to compile or instantiate it.
+    /// It can't be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The engine refused to instantiate it.
     #[error("the module can't be made ready: {reason}")]
-    Compile {
+    Instantiate {
         /// The engine's words.
+        reason: String,
+    },
+}
+
+/// Why a module gave no native code.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The compiler refused it.
+    #[error("the module can't be compiled: {reason}")]
+    Invalid {
+        /// The compiler's words.
         reason: String,
     },
 }

@@ -72,7 +72,7 @@ mod pace;
 pub mod isolation {}
 
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
-pub use error::{BuildError, DeployError, InvokeError};
+pub use error::{BuildError, CompileError, DeployError, InvokeError};
 pub use function::{Fresh, Function, Instances, Kept};
 pub use limits::{Limits, mib};
 pub use live::InvocationInfo;

@@ -6,10 +6,11 @@
 //!   puts them back, and [`faults`] tells where that needs no look at them.
 //! - Running guests are preempted by the engine's epoch; [`ticker`] advances it,
 //!   and rings [`alarms`] for those that wait.
-//! - Compiled code is kept on disk; [`cache`] lets no changed file in.
+//! - [`compile`] makes native code of modules; [`cache`] keeps it on disk.
 
 pub(crate) mod alarms;
 pub(crate) mod cache;
+mod compile;
 pub(crate) mod faults;
 pub(crate) mod pages;
 pub(crate) mod sizing;

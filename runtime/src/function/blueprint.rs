@@ -58,7 +58,7 @@ impl Blueprint {
         checked: &Checked<'_>,
     ) -> Result<Arc<Self>, DeployError> {
         let Workshop { engine, linkers, callees, .. } = workshop;
-        let module = compile(engine, &checked.wasm)?;
+        let module = engine.compile(&checked.wasm)?;
         let exports = Exports::find(&module, checked)?;
         let pre = linkers.of(checked.style).instantiate_pre(&module).map_err(unlinkable)?;
         let mut blueprint = Self {
@@ -83,7 +83,7 @@ impl Blueprint {
             memory: Box::default(),
             globals: Box::default(),
         };
-        blueprint.take_note().map_err(uncompilable)?;
+        blueprint.take_note().map_err(uninstantiable)?;
         Ok(Arc::new(blueprint))
     }
 
@@ -193,27 +193,16 @@ impl Exports {
     }
 }
 
-fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, DeployError> {
-    if let Some(module) = engine.cache.as_ref().and_then(|cache| cache.load(&engine.wasm, wasm)) {
-        return Ok(module);
-    }
-    let module = Module::from_binary(&engine.wasm, wasm).map_err(uncompilable)?;
-    if let Some(cache) = &engine.cache {
-        cache.store(wasm, &module);
-    }
-    Ok(module)
-}
-
 fn unlinkable(error: wasmtime::Error) -> DeployError {
     match error.downcast_ref::<wasmtime::UnknownImportError>() {
         Some(import) => DeployError::UnknownImport {
             module: import.module().to_owned(),
             name: import.name().to_owned(),
         },
-        None => uncompilable(error),
+        None => uninstantiable(error),
     }
 }
 
-fn uncompilable(error: wasmtime::Error) -> DeployError {
-    DeployError::Compile { reason: format!("{error:#}") }
+fn uninstantiable(error: wasmtime::Error) -> DeployError {
+    DeployError::Instantiate { reason: format!("{error:#}") }
 }
