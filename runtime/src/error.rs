@@ -21,7 +21,7 @@ struct Failure {
 
 impl InvokeError {
     pub(crate) fn new(function: Arc<str>, outcome: Outcome, usage: Usage) -> Self {
-        Self(Box::new(Failure { function, outcome, usage }))
+        Self(Box::new(Failure { function, outcome: outcome.bounded(), usage }))
     }
 
     /// One for an invocation whose guest never ran.

@@ -23,7 +23,7 @@
 //!   way out to other hosts.
 //! - `live`: what is in flight, for people to see and to end; `log`: what is
 //!   logged of it when it has ended.
-//! - `context`, `message`, `trace`, `headers`, `limits`, `environment`, `mounts`,
+//! - `context`, `message`, `trace`, `headers`, `limits`, `bounds`, `environment`, `mounts`,
 //!   `outcome`, `error`, `room`, `pace`: below all of them, and `cores`, `task`: what each
 //!   core has one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
@@ -37,6 +37,7 @@
 
 mod abi;
 mod admission;
+mod bounds;
 pub mod context;
 mod cores;
 mod engine;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::bounds;
 use crate::context::{Cause, Done};
 
 /// How an invocation ended.
@@ -86,6 +87,19 @@ impl Outcome {
         }
     }
 
+    /// The outcome with texts of bounded length: callers hold failures, and
+    /// guests choose what is in them.
+    pub(crate) fn bounded(mut self) -> Self {
+        match &mut self {
+            Self::BadResponse(text) | Self::BadRequest(text) | Self::Host(text) => {
+                bounds::shorten(text, bounds::MESSAGE);
+            }
+            Self::Trap(trap) => bounds::shorten(&mut trap.reason, bounds::MESSAGE),
+            _ => {}
+        }
+        self
+    }
+
     /// Why the context was done, where that is how the invocation ended.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
@@ -138,10 +152,11 @@ pub struct Trap {
     /// What happened, in the engine's words.
     pub reason: String,
     /// The guest's functions that were running, innermost first, by their
-    /// demangled names. Empty where the module carries no names.
+    /// demangled names: at most 20, each of at most 256 bytes. Empty where the
+    /// module carries no names.
     pub backtrace: Vec<String>,
     /// The last lines that the guest wrote to its standard error; for a Rust
-    /// guest that panicked, the panic's message. Bounded to 4 KiB.
+    /// guest that panicked, the panic's message. At most 4 KiB.
     pub stderr: String,
 }
 
@@ -149,10 +164,10 @@ impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the guest trapped: {}", self.reason)?;
         if let Some(words) = self.last_words() {
-            write!(f, " ({words})")?;
+            write!(f, " ({})", bounds::cut(words, bounds::TEXT))?;
         }
         if let Some(name) = self.backtrace.first() {
-            write!(f, ", in {name}")?;
+            write!(f, ", in {}", bounds::cut(name, bounds::TEXT))?;
         }
         Ok(())
     }

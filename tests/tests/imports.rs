@@ -26,6 +26,7 @@ const FLOORS: [&[&str]; 8] = [
         "error",
         "outcome",
         "limits",
+        "bounds",
         "environment",
         "message",
         "trace",

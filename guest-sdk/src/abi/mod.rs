@@ -35,6 +35,18 @@
 //!   `u32` length and then that many bytes; `str` is UTF-8. `pairs` are `count: u32`, and then
 //!   `count` times `name: str` and `value: bytes`.
 //!
+//! # Limits
+//!
+//! - A function's name has at most [`MAX_FUNCTION_NAME`] bytes.
+//! - A head has at most [`MAX_HEAD`] bytes as it is encoded, and 256 headers. That holds for
+//!   responses, for requests to other functions and hosts, and for the responses to those.
+//! - Text that the host quotes in an error, such as a header's name or the last line on standard
+//!   error, is cut after [`MAX_QUOTE`] bytes. An ellipsis (`…`) shows where.
+//!
+//! The host checks a length before it reads anything. Heads count like bodies: those of requests
+//! and responses that an invocation's calls hold at once have together at most as many bytes as its
+//! memory may have, and the heads and request bodies of all fetches of a function at most 256 MiB.
+//!
 //! # Ownership
 //!
 //! All memory is the guest's: the host allocates nothing, writes only to the range it was handed
@@ -68,8 +80,8 @@
 //! when `cap` is 0.
 //!
 //! **`respond`** gives the whole response; the host hands it on when `_start` returns. The head is
-//! `status: u16`, and the headers as `pairs`. [`INVALID`] when the head is malformed, or a response
-//! was given before; [`BODY_FAILED`] when the body is too large.
+//! `status: u16`, and the headers as `pairs`. [`INVALID`] when the head is malformed or too long, or a
+//! response was given before; [`BODY_FAILED`] when the body is too large.
 //!
 //! **`respond_begin`** commits the head of a response whose body comes in pieces: the client has it
 //! at once. [`INVALID`] as for `respond`, of which it takes the place.
@@ -110,8 +122,8 @@
 //! host may add others. [`ABSENT`] while it is not done.
 //!
 //! **`context_value`** gives the value that goes by a wire name, such as `request-id` or
-//! `function`, as UTF-8 text. [`ABSENT`] when there is none, [`INVALID`] when the name is not
-//! UTF-8.
+//! `function`, as UTF-8 text. [`ABSENT`] when there is none, as for a name of more than [`MAX_HEAD`]
+//! bytes; [`INVALID`] when the name is not UTF-8.
 //!
 //! **`context_values`** gives them all as `pairs`, values being `str`; the nearest first, without
 //! those that a nearer one of the same name hides.
@@ -134,7 +146,7 @@
 //!
 //! **`context_cancel`** cancels a context with a cause in text form. Of a cause that only the host
 //! can know (`client-disconnected`, `parent-done`, `shutdown`, `operator`, `deadline-exceeded`) it
-//! makes `custom: ` and that text. Nothing happens when the context is done already. [`INVALID`]
+//! makes `custom: ` and that text. A text is cut after [`MAX_QUOTE`] bytes. Nothing happens when the context is done already. [`INVALID`]
 //! for handle 0, and for a context that `context_with_value` or `context_without_cancel` made.
 //!
 //! **`context_drop`** gives the handle back. A context that can be cancelled is, with the cause
@@ -153,7 +165,7 @@
 //!
 //! **`call_start`** sends a request to the function of that name, under a child of `ctx`, and does
 //! not wait for it. The head is `method: str`, `uri: str` (origin form) and the headers as `pairs`.
-//! [`INVALID`] when the head is malformed or the name is not UTF-8. Whatever else goes wrong (there
+//! [`INVALID`] when the head is malformed or too long, or the name is not UTF-8 or too long. Whatever else goes wrong (there
 //! is no such function, it is busy, ...) is the call's result.
 //!
 //! **`call`** is the quicker way for a caller that has nothing else to do: the same, and the
@@ -180,7 +192,7 @@
 //! `bad-response`, `body-too-large`, `response-too-large`, `bad-request`, `depth-exceeded`,
 //! `calls-exceeded` and `host`; a host may add others.
 //!
-//! **`call_drop`** gives a call's handle back; more than 65,536 at once trap. A call that has not ended is cancelled, with the
+//! **`call_drop`** gives a call's handle back; more than 4,096 at once trap. A call that has not ended is cancelled, with the
 //! cause `canceled`.
 //!
 //! **`call_detach`** gives the handle back and lets the call go on. It ends with the context that
@@ -203,7 +215,7 @@
 //! `u32::MAX` the body follows by `fetch_write`; where it is `u32::MAX - 1` it is what is left of the
 //! invocation's own request's body, which the host passes on by itself. The host leaves out headers that are about one
 //! connection and `host`, and adds what is left of the context's time, the step of the trace and the
-//! request's id. [`INVALID`] when the head is malformed. Whatever else goes wrong is the fetch's
+//! request's id. [`INVALID`] when the head is malformed or too long. Whatever else goes wrong is the fetch's
 //! result.
 //!
 //! **`fetch_write`** hands the next piece of the request's body on, or as much of it as is taken at
@@ -244,7 +256,8 @@
 //! malformed record.
 //!
 //! Level 0 logs nothing and looks at no record. Whatever comes after the level that is returned is
-//! not logged, and need not be sent; 0 means that nothing is.
+//! not logged, and need not be sent; 0 means that nothing is. A record of more than [`MAX_HEAD`]
+//! bytes is left out.
 //!
 //! Of one invocation, and of all invocations of a function in one second, only so much is logged;
 //! the log says so where something is left out.
@@ -352,6 +365,12 @@ pub const BODY_FAILED: i32 = -5;
 /// The value's name is one of the host's own.
 pub const RESERVED: i32 = -6;
 
+/// The longest name of a function, in bytes.
+pub const MAX_FUNCTION_NAME: usize = 64;
+/// The longest head of a request or a response, in bytes as it is encoded.
+pub const MAX_HEAD: usize = 64 << 10;
+/// The longest text of a function's that the host quotes in an error, in bytes.
+pub const MAX_QUOTE: usize = 256;
 /// The longest name of a value that a function may set, in bytes.
 pub const MAX_NAME: usize = 128;
 /// The longest value that a function may set, in bytes.
@@ -365,6 +384,15 @@ pub(crate) fn done(code: i32) -> Option<crate::Done> {
         DEADLINE_EXCEEDED => Some(crate::Done::DeadlineExceeded),
         _ => None,
     }
+}
+
+/// Why the host refuses a request's head of this length.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn refused(head: usize) -> String {
+    if head > MAX_HEAD {
+        return format!("the request's head has {head} bytes, the most is {MAX_HEAD}");
+    }
+    "the host refuses the request's head: it has more than 256 headers, or is not HTTP".to_owned()
 }
 
 /// A handle; an error is the host's code.

@@ -24,7 +24,7 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
                 Err(done) => Err(private::Failure::done(function, ctx, done)),
             }
         }
-        Err(code) => Err(failed(ctx, function, code)),
+        Err(code) => Err(failed(ctx, function, head.len(), code)),
     }
 }
 
@@ -32,7 +32,7 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
     let (head, body) = (wire::call(&request), request.body().as_ref());
     let started = abi::call::start(ctx.handle(), function, &head, body);
-    started.map(Started).map_err(|code| failed(ctx, function, code))
+    started.map(Started).map_err(|code| failed(ctx, function, head.len(), code))
 }
 
 impl private::Started<CallError> for Started {
@@ -75,9 +75,18 @@ fn read(function: &str, result: Bytes) -> Result<Response, CallError> {
 
 /// What a code says that came instead of a handle.
 #[cold]
-fn failed(ctx: &Context, function: &str, code: i32) -> CallError {
-    match abi::done(code) {
-        Some(done) => private::Failure::done(function, ctx, done),
-        None => CallError::BadRequest(format!("`{function}`: the host refuses the request's head")),
+fn failed(ctx: &Context, function: &str, head: usize, code: i32) -> CallError {
+    if let Some(done) = abi::done(code) {
+        return private::Failure::done(function, ctx, done);
     }
+    let why = match function.len() {
+        len if len > abi::MAX_FUNCTION_NAME => {
+            format!(
+                "a function's name has at most {} bytes, this one {len}",
+                abi::MAX_FUNCTION_NAME
+            )
+        }
+        _ => abi::refused(head),
+    };
+    CallError::BadRequest(format!("`{function}`: {why}"))
 }

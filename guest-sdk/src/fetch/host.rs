@@ -55,7 +55,7 @@ fn begin(
     let handle = abi::fetch::start(ctx.handle(), redirects, head, body);
     handle
         .map(|handle| Started(Fetched(handle)))
-        .map_err(|_| FetchError::BadRequest(format!("{url}: the host refuses the request's head")))
+        .map_err(|_| FetchError::BadRequest(format!("{url}: {}", abi::refused(head.len()))))
 }
 
 /// Sends a body piece by piece.

@@ -7,6 +7,7 @@
 //! task from then on, and any other is one from the start.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use http::Request;
@@ -17,6 +18,7 @@ use super::pending::{MOST, Pending};
 use super::reach::Caller;
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
+use crate::bounds::{self, NAME};
 use crate::context::Cause;
 use crate::error::InvokeError;
 use crate::message::Body;
@@ -93,49 +95,57 @@ fn start(
     Ok(state.run.calls.add(pending)?)
 }
 
-/// Lets a call in, or has it refused; `None` where its words make no sense.
+/// Lets a call in, or has it refused; `None` where its words make no sense, or
+/// its name or its head is too long to be looked at.
 fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(call)?;
+    if name_len as usize > NAME {
+        return Ok(None);
+    }
     let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(None) };
     let Some(request) = wire::read_request(bytes(memory, head_ptr, head_len)?) else {
         return Ok(None);
     };
     let body = bytes(memory, body_ptr, body_len)?;
-    admit(state, ctx, name, request, body).map(Some)
+    admit(state, ctx, name, (request, head_len), body).map(Some)
 }
 
 fn admit(
     state: &mut State,
     ctx: u32,
     name: &str,
-    request: Request<()>,
+    (request, head_len): (Request<()>, u32),
     body: &[u8],
 ) -> wasmtime::Result<Pending> {
     let (reach, run) = (&state.reach, &mut state.run);
+    let room = run.calls.room(state.memory.limit);
+    let known = reach.callee(name);
+    let callee = || known.map_or_else(|| name.into(), Arc::clone);
     let refused = |outcome| {
-        let error = InvokeError::refused(name.into(), outcome);
-        Ok(Pending::refused(error))
+        let error = InvokeError::refused(callee(), outcome);
+        Ok(Pending::refused(callee(), room.clone(), &error))
     };
     if run.calls.made >= reach.max_calls {
         return refused(Outcome::CallsExceeded { limit: reach.max_calls });
     }
     run.calls.made += 1;
-    if !reach.allows(name) {
+    if known.is_none() {
         return refused(Outcome::Forbidden);
     }
     let Some(callees) = reach.callees.upgrade() else { return refused(Outcome::Draining) };
-    let room = run.calls.room(state.memory.limit);
-    // Held until the callee is through with it.
-    let Some(body) = room.copy(body) else {
+    // Held until the callee has ended.
+    let head = room.take(u64::from(head_len) + bounds::entries(request.headers()));
+    let (Some(head), Some(body)) = (head, room.copy(body)) else {
         return refused(Outcome::BodyTooLarge { limit: room.limit });
     };
     let request = request.map(|()| Body::from(body));
-    let caller = Caller { id: run.id, depth: run.depth, trace: run.trace(), room };
+    let (trace, held) = (run.trace(), room.clone());
+    let caller = Caller { id: run.id, depth: run.depth, trace, room: held, head };
     let free = run.is_free(ctx);
     Ok(match callees.call(caller, run.context(ctx)?, name, request) {
-        Ok(called) => Pending::new(called, free),
-        Err(error) => Pending::refused(error),
+        Ok(called) => Pending::new(called, room, free),
+        Err(error) => Pending::refused(callee(), room, &error),
     })
 }
 

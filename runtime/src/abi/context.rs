@@ -7,6 +7,7 @@ use wasmtime::Linker;
 use super::memory::{parts, text, write_if_fits};
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
+use crate::bounds::HEAD;
 use crate::message::FUNCTION;
 use crate::trace::TRACE;
 
@@ -59,6 +60,9 @@ fn value(
     cap: u32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
+    if name_len as usize > HEAD {
+        return Ok(code::ABSENT);
+    }
     let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(code::INVALID) };
     let found = match name {
         FUNCTION => Some(state.function.to_string()),

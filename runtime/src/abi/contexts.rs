@@ -24,7 +24,7 @@ const MOST_IN_VALUES: usize = 64 << 10;
 const VALUE: usize = 128;
 
 /// How long a value's name may be, and its text.
-const LONGEST: (usize, usize) = (128, 4_096);
+pub(super) const LONGEST: (usize, usize) = (128, 4_096);
 
 /// The contexts of one invocation beside its own.
 #[derive(Default)]

@@ -1,17 +1,16 @@
 //! Contexts that a guest derives from the one it has.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use wasmtime::Linker;
 
-use super::contexts::{Derived, Refused};
-use super::memory::{parts, text};
+use super::contexts::{Derived, LONGEST, Refused};
+use super::memory::{bytes, parts, text};
 use super::state::{Call, State};
 use super::{MODULE, Misuse, code};
+use crate::bounds::{ELLIPSIS, TEXT};
 use crate::context::Cause;
-
-/// The longest message of a cause that a guest gives; what is more is cut off.
-const LONGEST_CAUSE: usize = 1_024;
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
@@ -49,6 +48,9 @@ fn with_value(
     let run = &mut state.run;
     let free = run.is_free(parent);
     let parent = run.context(parent)?.clone();
+    if name_len as usize > LONGEST.0 || value_len as usize > LONGEST.1 {
+        return Ok(code::INVALID);
+    }
     let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(code::INVALID) };
     let Some(value) = text(memory, value_ptr, value_len)? else { return Ok(code::INVALID) };
     match run.contexts.valued(&parent, name, value)? {
@@ -70,23 +72,40 @@ fn without_cancel(mut call: Call<'_>, parent: u32) -> wasmtime::Result<i32> {
 
 fn cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let Some(text) = text(memory, ptr, len)? else { return Ok(code::INVALID) };
+    let Some(text) = start(bytes(memory, ptr, len)?) else { return Ok(code::INVALID) };
     if ctx == 0 {
         return Ok(code::INVALID);
     }
     match &state.run.contexts.get(ctx)?.end {
         Some(end) => {
-            end.cancel_with(cause(text));
+            end.cancel_with(cause(&text));
             Ok(code::OK)
         }
         None => Ok(code::INVALID),
     }
 }
 
+/// A guest's text, cut after [`TEXT`] bytes; `None` where what is looked at is
+/// not UTF-8.
+fn start(text: &[u8]) -> Option<Cow<'_, str>> {
+    if text.len() <= TEXT {
+        return str::from_utf8(text).ok().map(Cow::Borrowed);
+    }
+    let kept = text.get(..TEXT - ELLIPSIS.len())?;
+    let valid = match str::from_utf8(kept) {
+        Ok(valid) => valid,
+        // The last character is cut in two.
+        Err(error) if error.error_len().is_none() => {
+            str::from_utf8(kept.get(..error.valid_up_to())?).ok()?
+        }
+        Err(_) => return None,
+    };
+    Some(Cow::Owned([valid, ELLIPSIS].concat()))
+}
+
 /// A cause in the words of a guest. What only a host can know is taken for
 /// words of the guest's own.
 fn cause(text: &str) -> Cause {
-    let text = text.get(..text.floor_char_boundary(LONGEST_CAUSE)).unwrap_or_default();
     match text.split_once(": ") {
         Some(("limit-exceeded", message)) => Cause::limit_exceeded(message),
         Some(("custom", message)) => Cause::custom(message),
@@ -113,7 +132,18 @@ mod tests {
         ] {
             assert_eq!(cause(text).to_string(), expected);
         }
-        let long = cause(&"\u{e4}".repeat(1_000)).to_string();
-        assert_eq!(long.len(), "custom: ".len() + LONGEST_CAUSE);
+    }
+
+    #[test]
+    fn a_long_cause_is_cut_and_shows_it() {
+        assert_eq!(start(b"short").as_deref(), Some("short"));
+        assert_eq!(start(b"\xff"), None);
+        for text in ["x".repeat(9_000), "\u{e4}".repeat(1_000), format!("x{}", "ä".repeat(300))] {
+            let start = start(text.as_bytes()).expect("it is UTF-8");
+            let kept = start.strip_suffix('…').expect("it is cut");
+            assert!(text.starts_with(kept) && start.len() <= TEXT && kept.len() > TEXT - 7);
+        }
+        let exact = "x".repeat(TEXT);
+        assert_eq!(start(exact.as_bytes()).as_deref(), Some(&*exact));
     }
 }

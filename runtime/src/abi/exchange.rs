@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wasmtime::Linker;
 
-use super::memory::{parts, range};
+use super::memory::{bytes, parts, range};
 use super::outgoing::{Allowance, Outgoing, PIECE};
 use super::run::{Incoming, Run};
 use super::state::Call;
@@ -75,7 +75,7 @@ fn read_head(
     if run.response.is_some() || run.malformed.is_some() {
         return Ok(None);
     }
-    Ok(match wire::read_response(range(memory, ptr, len)?) {
+    Ok(match wire::read_response(bytes(memory, ptr, len)?) {
         Ok((status, headers)) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = status;

@@ -13,7 +13,9 @@ use super::run::Incoming;
 use super::state::{Call, State};
 use super::wire::Answer;
 use super::{MODULE, code, wire};
+use crate::bounds;
 use crate::outbound::{Fetch, FetchError, Order, Passed};
+use crate::room::Place;
 
 /// The length of a body that follows in pieces, and of one that is the
 /// invocation's own request's.
@@ -54,7 +56,9 @@ fn start(
         FOLLOWS | PASSED => None,
         len => Some(bytes(memory, body_ptr, len)?),
     };
-    let order = admit(state, body).and_then(|body| Order::new(request, url, body, redirects));
+    let head = u64::from(head_len) + bounds::entries(request.headers());
+    let order = admit(state, head, body)
+        .and_then(|(head, body)| Order::new(request, url, head, body, redirects));
     let fetch = match order {
         Ok(order) => begin(state, ctx, order, body_len == PASSED)?,
         Err(error) => Fetch::refused(error),
@@ -62,8 +66,13 @@ fn start(
     Ok(state.run.fetches().add(fetch)?)
 }
 
-/// Lets a guest begin one more fetch, with a copy of its body if that is here.
-fn admit(state: &mut State, body: Option<&[u8]>) -> Result<Option<Bytes>, FetchError> {
+/// Lets a guest begin one more fetch: reserves the bytes of its head, and copies
+/// its body if that is here.
+fn admit(
+    state: &mut State,
+    head: u64,
+    body: Option<&[u8]>,
+) -> Result<(Place, Option<Bytes>), FetchError> {
     let exceeded = |text: String| Err(FetchError::Exceeded(text));
     let Some(outbound) = &state.reach.outbound else {
         let text = "the function may reach no other host: its `allow_hosts` is empty";
@@ -79,11 +88,11 @@ fn admit(state: &mut State, body: Option<&[u8]>) -> Result<Option<Bytes>, FetchE
     if fetches.under_way() >= at_once as usize {
         return exceeded(format!("{at_once} fetches are under way, which is the most"));
     }
-    let Some(body) = body else { return Ok(None) };
-    let full = || {
-        format!("the function's bodies under way have {} bytes, which is the most", uploads.limit)
-    };
-    uploads.copy(body).map(Some).ok_or_else(|| FetchError::Exceeded(full()))
+    let full = || FetchError::full(uploads.limit);
+    let head = uploads.take(head).ok_or_else(full)?;
+    let Some(body) = body else { return Ok((head, None)) };
+    let body = uploads.copy(body).ok_or_else(full)?;
+    Ok((head, Some(body)))
 }
 
 fn begin(state: &mut State, ctx: u32, order: Order, passes_body: bool) -> wasmtime::Result<Fetch> {
@@ -116,8 +125,11 @@ fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<
         }
         Some(Err(error)) => Answer::Failure {
             outcome: error.name(),
-            text: error.to_string(),
-            cause: error.cause().map(ToString::to_string).unwrap_or_default(),
+            text: bounds::display(error, bounds::MESSAGE).into(),
+            cause: error
+                .cause()
+                .map(|cause| bounds::display(cause, bounds::MESSAGE).into())
+                .unwrap_or_default(),
         },
         None => return Ok(code::INVALID),
     };

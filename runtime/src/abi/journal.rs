@@ -3,8 +3,7 @@
 //! times what the guest gave. Where something is left out the log says so, and
 //! how much it was.
 
-use super::rate::{Rate, Taken};
-use crate::log::{self, About, Line};
+use crate::log::{self, About, Line, Rate, Taken};
 
 /// How much one invocation may log, in bytes.
 const MOST: usize = 64 << 10;
@@ -31,16 +30,23 @@ impl Journal {
     /// Logs a line, unless that is too much.
     pub(super) fn add(&mut self, speaker: &Speaker<'_>, line: &impl Line) {
         let len = line.len();
-        if let Some(bytes) = &mut self.left_out {
-            *bytes = bytes.saturating_add(len as u64);
-        } else if let Some(shown) = self.shown(line) {
-            let cost = shown.saturating_add(LINE);
-            self.logged = self.logged.saturating_add(cost);
-            speaker.say(len, cost, |about| line.log(about));
-        } else {
-            self.left_out = Some(len as u64);
+        match self.left_out {
+            None if let Some(shown) = self.shown(line) => {
+                let cost = shown.saturating_add(LINE);
+                self.logged = self.logged.saturating_add(cost);
+                speaker.say(len, cost, |about| line.log(about));
+            }
+            _ => self.leave_out(speaker, len),
+        }
+    }
+
+    /// Leaves out so many bytes, and all that the invocation logs from then on.
+    pub(super) fn leave_out(&mut self, speaker: &Speaker<'_>, len: usize) {
+        if self.left_out.is_none() {
             speaker.mark(None, "(what the invocation says from here on is left out)");
         }
+        let bytes = self.left_out.unwrap_or_default();
+        self.left_out = Some(bytes.saturating_add(len as u64));
     }
 
     /// How much of a line would be shown, where there is room for it.

@@ -7,6 +7,7 @@ use wasmtime::Linker;
 use super::memory::{bytes, parts};
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
+use crate::bounds::HEAD;
 use crate::log::{self, Said};
 
 /// The levels, each at the place that is its number less one.
@@ -20,9 +21,16 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     if let Some(place) = level.checked_sub(1) {
-        let level = LEVELS.get(place as usize);
-        let record = wire::read_record(bytes(memory, ptr, len)?);
-        let (Some(&level), Some(record)) = (level, record) else { return Ok(code::INVALID) };
+        let Some(&level) = LEVELS.get(place as usize) else { return Ok(code::INVALID) };
+        let record = bytes(memory, ptr, len)?;
+        if record.len() > HEAD {
+            if log::is_said(level) {
+                let (stdio, speaker) = state.output();
+                stdio.journal.leave_out(&speaker, record.len());
+            }
+            return Ok(verbosity());
+        }
+        let Some(record) = wire::read_record(record) else { return Ok(code::INVALID) };
         if log::is_said(level) {
             let (stdio, speaker) = state.output();
             let (message, module) = (record.message, record.target);

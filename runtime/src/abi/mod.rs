@@ -19,7 +19,7 @@
 //!   [`errno`]: its codes.
 //! - [`files`]: what a guest has open; [`folder`]: what it reads.
 //! - [`stdio`]: what a guest prints; [`log`]: what it logs by itself;
-//!   [`journal`]: what the host's log takes of both; [`rate`]: and in a second.
+//!   [`journal`]: what the host's log takes of both.
 //! - [`sha2`] has digests.
 //! - [`cgi`]: guests whose request and response are their standard input and
 //!   output.
@@ -48,7 +48,6 @@ mod log;
 mod memory;
 mod outgoing;
 mod pending;
-mod rate;
 mod reach;
 mod run;
 mod sha2;
@@ -61,11 +60,11 @@ mod wire;
 
 pub(crate) use cgi::{Style, is_requests_own};
 pub(crate) use outgoing::Outlet;
-pub(crate) use rate::Rate;
-pub(crate) use reach::{Called, Callees, Caller, Held, Reach};
+pub(crate) use reach::{Called, Callees, Caller, Failed, Held, Reach};
 pub(crate) use run::Run;
 pub(crate) use state::{State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
+pub(crate) use wire::too_long;
 
 use wasmtime::Linker;
 
@@ -158,4 +157,38 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     log::add_to(&mut linker)?;
     sha2::add_to(&mut linker)?;
     Ok(linker)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wasmtime::{Config, Engine, Store};
+
+    use super::*;
+    use crate::limits::Limits;
+
+    /// The names that a linker has.
+    fn names(linker: &Linker<State>, engine: &Engine) -> BTreeSet<String> {
+        let (function, environment, reach) = ("f".into(), Default::default(), Reach::none());
+        let limits = (&Limits::default(), 0);
+        let state = State::new(function, environment, reach, Style::Exchange, limits);
+        let mut store = Store::new(engine, state);
+        linker.iter(&mut store).map(|(_, name, _)| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_import_is_in_the_table_of_what_holds_memory() {
+        let engine = Engine::new(&Config::new()).expect("an engine");
+        let linkers = Linkers::new(&engine).expect("linkers");
+        let mut imports = names(&linkers.exchange, &engine);
+        imports.extend(names(&linkers.cgi, &engine));
+        let page = include_str!("../../../docs/host-memory.md");
+        let table = page.split("\n## ").find(|part| part.starts_with("Imports"));
+        let rows = table.unwrap_or_default().lines();
+        let cells = rows.filter_map(|row| row.strip_prefix("| `")?.split(" | ").next());
+        let names = cells.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`'));
+        let documented: BTreeSet<_> = names.map(str::to_owned).collect();
+        assert_eq!(documented, imports, "keep docs/host-memory.md in step");
+    }
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::Misuse;
-use super::reach::{Called, Ended, Reach};
+use super::reach::{Called, Ended, Failed, Reach};
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::outcome::{Outcome, Usage};
 use crate::room::Room;
 use crate::task::Task;
 
-/// How many calls may have handles at once, also those that were refused.
-pub(super) const MOST: usize = 65_536;
+/// How many calls may have handles at once, also those that were refused: each
+/// may hold a text of 1 KiB.
+pub(super) const MOST: usize = 4_096;
 
 /// The calls of one invocation.
 #[derive(Default)]
@@ -31,6 +32,8 @@ pub(super) struct Calls {
 /// One call. Dropping it cancels what is left of it, since its caller is done.
 pub(super) struct Pending {
     callee: Arc<str>,
+    /// Where its response is held.
+    room: Arc<Room>,
     task: Task<Ended>,
     /// The callee's context, as long as that has not ended.
     ctx: Option<Context>,
@@ -112,15 +115,15 @@ fn place(handle: u32) -> Option<usize> {
 
 impl Pending {
     /// A call on its way.
-    pub(super) fn new(called: Called, free: bool) -> Self {
+    pub(super) fn new(called: Called, room: Arc<Room>, free: bool) -> Self {
         let Called { callee, run, ctx } = called;
-        Self { callee, task: Task::New(run), ctx: Some(ctx), ended: None, free }
+        Self { callee, room, task: Task::New(run), ctx: Some(ctx), ended: None, free }
     }
 
-    /// A call that never came to be.
-    pub(super) fn refused(error: InvokeError) -> Self {
-        let callee = error.function().into();
-        Self { callee, task: Task::Over, ctx: None, ended: Some(Err(error)), free: false }
+    /// A call that was refused.
+    pub(super) fn refused(callee: Arc<str>, room: Arc<Room>, error: &InvokeError) -> Self {
+        let ended = Some(Err(Failed::new(&room, error)));
+        Self { callee, room, task: Task::Over, ctx: None, ended, free: false }
     }
 
     /// Makes it a task at once.
@@ -139,7 +142,8 @@ impl Pending {
         self.ctx = None;
         self.ended = Some(ended.unwrap_or_else(|error| {
             let outcome = Outcome::Host(format!("its task failed: {error}"));
-            Err(InvokeError::new(self.callee.clone(), outcome, Usage::default()))
+            let error = InvokeError::new(self.callee.clone(), outcome, Usage::default());
+            Err(Failed::new(&self.room, &error))
         }));
         Poll::Ready(())
     }
@@ -159,7 +163,7 @@ impl Pending {
     pub(super) fn cpu(&self) -> Duration {
         match &self.ended {
             Some(Ok(held)) => held.cpu,
-            Some(Err(error)) => error.usage().cpu,
+            Some(Err(failed)) => failed.usage.cpu,
             None => Duration::ZERO,
         }
     }

@@ -9,14 +9,15 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::rate::Rate;
+use crate::bounds;
 use crate::context::Context;
 use crate::error::InvokeError;
+use crate::log::Rate;
 use crate::message::{Request, Response};
 use crate::mounts::Mount;
 #[cfg(feature = "server")]
 use crate::outbound::Outbound;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Usage};
 use crate::room::{Place, Room};
 use crate::task::Run;
 use crate::trace::Trace;
@@ -68,6 +69,9 @@ pub(crate) struct Caller {
     pub(crate) trace: Trace,
     /// Where the response is held until the guest takes it.
     pub(crate) room: Arc<Room>,
+    /// The reservation there for the request's head, for as long as the callee
+    /// runs.
+    pub(crate) head: Place,
 }
 
 /// A call that was let in.
@@ -80,7 +84,7 @@ pub(crate) struct Called {
 }
 
 /// How a call ended.
-pub(crate) type Ended = Result<Held, InvokeError>;
+pub(crate) type Ended = Result<Held, Failed>;
 
 impl Reach {
     /// That of a function that reaches nothing.
@@ -113,15 +117,15 @@ impl Reach {
             detach: Duration::ZERO,
             #[cfg(feature = "server")]
             outbound: None,
-            rate: Rate::new(),
+            rate: Rate::of_output(),
             mounts: Box::default(),
             callees,
         })
     }
 
-    /// Whether the function may call the one of that name.
-    pub(super) fn allows(&self, name: &str) -> bool {
-        self.calls.iter().any(|allowed| **allowed == *name)
+    /// The function of that name, where the guest may call it.
+    pub(super) fn callee(&self, name: &str) -> Option<&Arc<str>> {
+        self.calls.iter().find(|allowed| ***allowed == *name)
     }
 
     /// Where that is run which takes longer. There is such a place wherever a
@@ -170,9 +174,37 @@ impl Held {
         cpu: Duration,
     ) -> Result<Self, Outcome> {
         // Only whole bodies come from functions; one that streams is held by
-        // whoever sends it.
-        let place = room.take(response.body().len().unwrap_or(0));
+        // its sender.
+        let body = response.body().len().unwrap_or(0);
+        let place = room.take(body.saturating_add(bounds::held(response.headers())));
         let place = place.ok_or(Outcome::ResponseTooLarge { limit: room.limit })?;
         Ok(Self { response, cpu, _place: place })
+    }
+}
+
+/// A failure that waits to be taken: what its caller may read of it.
+pub(crate) struct Failed {
+    pub(super) outcome: &'static str,
+    pub(super) text: Box<str>,
+    pub(super) cause: Box<str>,
+    pub(super) usage: Usage,
+    _place: Option<Place>,
+}
+
+impl Failed {
+    /// Holds a failure in the room for responses. Where that is full, only the
+    /// outcome's name is kept: a failure can't fail.
+    pub(crate) fn new(room: &Arc<Room>, error: &InvokeError) -> Self {
+        let outcome = error.outcome();
+        let text = match outcome {
+            // That text is for the operator.
+            Outcome::Host(_) => "the host failed".into(),
+            others => bounds::display(others, bounds::MESSAGE),
+        };
+        let cause = outcome.cause().map(|cause| bounds::display(cause, bounds::MESSAGE));
+        let (text, cause) = (text.into_boxed_str(), cause.unwrap_or_default().into_boxed_str());
+        let place = room.take((text.len() + cause.len()) as u64);
+        let (text, cause) = if place.is_some() { (text, cause) } else { Default::default() };
+        Self { outcome: outcome.name(), text, cause, usage: error.usage(), _place: place }
     }
 }

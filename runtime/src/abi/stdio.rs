@@ -73,7 +73,10 @@ impl Stdio {
 
     /// The end of what the guest wrote to standard error.
     pub(crate) fn tail(&self) -> String {
-        String::from_utf8_lossy(&self.tail).into_owned()
+        let text = String::from_utf8_lossy(&self.tail);
+        // What is not UTF-8 takes more once it is replaced.
+        let start = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
+        text.get(start..).unwrap_or_default().to_owned()
     }
 
     fn keep_tail(&mut self, bytes: &[u8]) {
@@ -103,13 +106,12 @@ impl Stdio {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::rate::Rate;
     use crate::context::Context;
-    use crate::log::About;
+    use crate::log::{About, Rate};
 
     #[test]
     fn the_tail_is_the_end() {
-        let (ctx, rate) = (Context::background(), Rate::new());
+        let (ctx, rate) = (Context::background(), Rate::of_output());
         let about = About { function: "f", ctx: &ctx, step: None };
         let (speaker, mut stdio) = (Speaker { about, rate: &rate }, Stdio::default());
         stdio.write(Sink::Err, &[b'a'; TAIL], &speaker);
@@ -117,5 +119,7 @@ mod tests {
         stdio.write(Sink::Out, b"not this", &speaker);
         assert_eq!(stdio.tail().len(), TAIL);
         assert!(stdio.tail().ends_with("athe end"));
+        stdio.write(Sink::Err, &[0xff; TAIL], &speaker);
+        assert!((TAIL - 3..=TAIL).contains(&stdio.tail().len()));
     }
 }

@@ -1,14 +1,15 @@
 //! How requests, responses and values are laid out in guest memory: little
 //! endian, every text and byte string behind its length as a `u32`.
 
+use std::borrow::Cow;
+
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 
-use super::reach::Ended;
-use crate::error::InvokeError;
+use super::reach::{Ended, Failed};
+use crate::bounds::{self, HEAD, headers_len};
 use crate::message::Response;
-use crate::outcome::Outcome;
 
 /// The most headers that a guest's request or response may have.
 pub(super) const MAX_HEADERS: usize = 256;
@@ -22,10 +23,6 @@ const UNKNOWN: u64 = u64::MAX;
 /// How long a request's head is on the wire.
 pub(super) fn request_len(head: &Parts) -> usize {
     8 + 4 + head.method.as_str().len() + 4 + target(head).len() + headers_len(&head.headers)
-}
-
-fn headers_len(headers: &HeaderMap) -> usize {
-    4 + headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum::<usize>()
 }
 
 /// Lays out a request's head in `room`, which is as long as
@@ -63,8 +60,11 @@ pub(super) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Vec<u
 /// Reads a response's head.
 ///
 /// # Errors
-/// What is wrong with it, in words for whoever wrote the guest.
+/// What is wrong with it, in words for the author of the guest.
 pub(super) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), String> {
+    if head.len() > HEAD {
+        return Err(too_long(head.len()));
+    }
     let mut reader = Reader(head);
     let status = final_status(reader.u16()?)?;
     let headers = reader.headers()?;
@@ -81,9 +81,15 @@ pub(super) fn final_status(number: u16) -> Result<StatusCode, String> {
     status.ok_or_else(|| format!("{number} is no final HTTP status"))
 }
 
-/// Reads the head of a request that a guest makes; `None` where it is none.
+/// What is wrong with a response's head of that length.
+pub(crate) fn too_long(len: usize) -> String {
+    format!("its head has {len} bytes; the most is {HEAD}")
+}
+
+/// Reads the head of a request that a guest makes; `None` where it is malformed
+/// or longer than [`HEAD`].
 pub(super) fn read_request(head: &[u8]) -> Option<Request<()>> {
-    let mut reader = Reader(head);
+    let mut reader = Reader::of_head(head)?;
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
     *request.uri_mut() = Uri::try_from(reader.bytes().ok()?).ok()?;
@@ -92,10 +98,10 @@ pub(super) fn read_request(head: &[u8]) -> Option<Request<()>> {
 }
 
 /// Reads the head of a request to another host: all but the text of its URL,
-/// and that; `None` where it is none.
+/// and that; `None` where it is malformed or longer than [`HEAD`].
 #[cfg(feature = "server")]
 pub(super) fn read_order(head: &[u8]) -> Option<(Request<()>, &str)> {
-    let mut reader = Reader(head);
+    let mut reader = Reader::of_head(head)?;
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
     let url = str::from_utf8(reader.bytes().ok()?).ok()?;
@@ -133,8 +139,8 @@ pub(super) enum Answer<'a> {
     },
     Failure {
         outcome: &'static str,
-        text: String,
-        cause: String,
+        text: Cow<'a, str>,
+        cause: Cow<'a, str>,
     },
 }
 
@@ -143,20 +149,16 @@ impl<'a> Answer<'a> {
         match ended {
             Ok(held) => match held.response.body().whole() {
                 Some(body) => Self::Response(&held.response, body),
-                None => Self::failure(&Outcome::BadResponse("its body is not whole".into())),
+                None => Self::Failure {
+                    outcome: "bad-response",
+                    text: "its body is not whole".into(),
+                    cause: "".into(),
+                },
             },
-            Err(error) => Self::failure(InvokeError::outcome(error)),
+            Err(Failed { outcome, text, cause, .. }) => {
+                Self::Failure { outcome, text: (&**text).into(), cause: (&**cause).into() }
+            }
         }
-    }
-
-    fn failure(outcome: &Outcome) -> Self {
-        let text = match outcome {
-            // That text is for the operator.
-            Outcome::Host(_) => "the host failed".to_owned(),
-            others => others.to_string(),
-        };
-        let cause = outcome.cause().map(ToString::to_string).unwrap_or_default();
-        Self::Failure { outcome: outcome.name(), text, cause }
     }
 
     /// How long it is on the wire.
@@ -223,6 +225,11 @@ impl Writer<'_> {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// That of a request's head, unless it is too long to look at.
+    fn of_head(head: &'a [u8]) -> Option<Self> {
+        (head.len() <= HEAD).then_some(Self(head))
+    }
+
     fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or("the head is cut short")?;
         self.0 = rest;
@@ -253,9 +260,11 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             let name = self.bytes()?;
             let name = HeaderName::from_bytes(name)
-                .map_err(|_| format!("`{}` is no header name", String::from_utf8_lossy(name)))?;
-            let value = HeaderValue::from_bytes(self.bytes()?)
-                .map_err(|_| format!("the value of header `{name}` has bytes that HTTP forbids"))?;
+                .map_err(|_| format!("`{}` is no header name", bounds::lossy(name)))?;
+            let value = HeaderValue::from_bytes(self.bytes()?).map_err(|_| {
+                let name = bounds::cut(name.as_str(), bounds::TEXT);
+                format!("the value of header `{name}` has bytes that HTTP forbids")
+            })?;
             headers.append(name, value);
         }
         Ok(headers)
@@ -264,8 +273,12 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::InvokeError;
+    use crate::outcome::Outcome;
+    use crate::room::Room;
 
     fn head(status: u16, headers: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = status.to_le_bytes().to_vec();
@@ -357,7 +370,9 @@ mod tests {
 
     #[test]
     fn an_answer_fills_its_room_exactly() {
-        let failure = Answer::failure(&Outcome::Busy);
+        let busy = InvokeError::refused("callee".into(), Outcome::Busy);
+        let failed = Err(Failed::new(&Room::new(1_000), &busy));
+        let failure = Answer::new(&failed);
         let response = Response::new("body".into());
         let body = response.body().whole().expect("it is whole");
         let expected = b"\xc8\0\0\0\0\0body";

@@ -10,11 +10,12 @@ use wasmtime::{Store, UpdateDeadline, Val};
 use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
 use super::{Function, Workshop};
-use crate::abi::{Rate, Reach, State, Style};
+use crate::abi::{Reach, State, Style};
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::environment::Environment;
 use crate::error::DeployError;
 use crate::limits::Limits;
+use crate::log::Rate;
 
 /// The most bytes that one call of `wasmtime-wasi` copies out of a guest.
 const MAX_COPY: usize = 1 << 20;
@@ -71,7 +72,7 @@ impl Blueprint {
                 detach: function.limits.detach,
                 #[cfg(feature = "server")]
                 outbound: function.way_out.outbound(&function.limits)?,
-                rate: Rate::new(),
+                rate: Rate::of_output(),
                 mounts: function.mounts.open()?,
                 callees: callees.clone(),
             }),

@@ -49,6 +49,7 @@ use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
 use crate::limits::Limits;
+use crate::log::Rate;
 use crate::mounts::Mounts;
 
 /// A function to deploy: a `wasm32-wasip1` program under a name, with limits.
@@ -173,6 +174,8 @@ pub(crate) struct Deployed {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) fresh: Fresh,
+    /// How much is logged of its failures.
+    pub(crate) failures: Rate,
     blueprint: Arc<Blueprint>,
     /// Where its instances wait between runs, if they may be used again.
     idle: Option<Arc<Idle>>,
@@ -212,6 +215,7 @@ impl Deployed {
         Ok(Self {
             name: function.name.clone(),
             limits,
+            failures: Rate::of_failures(),
             blueprint: Blueprint::new(workshop, function, &checked)?,
             idle: (fresh == Fresh::Reset).then(|| keeper.idle()),
             fresh,

@@ -27,7 +27,7 @@ use crate::context::{Cancel, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
 use crate::headers::{budget, request_id};
-use crate::log;
+use crate::log::{self, Rate};
 use crate::message::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
 use crate::pace::Patience;
 use crate::runtime::{Ask, Asked, Asker, Ended, Runtime};
@@ -148,7 +148,7 @@ impl Exchange {
                 Asked::new(Box::pin(running), early, asker)
             }
             Err(error) => {
-                let failed = std::future::ready(Err(failure(&error, &ctx)));
+                let failed = std::future::ready(Err(failure(&error, &ctx, None)));
                 let asker = Asker { ask: connection, cancel: None, detach: Duration::ZERO };
                 Asked::new(Box::pin(failed), None, asker)
             }
@@ -194,7 +194,7 @@ async fn respond(
             log::success(&function.name, &ctx, None, response.status().as_u16(), usage);
             Ok(response)
         }
-        Err(error) => Err(failure(&error, &ctx)),
+        Err(error) => Err(failure(&error, &ctx, Some(&function.failures))),
     }
 }
 
@@ -215,9 +215,9 @@ fn with_id(mut response: Response, id: HeaderValue) -> Response {
 }
 
 /// Turns a failed invocation into what the client gets.
-fn failure(error: &InvokeError, ctx: &Context) -> Response {
+fn failure(error: &InvokeError, ctx: &Context, rate: Option<&Rate>) -> Response {
     let status = problem::status(error.outcome()).as_u16();
-    log::failure(error, ctx, None, Some(status));
+    log::failure(error, ctx, None, Some(status), rate);
     problem::response(error, &ctx.value(&REQUEST_ID).unwrap_or_default())
 }
 

@@ -23,6 +23,7 @@ use wasmtime::{Trap as TrapCode, WasmBacktrace};
 
 use self::cpu::{Meter, Metered};
 use crate::abi::{Exit, Misuse, Run, State, give_up_at, overdue};
+use crate::bounds;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::engine::alarms::Alarms;
@@ -30,6 +31,11 @@ use crate::engine::ticker::Ticking;
 use crate::function::{Deployed, Instance};
 use crate::message::Response;
 use crate::outcome::{Outcome, Trap, Usage};
+
+/// The most frames of a backtrace, and the longest name that is demangled, in
+/// bytes.
+const FRAMES: usize = 20;
+const SYMBOL: usize = 2 << 10;
 
 /// An invocation that has its instance, and is to be run.
 pub(crate) struct Invocation<'a> {
@@ -164,8 +170,13 @@ fn conclude(
 fn not_made(error: &wasmtime::Error) -> Outcome {
     match error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>() {
         Some(_) => Outcome::Busy,
-        None => Outcome::Host(format!("{error:#}")),
+        None => Outcome::Host(chain(error)),
     }
+}
+
+/// An error with all its causes, which may quote the guest.
+fn chain(error: &wasmtime::Error) -> String {
+    bounds::display(&format_args!("{error:#}"), bounds::MESSAGE)
 }
 
 fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
@@ -176,7 +187,7 @@ fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
         return trapped(state, error, misuse.to_string());
     }
     let Some(code) = error.downcast_ref::<TrapCode>() else {
-        return Outcome::Host(format!("{error:#}"));
+        return Outcome::Host(chain(error));
     };
     // A guest that was refused memory gives up by way of `unreachable`.
     if *code == TrapCode::UnreachableCodeReached && state.memory.refused {
@@ -193,8 +204,14 @@ fn trapped(state: &State, error: &wasmtime::Error, reason: String) -> Outcome {
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let frames = backtrace.frames().iter();
-    frames
-        .filter_map(|frame| frame.func_name())
-        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
-        .collect()
+    frames.filter_map(|frame| frame.func_name()).take(FRAMES).map(symbol).collect()
+}
+
+/// A function's name, demangled. The guest chose it, so no more than the start
+/// of it is looked at.
+fn symbol(name: &str) -> String {
+    if name.len() > SYMBOL {
+        return bounds::cut(name, bounds::TEXT).into_owned();
+    }
+    bounds::display(&format_args!("{:#}", rustc_demangle::demangle(name)), bounds::TEXT)
 }

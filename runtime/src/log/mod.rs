@@ -1,17 +1,32 @@
 //! What is logged of an invocation: when it has ended, and what its guest says
 //! meanwhile, which is in [`guest`]. Every line has the same fields, under the
-//! same names, whoever it is from. How text of a guest's is shown is in
-//! [`text`].
+//! same names. How text of a guest's is shown is in [`text`], and how much is
+//! logged of a function in a second in [`rate`].
 
 mod guest;
+mod rate;
 mod text;
 
+use std::fmt::Display;
+
+use tracing::Level;
+
 pub(crate) use self::guest::{Line, Printed, Said, is_printed, is_said, left_out};
+pub(crate) use self::rate::{Rate, Taken};
 pub(crate) use self::text::OneLine;
+use self::text::shown;
+use crate::bounds;
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::outcome::{Outcome, Usage};
 use crate::trace::{SpanId, TRACE, Trace, TraceId};
+
+/// The longest text of a failure's record, and its longest backtrace, in bytes.
+const TEXT: usize = 4 << 10;
+const BACKTRACE: usize = 2 << 10;
+
+/// What the other fields of a record count for, in bytes.
+const FIELDS: usize = 256;
 
 /// Which invocation a line is about.
 #[derive(Clone, Copy)]
@@ -78,15 +93,42 @@ pub(crate) fn success(
     );
 }
 
-/// Logs an invocation under `ctx` that failed; `status` is the one that the
-/// client sees, where there is a client.
+/// Logs an invocation under `ctx` that failed, unless `rate`, that of the
+/// function's failures, is used up: then it is counted. `status` is the one that
+/// the client sees, where there is a client.
 pub(crate) fn failure(
     error: &InvokeError,
     ctx: &Context,
     step: Option<Trace>,
     status: Option<u16>,
+    rate: Option<&Rate>,
 ) {
     let (about, outcome) = (About { function: error.function(), ctx, step }, error.outcome());
+    if !is_logged(outcome) {
+        return;
+    }
+    // A guest may have had a say in both.
+    let text = bounds::display(&OneLine(outcome), TEXT);
+    let backtrace = backtrace(outcome);
+    let len = backtrace.as_deref().map_or(0, |names| length(OneLine(names))) + length(&text);
+    // Counted as one where it is left out.
+    let suppressed = match rate.map_or(Taken::Logged, |rate| rate.take(1, len + FIELDS)) {
+        Taken::Logged => None,
+        Taken::After(records) => Some(records),
+        Taken::Full => {
+            line!(WARN, about, "(the function's failures in the rest of this second are left out)");
+            return;
+        }
+        Taken::LeftOut => return,
+    };
+    if suppressed.is_some() {
+        line!(
+            WARN,
+            about,
+            suppressed,
+            "(the function failed more often than is logged in a second)"
+        );
+    }
     macro_rules! log {
         ($level:ident) => {
             line!(
@@ -96,26 +138,49 @@ pub(crate) fn failure(
                 cause = outcome.cause().map(Cause::name),
                 status,
                 wall = ?error.usage().wall,
-                backtrace = backtrace(outcome),
-                // A guest may have had a say in it.
-                "{}", OneLine(outcome)
+                backtrace,
+                "{text}"
             )
         };
     }
-    // What any client, or any caller that ends, can bring about must not fill
-    // the log.
-    match outcome {
-        Outcome::Host(_) => log!(ERROR),
-        Outcome::NotFound | Outcome::BodyTooLarge { .. } | Outcome::BadRequest(_) => log!(DEBUG),
-        Outcome::Done(_, Cause::ParentDone | Cause::Canceled) => log!(DEBUG),
+    match level(outcome) {
+        Level::ERROR => log!(ERROR),
+        Level::DEBUG => log!(DEBUG),
         _ => log!(WARN),
     }
+}
+
+/// The level of a failure. What any client, or any caller that ends, can bring
+/// about must not fill the log.
+fn level(outcome: &Outcome) -> Level {
+    match outcome {
+        Outcome::Host(_) => Level::ERROR,
+        Outcome::NotFound | Outcome::BodyTooLarge { .. } | Outcome::BadRequest(_) => Level::DEBUG,
+        Outcome::Done(_, Cause::ParentDone | Cause::Canceled) => Level::DEBUG,
+        _ => Level::WARN,
+    }
+}
+
+/// Whether such a failure is logged at all.
+fn is_logged(outcome: &Outcome) -> bool {
+    match level(outcome) {
+        Level::ERROR => tracing::enabled!(Level::ERROR),
+        Level::DEBUG => tracing::enabled!(Level::DEBUG),
+        _ => tracing::enabled!(Level::WARN),
+    }
+}
+
+/// How many bytes a log shows of a text that is bounded.
+fn length(text: impl Display) -> usize {
+    shown(text, usize::MAX).unwrap_or_default()
 }
 
 /// The guest's functions at a trap, innermost first.
 fn backtrace(outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::Trap(trap) if !trap.backtrace.is_empty() => Some(trap.backtrace.join(" < ")),
+        Outcome::Trap(trap) if !trap.backtrace.is_empty() => {
+            Some(bounds::cut(&trap.backtrace.join(" < "), BACKTRACE).into_owned())
+        }
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 
 use super::connector::Unconnected;
 use super::upload::BrokenOff;
+use crate::bounds;
 use crate::context::{Cause, Done};
 
 /// Why a fetch failed. What it says may be read by the function.
@@ -35,6 +36,32 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
+    /// One for heads and bodies that take up all the memory there is for them.
+    pub(crate) fn full(limit: u64) -> Self {
+        Self::Exceeded(format!(
+            "the heads and bodies of the function's fetches take {limit} bytes, which is the most; \
+             drop some of its fetches first"
+        ))
+    }
+
+    /// The error with no longer texts than a guest may have kept: another host
+    /// may have chosen them.
+    pub(super) fn bounded(mut self) -> Self {
+        match &mut self {
+            Self::BadRequest(text)
+            | Self::Body(text)
+            | Self::Forbidden(text)
+            | Self::Unresolved(text)
+            | Self::Unreachable(text)
+            | Self::Tls(text)
+            | Self::BadResponse(text)
+            | Self::Redirect(text)
+            | Self::Exceeded(text) => bounds::shorten(text, bounds::MESSAGE),
+            Self::TooLarge { .. } | Self::Done(..) => {}
+        }
+        self
+    }
+
     /// Its name, as functions read it.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -25,9 +25,11 @@ use super::line::Cut;
 use super::order::Order;
 use super::redirect;
 use super::upload::{Gone, Passed, Upload};
+use crate::bounds;
 use crate::context::{Cancel, Cause, Context, Done};
 use crate::headers;
 use crate::message::{Body, REQUEST_ID, Response};
+use crate::room::Place;
 use crate::trace::{TRACE, Trace};
 
 /// How many pieces of a response may wait for the function.
@@ -62,12 +64,13 @@ enum Head {
 }
 
 /// The head of a response.
-#[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// How long the body is, where that is known.
     pub(crate) length: Option<u64>,
+    /// The reservation for the headers.
+    _place: Place,
 }
 
 /// What comes of a response. Where nothing comes any more and there was no end,
@@ -116,7 +119,7 @@ impl Fetch {
 
     /// A fetch that never came to be.
     pub(crate) fn refused(error: FetchError) -> Self {
-        Self { head: Head::Failed(error), begun: None }
+        Self { head: Head::Failed(error.bounded()), begun: None }
     }
 
     /// Waits for the response's head, or for the failure that comes instead.
@@ -127,7 +130,7 @@ impl Fetch {
         let Some(pieces) = &mut begun.pieces else { return Poll::Ready(()) };
         self.head = match ready!(pieces.poll_recv(cx)) {
             Some(Piece::Head(head)) => Head::Here(head),
-            Some(Piece::Failed(error)) => Head::Failed(error),
+            Some(Piece::Failed(error)) => Head::Failed(error.bounded()),
             // Its task has gone, with its context or with the runtime that it was
             // one of.
             Some(Piece::Data(_) | Piece::End) | None => Head::Failed(begun.broken()),
@@ -213,7 +216,7 @@ impl Begun {
             match pieces.recv().await {
                 Some(Piece::Data(piece)) => self.piece = piece,
                 Some(Piece::End) => self.pieces = None,
-                Some(Piece::Failed(error)) => return Err(error),
+                Some(Piece::Failed(error)) => return Err(error.bounded()),
                 Some(Piece::Head(_)) | None => return Err(self.broken()),
             }
         }
@@ -244,7 +247,7 @@ async fn run(
         fetched = outbound.fetch(&ctx, order, body, &pieces, &mut cut) => fetched,
         done = ctx.done() => Err(FetchError::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
     };
-    log(&ctx, url.authority(), started, fetched.as_ref().err());
+    log(&ctx, &bounds::cut(url.authority(), bounds::TEXT), started, fetched.as_ref().err());
     if let Err(error) = fetched {
         tokio::select! {
             biased;
@@ -281,7 +284,10 @@ impl Outbound {
         if length.is_some_and(|length| length > self.body_limit) {
             return Err(too_large());
         }
-        let answered = Answered { status: head.status, headers: head.headers, length };
+        let place = self.uploads.take(bounds::held(&head.headers));
+        let place = place.ok_or_else(|| FetchError::full(self.uploads.limit))?;
+        let answered =
+            Answered { status: head.status, headers: head.headers, length, _place: place };
         let mut next = Some(Piece::Head(answered));
         let mut left = self.body_limit;
         while let Some(piece) = next {
@@ -318,7 +324,8 @@ impl Outbound {
             let Some(next) = redirect::next(&order, &response)? else { return Ok(response) };
             followed += 1;
             if followed > order.redirects {
-                let (most, to) = (order.redirects, next.url.authority());
+                let to = bounds::cut(next.url.authority(), bounds::TEXT);
+                let most = order.redirects;
                 let text = format!("more than {most} redirects, the last one to {to}");
                 return Err(FetchError::Redirect(text));
             }

@@ -42,15 +42,15 @@ pub(crate) use self::upload::{Passed, Upload};
 use crate::limits::{Limits, mib};
 use crate::room::Room;
 
-/// How many bytes of requests' bodies that are here as a whole are held for one
-/// function.
+/// How many bytes are held for the fetches of one function: the heads of
+/// requests and responses, and the bodies of requests that are here as a whole.
 const UPLOADS: u64 = mib(256);
 
 /// What functions may have.
 pub(crate) struct Outbound {
     hosts: Arc<Hosts>,
     client: Client,
-    /// Where requests' bodies are held.
+    /// Where heads and requests' bodies are held.
     pub(crate) uploads: Arc<Room>,
     /// The values that go along as baggage.
     baggage: Arc<[Arc<str>]>,

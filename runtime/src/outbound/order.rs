@@ -1,5 +1,7 @@
 //! What a function wants to have fetched.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::uri::Uri;
@@ -8,12 +10,14 @@ use url::Url;
 
 use super::error::FetchError;
 use super::hosts::{Hosts, Scheme};
+use crate::bounds;
+use crate::room::Place;
 
 /// The most redirects that are followed, whatever a function asks for.
 const MOST_REDIRECTS: u32 = 20;
 
 /// A request to another host, as the function made it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Order {
     pub(super) method: Method,
     pub(super) url: Url,
@@ -22,17 +26,20 @@ pub(crate) struct Order {
     pub(super) body: Option<Bytes>,
     /// How many redirects are followed.
     pub(super) redirects: u32,
+    /// The reservation for the head, for as long as any copy of it exists.
+    _head: Arc<Place>,
 }
 
 impl Order {
-    /// A request for what the text of a URL names. `body` is all of the body;
-    /// without one it follows.
+    /// A request for what the text of a URL names. `place` is the reservation
+    /// for its head, and `body` is all of the body; without one it follows.
     ///
     /// # Errors
     /// [`FetchError::BadRequest`]: the URL is none that could be fetched.
     pub(crate) fn new(
         request: Request<()>,
         url: &str,
+        place: Place,
         body: Option<Bytes>,
         redirects: u32,
     ) -> Result<Self, FetchError> {
@@ -47,7 +54,8 @@ impl Order {
         let url = Url::parse(url).map_err(|_| unusable("its address is no absolute URL"))?;
         let (head, ()) = request.into_parts();
         let redirects = redirects.min(MOST_REDIRECTS);
-        Ok(Self { method: head.method, url: plain(url)?, headers: head.headers, body, redirects })
+        let (method, headers, url) = (head.method, head.headers, plain(url)?);
+        Ok(Self { method, url, headers, body, redirects, _head: Arc::new(place) })
     }
 
     /// The same, of another address.
@@ -78,6 +86,7 @@ impl Order {
         if hosts.allow(scheme, &host, port) {
             return Ok(());
         }
+        let host = bounds::display(&host, bounds::TEXT);
         Err(FetchError::Forbidden(format!(
             "`{scheme}://{host}:{port}` is not among the function's `allow_hosts`"
         )))

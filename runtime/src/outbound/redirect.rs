@@ -9,6 +9,7 @@ use url::Url;
 
 use super::error::FetchError;
 use super::order::Order;
+use crate::bounds;
 use crate::message::Response;
 
 /// The request to make next, in place of `order`; `None` where the response is
@@ -27,8 +28,10 @@ pub(super) fn next(order: &Order, response: &Response) -> Result<Option<Order>, 
     if !bodiless && order.body.is_none() {
         return Ok(None);
     }
-    let nowhere =
-        || FetchError::Redirect(format!("{} redirects to no address", order.url.authority()));
+    let nowhere = || {
+        let host = bounds::cut(order.url.authority(), bounds::TEXT);
+        FetchError::Redirect(format!("{host} redirects to no address"))
+    };
     let location = location.to_str().map_err(|_| nowhere())?;
     let url = order.url.join(location).map_err(|_| nowhere())?;
     let mut next = order.to(url)?;

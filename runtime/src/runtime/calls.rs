@@ -9,11 +9,11 @@ use tokio::runtime::Handle;
 use super::Shared;
 use super::provided::Provided;
 use super::running::Lineage;
-use crate::abi::{Called, Callees, Caller, Held};
+use crate::abi::{Called, Callees, Caller, Failed, Held};
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::log;
+use crate::log::{self, Rate};
 use crate::message::Request;
 use crate::outcome::Outcome;
 use crate::trace::TRACE;
@@ -26,7 +26,7 @@ impl Callees for Shared {
         name: &str,
         request: Request,
     ) -> Result<Called, InvokeError> {
-        let Caller { id, depth, trace, room } = caller;
+        let Caller { id, depth, trace, room, head } = caller;
         if depth >= self.max_depth {
             let limit = self.max_depth;
             return Err(InvokeError::refused(name.into(), Outcome::DepthExceeded { limit }));
@@ -40,6 +40,7 @@ impl Callees for Shared {
         };
         let (ctx, called) = (guarded.0.clone(), callee.name().clone());
         let run = Box::pin(async move {
+            let _head = head;
             let lineage = Lineage { parent: id, depth: depth + 1, trace: Some(step) };
             let ctx = guarded.0.clone();
             let ended = match &callee {
@@ -54,10 +55,10 @@ impl Callees for Shared {
                 let held = Held::new(&room, response, usage.cpu);
                 held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });
-            if let Err(error) = &held {
-                log::failure(error, &ctx, Some(step), None);
-            }
-            held
+            held.map_err(|error| {
+                log::failure(&error, &ctx, Some(step), None, Some(callee.failures()));
+                Failed::new(&room, &error)
+            })
         });
         Ok(Called { callee: called, run, ctx })
     }
@@ -91,6 +92,13 @@ impl Callee {
         match self {
             Self::Function(function) => &function.name,
             Self::Provided(provided) => &provided.name,
+        }
+    }
+
+    fn failures(&self) -> &Rate {
+        match self {
+            Self::Function(function) => &function.failures,
+            Self::Provided(provided) => &provided.failures,
         }
     }
 

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use super::running::Lineage;
 use super::{Runtime, Shared};
+use crate::abi::too_long;
+use crate::bounds;
 use crate::context::{Cancel, Cause, Context};
 use crate::error::{DeployError, InvokeError};
 use crate::function::Function;
+use crate::log::Rate;
 use crate::message::{Body, Request, Response};
 use crate::outcome::{Outcome, Usage};
 
@@ -26,6 +29,8 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response, Outcome>> + Send>>
 pub(super) struct Provided {
     pub(super) name: Arc<str>,
     pub(super) timeout: Duration,
+    /// How much is logged of its failures.
+    pub(super) failures: Rate,
     handler: Box<Handler>,
 }
 
@@ -43,7 +48,8 @@ impl Runtime {
     /// The context is the call's own: a child of the caller's, with `timeout` as
     /// its latest deadline. Once it is done the future is dropped, so the
     /// handler may wait for whatever it likes and need not look. A response
-    /// whose body streams is collected before the caller gets it.
+    /// whose body streams is collected before the caller gets it. One whose
+    /// headers take more than 64 KiB is an [`Outcome::BadResponse`].
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -75,7 +81,12 @@ impl Runtime {
             let answering = handler(ctx, request);
             Box::pin(async move { Ok(answering.await?.map(Into::into)) })
         });
-        let provided = Arc::new(Provided { name: name.clone(), timeout, handler });
+        let provided = Arc::new(Provided {
+            name: name.clone(),
+            timeout,
+            failures: Rate::of_failures(),
+            handler,
+        });
         let mut all = self.0.provided.0.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(name, provided);
         Ok(())
@@ -125,6 +136,11 @@ impl Shared {
 /// The handler's response, whole.
 async fn answer(handler: &Handler, ctx: &Context, request: Request) -> Result<Response, Outcome> {
     let (head, body) = handler(ctx.clone(), request).await?.into_parts();
-    let body = body.bytes().await.map_err(|error| Outcome::BadResponse(error.to_string()))?;
+    let len = bounds::headers_len(&head.headers);
+    if len > bounds::HEAD {
+        return Err(Outcome::BadResponse(too_long(len)));
+    }
+    let failed = |error| Outcome::BadResponse(bounds::display(&error, bounds::MESSAGE));
+    let body = body.bytes().await.map_err(failed)?;
     Ok(Response::from_parts(head, body.into()))
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::Shared;
 use crate::abi::{Outlet, Run};
 use crate::admission::Permit;
+use crate::bounds;
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
@@ -45,7 +46,10 @@ impl Shared {
     /// The function of that name.
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
         let function = self.functions.find(name);
-        function.ok_or_else(|| InvokeError::refused(name.into(), Outcome::NotFound))
+        function.ok_or_else(|| {
+            let name = bounds::cut(name, bounds::TEXT);
+            InvokeError::refused(name.into(), Outcome::NotFound)
+        })
     }
 
     /// Runs a function under a context of its own, and ends that.

@@ -8,10 +8,11 @@
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 
 use crate::abi::wire::{MAX_HEADERS, final_status};
+use crate::bounds;
 use crate::message::{Body, Response};
 
-/// The longest head, in bytes.
-pub(super) const LONGEST: usize = 64 << 10;
+/// The longest head, in bytes as it is printed.
+pub(super) const LONGEST: usize = bounds::HEAD;
 
 /// The field of a CGI head that is none of HTTP.
 const STATUS: &str = "status";
@@ -90,14 +91,16 @@ pub(super) fn read(head: &[u8]) -> Result<Response, String> {
             return Err(format!("more than {MAX_HEADERS} headers"));
         }
         let name = HeaderName::from_bytes(name)
-            .map_err(|_| format!("`{}` is no header name", String::from_utf8_lossy(name)))?;
-        let value = HeaderValue::from_bytes(value)
-            .map_err(|_| format!("the value of header `{name}` has bytes that HTTP forbids"))?;
+            .map_err(|_| format!("`{}` is no header name", bounds::lossy(name)))?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| {
+            let name = bounds::cut(name.as_str(), bounds::TEXT);
+            format!("the value of header `{name}` has bytes that HTTP forbids")
+        })?;
         response.headers_mut().append(name, value);
     }
     *response.status_mut() = match status {
         Some(text) => final_status(number(text))
-            .map_err(|_| format!("`{}` is no final HTTP status", String::from_utf8_lossy(text)))?,
+            .map_err(|_| format!("`{}` is no final HTTP status", bounds::lossy(text)))?,
         None if response.headers().contains_key(LOCATION) => final_status(302)?,
         None => final_status(200)?,
     };

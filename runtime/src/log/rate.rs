@@ -1,17 +1,25 @@
-//! How much a function may log in a second, all its invocations together.
+//! How much is logged of a function in a second, all its invocations together.
 //!
-//! It is one word: which second it is, and what was taken of it. Those who log
-//! nothing never look at it.
+//! Two rates share 256 KiB a second: one for what its guests say, one for the
+//! records of its failures, so that a function can't hide its failures behind
+//! its output, nor fill the log with either.
+//!
+//! A rate is one word: which second it is, and what was taken of it. It is read
+//! only when something is logged.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// How much a function may log in a second, in bytes.
-const MOST: u32 = 256 << 10;
+/// How much guests may say in a second, in bytes.
+const OUTPUT: u32 = 192 << 10;
 
-/// How much a function has logged in the present second.
+/// How much the records of failures may take, in bytes.
+const FAILURES: u32 = 64 << 10;
+
+/// How much was logged of a function in the present second.
 #[derive(Debug)]
 pub(crate) struct Rate {
+    most: u32,
     since: Instant,
     /// A [`Second`].
     word: AtomicU64,
@@ -19,7 +27,7 @@ pub(crate) struct Rate {
 
 /// What becomes of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// It is logged.
     Logged,
     /// It is logged, the first after so many bytes that were left out.
@@ -42,13 +50,23 @@ struct Second {
 }
 
 impl Rate {
-    pub(crate) fn new() -> Self {
-        Self { since: Instant::now(), word: AtomicU64::new(Second::default().word()) }
+    /// That of what a function's guests say.
+    pub(crate) fn of_output() -> Self {
+        Self::new(OUTPUT)
+    }
+
+    /// That of the records of a function's failures.
+    pub(crate) fn of_failures() -> Self {
+        Self::new(FAILURES)
+    }
+
+    fn new(most: u32) -> Self {
+        Self { most, since: Instant::now(), word: AtomicU64::new(Second::default().word()) }
     }
 
     /// Takes so many bytes of the present second, and some more that are not
     /// told of where they are left out.
-    pub(super) fn take(&self, bytes: usize, more: usize) -> Taken {
+    pub(crate) fn take(&self, bytes: usize, more: usize) -> Taken {
         let count = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
         let second = self.since.elapsed().as_secs() as u32 & (u32::MAX >> 1);
         self.take_at(second, count(bytes), count(more))
@@ -57,7 +75,7 @@ impl Rate {
     fn take_at(&self, number: u32, bytes: u32, more: u32) -> Taken {
         let mut before = self.word.load(Ordering::Relaxed);
         loop {
-            let (after, taken) = Second::of(before).take(number, bytes, more);
+            let (after, taken) = Second::of(before).take(self.most, number, bytes, more);
             // Nothing else is said by it.
             let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             match self.word.compare_exchange_weak(before, after.word(), success, failure) {
@@ -77,7 +95,7 @@ impl Second {
         u64::from(self.number) << 33 | u64::from(self.full) << 32 | u64::from(self.bytes)
     }
 
-    fn take(self, number: u32, bytes: u32, more: u32) -> (Self, Taken) {
+    fn take(self, most: u32, number: u32, bytes: u32, more: u32) -> (Self, Taken) {
         let cost = bytes.saturating_add(more);
         // Who was held up on the way here is late, and no reason to go back.
         if number > self.number {
@@ -88,7 +106,7 @@ impl Second {
             return (Self { bytes: self.bytes.saturating_add(bytes), ..self }, Taken::LeftOut);
         }
         match self.bytes.saturating_add(cost) {
-            sum if sum <= MOST => (Self { bytes: sum, ..self }, Taken::Logged),
+            sum if sum <= most => (Self { bytes: sum, ..self }, Taken::Logged),
             _ => (Self { full: true, bytes, ..self }, Taken::Full),
         }
     }
@@ -98,9 +116,11 @@ impl Second {
 mod tests {
     use super::*;
 
+    const MOST: u32 = 256 << 10;
+
     #[test]
     fn a_second_is_filled_and_the_next_one_tells_what_was_left_out() {
-        let rate = Rate::new();
+        let rate = Rate::new(MOST);
         assert_eq!(rate.take_at(0, MOST - 3, 2), Taken::Logged);
         assert_eq!(rate.take_at(0, 0, 1), Taken::Logged);
         assert_eq!(rate.take_at(0, 2, 9), Taken::Full);
@@ -125,7 +145,7 @@ mod tests {
 
     #[test]
     fn many_take_no_more_than_one_may() {
-        let rate = Rate::new();
+        let rate = Rate::new(MOST);
         let logged = |_| (0..2_000).filter(|_| rate.take_at(0, 50, 50) == Taken::Logged).count();
         let all: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|at| scope.spawn(move || logged(at))).collect();
