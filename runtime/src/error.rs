@@ -4,12 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::escape::OneLine;
 use crate::mounts::Unmountable;
 use crate::outcome::{Outcome, Usage};
 
 /// Why [`Runtime::invoke`](crate::Runtime::invoke) gave no response.
 #[derive(Debug, thiserror::Error)]
-#[error("function `{}`: {}", .0.function, .0.outcome)]
+#[error("function `{}`: {}", OneLine(&.0.function), .0.outcome)]
 pub struct InvokeError(Box<Failure>);
 
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub enum BuildError {
         needed: usize,
     },
     /// The directory for compiled code can't be used.
-    #[error("the cache directory {} can't be used", dir.display())]
+    #[error("the cache directory {} can't be used", OneLine(dir.display()))]
     Cache {
         /// The directory.
         dir: PathBuf,
@@ -84,7 +85,7 @@ pub enum BuildError {
 #[non_exhaustive]
 pub enum DeployError {
     /// The file can't be read.
-    #[error("{} can't be read", path.display())]
+    #[error("{} can't be read", OneLine(path.display()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -93,22 +94,24 @@ pub enum DeployError {
     },
     /// The name can't be a function's.
     #[error(
-        "`{name}` can't be a function's name: use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, \
-         not a `.` in front"
+        "`{}` can't be a function's name: use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, \
+         not a `.` in front",
+        OneLine(name)
     )]
     Name {
         /// The name.
         name: String,
     },
     /// An entry of what it may reach names no host.
-    #[error("{reason}")]
+    #[error("{}", OneLine(reason))]
     AllowHosts {
         /// Which one, what is wrong with it, and how it is written.
         reason: String,
     },
     /// A value's name can't go along as baggage.
     #[error(
-        "the value `{name}` can't go along as baggage: a name has letters, digits and some of !#$%&'*+-.^_`|~"
+        "the value `{}` can't go along as baggage: a name has letters, digits and some of !#$%&'*+-.^_`|~",
+        OneLine(name)
     )]
     Baggage {
         /// The name.
@@ -116,7 +119,7 @@ pub enum DeployError {
     },
     /// A setting or a secret can't be handed to the function. The value is not
     /// told.
-    #[error("`{name}` can't be a setting: {reason}")]
+    #[error("`{}` can't be a setting: {reason}", OneLine(name))]
     Setting {
         /// Its name.
         name: String,
@@ -124,7 +127,7 @@ pub enum DeployError {
         reason: &'static str,
     },
     /// Nothing can be mounted at a path of the guest's.
-    #[error("nothing can be mounted at `{path}`: {reason}")]
+    #[error("nothing can be mounted at `{}`: {reason}", OneLine(path))]
     MountPath {
         /// The path.
         path: String,
@@ -132,7 +135,7 @@ pub enum DeployError {
         reason: &'static str,
     },
     /// A folder can't be mounted.
-    #[error("{} can't be mounted at `{path}`", folder.display())]
+    #[error("{} can't be mounted at `{}`", OneLine(folder.display()), OneLine(path))]
     MountFolder {
         /// Where the guest would find it.
         path: String,
@@ -151,8 +154,9 @@ pub enum DeployError {
     },
     /// It is no WebAssembly module.
     #[error(
-        "this is not a core WebAssembly module ({reason}); build it with \
-         `cargo build --release --target wasm32-wasip1`"
+        "this is not a core WebAssembly module ({}); build it with \
+         `cargo build --release --target wasm32-wasip1`",
+        OneLine(reason)
     )]
     NotWasm {
         /// What is wrong with it.
@@ -168,7 +172,8 @@ pub enum DeployError {
     },
     /// It exports a name that is the host's own.
     #[error(
-        "the module exports `{name}`, but names that begin with `hourglass:` are the host's own; rename it"
+        "the module exports `{}`, but names that begin with `hourglass:` are the host's own; rename it",
+        OneLine(name)
     )]
     PrivateExport {
         /// The export's name.
@@ -176,8 +181,9 @@ pub enum DeployError {
     },
     /// It speaks another version of the context ABI.
     #[error(
-        "the module imports `{found}`, this host speaks `{spoken}`; \
-         rebuild it with the hourglass-sdk of this host's version"
+        "the module imports `{}`, this host speaks `{spoken}`; \
+         rebuild it with the hourglass-sdk of this host's version",
+        OneLine(found)
     )]
     AbiVersion {
         /// The import module that the guest names.
@@ -186,7 +192,11 @@ pub enum DeployError {
         spoken: &'static str,
     },
     /// It imports something that the host does not offer.
-    #[error("the module imports `{module}::{name}`, which this host does not offer")]
+    #[error(
+        "the module imports `{}::{}`, which this host does not offer",
+        OneLine(module),
+        OneLine(name)
+    )]
     UnknownImport {
         /// The import's module.
         module: String,
@@ -205,7 +215,7 @@ pub enum DeployError {
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// The engine refused to instantiate it.
-    #[error("the module can't be made ready: {reason}")]
+    #[error("the module can't be made ready: {}", OneLine(reason))]
     Instantiate {
         /// The engine's words.
         reason: String,

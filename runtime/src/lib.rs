@@ -24,7 +24,7 @@
 //! - `live`: what is in flight, for people to see and to end; `log`: what is
 //!   logged of it when it has ended.
 //! - `context`, `message`, `trace`, `headers`, `limits`, `bounds`, `environment`, `mounts`,
-//!   `outcome`, `error`, `room`, `pace`: below all of them, and `cores`, `task`: what each
+//!   `outcome`, `error`, `escape`, `room`, `pace`: below all of them, and `cores`, `task`: what each
 //!   core has one of, and what takes longer.
 //! - [`build`]: builds functions from source; knows none of the others.
 //!
@@ -43,6 +43,7 @@ mod cores;
 mod engine;
 mod environment;
 mod error;
+mod escape;
 mod function;
 mod invocation;
 mod limits;

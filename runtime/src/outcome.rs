@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::bounds;
 use crate::context::{Cause, Done};
+use crate::escape::OneLine;
 
 /// How an invocation ended.
 #[derive(Clone, Debug)]
@@ -125,14 +126,16 @@ impl fmt::Display for Outcome {
             Self::OutOfMemory { limit } => {
                 write!(f, "the guest needed more than its {limit} bytes of memory")
             }
-            Self::BadResponse(reason) => write!(f, "the guest gave no usable response: {reason}"),
+            Self::BadResponse(reason) => {
+                write!(f, "the guest gave no usable response: {}", OneLine(reason))
+            }
             Self::BodyTooLarge { limit } => {
                 write!(f, "the request's body is longer than {limit} bytes")
             }
             Self::ResponseTooLarge { limit } => {
                 write!(f, "the response's body is longer than {limit} bytes")
             }
-            Self::BadRequest(reason) => write!(f, "the request's body failed: {reason}"),
+            Self::BadRequest(reason) => write!(f, "the request's body failed: {}", OneLine(reason)),
             Self::Forbidden => f.write_str("the caller's `calls` does not name it"),
             Self::DepthExceeded { limit } => {
                 write!(f, "calls are nested more deeply than {limit}, the host's `max_depth`")
@@ -140,7 +143,7 @@ impl fmt::Display for Outcome {
             Self::CallsExceeded { limit } => {
                 write!(f, "the caller has made {limit} calls, which is its `max_calls`")
             }
-            Self::Host(reason) => write!(f, "the host failed: {reason}"),
+            Self::Host(reason) => write!(f, "the host failed: {}", OneLine(reason)),
         }
     }
 }
@@ -162,12 +165,12 @@ pub struct Trap {
 
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest trapped: {}", self.reason)?;
+        write!(f, "the guest trapped: {}", OneLine(&self.reason))?;
         if let Some(words) = self.last_words() {
-            write!(f, " ({})", bounds::cut(words, bounds::TEXT))?;
+            write!(f, " ({})", OneLine(bounds::cut(words, bounds::TEXT)))?;
         }
         if let Some(name) = self.backtrace.first() {
-            write!(f, ", in {}", bounds::cut(name, bounds::TEXT))?;
+            write!(f, ", in {}", OneLine(bounds::cut(name, bounds::TEXT)))?;
         }
         Ok(())
     }

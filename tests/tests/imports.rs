@@ -34,6 +34,7 @@ const FLOORS: [&[&str]; 8] = [
         "mounts",
         "room",
         "pace",
+        "escape",
     ],
 ];
 

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::output;
 use crate::build::{self, FunctionCrate};
+use crate::escape::OneLine;
 
 /// Builds the functions under a path and prints where their modules are.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &BuildArgs) -> anyhow::Result<()> {
             Some(folder) => copy(name, module, folder)?,
             None => module.clone(),
         };
-        output::line(&module.display().to_string())?;
+        output::line(&OneLine(module.display()).to_string())?;
     }
     match functions.len() - modules.len() {
         0 => Ok(()),
@@ -48,7 +49,7 @@ pub(crate) fn modules(
     for built in build::build(functions, &mut *progress) {
         match built.outcome {
             Ok(module) => modules.push((built.function.name().to_owned(), module)),
-            Err(failure) => output::tell(&format!("error: {failure}")),
+            Err(failure) => output::tell_colored(&format!("error: {failure}")),
         }
     }
     Ok(modules)

@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::deploy::{self, Module};
 use super::options::{CacheOptions, FunctionOptions};
 use super::output;
+use crate::escape::OneLine;
 use crate::function::Fresh;
 use crate::runtime::Runtime;
 
@@ -34,7 +35,8 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
                 format!("would not deploy: {error:#}")
             }
         };
-        output::line(&format!("{}: {verdict}", module.path.display()))?;
+        // An error may name the module's imports, in the module's own words.
+        output::line(&format!("{}: {}", OneLine(module.path.display()), OneLine(verdict)))?;
     }
     match refused {
         0 => Ok(()),

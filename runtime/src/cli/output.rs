@@ -1,23 +1,70 @@
-//! Where the program's words go: a command's result to standard output,
-//! everything else to standard error. Unlike `println!` and `eprintln!` these
-//! do not panic where nobody reads them.
+//! Where the program writes: a command's result to standard output, everything
+//! else to standard error. Unlike `println!` and `eprintln!`, these functions do
+//! not panic when the reader has closed its end.
+//!
+//! Text is escaped here, so that no module, file or request can move the cursor
+//! of a terminal. A part that has to stay on one line is escaped by
+//! [`OneLine`](crate::escape::OneLine) where the text is put together.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write};
 
-/// Writes a part of the command's result, as it is.
-pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
+use crate::escape::{self, Lines};
+
+/// Writes a part of the command's result, which may have several lines.
+pub(crate) fn write(text: &str) -> io::Result<()> {
+    raw(Lines(text).to_string().as_bytes())
+}
+
+/// Writes a line of the command's result.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    write(&format!("{text}\n"))
+}
+
+/// Writes a line of JSON.
+pub(crate) fn json(text: &str) -> io::Result<()> {
+    raw(format!("{}\n", escape::json(text)).as_bytes())
+}
+
+/// Writes a response's body: escaped to a terminal, and as it is to everything
+/// else.
+pub(crate) fn body(bytes: &[u8]) -> io::Result<()> {
+    raw(&shown(bytes, io::stdout().is_terminal()))
+}
+
+fn shown(body: &[u8], is_terminal: bool) -> Cow<'_, [u8]> {
+    if is_terminal {
+        Lines(String::from_utf8_lossy(body)).to_string().into_bytes().into()
+    } else {
+        body.into()
+    }
+}
+
+fn raw(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()
 }
 
-/// Writes a line of the command's result.
-pub(crate) fn line(text: &str) -> io::Result<()> {
-    write(format!("{text}\n").as_bytes())
+/// Tells the user something that is not the command's result. Where standard
+/// error is closed the command goes on.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", Lines(text));
 }
 
-/// Tells the user something that is not the command's result. Where nobody
-/// listens the command goes on all the same.
-pub(crate) fn tell(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+/// As [`tell`], for a compiler's messages, which may be colored.
+pub(crate) fn tell_colored(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", escape::colored(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_escaped_for_a_terminal_alone() {
+        let body = b"a\tb\r\n\x1b[2J\xff";
+        assert_eq!(*shown(body, false), *body);
+        assert_eq!(*shown(body, true), *"a\tb\\r\n\\u{1b}[2J\u{fffd}".as_bytes());
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::access::AccessOptions;
 use super::config::units::Period;
 use super::output;
+use crate::escape::OneLine;
 use crate::http::admin::listing::Listed;
 
 /// Lists the invocations that are in flight in a server.
@@ -26,11 +27,11 @@ pub(crate) fn run(args: &PsArgs) -> anyhow::Result<()> {
     let client = args.server.client(Path::new(""))?;
     let listed = super::block_on(async { Ok(client.invocations().await?) })?;
     if args.json {
-        output::line(&serde_json::to_string(&listed)?)?;
+        output::json(&serde_json::to_string(&listed)?)?;
     } else if listed.is_empty() {
         output::line(&format!("nothing is in flight at {}", client.address))?;
     } else {
-        output::write(table(&listed).as_bytes())?;
+        output::write(&table(&listed))?;
     }
     Ok(())
 }
@@ -79,7 +80,7 @@ fn table(listed: &[Listed]) -> String {
 
 fn row(depth: usize, one: &Listed) -> [String; 6] {
     let state = match &one.cause {
-        Some(cause) => format!("ending: {cause}"),
+        Some(cause) => format!("ending: {}", OneLine(cause)),
         None => "running".to_owned(),
     };
     let left = one.remaining_ms.map_or_else(|| "-".to_owned(), time);
@@ -88,9 +89,8 @@ fn row(depth: usize, one: &Listed) -> [String; 6] {
     [one.id.to_string(), plain(&function), time(one.age_ms), left, state, plain(request)]
 }
 
-/// A text that can do nothing to a terminal.
 fn plain(text: &str) -> String {
-    text.replace(char::is_control, "?")
+    OneLine(text).to_string()
 }
 
 /// A span of time, as exactly as people want it.
@@ -155,7 +155,7 @@ mod tests {
         };
         let expected = "\
 ID  FUNCTION  AGE   LEFT  STATE             REQUEST
-9   f9        1m1s  2.3s  running           r-1?
+9   f9        1m1s  2.3s  running           r-1\\u{1b}
 10    f10     12ms  -     ending: operator  -
 ";
         assert_eq!(table(&[first, second]), expected);

@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::output;
 use crate::context::Cause;
 use crate::error::InvokeError;
-use crate::log::{self, OneLine};
+use crate::escape::OneLine;
+use crate::log;
 use crate::message::Response;
 use crate::outcome::{Outcome, Trap, Usage};
 
@@ -56,8 +57,10 @@ impl Report {
     pub(crate) async fn of_response(function: &str, response: Response) -> anyhow::Result<Self> {
         let (head, body) = response.into_parts();
         let usage = head.extensions.get::<Usage>().copied().unwrap_or_default();
-        let body =
-            body.bytes().await.map_err(|error| anyhow!("the response broke off: {error}"))?;
+        let body = body
+            .bytes()
+            .await
+            .map_err(|error| anyhow!("the response broke off: {}", OneLine(error)))?;
         let answer = Answer { status: head.status, headers: head.headers, body };
         Ok(Self { function: function.to_owned(), usage, result: Ok(answer) })
     }
@@ -70,11 +73,12 @@ impl Report {
         }
     }
 
-    /// Prints the body as it is, and everything else on standard error.
+    /// Prints the body, escaped where that is to a terminal, and everything else
+    /// on standard error.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
         match &self.result {
             Ok(answer) => {
-                output::write(&answer.body)?;
+                output::body(&answer.body)?;
                 if !answer.status.is_success() {
                     output::tell(&format!("status: {}", answer.status));
                 }
@@ -86,7 +90,7 @@ impl Report {
 
     /// Prints one JSON object; fails where there is no response, all the same.
     pub(crate) fn print_json(&self) -> anyhow::Result<()> {
-        output::line(&serde_json::to_string(&self.object())?)?;
+        output::json(&serde_json::to_string(&self.object())?)?;
         match &self.result {
             Ok(_) => Ok(()),
             Err(outcome) => bail!("function `{}`: {outcome}", self.function),

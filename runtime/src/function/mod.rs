@@ -48,6 +48,7 @@ use crate::abi::{self, Callees, Linkers, Run, Style};
 use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
+use crate::escape::OneLine;
 use crate::limits::Limits;
 use crate::log::Rate;
 use crate::mounts::Mounts;
@@ -105,7 +106,9 @@ impl fmt::Display for Fresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reset => f.write_str("its instances are reset in place"),
-            Self::Made { why } => write!(f, "every invocation gets a new instance, because {why}"),
+            Self::Made { why } => {
+                write!(f, "every invocation gets a new instance, because {}", OneLine(why))
+            }
         }
     }
 }

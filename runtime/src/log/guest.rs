@@ -4,8 +4,9 @@ use std::fmt::Display;
 
 use tracing::Level;
 
-use super::text::{Fields, OneLine, Word, shown};
+use super::text::{Fields, Word, shown};
 use super::{About, line};
+use crate::escape::OneLine;
 
 /// The target of what guests say, by which a filter knows it.
 const GUEST: &str = "hourglass::guest";

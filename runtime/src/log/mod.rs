@@ -13,11 +13,11 @@ use tracing::Level;
 
 pub(crate) use self::guest::{Line, Printed, Said, is_printed, is_said, left_out};
 pub(crate) use self::rate::{Rate, Taken};
-pub(crate) use self::text::OneLine;
 use self::text::shown;
 use crate::bounds;
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
+pub(crate) use crate::escape::OneLine;
 use crate::outcome::{Outcome, Usage};
 use crate::trace::{SpanId, TRACE, Trace, TraceId};
 

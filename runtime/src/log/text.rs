@@ -1,39 +1,7 @@
-//! What guests say, as text that can be told from the host's own.
+//! What guests say, as text that can be told from the host's own. How it is
+//! escaped is in [`escape`](crate::escape).
 
 use std::fmt::{self, Display, Write};
-
-/// A text that a guest has had a say in, as one line that does to a terminal
-/// what plain text does: no end of a line, no other control character, nothing
-/// that turns the direction of what follows. Those are shown as Rust would
-/// write them.
-pub(crate) struct OneLine<T>(pub(crate) T);
-
-impl<T: Display> Display for OneLine<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaping(f), "{}", self.0)
-    }
-}
-
-struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
-
-impl Write for Escaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_escaped = |char: char| char != '\t' && (char.is_control() || is_layout(char));
-        text.split_inclusive(is_escaped).try_for_each(|part| match part.chars().next_back() {
-            Some(char) if is_escaped(char) => {
-                self.0.write_str(part.strip_suffix(char).unwrap_or_default())?;
-                write!(self.0, "{}", char.escape_default())
-            }
-            _ => self.0.write_str(part),
-        })
-    }
-}
-
-/// Whether a character ends lines, or has to do with their direction.
-fn is_layout(char: char) -> bool {
-    const MARKS: [char; 3] = ['\u{61c}', '\u{200e}', '\u{200f}'];
-    matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || MARKS.contains(&char)
-}
 
 /// How many bytes a log shows of something that has no control characters but
 /// tabs, whichever its format; `None` where that is more than `most`.
@@ -89,7 +57,8 @@ impl Display for Word<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, OneLine, shown};
+    use super::{Fields, shown};
+    use crate::escape::OneLine;
 
     #[test]
     fn fields_are_told_apart() {
@@ -97,15 +66,6 @@ mod tests {
             [(b"user", b"ada"), (b"at", b"a b=\"c\""), (b"x y", b""), (b"n", b"-1.5\n")];
         let expected = r#"user=ada at="a b=\"c\"" "x y"="" n="-1.5\n""#;
         assert_eq!(Fields(&fields).to_string(), expected);
-    }
-
-    #[test]
-    fn nothing_ends_or_turns_a_line() {
-        let forged = "a\nb\r\u{1b}[2K\u{0}c\td\u{85}\u{2028}\u{202e}\u{2069}ü \\ \"e\"";
-        let expected = r#"a\nb\r\u{1b}[2K\u{0}c	d\u{85}\u{2028}\u{202e}\u{2069}ü \ "e""#;
-        assert_eq!(OneLine(forged).to_string(), expected);
-        let marks = "\u{61c}a\u{200e}\u{200f}b";
-        assert_eq!(OneLine(marks).to_string(), r"\u{61c}a\u{200e}\u{200f}b");
     }
 
     #[test]

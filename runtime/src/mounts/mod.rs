@@ -16,6 +16,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
 pub(crate) use self::disk::Disk;
+use crate::escape::OneLine;
 
 /// Which folders, by the paths at which a guest finds them.
 #[derive(Clone, Debug, Default)]
@@ -32,9 +33,9 @@ pub(crate) struct Mount {
 /// Why a folder can't be mounted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unmountable {
-    #[error("nothing can be mounted at `{path}`: {reason}")]
+    #[error("nothing can be mounted at `{}`: {reason}", OneLine(path))]
     Path { path: String, reason: &'static str },
-    #[error("{} can't be mounted at `{path}`", folder.display())]
+    #[error("{} can't be mounted at `{}`", OneLine(folder.display()), OneLine(path))]
     Folder { path: String, folder: PathBuf, source: io::Error },
 }
 
