@@ -2,9 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
+
+use super::running::Running;
 
 /// Why another program did not do what it was run for.
 #[derive(Debug, thiserror::Error)]
@@ -58,17 +61,16 @@ pub(super) fn watch(
     on_line: &mut dyn FnMut(Line),
 ) -> Result<ExitStatus, CommandError> {
     let failed = |command: &Command, source| CommandError::Io { command: shown(command), source };
-    let mut child = command
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => {
-                CommandError::Missing { program: text(command.get_program()) }
-            }
-            _ => failed(command, source),
-        })?;
+        // A group of its own, so that its own children can be killed with it.
+        .process_group(0);
+    let (mut child, running) = Running::start(command).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => CommandError::Missing { program: text(command.get_program()) },
+        _ => failed(command, source),
+    })?;
     let (lines, arriving) = mpsc::channel();
     if let Some(out) = child.stdout.take() {
         read_lines(out, Line::Out, lines.clone());
@@ -88,13 +90,16 @@ pub(super) fn watch(
         match (line, end) {
             (Ok(line), _) => on_line(line),
             (Err(RecvTimeoutError::Timeout), Some((_, limit))) => {
-                // The readers are left to end by themselves: a grandchild may
-                // hold the pipes open for as long as it likes.
-                let _ = child.kill();
+                // The readers are left to end by themselves: a process outside
+                // of the group may hold the pipes open for as long as it likes.
+                running.kill();
                 let _ = child.wait();
                 return Err(CommandError::TimedOut { command: shown(command), limit });
             }
-            (Err(_), _) => return child.wait().map_err(|source| failed(command, source)),
+            (Err(_), _) => {
+                drop(running);
+                return child.wait().map_err(|source| failed(command, source));
+            }
         }
     }
 }

@@ -31,7 +31,7 @@
 //!   reads what it says.
 //! - [`progress`]: how the caller learns how far it is.
 //! - `command`: running another program, within a time and with its words
-//!   kept; `compiler` asks rustc about itself.
+//!   kept; `running` ends those that run; `compiler` asks rustc about itself.
 //!
 //! Everything here blocks its thread: call it before an async runtime starts,
 //! or from a thread where blocking is allowed. Nothing here writes to stdout.
@@ -43,6 +43,7 @@ mod crates;
 mod debian;
 mod messages;
 pub mod progress;
+mod running;
 mod rustup;
 mod stage;
 mod stdlib;
@@ -53,4 +54,5 @@ pub use cargo::{BuildFailure, Built, build};
 pub use command::CommandError;
 pub use crates::{FunctionCrate, FunctionsError, functions};
 pub use progress::Progress;
+pub use running::kill_running;
 pub use target::TARGET;

@@ -69,7 +69,7 @@ impl FromStr for Header {
     }
 }
 
-pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &InvokeArgs, signals: Signals) -> anyhow::Result<()> {
     let (config, module) = find(args)?;
     let modules = with_callees(&config, module)?;
     let [module, callees @ ..] = &*modules else { return Ok(()) };
@@ -83,16 +83,22 @@ pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<()> {
         deploy::deploy(&runtime, callee, FunctionOptions::default())?;
     }
     deploy::link(&runtime, &config, &modules, FunctionOptions::default())?;
-    let report = super::block_on(invoke(runtime, &module.name, request(args, &module.name)?))?;
+    let report =
+        super::block_on(invoke(runtime, &module.name, request(args, &module.name)?, signals))?;
     if args.json { report.print_json() } else { report.print() }
 }
 
 /// Invokes the function; a signal cancels it.
-async fn invoke(runtime: Runtime, name: &str, request: Request) -> anyhow::Result<Report> {
-    let signals = Signals::listen().context("signals can't be listened to")?;
+async fn invoke(
+    runtime: Runtime,
+    name: &str,
+    request: Request,
+    signals: Signals,
+) -> anyhow::Result<Report> {
     let (ctx, cancel) = Context::background().with_cancel();
+    let first = signals.first();
     tokio::spawn(async move {
-        signals.first().await;
+        first.await;
         cancel.cancel_with(Cause::Operator);
     });
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());

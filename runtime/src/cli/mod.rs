@@ -42,6 +42,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 pub use self::error::Error;
+use self::signals::Signals;
 
 /// Runs functions as sandboxed WebAssembly instances, each on a deadline.
 ///
@@ -70,19 +71,26 @@ enum Command {
 /// Runs the program with the given command line, whose first word is the
 /// program's own name, until it is done.
 ///
-/// It installs the process's log, and with `up` and `serve` its signal
-/// handlers, so it is for a program's `main`, once.
+/// It installs the process's signal handlers and its log, so it is for a
+/// program's `main`, once.
+///
+/// SIGTERM, SIGINT and SIGHUP end the process with the exit code 128 and the
+/// signal's number, except where a command handles the first one: `up` and
+/// `serve` drain once they serve, and `invoke` cancels its invocation. SIGHUP
+/// stays ignored where the process was started so.
 ///
 /// # Errors
 /// [`Error`] knows what to say and the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     let args = Args::try_parse_from(args)?;
+    // Before all that takes time: until then process 1 of a container has none.
+    let signals = Signals::install().context("the signal handlers can't be installed")?;
     logging::start(&args.log)?;
     match args.command {
-        Command::Up(up) => up::run(&up),
+        Command::Up(up) => up::run(&up, signals),
         Command::Build(build) => build::run(&build),
-        Command::Serve(serve) => serve::run(&serve),
-        Command::Invoke(invoke) => invoke::run(&invoke),
+        Command::Serve(serve) => serve::run(&serve, signals),
+        Command::Invoke(invoke) => invoke::run(&invoke, signals),
         Command::Check(check) => check::run(&check),
         Command::Ps(ps) => ps::run(&ps),
         Command::Cancel(cancel) => cancel::run(&cancel),

@@ -30,7 +30,7 @@ pub(crate) struct ServeArgs {
     options: ServeOptions,
 }
 
-pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ServeArgs, signals: Signals) -> anyhow::Result<()> {
     let (config, modules) = deploy::sources(&args.files)?;
     let mut names = HashSet::new();
     if let Some(module) = modules.iter().find(|module| !names.insert(&module.name)) {
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         deploy::deploy(&runtime, module, args.options.functions)?;
     }
     deploy::link(&runtime, &config, &modules, args.options.functions)?;
-    serve(runtime, &args.options, config)
+    serve(runtime, &args.options, config, signals)
 }
 
 /// Fails where nobody could listen on the addresses now, or not with the
@@ -75,11 +75,11 @@ pub(crate) fn serve(
     runtime: Runtime,
     options: &ServeOptions,
     config: Config,
+    signals: Signals,
 ) -> anyhow::Result<()> {
     let (address, drain) = (options.listen(&config), options.drain(&config));
     let (access, tls) = (options.admin(&config)?, options.front.tls(&config.front)?);
     super::block_on(async move {
-        let signals = Signals::listen().context("signals can't be listened to")?;
         let server = Server::bind(&address.0, runtime.clone())
             .await
             .with_context(|| cannot_listen(&address, "--listen"))?;
@@ -87,13 +87,16 @@ pub(crate) fn serve(
             Some(access) => Some(admin(access, runtime.clone()).await?),
             None => None,
         };
+        // A signal that comes after the announcement drains.
+        let first = signals.first();
         let told = admin.as_ref().map(Admin::local_addr).transpose()?;
         // Serving goes on where nobody reads this.
         let url = url(if tls.is_some() { "https" } else { "http" }, server.local_addr()?);
         let _ = output::line(&announcement(&runtime, &url, told));
         let stop = async {
-            signals.first().await;
+            let signal = first.await;
             tracing::info!(
+                %signal,
                 in_flight = runtime.in_flight(),
                 drain = %Period(drain),
                 "stopping when what is in flight has ended; a second signal stops at once"

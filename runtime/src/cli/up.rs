@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::config::resolve::Config;
 use super::deploy::{self, Module};
 use super::options::ServeOptions;
+use super::signals::Signals;
 use super::{build, output, serve};
 use crate::build::FunctionCrate;
 
@@ -24,7 +25,7 @@ pub(crate) struct UpArgs {
     options: ServeOptions,
 }
 
-pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     let UpArgs { path, options } = args;
     // Whatever can fail at once comes before the build, which takes a while.
     let config = Config::find(if path.is_file() { path.parent().unwrap_or(path) } else { path })?;
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         bail!("nothing to serve: no function in {} could be built", path.display());
     }
     deploy::link(&runtime, &config, &modules, options.functions)?;
-    serve::serve(runtime, options, config)
+    serve::serve(runtime, options, config, signals)
 }
 
 /// The functions that the file names and that are not to be built: their
