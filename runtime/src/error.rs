@@ -227,7 +227,7 @@ pub enum DeployError {
 #[non_exhaustive]
 pub enum CompileError {
     /// The compiler refused it.
-    #[error("the module can't be compiled: {reason}")]
+    #[error("the module can't be compiled: {}", OneLine(reason))]
     Invalid {
         /// The compiler's words.
         reason: String,
