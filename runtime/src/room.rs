@@ -42,6 +42,19 @@ impl Room {
 }
 
 impl Place {
+    /// Takes so many bytes more.
+    ///
+    /// # Errors
+    /// The limit, where there are not as many left.
+    #[cfg(feature = "server")]
+    pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), u64> {
+        let Room { held, limit } = &*self.room;
+        let held = held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        // Dropping it gives these back as well.
+        self.bytes = self.bytes.saturating_add(bytes);
+        if held <= *limit { Ok(()) } else { Err(*limit) }
+    }
+
     /// Those bytes, which keep it for as long as anybody has any of them.
     pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Counted { bytes, _place: self })
@@ -78,6 +91,11 @@ mod tests {
         assert!(room.take(5).is_none());
         assert!(room.take(4).is_some());
         drop(first);
+        #[cfg(feature = "server")]
+        {
+            let mut place = room.take(1).expect("there is room");
+            assert_eq!((place.grow(9), place.grow(1)), (Ok(()), Err(10)));
+        }
         assert!(room.take(10).is_some());
         assert!(room.take(u64::MAX).is_none());
         assert!(room.take(10).is_some());

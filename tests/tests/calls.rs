@@ -161,7 +161,8 @@ async fn responses_that_nobody_takes_have_their_limit() -> Result<()> {
     let answer = ask(&runtime, &format!("/caller/select{}", "/megabyte".repeat(9))).await;
     let counted = |result: &str| answer.lines().filter(|line| line.ends_with(result)).count();
     assert_eq!(counted(" 200") + counted(" response-too-large"), 9, "{answer}");
-    assert!(counted(" response-too-large") >= 1 && counted(" 200") >= 4, "{answer}");
+    // The heads of requests and responses count as well.
+    assert!(counted(" response-too-large") >= 1 && counted(" 200") >= 3, "{answer}");
     // One after the other they have room, as each is taken.
     assert_eq!(ask(&runtime, "/caller/loop/megabyte/9").await.len(), 1 << 20);
     Ok(())

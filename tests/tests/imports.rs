@@ -231,10 +231,9 @@ fn the_library_needs_neither_server_nor_command_line() {
 #[test]
 fn every_fixture_is_used() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tests: String = fs::read_dir(folder.join("tests"))
-        .unwrap()
-        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect();
+    let (root, mut tests) = (folder.join("tests"), Vec::new());
+    read(&root, &root, &mut tests);
+    let tests: String = tests.into_iter().map(|test| test.text).collect();
     let mut fixtures = 0;
     for entry in fs::read_dir(folder.join("guests")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

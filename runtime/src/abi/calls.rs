@@ -13,7 +13,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use http::Request;
 use wasmtime::Linker;
 
-use super::memory::{bytes, parts, range, text, write_answer};
+use super::memory::{bytes, parts, range, write_answer};
 use super::pending::{MOST, Pending};
 use super::reach::Caller;
 use super::state::{Call, State};
@@ -100,10 +100,11 @@ fn start(
 fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(call)?;
-    if name_len as usize > NAME {
+    let name = bytes(memory, name_ptr, name_len)?;
+    if name.len() > NAME {
         return Ok(None);
     }
-    let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(None) };
+    let Ok(name) = str::from_utf8(name) else { return Ok(None) };
     let Some(request) = wire::read_request(bytes(memory, head_ptr, head_len)?) else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::Linker;
 
-use super::memory::{parts, text, write_if_fits};
+use super::memory::{bytes, parts, write_if_fits};
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
 use crate::bounds::HEAD;
@@ -60,10 +60,11 @@ fn value(
     cap: u32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    if name_len as usize > HEAD {
+    let name = bytes(memory, name_ptr, name_len)?;
+    if name.len() > HEAD {
         return Ok(code::ABSENT);
     }
-    let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(code::INVALID) };
+    let Ok(name) = str::from_utf8(name) else { return Ok(code::INVALID) };
     let found = match name {
         FUNCTION => Some(state.function.to_string()),
         name if name == TRACE.name() => Some(state.run.trace().to_string()),

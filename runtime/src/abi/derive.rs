@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::Linker;
 
 use super::contexts::{Derived, LONGEST, Refused};
-use super::memory::{bytes, parts, text};
+use super::memory::{bytes, parts};
 use super::state::{Call, State};
 use super::{MODULE, Misuse, code};
 use crate::bounds::{ELLIPSIS, TEXT};
@@ -48,11 +48,13 @@ fn with_value(
     let run = &mut state.run;
     let free = run.is_free(parent);
     let parent = run.context(parent)?.clone();
-    if name_len as usize > LONGEST.0 || value_len as usize > LONGEST.1 {
+    let (name, value) = (bytes(memory, name_ptr, name_len)?, bytes(memory, value_ptr, value_len)?);
+    if name.len() > LONGEST.0 || value.len() > LONGEST.1 {
         return Ok(code::INVALID);
     }
-    let Some(name) = text(memory, name_ptr, name_len)? else { return Ok(code::INVALID) };
-    let Some(value) = text(memory, value_ptr, value_len)? else { return Ok(code::INVALID) };
+    let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(value)) else {
+        return Ok(code::INVALID);
+    };
     match run.contexts.valued(&parent, name, value)? {
         Ok(ctx) => Ok(run.contexts.add(Derived { ctx, end: None, free })?),
         Err(Refused::Invalid) => Ok(code::INVALID),

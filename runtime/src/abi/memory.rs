@@ -41,14 +41,6 @@ fn places(ptr: u32, len: u32) -> wasmtime::Result<Range<usize>> {
     Ok(start..end)
 }
 
-/// The text that a guest named; `None` where it is no UTF-8.
-///
-/// # Errors
-/// As [`range`].
-pub(super) fn text(memory: &[u8], ptr: u32, len: u32) -> wasmtime::Result<Option<&str>> {
-    Ok(str::from_utf8(bytes(memory, ptr, len)?).ok())
-}
-
 /// A `u32` at `ptr`.
 pub(super) fn read_u32(memory: &mut [u8], ptr: u32) -> wasmtime::Result<u32> {
     let bytes = range(memory, ptr, 4)?;

@@ -197,8 +197,8 @@ impl Exports {
 fn unlinkable(error: wasmtime::Error) -> DeployError {
     match error.downcast_ref::<wasmtime::UnknownImportError>() {
         Some(import) => DeployError::UnknownImport {
-            module: import.module().to_owned(),
-            name: import.name().to_owned(),
+            module: module::short(import.module()),
+            name: module::short(import.name()),
         },
         None => uninstantiable(error),
     }

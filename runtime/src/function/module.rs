@@ -1,7 +1,7 @@
 //! Reads a module before it is compiled: whether it can be a function at all,
 //! and what has to be changed so that the host keeps control of it.
 //!
-//! Three things are rewritten where a module has them, none visible to the
+//! Four things are rewritten where a module has them, none visible to the
 //! guest:
 //!
 //! - A *start section* runs inside instantiation, out of the reach of the
@@ -11,14 +11,19 @@
 //!   can be cleared before its instance is dropped.
 //! - *Mutable globals* are exported where the [proof](super::proof) holds, so
 //!   that they can be written back.
+//! - The *names* of functions are left out where one is very long: the engine
+//!   copies the name of every frame of a backtrace.
 
 use std::borrow::Cow;
 
 use wasm_encoder::{ExportKind, ExportSection, RawSection};
-use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef};
+use wasmparser::{
+    Encoding, ExternalKind, KnownCustom, Name, NameSectionReader, Parser, Payload, TypeRef,
+};
 
 use super::proof::{self, Proof};
 use crate::abi::{self, Style};
+use crate::bounds;
 use crate::engine::TABLE_PAGE;
 use crate::error::DeployError;
 
@@ -32,6 +37,9 @@ pub(super) const TABLE: &str = "hourglass:table";
 pub(super) fn global(index: u32) -> String {
     format!("hourglass:global-{index}")
 }
+
+/// The longest name of a function that is kept, in bytes.
+const MAX_SYMBOL: usize = 2 << 10;
 
 /// The largest module that is compiled, in bytes.
 const MAX_MODULE: usize = 64 << 20;
@@ -54,6 +62,8 @@ pub(crate) struct Checked<'a> {
 #[derive(Default)]
 struct Found {
     start: Option<u32>,
+    /// Whether a function's name is very long.
+    long_names: bool,
     exchange: bool,
     entry: bool,
     memory: Option<u64>,
@@ -81,10 +91,10 @@ pub(crate) fn check(wasm: &[u8]) -> Result<Checked<'_>, DeployError> {
     };
     let proof = proof::prove(wasm);
     let added = found.added(proof.as_ref().ok());
-    let wasm = if added.is_empty() {
+    let wasm = if added.is_empty() && !found.long_names {
         Cow::Borrowed(wasm)
     } else {
-        Cow::Owned(rewrite(wasm, &added).map_err(malformed)?)
+        Cow::Owned(rewrite(wasm, &added, found.long_names).map_err(malformed)?)
     };
     let style = if found.exchange { Style::Exchange } else { Style::Cgi };
     Ok(Checked { wasm, memory, table: found.table, style, proof })
@@ -121,7 +131,7 @@ impl Found {
                 for export in exports {
                     let export = export.map_err(malformed)?;
                     if export.name.starts_with(PRIVATE) {
-                        return Err(DeployError::PrivateExport { name: export.name.to_owned() });
+                        return Err(DeployError::PrivateExport { name: short(export.name) });
                     }
                     self.entry |= export.name == "_start" && export.kind == ExternalKind::Func;
                     self.memory_export |=
@@ -131,6 +141,12 @@ impl Found {
             }
             Payload::StartSection { func, .. } => {
                 self.start = Some(func);
+                Ok(())
+            }
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(names) = section.as_known() {
+                    self.long_names |= has_long(names);
+                }
                 Ok(())
             }
             _ => Ok(()),
@@ -153,29 +169,47 @@ impl Found {
     }
 }
 
+/// A name of the module's, for an error.
+pub(super) fn short(name: &str) -> String {
+    bounds::cut(name, bounds::TEXT).into_owned()
+}
+
 fn check_import(import: &wasmparser::Import<'_>) -> Result<(), DeployError> {
     if import.module.starts_with(abi::MODULE_PREFIX) && import.module != abi::MODULE {
-        return Err(DeployError::AbiVersion {
-            found: import.module.to_owned(),
-            spoken: abi::MODULE,
-        });
+        return Err(DeployError::AbiVersion { found: short(import.module), spoken: abi::MODULE });
     }
     match import.ty {
         TypeRef::Func(_) => Ok(()),
         _ => Err(DeployError::UnknownImport {
-            module: import.module.to_owned(),
-            name: import.name.to_owned(),
+            module: short(import.module),
+            name: short(import.name),
         }),
     }
 }
 
-/// The module without its start section, and with the exports `added`.
-fn rewrite(wasm: &[u8], added: &[(String, ExportKind, u32)]) -> wasmparser::Result<Vec<u8>> {
+/// Whether a function's name is very long, or the names can't be read.
+fn has_long(names: NameSectionReader<'_>) -> bool {
+    names.into_iter().any(|names| match names {
+        Ok(Name::Function(names)) => {
+            names.into_iter().any(|name| name.is_ok_and(|name| name.name.len() > MAX_SYMBOL))
+        }
+        names => names.is_err(),
+    })
+}
+
+/// The module without its start section, and with the exports `added`; without
+/// names, where `strip_names`.
+fn rewrite(
+    wasm: &[u8],
+    added: &[(String, ExportKind, u32)],
+    strip_names: bool,
+) -> wasmparser::Result<Vec<u8>> {
     let mut module = wasm_encoder::Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
         match &payload {
             Payload::StartSection { .. } => {}
+            Payload::CustomSection(section) if strip_names && section.name() == "name" => {}
             Payload::ExportSection(exports) => {
                 module.section(&exports_with(exports.clone(), added)?);
             }

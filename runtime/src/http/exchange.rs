@@ -21,7 +21,7 @@ use super::paced::Paced;
 use super::routes::Routes;
 use super::untaken::Untaken;
 use super::values::Authenticate;
-use super::{framing, problem, values};
+use super::{framing, problem, untaken, values};
 use crate::abi::Outlet;
 use crate::context::{Cancel, Context};
 use crate::error::InvokeError;
@@ -210,6 +210,7 @@ fn name_host<B>(request: &mut hyper::Request<B>) {
 }
 
 fn with_id(mut response: Response, id: HeaderValue) -> Response {
+    let id = untaken::kept(&mut response, id);
     response.headers_mut().insert(request_id::HEADER, id);
     response
 }

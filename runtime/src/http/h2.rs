@@ -5,8 +5,8 @@
 //! socket shows: so each task looks after its own client, too.
 //!
 //! What one connection may make the host hold: 100 heads of 32 KiB, 1 MiB of
-//! bodies that functions have not read yet, and of each response the pieces of a
-//! stream that wait for the client, some 250 KiB. Of responses that are given as
+//! bodies that functions have not read yet, and of each response its head and the
+//! pieces of a stream that wait for the client, some 320 KiB. Of responses that are given as
 //! a whole all connections share the [room](super::untaken).
 
 use std::cell::Cell;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 use http_body_util::{LengthLimitError, Limited};
@@ -18,6 +19,7 @@ use crate::headers;
 use crate::message::{Body, Request, Response};
 use crate::outbound::{Client, Hosts, Upload, client};
 use crate::outcome::Outcome;
+use crate::room::Room;
 use crate::runtime::Runtime;
 
 /// The longest response that is taken, in bytes.
@@ -111,6 +113,7 @@ impl Remote {
             Outcome::BadResponse(text)
         };
         let (mut head, body) = request.into_parts();
+        let room = head.extensions.remove::<Arc<Room>>();
         head.uri = self.target(head.uri.path_and_query());
         headers::strip(&mut head.headers);
         headers::hand_down(ctx, &self.baggage, &mut head.headers);
@@ -120,12 +123,20 @@ impl Remote {
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
         headers::strip(&mut head.headers);
-        let body = Body::stream(Limited::new(body, MOST_BODY)).bytes().await;
-        let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-            Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
-            None => failed(&*error),
-        })?;
-        Ok(Response::from_parts(head, body.into()))
+        let mut body = Body::stream(Limited::new(body, MOST_BODY));
+        // It counts as the caller's before all of it is here: many may be on their way.
+        let mut place = room.and_then(|room| room.take(0));
+        let mut whole = BytesMut::new();
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
+                None => failed(&*error),
+            })?;
+            let grown = place.as_mut().map_or(Ok(()), |place| place.grow(piece.len() as u64));
+            grown.map_err(|limit| Outcome::ResponseTooLarge { limit })?;
+            whole.extend_from_slice(&piece);
+        }
+        Ok(Response::from_parts(head, whole.freeze().into()))
     }
 
     /// Where a call of that path goes.

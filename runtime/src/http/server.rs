@@ -197,7 +197,7 @@ impl Server {
     /// One more is answered with [`Outcome::Busy`](crate::Outcome) in place of
     /// its response, and one that is larger than all of it with
     /// [`Outcome::ResponseTooLarge`](crate::Outcome): its function has run by
-    /// then. Those of up to 16 KiB are not counted. A response that is streamed
+    /// then. Heads and bodies count, save those of up to 16 KiB each. A response that is streamed
     /// is not held: its function waits for the client.
     #[must_use]
     pub fn response_memory(mut self, bytes: u64) -> Self {

@@ -24,7 +24,7 @@ impl Callees for Shared {
         caller: Caller,
         ctx: &Context,
         name: &str,
-        request: Request,
+        mut request: Request,
     ) -> Result<Called, InvokeError> {
         let Caller { id, depth, trace, room, head } = caller;
         if depth >= self.max_depth {
@@ -35,8 +35,12 @@ impl Callees for Shared {
         let step = trace.child();
         let guarded = match &callee {
             Callee::Function(_) => ctx.with_timeout(callee.timeout()),
-            // Only its context tells it.
-            Callee::Provided(_) => ctx.with_value(&TRACE, step).with_timeout(callee.timeout()),
+            Callee::Provided(_) => {
+                // Where a function on another host collects its response.
+                request.extensions_mut().insert(room.clone());
+                // Only its context tells the step.
+                ctx.with_value(&TRACE, step).with_timeout(callee.timeout())
+            }
         };
         let (ctx, called) = (guarded.0.clone(), callee.name().clone());
         let run = Box::pin(async move {

@@ -82,13 +82,16 @@ fn trapping(name: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_traps_names_are_cut() -> Result<()> {
+    let _turn = Growth::count().await;
     let runtime = runtime();
-    for (len, kept) in [(100, 100), (5_000_000, 256)] {
+    for (len, kept) in [(100, Some(100)), (2_000, Some(256)), (5_000_000, None)] {
         runtime.deploy(function("traps", trapping(len)))?;
         let error = invoke(&runtime, "traps").await.unwrap_err();
         let Outcome::Trap(trap) = error.outcome() else { panic!("{error}") };
-        assert_eq!(trap.backtrace[0].len(), kept);
-        assert_eq!(trap.backtrace[0].ends_with('…'), len > kept);
+        let name = trap.backtrace.first();
+        // A module with a name that long is run without names.
+        assert_eq!(name.map(String::len), kept);
+        assert_eq!(name.is_some_and(|name| name.ends_with('…')), len == 2_000);
     }
     Ok(())
 }
@@ -104,7 +107,7 @@ async fn logged(name: &str, module: &[u8], requests: usize) -> Result<Vec<String
     let serving = Serving::start(&mut program::command(program, &arguments))?;
     let mut client = hourglass_tests::client::Client::connect(serving.address).await?;
     for _ in 0..requests {
-        assert_eq!(client.get(&format!("/{name}")).await?.status(), 502);
+        assert!(client.get(&format!("/{name}")).await?.status().is_server_error());
     }
     serving.signal(rustix::process::Signal::TERM);
     Ok(serving.told("everything has ended").lines().map(str::to_owned).collect())
@@ -112,8 +115,9 @@ async fn logged(name: &str, module: &[u8], requests: usize) -> Result<Vec<String
 
 #[tokio::test]
 async fn a_failure_is_one_line_of_bounded_length() -> Result<()> {
+    let _turn = Growth::count().await;
     for (name, module) in
-        [("badname", bad_name()), ("longname", long_name()), ("traps", trapping(5_000_000))]
+        [("badname", bad_name()), ("longname", long_name()), ("traps", trapping(2_000))]
     {
         let lines = logged(name, &module, 3).await?;
         let failures: Vec<_> = lines.iter().filter(|line| line.contains("outcome=")).collect();
@@ -126,6 +130,7 @@ async fn a_failure_is_one_line_of_bounded_length() -> Result<()> {
 /// A function that fails again and again fills no more of the log than one that talks.
 #[tokio::test]
 async fn failures_are_logged_within_a_rate() -> Result<()> {
+    let _turn = Growth::count().await;
     let lines = logged("fails", &long_name(), 2_000).await?;
     let bytes: usize = lines.iter().map(String::len).sum();
     let marks =

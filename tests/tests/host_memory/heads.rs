@@ -18,10 +18,11 @@ use crate::{
 
 const LONGEST: usize = 64 << 10;
 const LARGE: i32 = 6 << 20;
+const SHORT: Duration = Duration::from_millis(50);
 
-/// A guest that calls `callee` with a name and a head, so many times, and answers how often the
-/// last call was begun: the status is 200 where it got a handle, else 400.
-fn calling(name: (i32, i32), head: &[u8], calls: i32) -> Vec<u8> {
+/// A guest that calls `callee` with a name and a head, so many times, waits, and answers with 200
+/// where the last call got a handle, else with 400.
+pub(crate) fn calling(name: (i32, i32), head: &[u8], calls: i32, wait: Duration) -> Vec<u8> {
     const AT: i32 = 0x10000;
     let mut module = Module::with_memory(MEMORY >> 16);
     let [start, sleep, respond] =
@@ -33,7 +34,7 @@ fn calling(name: (i32, i32), head: &[u8], calls: i32) -> Vec<u8> {
             code.i32_const(AT).i32_const(head.len() as i32).i32_const(0).i32_const(0);
             code.call(start).local_set(1);
         });
-        code.i32_const(0).i64_const(50_000_000).call(sleep).drop();
+        code.i32_const(0).i64_const(wait.as_nanos() as i64).call(sleep).drop();
         code.local_get(1).i32_const(0).i32_gt_s().if_(wasm_encoder::BlockType::Empty);
         code.i32_const(64).i32_const(200).i32_store16(MemArg {
             offset: 0,
@@ -50,7 +51,7 @@ fn calling(name: (i32, i32), head: &[u8], calls: i32) -> Vec<u8> {
 async fn a_name_that_is_too_long_is_not_read() -> Result<()> {
     let mut growth = Growth::count().await;
     let runtime = runtime();
-    let module = calling((0x20000, LARGE), &request_head("/", 60), 60);
+    let module = calling((0x20000, LARGE), &request_head("/", 60), 60, SHORT);
     runtime.deploy(function("names", module))?;
     growth.restart();
     assert_eq!(invoke(&runtime, "names").await?.status(), 400);
@@ -67,7 +68,7 @@ async fn a_calls_head_has_a_bound() -> Result<()> {
         Ok(Response::new(()))
     })?;
     for (len, begun) in [(LONGEST, 200), (LONGEST + 1, 400), (LARGE as usize, 400)] {
-        let module = calling((0, 6), &request_head("/", len), 60);
+        let module = calling((0, 6), &request_head("/", len), 60, SHORT);
         runtime.deploy(function("heads", module).calls(["callee"]))?;
         growth.restart();
         assert_eq!(invoke(&runtime, "heads").await?.status(), begun, "{len} bytes");
@@ -79,6 +80,7 @@ async fn a_calls_head_has_a_bound() -> Result<()> {
 
 #[tokio::test]
 async fn a_responses_head_has_a_bound() -> Result<()> {
+    let _turn = Growth::count().await;
     let runtime = runtime();
     runtime.deploy(function("longest", answering(&response_head(LONGEST))))?;
     assert_eq!(invoke(&runtime, "longest").await?.status(), 200);
@@ -93,6 +95,7 @@ async fn a_responses_head_has_a_bound() -> Result<()> {
 
 #[tokio::test]
 async fn a_provided_functions_head_has_the_same_bound() -> Result<()> {
+    let _turn = Growth::count().await;
     let runtime = runtime();
     runtime.provide("callee", Duration::from_secs(5), async |_, _| {
         let value = HeaderValue::from_bytes(&vec![b'v'; LONGEST]).unwrap();
@@ -113,7 +116,7 @@ async fn the_heads_that_a_caller_holds_count() -> Result<()> {
     let mut growth = Growth::count().await;
     let runtime = runtime();
     runtime.deploy(function("callee", answering(&response_head(LONGEST))))?;
-    let module = calling((0, 6), &request_head("/", 60), 600);
+    let module = calling((0, 6), &request_head("/", 60), 600, SHORT);
     runtime.deploy(function("holds", module).calls(["callee"]))?;
     growth.restart();
     assert_eq!(invoke(&runtime, "holds").await?.status(), 200);
@@ -169,9 +172,9 @@ async fn a_fetchs_failure_quotes_only_the_start_of_a_host() -> Result<()> {
     Ok(())
 }
 
-/// The heads of other hosts' responses are held by the fetches' handles.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_heads_that_fetches_hold_are_bounded() -> Result<()> {
+async fn a_long_head_of_another_host_comes_through() -> Result<()> {
+    let _turn = Growth::count().await;
     let value = "v".repeat(50_000);
     let answer = format!("HTTP/1.1 200 OK\r\nx-long: {value}\r\ncontent-length: 0\r\n\r\n");
     let upstream = Upstream::start(move |_| answer.clone()).await?;

@@ -6,10 +6,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod clients;
 mod counting;
 mod failures;
 mod heads;
 mod imports;
+mod remote;
 
 use hourglass::{Context, Function, InvokeError, Response, Runtime, mib};
 use hourglass_tests::modules::Module;
