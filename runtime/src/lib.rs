@@ -15,12 +15,12 @@
 //! - `main`, [`cli`]: the program.
 //! - [`http`]: the HTTP front.
 //! - [`runtime`](Runtime): names, and the way in.
-//! - `admission`: whether an invocation may start.
 //! - `invocation`: the run, raced against its context.
 //! - `function`: a module made ready.
 //! - `abi`: what a guest sees of its host; the only reader of guest memory.
 //! - `engine`: wasmtime, its pool, its epoch, its cache; `outbound`: a function's
-//!   way out to other hosts.
+//!   way out to other hosts; `admission`: whether an invocation may start, and
+//!   what the calls of one request may take.
 //! - `live`: what is in flight, for people to see and to end; `log`: what is
 //!   logged of it when it has ended.
 //! - `context`, `message`, `trace`, `headers`, `limits`, `bounds`, `environment`, `mounts`,

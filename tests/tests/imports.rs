@@ -15,10 +15,10 @@ const FLOORS: [&[&str]; 8] = [
     &["cli"],
     &["http"],
     &["runtime"],
-    &["admission", "invocation"],
+    &["invocation"],
     // A function is linked against the ABI, whose state knows the function.
     &["function", "abi"],
-    &["engine", "outbound"],
+    &["engine", "outbound", "admission"],
     &[
         "live",
         "log",

@@ -141,8 +141,8 @@ fn admit(
         return refused(Outcome::BodyTooLarge { limit: room.limit });
     };
     let request = request.map(|()| Body::from(body));
-    let (trace, held) = (run.trace(), room.clone());
-    let caller = Caller { id: run.id, depth: run.depth, trace, room: held, head };
+    let (trace, tree, held) = (run.trace(), run.tree(), room.clone());
+    let caller = Caller { id: run.id, depth: run.depth, trace, tree, room: held, head };
     let free = run.is_free(ctx);
     Ok(match callees.call(caller, run.context(ctx)?, name, request) {
         Ok(called) => Pending::new(called, room, free),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::admission::CallTree;
 use crate::bounds;
 use crate::context::Context;
 use crate::error::InvokeError;
@@ -67,6 +68,8 @@ pub(crate) struct Caller {
     pub(crate) depth: u32,
     /// Its step of a trace.
     pub(crate) trace: Trace,
+    /// The call tree that both are part of.
+    pub(crate) tree: Arc<CallTree>,
     /// Where the response is held until the guest takes it.
     pub(crate) room: Arc<Room>,
     /// The reservation there for the request's head, for as long as the callee

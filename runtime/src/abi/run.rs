@@ -1,5 +1,6 @@
 //! One invocation, as its host calls see it.
 
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use super::outgoing::{Outgoing, Outlet};
 use super::pending::Calls;
 use super::reach::Reach;
 use super::stdio::Stdio;
+use crate::admission::CallTree;
 use crate::context::Context;
 use crate::message::{Body, Request, Response};
 use crate::outcome::Outcome;
@@ -44,6 +46,8 @@ pub(crate) struct Run {
     pub(super) id: Option<u64>,
     /// How many callers it has, one above the other.
     pub(super) depth: u32,
+    /// The call tree that it is part of, once there is one.
+    pub(super) tree: Option<Arc<CallTree>>,
     pub(super) contexts: Contexts,
     pub(super) calls: Calls,
     /// Made with the first: most invocations begin none.
@@ -86,6 +90,7 @@ impl Run {
             cgi: None,
             id: None,
             depth: 0,
+            tree: None,
             contexts: Contexts::default(),
             calls: Calls::default(),
             #[cfg(feature = "server")]
@@ -108,6 +113,12 @@ impl Run {
         self
     }
 
+    /// Makes it part of a call tree, where a function called it.
+    pub(crate) fn within(mut self, tree: Option<Arc<CallTree>>) -> Self {
+        self.tree = tree;
+        self
+    }
+
     /// Lets its response go out before it has ended.
     pub(crate) fn through(mut self, outlet: Option<Outlet>) -> Self {
         self.outlet = outlet;
@@ -127,6 +138,11 @@ impl Run {
     pub(super) fn trace(&mut self) -> Trace {
         let ctx = &self.ctx;
         *self.trace.get_or_insert_with(|| ctx.value(&TRACE).unwrap_or_else(Trace::root))
+    }
+
+    /// The call tree that its calls are part of. A root's begins with its first.
+    pub(super) fn tree(&mut self) -> Arc<CallTree> {
+        self.tree.get_or_insert_default().clone()
     }
 
     /// The context of a handle.

@@ -1,53 +1,92 @@
 //! Decides whether an invocation may start: a bounded number at once, and none
 //! once the runtime drains.
+//!
+//! An invocation that nobody called (a root) starts at once or fails. A call
+//! belongs to the call tree of its root, and a tree may hold only a share of the
+//! permits: beyond that its calls wait, see [`tree`].
+//!
+//! # Layout
+//! - [`Admission`]: the limit, and the way in; [`Permit`]: a root's.
+//! - [`permits`]: the permits themselves, spread over the cores.
+//! - [`tree`]: what a call tree holds, and which of its calls wait.
+//! - [`growth`]: the trees that can go on once more permits are free.
 
+mod growth;
 mod permits;
+mod sync;
+mod tree;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 
+use self::growth::Growth;
 use self::permits::Permits;
+use self::sync::{AtomicBool, AtomicUsize};
+use self::tree::Grant;
+pub(crate) use self::tree::{CallPermit, CallTree};
 use crate::outcome::Outcome;
 
-/// The host's door.
+/// The fewest calls of one tree that may wait, also where few invocations may be
+/// in flight.
+const LEAST_WAITING: usize = 1_024;
+
+/// How many trees may have as many calls waiting as one may have.
+const WAITING_TREES: usize = 4;
+
+/// The host's capacity, and who has it.
 #[derive(Debug)]
 pub(crate) struct Admission {
     permits: Permits,
+    /// How many permits have to be free for each that a call tree holds, for it
+    /// to get another.
+    reserve: f64,
+    growth: Growth,
+    /// How many calls wait, of all trees.
+    waiting: AtomicUsize,
+    /// How many calls of one tree may.
+    most_waiting: usize,
     draining: AtomicBool,
     idle: Notify,
 }
 
-/// The right to run, given back when it is dropped.
+/// A root's right to run, returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
-    admission: &'a Admission,
-    /// Taken out only to be given back.
+    admission: &'a Arc<Admission>,
+    /// Taken out only to be returned.
     permit: Option<permits::Permit<'a>>,
 }
 
 impl Admission {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { permits: Permits::new(most), draining: AtomicBool::new(false), idle: Notify::new() }
+    /// Lets `most` invocations in at once. A call tree may hold `share` of the
+    /// permits that are free or its own.
+    pub(crate) fn new(most: usize, share: f64) -> Arc<Self> {
+        // Not a number counts as 0, and 0 makes the reserve infinite: then a tree
+        // has one call in flight.
+        let share = if share > 0.0 { share.min(1.0) } else { 0.0 };
+        Arc::new(Self {
+            permits: Permits::new(most),
+            reserve: (1.0 - share) / share,
+            growth: Growth::new(),
+            waiting: AtomicUsize::new(0),
+            most_waiting: most.max(LEAST_WAITING),
+            draining: AtomicBool::new(false),
+            idle: Notify::new(),
+        })
     }
 
-    /// Lets one invocation in, or says why not. It never waits.
-    pub(crate) fn admit(&self) -> Result<Permit<'_>, Outcome> {
-        // Taken before the door is looked at, as who drains closes the door
-        // before he counts the permits: one of the two sees the other.
-        let permit = self.admit_callee();
+    /// Lets a root in, or says why not. It never waits.
+    pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit<'_>, Outcome> {
+        // Taken before the flag is read, as whoever drains sets the flag before
+        // the permits are counted: one of the two sees the other.
+        let permit =
+            self.permits.take().map(|permit| Permit { admission: self, permit: Some(permit) });
         if self.draining.load(Ordering::SeqCst) {
             return Err(Outcome::Draining);
         }
-        permit
-    }
-
-    /// Lets in what an invocation calls that is in flight: also while the
-    /// runtime drains, as the caller is to come to its end. It never waits, so
-    /// callers that have all permits among them can't wait for each other.
-    pub(crate) fn admit_callee(&self) -> Result<Permit<'_>, Outcome> {
-        let permit = self.permits.take().ok_or(Outcome::Busy)?;
-        Ok(Permit { admission: self, permit: Some(permit) })
+        permit.ok_or(Outcome::Busy)
     }
 
     /// How many invocations are in flight.
@@ -55,7 +94,8 @@ impl Admission {
         self.permits.taken()
     }
 
-    /// Lets nobody in from now on.
+    /// Lets no root in from now on. Calls are still let in, so that those in
+    /// flight can come to their end.
     pub(crate) fn close(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
@@ -73,25 +113,35 @@ impl Admission {
             notified.await;
         }
     }
+
+    /// To be called after a permit was returned. It adds the calls that can start
+    /// now.
+    fn returned(self: &Arc<Self>, grants: &mut Vec<Grant>) {
+        if self.draining.load(Ordering::SeqCst) && self.in_flight() == 0 {
+            self.idle.notify_waiters();
+        }
+        if self.growth.is_awaited() {
+            self.grown(grants);
+        }
+    }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.permit = None;
-        let admission = self.admission;
-        if admission.draining.load(Ordering::SeqCst) && admission.in_flight() == 0 {
-            admission.idle.notify_waiters();
-        }
+        let mut grants = Vec::new();
+        self.admission.returned(&mut grants);
+        tree::deliver(grants);
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(interleavings)))]
 mod tests {
     use super::*;
 
     #[test]
     fn the_limit_holds_and_is_given_back() {
-        let admission = Admission::new(2);
+        let admission = Admission::new(2, 0.5);
         let first = admission.admit().expect("room");
         let _second = admission.admit().expect("room");
         assert!(matches!(admission.admit(), Err(Outcome::Busy)));
@@ -102,14 +152,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_door_drains() {
-        let admission = Admission::new(2);
+        let admission = Admission::new(2, 0.5);
         let permit = admission.admit().expect("room");
         admission.close();
         assert!(matches!(admission.admit(), Err(Outcome::Draining)));
-        // What is in flight may still call, as long as there is room.
-        let callee = admission.admit_callee().expect("room");
-        assert!(matches!(admission.admit_callee(), Err(Outcome::Busy)));
-        drop(callee);
         let waiting = admission.idle();
         let mut waiting = std::pin::pin!(waiting);
         tokio::select! {

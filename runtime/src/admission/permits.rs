@@ -64,6 +64,21 @@ impl Permits {
         }
     }
 
+    /// Whether at least `count` are free. It reads the cores one by one, this
+    /// one first, and stops when it has seen enough.
+    pub(crate) fn has_free(&self, count: usize) -> bool {
+        let mut missing = count;
+        self.shares.iter().any(|share| {
+            missing = missing.saturating_sub(share.left());
+            missing == 0
+        })
+    }
+
+    /// Returns a permit that was [forgotten](Permit::forget), to this core.
+    pub(crate) fn put_back(&self) {
+        drop(self.shares.iter().next().map(Permit));
+    }
+
     /// How many are taken, by someone or other: exact as long as none is taken
     /// or given back meanwhile.
     pub(crate) fn taken(&self) -> usize {
@@ -82,6 +97,13 @@ impl Share {
 
     fn left(&self) -> usize {
         self.0.load(SeqCst) as u32 as usize
+    }
+}
+
+impl Permit<'_> {
+    /// Keeps it taken without a guard, until [`Permits::put_back`].
+    pub(crate) fn forget(self) {
+        std::mem::forget(self);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::config::resolve::Config;
-use super::config::units::{Address, Period, Size};
+use super::config::units::{Address, Period, Share, Size};
 use super::front::FrontOptions;
 use crate::error::BuildError;
 use crate::function::{Function, Instances};
@@ -191,6 +191,10 @@ pub(crate) struct ServeOptions {
     /// [default: 16]
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_DEPTH")]
     max_depth: Option<u32>,
+    /// Which share of the free capacity the calls of one request may take;
+    /// those beyond it wait [default: 0.5]
+    #[arg(long, value_name = "SHARE", env = "HOURGLASS_CALL_SHARE")]
+    call_share: Option<Share>,
     /// How much memory may be held in instances that wait for their next
     /// invocation; with 0 none is kept [default: 256MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_IDLE_MEMORY")]
@@ -241,6 +245,9 @@ impl ServeOptions {
         }
         if let Some(most) = self.max_depth.or(config.max_depth) {
             builder = builder.max_depth(most);
+        }
+        if let Some(Share(share)) = self.call_share.or(config.call_share) {
+            builder = builder.call_share(share);
         }
         self.cache.build(builder, config)
     }
@@ -319,7 +326,7 @@ mod tests {
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 25, "{variables:?}");
+        assert_eq!(variables.len(), 26, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));

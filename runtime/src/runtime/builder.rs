@@ -23,6 +23,7 @@ pub struct RuntimeBuilder {
     cache_dir: Option<PathBuf>,
     idle_memory: u64,
     max_depth: u32,
+    call_share: f64,
 }
 
 impl RuntimeBuilder {
@@ -33,6 +34,7 @@ impl RuntimeBuilder {
             cache_dir: None,
             idle_memory: mib(256),
             max_depth: 16,
+            call_share: 0.5,
         }
     }
 
@@ -80,6 +82,28 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Which share of the capacity the calls of one request may take: of the
+    /// invocations that the runtime has left to give, and those that they are
+    /// themselves. Default 0.5; a number outside of 0 to 1 counts as the nearest.
+    ///
+    /// It holds for all calls that are made on behalf of one invocation, at any
+    /// depth, also those that were detached. It is at least one, so that every
+    /// function can call another, and one more for each depth at which calls are
+    /// nested, so that callers never wait for each other. A call beyond the share
+    /// waits, the deepest first, and ends with its context as any other. At most
+    /// as many calls of one request wait as [`max_in_flight`](Self::max_in_flight)
+    /// says, or 1,024 if that is more, and those of all requests together four
+    /// times as many; one more is [`Outcome::Busy`](crate::Outcome::Busy). Where
+    /// nothing at all is left a call is busy too, unless others of its request
+    /// are in flight that it can wait for.
+    ///
+    /// With 1 a single request may take all that is left.
+    #[must_use]
+    pub fn call_share(mut self, share: f64) -> Self {
+        self.call_share = share;
+        self
+    }
+
     /// Makes the runtime. Its address space is reserved here, its memory is
     /// not. It starts two threads, which are parked while nothing runs and
     /// nothing is kept.
@@ -105,7 +129,7 @@ impl RuntimeBuilder {
             linkers,
             functions: Registry::new(),
             provided: Catalogue::default(),
-            admission: Admission::new(sizing.in_flight),
+            admission: Admission::new(sizing.in_flight, self.call_share),
             live: Live::new(),
             max_depth: self.max_depth,
             tasks: RwLock::default(),

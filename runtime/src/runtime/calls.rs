@@ -26,7 +26,7 @@ impl Callees for Shared {
         name: &str,
         mut request: Request,
     ) -> Result<Called, InvokeError> {
-        let Caller { id, depth, trace, room, head } = caller;
+        let Caller { id, depth, trace, tree, room, head } = caller;
         if depth >= self.max_depth {
             let limit = self.max_depth;
             return Err(InvokeError::refused(name.into(), Outcome::DepthExceeded { limit }));
@@ -45,7 +45,8 @@ impl Callees for Shared {
         let (ctx, called) = (guarded.0.clone(), callee.name().clone());
         let run = Box::pin(async move {
             let _head = head;
-            let lineage = Lineage { parent: id, depth: depth + 1, trace: Some(step) };
+            let (depth, tree) = (depth + 1, Some(tree));
+            let lineage = Lineage { parent: id, depth, trace: Some(step), tree };
             let ctx = guarded.0.clone();
             let ended = match &callee {
                 Callee::Function(function) => self.run(function, guarded, request, lineage).await,

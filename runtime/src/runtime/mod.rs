@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     functions: Registry,
     /// What functions may call that is none.
     provided: Catalogue,
-    admission: Admission,
+    admission: Arc<Admission>,
     live: Live,
     /// How many callers an invocation may have, one above the other.
     max_depth: u32,

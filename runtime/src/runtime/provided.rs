@@ -114,7 +114,7 @@ impl Shared {
         let Provided { name, handler, .. } = provided;
         let started = Instant::now();
         let answer = async {
-            let _permit = self.admission.admit_callee()?;
+            let _permit = self.admit(&lineage, &ctx).await?;
             let _listed = self.live.enter(self.live.id(), name, lineage.parent, &ctx, started);
             tokio::select! {
                 biased;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::Shared;
 use crate::abi::{Outlet, Run};
-use crate::admission::Permit;
+use crate::admission::{CallPermit, CallTree, Permit};
 use crate::bounds;
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
@@ -20,7 +20,7 @@ use crate::outcome::{Outcome, Usage};
 use crate::trace::Trace;
 
 /// Whose an invocation is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Lineage {
     /// The invocation that called it.
     pub(crate) parent: Option<u64>,
@@ -28,6 +28,14 @@ pub(crate) struct Lineage {
     pub(crate) depth: u32,
     /// Its step of a trace, where a function called it.
     pub(crate) trace: Option<Trace>,
+    /// The call tree that it is part of, where a function called it.
+    pub(crate) tree: Option<Arc<CallTree>>,
+}
+
+/// Its right to run, held until its end.
+pub(super) enum Admitted<'a> {
+    Root(#[expect(dead_code, reason = "held for its drop")] Permit<'a>),
+    Call(#[expect(dead_code, reason = "held for its drop")] CallPermit),
 }
 
 /// An invocation that was let in.
@@ -39,7 +47,7 @@ pub(crate) struct Running<'a> {
     ctx: &'a Context,
     started: Instant,
     invocation: Invocation<'a>,
-    _permit: Permit<'a>,
+    _permit: Admitted<'a>,
 }
 
 impl Shared {
@@ -49,6 +57,21 @@ impl Shared {
         function.ok_or_else(|| {
             let name = bounds::cut(name, bounds::TEXT);
             InvokeError::refused(name.into(), Outcome::NotFound)
+        })
+    }
+
+    /// Lets an invocation in under a context of its own. A root starts at once
+    /// or not at all; a call may have to wait.
+    pub(super) async fn admit(
+        &self,
+        lineage: &Lineage,
+        ctx: &Context,
+    ) -> Result<Admitted<'_>, Outcome> {
+        Ok(match &lineage.tree {
+            None => Admitted::Root(self.admission.admit()?),
+            Some(tree) => {
+                Admitted::Call(self.admission.admit_call(tree, lineage.depth, ctx).await?)
+            }
         })
     }
 
@@ -63,7 +86,11 @@ impl Shared {
         request: Request,
         lineage: Lineage,
     ) -> Result<(Response, Usage), InvokeError> {
-        let result = match self.start(function, &ctx, request, lineage, None) {
+        let running = match self.admit(&lineage, &ctx).await {
+            Ok(permit) => self.begin(permit, function, &ctx, request, lineage, None),
+            Err(outcome) => Err(InvokeError::refused(function.name.clone(), outcome)),
+        };
+        let result = match running {
             Ok(running) => running.finish().await,
             Err(error) => Err(error),
         };
@@ -72,11 +99,27 @@ impl Shared {
         result
     }
 
-    /// Lets an invocation in, under a context of its own, which whoever
-    /// derived it ends afterwards. What the guest streams goes through `outlet`
-    /// before it has ended, where there is one.
+    /// Starts a root under a context of its own, which whoever derived it ends
+    /// afterwards. What the guest streams goes through `outlet` before it has
+    /// ended, where there is one.
     pub(crate) fn start<'a>(
         &'a self,
+        function: &'a Entry,
+        ctx: &'a Context,
+        request: Request,
+        outlet: Option<Outlet>,
+    ) -> Result<Running<'a>, InvokeError> {
+        let permit = self.admission.admit();
+        let permit =
+            permit.map_err(|outcome| InvokeError::refused(function.name.clone(), outcome))?;
+        let root = Lineage::default();
+        self.begin(Admitted::Root(permit), function, ctx, request, root, outlet)
+    }
+
+    /// Gives an invocation that was let in its instance.
+    fn begin<'a>(
+        &'a self,
+        permit: Admitted<'a>,
         function: &'a Entry,
         ctx: &'a Context,
         request: Request,
@@ -84,11 +127,6 @@ impl Shared {
         outlet: Option<Outlet>,
     ) -> Result<Running<'a>, InvokeError> {
         let refused = |outcome| InvokeError::refused(function.name.clone(), outcome);
-        let permit = match lineage.parent {
-            None => self.admission.admit(),
-            Some(_) => self.admission.admit_callee(),
-        };
-        let permit = permit.map_err(refused)?;
         if let (Some(done), Some(cause)) = (ctx.err(), ctx.cause()) {
             return Err(refused(Outcome::Done(done, cause)));
         }
@@ -98,11 +136,13 @@ impl Shared {
         }
         let started = Instant::now();
         let id = self.live.id();
+        let Lineage { parent, depth, trace, tree } = lineage;
         let run = Run::new(ctx.clone(), request, limit, started)
-            .named(id, lineage.depth, lineage.trace)
+            .named(id, depth, trace)
+            .within(tree)
             .through(outlet);
         let invocation = Invocation::start(&self.engine, function, ctx, run).map_err(refused)?;
-        let (live, parent) = (&self.live, lineage.parent);
+        let live = &self.live;
         Ok(Running { live, id, parent, function, ctx, started, invocation, _permit: permit })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle;
 
 use super::Runtime;
-use super::running::{Lineage, Running};
+use super::running::Running;
 use crate::abi::Outlet;
 use crate::context::Context;
 use crate::error::InvokeError;
@@ -29,7 +29,7 @@ impl Runtime {
         request: Request,
         outlet: Option<Outlet>,
     ) -> Result<Running<'a>, InvokeError> {
-        self.0.start(function, ctx, request, Lineage::default(), outlet)
+        self.0.start(function, ctx, request, outlet)
     }
 
     /// Has calls that take longer run as tasks of the current tokio runtime,

@@ -7,7 +7,6 @@ use tokio::runtime::Handle;
 use super::Runtime;
 use super::asked::Asked;
 use super::asker::{Ask, Asker};
-use super::running::Lineage;
 use crate::abi::Outlet;
 use crate::context::Context;
 use crate::error::InvokeError;
@@ -81,7 +80,7 @@ async fn run(
     request: Request,
     outlet: Outlet,
 ) -> Result<Response, InvokeError> {
-    let running = runtime.0.start(&function, &ctx, request, Lineage::default(), Some(outlet))?;
+    let running = runtime.0.start(&function, &ctx, request, Some(outlet))?;
     let (mut response, usage) = running.finish().await?;
     response.extensions_mut().insert(usage);
     Ok(response)

@@ -6,6 +6,7 @@
 //! drain = "10s"
 //! max_in_flight = 1000
 //! max_depth = 16
+//! call_share = 0.5
 //! idle_memory = "256MiB"
 //! cache = "cache"
 //! baggage = ["tenant"]
@@ -71,7 +72,7 @@ use toml::Spanned;
 use self::mount::MountTable;
 use self::route::RouteEntry;
 use self::settings::{Secrets, Settings};
-use self::units::{Address, Period, Size};
+use self::units::{Address, Period, Share, Size};
 use super::options::Origin;
 
 /// The name that the file has where nobody names one.
@@ -94,6 +95,7 @@ pub(crate) struct File {
     drain: Option<Period>,
     max_in_flight: Option<NonZeroUsize>,
     max_depth: Option<u32>,
+    call_share: Option<Share>,
     idle_memory: Option<Size>,
     cache: Option<PathBuf>,
     baggage: Option<Spanned<Vec<String>>>,

@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::mount::MountTable;
 use super::remote::RemoteConfig;
 use super::settings::{self, Secrets, Settings};
-use super::units::{Address, Size};
+use super::units::{Address, Share, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
 use crate::cli::front::FrontOptions;
 use crate::cli::options::FunctionOptions;
@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) drain: Option<Duration>,
     pub(crate) max_in_flight: Option<usize>,
     pub(crate) max_depth: Option<u32>,
+    pub(crate) call_share: Option<Share>,
     pub(crate) idle_memory: Option<Size>,
     pub(crate) cache: Option<PathBuf>,
     /// The header in which a proxy says whom a request is made for.
@@ -154,6 +155,7 @@ impl Config {
             drain: file.drain.map(|drain| drain.0),
             max_in_flight: file.max_in_flight.map(usize::from),
             max_depth: file.max_depth,
+            call_share: file.call_share,
             idle_memory: file.idle_memory,
             principal_header,
             cache: file.cache.map(|cache| folder.join(cache)),

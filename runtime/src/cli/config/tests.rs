@@ -39,6 +39,7 @@ fn a_whole_file_is_read() {
         listen = "0.0.0.0:80"
         drain = "1m30s"
         max_in_flight = 5
+        call_share = 0.25
         idle_memory = "1GiB"
         cache = "code"
         baggage = ["tenant"]

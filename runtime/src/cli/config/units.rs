@@ -25,6 +25,8 @@ pub(crate) enum UnitError {
         "`{0}` is no size: write a whole number of KiB, MiB or GiB, such as `64MiB`, or of bytes alone"
     )]
     Size(String),
+    #[error("`{0}` is no share: write a number above 0 and at most 1, such as 0.5")]
+    Share(String),
     #[error(
         "`{0}` is no address: write a host and a port, such as `127.0.0.1:8080`; port 0 stands for any free one"
     )]
@@ -117,6 +119,29 @@ impl fmt::Display for Size {
     }
 }
 
+/// A part of a whole: above 0, at most 1.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct Share(pub(crate) f64);
+
+impl TryFrom<f64> for Share {
+    type Error = UnitError;
+
+    fn try_from(share: f64) -> Result<Self, UnitError> {
+        let good = share > 0.0 && share <= 1.0;
+        good.then_some(Self(share)).ok_or_else(|| UnitError::Share(share.to_string()))
+    }
+}
+
+impl FromStr for Share {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let share: f64 = text.parse().map_err(|_| UnitError::Share(text.to_owned()))?;
+        share.try_into()
+    }
+}
+
 /// A host and a port to listen on. The host is looked up when it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address(pub(crate) String);
@@ -198,6 +223,17 @@ mod tests {
 
     fn bytes(text: &str) -> Option<u64> {
         text.parse::<Size>().ok().map(|size| size.0)
+    }
+
+    #[test]
+    fn shares_are_above_nothing_and_at_most_the_whole() {
+        for (text, expected) in [("0.5", Some(0.5)), ("1", Some(1.0)), (".25", Some(0.25))] {
+            assert_eq!(text.parse::<Share>().ok().map(|share| share.0), expected, "{text}");
+        }
+        for bad in ["0", "-1", "1.01", "50%", "NaN", "inf", ""] {
+            let error = bad.parse::<Share>().expect_err(bad);
+            assert!(error.to_string().contains("such as 0.5"), "{error}");
+        }
     }
 
     #[test]
