@@ -56,7 +56,8 @@ async fn callers_hold_short_texts() -> Result<()> {
         runtime.deploy(function("fails", module))?;
         runtime.deploy(function("calls", calling("fails", 60)).calls(["fails"]))?;
         let error = invoke(&runtime, "fails").await.unwrap_err();
-        assert!(error.to_string().len() < 1_500, "{error}");
+        // What is quoted may take six times as much once it is escaped.
+        assert!(error.to_string().len() < 2_048, "{error}");
         growth.restart();
         assert_eq!(invoke(&runtime, "calls").await?.status(), 200);
         assert!(growth.peak() < SLACK, "{} bytes", growth.peak());
