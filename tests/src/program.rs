@@ -1,69 +1,61 @@
 //! The program under test, run as its users run it.
 
-use std::io::{BufRead, BufReader, Result};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Result};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::guests;
 
 /// The program with a command, away from the settings of whoever runs the tests. Only tests
-/// themselves know where the `program` is.
+/// themselves know where the `program` is. It listens on a free port.
 pub fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOURGLASS_")) {
         command.env_remove(name);
     }
     command.args(arguments).env("HOURGLASS_CACHE", guests::code_cache());
+    // Without it a test would need the default port, which others may use.
+    command.env("HOURGLASS_LISTEN", "127.0.0.1:0");
     command
 }
 
-/// A program that serves. It is killed when the test is over, or fails.
+/// A program that runs. It is killed when the test is over, or fails.
 #[derive(Debug)]
-pub struct Serving {
+pub struct Started {
     child: Child,
     /// What it logs, line by line, from a thread of its own so that it never has to wait.
     log: mpsc::Receiver<String>,
-    /// Where it serves.
-    pub address: SocketAddr,
 }
 
-impl Serving {
-    /// Starts it and waits until it has said where it serves.
+impl Started {
+    /// Starts it.
     ///
     /// # Errors
-    /// It does not start.
-    ///
-    /// # Panics
-    /// If it says something else first.
-    pub fn start(command: &mut Command) -> Result<Self> {
+    /// What the system says.
+    pub fn new(command: &mut Command) -> Result<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let (line, log) = mpsc::channel();
-        thread::spawn(move || {
-            while lines.next().is_some_and(|read| line.send(read.expect("it logs text")).is_ok()) {}
-        });
-        let mut first = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut first)?;
-        let url = first.trim_end().strip_prefix("serving at ");
-        let address = url.and_then(|url| Some(url.split_once("://")?.1));
-        let Some(address) = address else {
-            panic!("it said {first:?}, and {:#?}", log.iter().collect::<Vec<_>>())
-        };
-        Ok(Self { address: address.parse().map_err(std::io::Error::other)?, child, log })
+        let log = lines(child.stderr.take().expect("it is piped"));
+        Ok(Self { child, log })
+    }
+
+    /// Its process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until it has logged something, and gives all until then.
     ///
     /// # Panics
-    /// If it ends before that.
+    /// If it ends before that, or says nothing for a minute.
     pub fn told(&self, text: &str) -> String {
         let mut told = String::new();
         while !told.contains(text) {
-            told.push_str(&self.log.recv().unwrap_or_else(|_| panic!("no {text:?} in {told}")));
+            told.push_str(&next(&self.log).unwrap_or_else(|| panic!("no {text:?} in {told}")));
             told.push('\n');
         }
         told
@@ -80,16 +72,99 @@ impl Serving {
     /// Waits until it has ended by itself.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says; `TimedOut` after a minute.
     pub fn ended(mut self) -> Result<ExitStatus> {
-        self.child.wait()
+        // There is no event for it that could be waited for with a bound.
+        for _ in 0..60_000 {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Err(ErrorKind::TimedOut.into())
     }
 }
 
-impl Drop for Serving {
+impl Drop for Started {
     fn drop(&mut self) {
         // An error is one that has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A program that serves.
+#[derive(Debug)]
+pub struct Serving {
+    started: Started,
+    out: mpsc::Receiver<String>,
+    /// Where it serves.
+    pub address: SocketAddr,
+}
+
+impl Serving {
+    /// Starts it and waits until it has said where it serves.
+    ///
+    /// # Errors
+    /// It does not start.
+    ///
+    /// # Panics
+    /// If it says something else first.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let mut started = Started::new(command)?;
+        let out = lines(started.child.stdout.take().expect("it is piped"));
+        let first = out.recv().unwrap_or_default();
+        let url = first.strip_prefix("serving at ");
+        let address = url.and_then(|url| Some(url.split_once("://")?.1));
+        let Some(address) = address else {
+            panic!("it said {first:?}, and {:#?}", started.log.iter().collect::<Vec<_>>())
+        };
+        Ok(Self { address: address.parse().map_err(std::io::Error::other)?, started, out })
+    }
+
+    /// The next line of what it says about itself, after that of where it serves.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn line(&self) -> String {
+        next(&self.out).expect("it says more")
+    }
+
+    /// As [`Started::told`].
+    ///
+    /// # Panics
+    /// As that.
+    pub fn told(&self, text: &str) -> String {
+        self.started.told(text)
+    }
+
+    /// As [`Started::signal`].
+    ///
+    /// # Panics
+    /// As that.
+    pub fn signal(&self, signal: Signal) {
+        self.started.signal(signal);
+    }
+
+    /// As [`Started::ended`].
+    ///
+    /// # Errors
+    /// As that.
+    pub fn ended(self) -> Result<ExitStatus> {
+        self.started.ended()
+    }
+}
+
+/// Reads lines in a thread of its own, so that the program never waits for its reader.
+fn lines(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (line, lines) = mpsc::channel();
+    let mut reader = BufReader::new(from).lines();
+    thread::spawn(move || {
+        while reader.next().is_some_and(|read| line.send(read.expect("it is text")).is_ok()) {}
+    });
+    lines
+}
+
+fn next(lines: &mpsc::Receiver<String>) -> Option<String> {
+    lines.recv_timeout(Duration::from_secs(60)).ok()
 }

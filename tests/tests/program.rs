@@ -11,7 +11,7 @@ use anyhow::Result;
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::{module, repository};
 use hourglass_tests::modules;
-use hourglass_tests::program::{self, Serving};
+use hourglass_tests::program::{self, Serving, Started};
 use http::Method;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -71,7 +71,7 @@ fn settings_and_secrets_reach_the_function_and_nobody_else() -> Result<()> {
 
 #[tokio::test]
 async fn it_serves_and_ends_in_order() -> Result<()> {
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let files = [path(module("hello")), path(module("echo"))];
         let mut command = hourglass(&["serve", files[0], files[1], "--listen", "127.0.0.1:0"]);
         let serving = Serving::start(&mut command)?;
@@ -126,17 +126,35 @@ async fn a_configuration_names_functions_and_routes() -> Result<()> {
     let file = folder.path().join("hourglass.toml");
     let text = format!(
         "listen = \"127.0.0.1:0\"\n[function.greeter]\nfile = {:?}\nroutes = [\"/greet/{{name}}\"]\n\
+         [function.named]\nfile = {:?}\nroutes = [\"/n\"]\npublic = true\n\
+         [function.price]\nfile = {:?}\npublic = false\n\
          [function.small]\nfile = {:?}\nrequest_body = 3\n",
         module("metadata"),
+        module("metadata"),
+        module("echo"),
         module("echo"),
     );
     fs::write(&file, text)?;
     let serving = Serving::start(&mut hourglass(&["serve", path(&file)]))?;
     let mut client = Client::connect(serving.address).await?;
-    for target in ["/greet/somebody", "/greeter"] {
+    for target in ["/greet/somebody", "/n", "/named", "/named/below"] {
         let shown: Value = serde_json::from_slice(client.get(target).await?.body())?;
         assert_eq!(shown["request"]["path"], target);
     }
+    // An internal function looks like one that is not there, as does a name that is not a route.
+    for target in ["/greeter", "/greeter/x", "/price", "/price/x", "/%70rice", "//price", "/none"] {
+        assert_eq!(client.get(target).await?.status(), 404, "{target}");
+    }
+    let list: Vec<_> = (0..5).map(|_| serving.line()).collect();
+    let url = format!("  http://{}", serving.address);
+    let expected = [
+        format!("{url}/greet/{{name}} -> greeter"),
+        format!("{url}/named -> named"),
+        format!("{url}/n -> named"),
+        "  internal -> price".to_owned(),
+        format!("{url}/small -> small"),
+    ];
+    assert_eq!(list, expected);
     let post = |body: &'static str| http::Request::post("/small").body(body);
     assert_eq!(client.request(&post("123")?).await?.status(), 200);
     assert_eq!(client.request(&post("1234")?).await?.status(), 413);
@@ -275,5 +293,151 @@ async fn up_builds_and_serves() -> Result<()> {
     assert_eq!(client.get("/bad").await?.status(), 404);
     serving.signal(Signal::TERM);
     assert_eq!(serving.ended()?.code(), Some(0));
+    Ok(())
+}
+
+/// The arguments of a program that serves `hello`, and that has not begun to when it has logged.
+fn starting(folder: &Path) -> Result<Command> {
+    // Opening a FIFO without a writer blocks, so the program starts for as long as the test likes.
+    let fifo = folder.join("slow.wasm");
+    let made = Command::new("mkfifo").arg(&fifo).status()?;
+    assert!(made.success());
+    let mut command = hourglass(&["serve", path(&fifo)]);
+    // A variable that is no setting makes it log a line before anything is read.
+    command.env("HOURGLASS_TIMEOT", "1s");
+    Ok(command)
+}
+
+#[test]
+fn a_signal_during_startup_ends_the_program() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut command = starting(folder.path())?;
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let started = Started::new(&mut command)?;
+        started.told("write HOURGLASS_TIMEOUT");
+        started.signal(signal);
+        assert_eq!(started.ended()?.code(), Some(code), "{signal:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_signal_during_startup_ends_process_1() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let command = starting(folder.path())?;
+    let can = Command::new("unshare").args(["--pid", "--fork", "true"]).output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        println!("skipped: a process namespace needs `unshare` and its rights");
+        return Ok(());
+    }
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", "--kill-child"]).arg(command.get_program());
+    unshare.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => unshare.env(name, value),
+            None => unshare.env_remove(name),
+        };
+    }
+    let started = Started::new(&mut unshare)?;
+    started.told("write HOURGLASS_TIMEOUT");
+    let children = format!("/proc/{0}/task/{0}/children", started.id());
+    let child: i32 = fs::read_to_string(children)?.trim().parse()?;
+    rustix::process::kill_process(rustix::process::Pid::from_raw(child).unwrap(), Signal::TERM)?;
+    assert_eq!(started.ended()?.code(), Some(143));
+    Ok(())
+}
+
+#[test]
+fn a_signal_ends_what_builds_functions_too() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    new_crate(folder.path(), "slow", "fn main() {}")?;
+    // A cargo that never ends, and a child of its own; it says that it is there.
+    let cargo = folder.path().join("cargo");
+    let ids = folder.path().join("ids");
+    let script = format!(
+        "#!/bin/sh\nmkfifo {0:?}.wait\nsh -c 'echo $$ >> {0:?}; read x < {0:?}.wait' &\n\
+         echo $$ >> {0:?}\necho started >&2\nread x < {0:?}.wait\n",
+        ids.to_str().unwrap()
+    );
+    let script = script.replace('"', "");
+    fs::write(&cargo, script)?;
+    fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let mut command = hourglass(&["up", path(folder.path())]);
+    let started = Started::new(command.env("CARGO", &cargo))?;
+    let both = wait_for(|| {
+        let ids = fs::read_to_string(&ids).unwrap_or_default();
+        let ids: Vec<i32> = ids.lines().filter_map(|id| id.parse().ok()).collect();
+        (ids.len() == 2).then_some(ids)
+    });
+    started.signal(Signal::TERM);
+    assert_eq!(started.ended()?.code(), Some(143));
+    wait_for(|| both.iter().all(|id| is_gone(*id)).then_some(()));
+    Ok(())
+}
+
+/// Whether a process has ended, reaped or not.
+fn is_gone(id: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    status.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z'))
+}
+
+/// Polls until there is a value. There is no event for it.
+fn wait_for<T>(value: impl Fn() -> Option<T>) -> T {
+    for _ in 0..60_000 {
+        if let Some(value) = value() {
+            return value;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("it does not happen within a minute");
+}
+
+#[test]
+fn what_a_module_names_can_not_reach_the_terminal() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut module = modules::Module::with_memory(1);
+    module.import(
+        "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[31mOK would deploy",
+        "x\nfake line: would deploy\u{202e}\u{9b}2J",
+        modules::takes(0),
+    );
+    module.code(0, |_| ());
+    let file = folder.path().join("esc\u{1b}[2J\nx.wasm");
+    fs::write(&file, module.finish())?;
+    for command in ["check", "serve", "invoke"] {
+        let said = say(&mut hourglass(&[command, path(&file)]))?;
+        assert_eq!(said.status.code(), Some(1), "{command}");
+        let all = said.out + &said.err;
+        let is_bad = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
+        assert!(!all.contains(is_bad), "{command}: {all:?}");
+        assert!(all.lines().count() <= 2, "{command}: {all}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_mistake_on_the_command_line_says_what_to_write() -> Result<()> {
+    for (arguments, variable, instead) in [
+        (&["--timeout", "0s"][..], None, "`10s`"),
+        (&["--memory", "8GiB"], None, "`4GiB`"),
+        (&["--memory", "1KiB"], None, "`64KiB`"),
+        (&["--response-body", "0"], None, "`10MiB`"),
+        (&["--fetches-at-once", "0"], None, "from 1 on"),
+        (&["--head-timeout", "0s"], None, "`10s`"),
+        (&["--log", "verbose"], None, "error, warn, info, debug and trace"),
+        (&[], Some(("HOURGLASS_LOG", "hourglas=debug")), "error, warn, info, debug and trace"),
+        (&[], Some(("HOURGLASS_TIMEOUT", "0s")), "`10s`"),
+        (&[], Some(("HOURGLASS_TIMEOUT", "")), "HOURGLASS_TIMEOUT is empty"),
+        (&[], Some(("HOURGLASS_TLS_CERT", "")), "HOURGLASS_TLS_CERT is empty"),
+        (&["--admin-token", "hush"], None, "at least 16"),
+        (&[], Some(("HOURGLASS_ADMIN_TOKEN", "hush")), "HOURGLASS_ADMIN_TOKEN"),
+    ] {
+        let mut command = hourglass(&["serve", "none.wasm"]);
+        let said = say(command.args(arguments).envs(variable))?;
+        assert_eq!(said.status.code(), Some(2), "{arguments:?} {variable:?}: {}", said.err);
+        assert!(said.err.contains(instead), "{arguments:?} {variable:?}: {}", said.err);
+        assert!(!said.err.contains("hush"), "{}", said.err);
+    }
     Ok(())
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 async fn host() -> Result<Host> {
     let mut routes = Routes::new();
     routes.route(Route::new("/tenants/{id}/{*rest}", "shown").baggage(["tenant", "plan"]))?;
+    routes.by_name("shown")?;
     let runtime = host::runtime([function("shown", "metadata")]);
     let settings = |server: hourglass::http::Server| {
         let user = |headers: &http::HeaderMap| Some(headers.get("x-user")?.to_str().ok()?.into());

@@ -1,7 +1,7 @@
 //! Tells the price of a thing at a shop, and takes as long for it as the shop does.
 //!
 //! ```text
-//! $ curl 'http://127.0.0.1:8080/price/market?delay=40'
+//! $ hourglass invoke price --path '/price/market?delay=40'
 //! market: 24
 //! ```
 //!

@@ -1,7 +1,7 @@
 //! Shortens the text that is posted to it to its first sentences.
 //!
 //! ```text
-//! $ curl 'http://127.0.0.1:8080/summary?words=4' --data-binary 'Short. Then a long sentence.'
+//! $ hourglass invoke summary --path '/summary?words=4' --data 'Short. Then a long sentence.'
 //! Short.
 //! ```
 //!

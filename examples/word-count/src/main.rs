@@ -1,9 +1,8 @@
-//! Counts the words of the HTML page that is posted to it, and answers with the page's text.
+//! Counts the words of the HTML page that is posted to it, and answers with the page's text and
+//! the header `x-words`.
 //!
 //! ```text
-//! $ curl -i http://127.0.0.1:8080/word-count --data-binary '<p>Two words.</p>'
-//! x-words: 2
-//!
+//! $ hourglass invoke word-count --data '<p>Two words.</p>'
 //! Two words.
 //! ```
 //!

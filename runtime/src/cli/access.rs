@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::config::resolve::Config;
 use super::config::units::Address;
+use super::unshown::Unshown;
 use crate::http::Token;
 use crate::http::admin::client::Client;
 
@@ -48,7 +49,7 @@ pub(crate) struct AccessOptions {
     admin: Option<Address>,
     /// The token that it asks for [default: that in the `admin_token_file` of
     /// hourglass.toml, where the address is not given either]
-    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<Token>::default())]
     token: Option<Token>,
 }
 

@@ -109,7 +109,10 @@ pub(crate) fn link(
     };
     for Module { name, grants, .. } in modules {
         for callee in grants.calls.iter().filter(|callee| !is_there(callee)) {
-            output::tell(&format!("note: `{name}` may call `{callee}`, which is not there"));
+            output::tell(&format!(
+                "warning: `calls` of `{name}` names `{callee}`, and no function has that name; add \
+                 `[function.{callee}]`, or take it out"
+            ));
         }
     }
     Ok(())
@@ -127,6 +130,7 @@ pub(crate) fn sources(paths: &[PathBuf]) -> anyhow::Result<(Config, Vec<Module>)
     {
         let config = Config::load(path)?;
         let modules = Module::of_config(&config)?;
+        config.check_routes(modules.iter().map(|module| &*module.name))?;
         return Ok((config, modules));
     }
     if let Some(path) = paths.iter().find(|path| is_config(path)) {

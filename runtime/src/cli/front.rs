@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use super::config::units::{Period, Size};
+use super::config::units::{self, Period, Size};
 use crate::http::{Server, Tls};
 
 /// How clients are served. The file has the same settings under the same names.
@@ -21,11 +21,11 @@ pub(crate) struct FrontOptions {
     pub(crate) tls_key: Option<PathBuf>,
     /// How long a client may take for a request's head, and a connection idle
     /// [default: 30s]
-    #[arg(long, value_name = "TIME", env = "HOURGLASS_HEAD_TIMEOUT")]
+    #[arg(long, value_name = "TIME", env = "HOURGLASS_HEAD_TIMEOUT", value_parser = units::timeout)]
     pub(crate) head_timeout: Option<Period>,
     /// How long a client may pause in a body that it sends or takes
     /// [default: 30s]
-    #[arg(long, value_name = "TIME", env = "HOURGLASS_BODY_IDLE")]
+    #[arg(long, value_name = "TIME", env = "HOURGLASS_BODY_IDLE", value_parser = units::timeout)]
     pub(crate) body_idle: Option<Period>,
     /// How many bytes a second of bodies it has to send and take on the whole;
     /// 0 for none [default: 0]
@@ -33,7 +33,7 @@ pub(crate) struct FrontOptions {
     pub(crate) body_rate: Option<Size>,
     /// How much memory whole responses may hold until their clients have taken
     /// them; one more is answered with 503 [default: 512MiB]
-    #[arg(long, value_name = "SIZE", env = "HOURGLASS_RESPONSE_MEMORY")]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_RESPONSE_MEMORY", value_parser = units::bound)]
     pub(crate) response_memory: Option<Size>,
 }
 

@@ -14,6 +14,7 @@ use super::deploy::{self, Module};
 use super::options::{CacheOptions, FunctionOptions};
 use super::report::Report;
 use super::signals::Signals;
+use super::unshown::Unshown;
 use crate::build::TARGET;
 use crate::context::{Cause, Context};
 use crate::message::{REQUEST_ID, Request};
@@ -35,7 +36,7 @@ pub(crate) struct InvokeArgs {
     #[arg(long, short, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
     data: Option<String>,
     /// A header of the request; may be given again
-    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = Unshown::<Header>::default())]
     headers: Vec<Header>,
     /// The request's method [default: GET, or POST with --data]
     #[arg(long, short = 'X')]

@@ -1,10 +1,11 @@
 //! The program's log, on standard error: for people, or a JSON object a line.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+
+use crate::escape::{self, OneLine};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -43,26 +44,95 @@ enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Filter(String);
 
+/// Why a filter is refused, and what to write instead.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0}: write one of the levels off, error, warn, info, debug and trace, or directives such as \
+     `hourglass=debug,hourglass::guest=off`"
+)]
+struct FilterError(String);
+
 impl FromStr for Filter {
-    type Err = ParseError;
+    type Err = FilterError;
 
     /// A level alone is meant for this program: what it is built upon stays
     /// silent unless it is named.
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        let is_level = text.parse::<tracing::level_filters::LevelFilter>().is_ok();
-        let text = if is_level { format!("hourglass={text}") } else { text.to_owned() };
-        EnvFilter::builder().parse(&text)?;
-        Ok(Self(text))
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        if is_level(text) {
+            return Ok(Self(format!("hourglass={text}")));
+        }
+        for directive in text.split(',').map(str::trim) {
+            let reason = match directive.rsplit_once('=') {
+                // The library takes another word for a target of that name, and
+                // then logs nothing else.
+                None if is_level(directive) || directive.starts_with('[') => continue,
+                None => "is no level",
+                Some((target, level)) if target.is_empty() || !is_level(level) => {
+                    "is not `TARGET=LEVEL`"
+                }
+                Some((target, _)) if is_misspelled(target) => "does not name `hourglass`",
+                Some(_) => continue,
+            };
+            return Err(FilterError(format!("`{directive}` {reason}")));
+        }
+        EnvFilter::builder().parse(text).map_err(|error| FilterError(error.to_string()))?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+fn is_level(text: &str) -> bool {
+    !text.is_empty() && text.parse::<tracing::level_filters::LevelFilter>().is_ok()
+}
+
+/// Whether a target is almost this program's.
+fn is_misspelled(target: &str) -> bool {
+    let first = target.split("::").next().unwrap_or_default();
+    first != "hourglass" && strsim::damerau_levenshtein(&first.to_lowercase(), "hourglass") <= 2
+}
+
+/// Standard error, to which every record goes as one line, so that no text in
+/// it can forge a second one or move a terminal's cursor.
+struct Records {
+    is_colored: bool,
+    is_json: bool,
+}
+
+impl Records {
+    /// A record as it is written.
+    fn line(&self, record: &[u8]) -> String {
+        let text = String::from_utf8_lossy(record);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let mut line = match line {
+            line if self.is_json => escape::json(line),
+            line if self.is_colored => escape::colored(&line.replace('\n', "\\n")),
+            line => OneLine(line).to_string(),
+        };
+        line.push('\n');
+        line
+    }
+}
+
+impl io::Write for Records {
+    /// Takes a whole record, as the formatter hands them over.
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(self.line(record).as_bytes())?;
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 
 /// Starts to log.
 pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let is_json = matches!(options.log_format, Format::Json);
+    let is_colored =
+        !is_json && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::builder().parse(&options.log.0)?)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
+        .with_writer(move || Records { is_colored, is_json })
+        .with_ansi(is_colored)
         // Where standard error is closed there is nobody to tell.
         .log_internal_errors(false);
     let started = match options.log_format {
@@ -82,6 +152,42 @@ mod tests {
         assert_eq!(filter("debug").as_deref(), Some("hourglass=debug"));
         assert_eq!(filter("off").as_deref(), Some("hourglass=off"));
         assert_eq!(filter("warn,hourglass=info").as_deref(), Some("warn,hourglass=info"));
-        assert_eq!(filter("hourglass=loud"), None);
+        assert_eq!(filter("warn,hyper=debug").as_deref(), Some("warn,hyper=debug"));
+    }
+
+    #[test]
+    fn what_would_log_nothing_is_refused_with_the_levels() {
+        for text in [
+            "verbose",
+            "",
+            " ",
+            ",",
+            "info,",
+            "warnn",
+            "hourglass",
+            "hyper",
+            "hourglass=loud",
+            "hourglass=",
+            "=debug",
+            "info;debug",
+            "hourglas=debug",
+            "Hourglass=debug",
+            "6",
+            "-1",
+        ] {
+            let said = text.parse::<Filter>().expect_err(text).to_string();
+            assert!(said.contains("error, warn, info, debug and trace"), "{text:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_one_line_whatever_it_holds() {
+        let line = |is_json, is_colored| {
+            let record = "\u{1b}[2ma\nb\u{1b}[2J\u{9b}\n";
+            Records { is_json, is_colored }.line(record.as_bytes())
+        };
+        assert_eq!(line(false, false), "\\u{1b}[2ma\\nb\\u{1b}[2J\\u{9b}\n");
+        assert_eq!(line(false, true), "\u{1b}[2ma\\nb\\u{1b}[2J\\u{9b}\n");
+        assert_eq!(line(true, false), "\\u001b[2ma\\u000ab\\u001b[2J\\u009b\n");
     }
 }

@@ -12,6 +12,7 @@
 //! - `config`: `hourglass.toml`, as read and as resolved, and the units that
 //!   values are written in.
 //! - `deploy`: modules, from files to functions that run.
+//! - `variables`, `unshown`: the environment, and flags that are secrets.
 //! - `logging`, `signals`, `output`, [`Error`]: the program's edges.
 //!
 //! Commands run on the main thread, where blocking is allowed: finding,
@@ -34,7 +35,9 @@ mod ps;
 mod report;
 mod serve;
 mod signals;
+mod unshown;
 mod up;
+mod variables;
 
 use std::ffi::OsString;
 
@@ -82,10 +85,19 @@ enum Command {
 /// # Errors
 /// [`Error`] knows what to say and the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
-    let args = Args::try_parse_from(args)?;
+    let args = Args::try_parse_from(args);
+    if let Err(error) = &args
+        && !error.use_stderr()
+    {
+        // The help or the version is asked for.
+        return args.map(drop).map_err(Error::from);
+    }
+    let unknown = variables::check::<Args>()?;
+    let args = args?;
     // Before all that takes time: until then process 1 of a container has none.
     let signals = Signals::install().context("the signal handlers can't be installed")?;
     logging::start(&args.log)?;
+    variables::warn(&unknown);
     match args.command {
         Command::Up(up) => up::run(&up, signals),
         Command::Build(build) => build::run(&build),

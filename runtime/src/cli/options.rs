@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::config::resolve::Config;
-use super::config::units::{Address, Period, Share, Size};
+use super::config::units::{self, Address, Period, Share, Size};
 use super::front::FrontOptions;
+use super::unshown::Unshown;
 use crate::error::BuildError;
 use crate::function::{Function, Instances};
 use crate::http::Token;
@@ -29,19 +30,19 @@ const DRAIN: Duration = Duration::from_secs(10);
 #[command(next_help_heading = "For every function (over what hourglass.toml says)")]
 pub(crate) struct FunctionOptions {
     /// How long an invocation has before its context is done [default: 10s]
-    #[arg(long, value_name = "TIME", env = "HOURGLASS_TIMEOUT")]
+    #[arg(long, value_name = "TIME", env = "HOURGLASS_TIMEOUT", value_parser = units::timeout)]
     pub(crate) timeout: Option<Period>,
     /// How long it may then go on before it is interrupted [default: 100ms]
     #[arg(long, value_name = "TIME", env = "HOURGLASS_GRACE")]
     pub(crate) grace: Option<Period>,
     /// How much linear memory it may have [default: 128MiB]
-    #[arg(long, value_name = "SIZE", env = "HOURGLASS_MEMORY")]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_MEMORY", value_parser = units::memory)]
     pub(crate) memory: Option<Size>,
     /// How long its request's body may be [default: 10MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_REQUEST_BODY")]
     pub(crate) request_body: Option<Size>,
     /// How long its response's body may be [default: no limit]
-    #[arg(long, value_name = "SIZE", env = "HOURGLASS_RESPONSE_BODY")]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_RESPONSE_BODY", value_parser = units::bound)]
     pub(crate) response_body: Option<Size>,
     /// How many calls of other functions it may make [default: 1000]
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_CALLS")]
@@ -50,10 +51,10 @@ pub(crate) struct FunctionOptions {
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_FETCHES")]
     pub(crate) max_fetches: Option<u32>,
     /// How many of them may be under way at once [default: 64]
-    #[arg(long, value_name = "N", env = "HOURGLASS_FETCHES_AT_ONCE")]
+    #[arg(long, value_name = "N", env = "HOURGLASS_FETCHES_AT_ONCE", value_parser = units::count)]
     pub(crate) fetches_at_once: Option<u32>,
     /// How long another host's response may be [default: 10MiB]
-    #[arg(long, value_name = "SIZE", env = "HOURGLASS_FETCH_BODY")]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_FETCH_BODY", value_parser = units::bound)]
     pub(crate) fetch_body: Option<Size>,
     /// How long it may go on without its client, and what it left behind
     /// without it [default: 0s]
@@ -205,7 +206,7 @@ pub(crate) struct ServeOptions {
     admin: Option<Address>,
     /// What operators have to show; needed where other machines may reach that
     /// address. Others can see what is typed here: rather set the variable
-    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<Token>::default())]
     admin_token: Option<Token>,
     #[command(flatten)]
     pub(crate) front: FrontOptions,

@@ -17,7 +17,7 @@ use super::options::ServeOptions;
 use super::output;
 use super::signals::Signals;
 use crate::function::Fresh;
-use crate::http::{Admin, Server};
+use crate::http::{Admin, Routes, Server};
 use crate::runtime::Runtime;
 
 /// Serves functions that are built already.
@@ -53,9 +53,10 @@ pub(crate) fn run(args: &ServeArgs, signals: Signals) -> anyhow::Result<()> {
 /// not keep them.
 pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow::Result<()> {
     let check = |address: &Address, flag| {
-        TcpListener::bind(&address.0).map(drop).with_context(|| cannot_listen(address, flag))
+        TcpListener::bind(&address.0).with_context(|| cannot_listen(address, flag))
     };
-    check(&options.listen(config), "--listen")?;
+    // Held until the end, so that both addresses can't be the same.
+    let _held = check(&options.listen(config), "--listen")?;
     options.front.tls(&config.front)?;
     if let Some(access) = options.admin(config)? {
         access.check()?;
@@ -92,7 +93,7 @@ pub(crate) fn serve(
         let told = admin.as_ref().map(Admin::local_addr).transpose()?;
         // Serving goes on where nobody reads this.
         let url = url(if tls.is_some() { "https" } else { "http" }, server.local_addr()?);
-        let _ = output::line(&announcement(&runtime, &url, told));
+        let _ = output::line(&announcement(&runtime, &config.routes, &url, told));
         let stop = async {
             let signal = first.await;
             tracing::info!(
@@ -142,13 +143,30 @@ async fn admin(access: Access, runtime: Runtime) -> anyhow::Result<Admin> {
 }
 
 /// What is served, where, and what to type next.
-fn announcement(runtime: &Runtime, url: &str, admin: Option<SocketAddr>) -> String {
+fn announcement(
+    runtime: &Runtime,
+    routes: &Routes,
+    url: &str,
+    admin: Option<SocketAddr>,
+) -> String {
     let (functions, capacity) = (runtime.functions(), runtime.capacity());
     let mut text = format!("serving at {url}");
+    let mut next = None;
     for name in &functions {
-        let _ = write!(text, "\n  {url}/{name}");
-        if let Some(fresh @ Fresh::Made { .. }) = runtime.fresh(name) {
-            let _ = write!(text, "  ({fresh})");
+        let paths = routes.paths(name);
+        let fresh = match runtime.fresh(name) {
+            Some(fresh @ Fresh::Made { .. }) => format!("  ({fresh})"),
+            _ => String::new(),
+        };
+        if paths.is_empty() {
+            let _ = write!(text, "\n  internal -> {name}{fresh}");
+        }
+        for path in &paths {
+            let _ = write!(text, "\n  {url}{path} -> {name}{fresh}");
+        }
+        let plain = paths.into_iter().find(|path| !path.contains('{'));
+        if next.is_none() || &**name == "hello" {
+            next = plain.or(next);
         }
     }
     let _ = write!(
@@ -160,12 +178,10 @@ fn announcement(runtime: &Runtime, url: &str, admin: Option<SocketAddr>) -> Stri
     if let Some(admin) = admin {
         let _ = write!(text, "\nwhat is in flight: hourglass ps --admin {admin}");
     }
-    let next = match functions.iter().find(|name| &***name == "hello").or(functions.first()) {
-        Some(name) if &**name == "hello" => "/hello/world".to_owned(),
-        Some(name) => format!("/{name}"),
-        None => return text,
-    };
-    let _ = write!(text, "\nnext: curl {url}{next}");
+    if let Some(next) = next {
+        let world = if next == "/hello" { "/world" } else { "" };
+        let _ = write!(text, "\nnext: curl {url}{next}{world}");
+    }
     text
 }
 

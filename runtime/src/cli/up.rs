@@ -31,6 +31,8 @@ pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     let config = Config::find(if path.is_file() { path.parent().unwrap_or(path) } else { path })?;
     let functions = crate::build::functions(path)?;
     let ready_made = ready_made(&config, &functions)?;
+    let names = functions.iter().map(FunctionCrate::name);
+    config.check_routes(names.chain(ready_made.iter().map(|module| &*module.name)))?;
     let runtime = options.runtime(&config)?;
     serve::check_addresses(options, &config)?;
 

@@ -29,6 +29,7 @@ use crate::function::Entry;
 use crate::headers::{budget, request_id};
 use crate::log::{self, Rate};
 use crate::message::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
+use crate::outcome::Outcome;
 use crate::pace::Patience;
 use crate::runtime::{Ask, Asked, Asker, Ended, Runtime};
 
@@ -133,7 +134,12 @@ impl Exchange {
             request.headers(),
             front.authenticate.as_deref(),
         );
-        let asked = match front.runtime.find(route.function) {
+        let found = if route.is_served {
+            front.runtime.find(route.function)
+        } else {
+            Err(InvokeError::refused(route.function.into(), Outcome::NotFound))
+        };
+        let asked = match found {
             Ok(function) => {
                 let most = function.limits.timeout;
                 let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));

@@ -7,7 +7,8 @@
 //! - `connection`: one of them, from its first byte to its last; `socket`: what
 //!   is below it; `h2`: what HTTP/2 needs beside.
 //! - [`Tls`]: how they are encrypted.
-//! - [`routes`]: which function a path belongs to, and what may come along.
+//! - [`routes`]: which function a path belongs to, and what may come along;
+//!   `pattern`: what a route may look like.
 //! - `exchange`: one request, its context, and its response; `paced`: the body
 //!   of the former; `framing`: where the latter ends; `untaken`: what is held of
 //!   it until its client takes it.
@@ -24,6 +25,7 @@ mod exchange;
 mod framing;
 mod h2;
 mod paced;
+mod pattern;
 mod problem;
 mod remote;
 pub mod routes;

@@ -2,13 +2,16 @@
 //! may bring along.
 //!
 //! A route is a pattern with a function's name: `/images/{id}` or
-//! `/files/{*path}`. Where no route matches, the path's first segment is the
-//! function's name. Routes are written down beforehand, by the operator; a
-//! request never changes them.
+//! `/files/{*path}`. Where no route matches, the path's first segment names the
+//! function, unless that function has routes or is internal. The operator sets
+//! routes beforehand; a request never changes them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::pattern;
+use crate::escape::OneLine;
 use crate::headers::{baggage, percent};
 use crate::message::is_hosts_own;
 
@@ -38,9 +41,20 @@ struct Target {
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     table: matchit::Router<Target>,
-    any: bool,
+    /// The functions that have routes or are internal. Every other one is
+    /// reached by its name.
+    functions: HashMap<Arc<str>, Ways>,
     /// What is let in where no route matches.
     baggage: Arc<[Arc<str>]>,
+}
+
+/// Which paths lead to a function.
+#[derive(Clone, Debug, Default)]
+struct Ways {
+    /// Whether its name does, and all paths below.
+    name: bool,
+    internal: bool,
+    patterns: Vec<String>,
 }
 
 /// Why a route, or an allow-list, can't be used.
@@ -50,14 +64,15 @@ pub struct RouteError(#[from] Reason);
 
 #[derive(Debug, thiserror::Error)]
 enum Reason {
-    #[error(
-        "the route `{pattern}` can't be used: {reason}; write it as `/images/{{id}}` or `/files/{{*path}}`"
-    )]
+    #[error("the route `{}` can't be used: {}", OneLine(pattern), OneLine(reason))]
     Pattern { pattern: String, reason: String },
-    #[error("the baggage `{0}` can't be let in: the host itself gives the value of that name")]
+    #[error("`{0}` is internal, so no path leads to it; remove its routes or `public = false`")]
+    Internal(Arc<str>),
+    #[error("the baggage `{}` can't be let in: the host itself gives the value of that name", OneLine(.0))]
     Reserved(Arc<str>),
     #[error(
-        "the baggage `{0}` can't be let in: no caller can send such a name; write it without blanks and signs, as `tenant`"
+        "the baggage `{}` can't be let in: no caller can send such a name; write it without blanks and signs, as `tenant`",
+        OneLine(.0)
     )]
     Name(Arc<str>),
 }
@@ -67,6 +82,9 @@ enum Reason {
 pub(super) struct Match<'a> {
     /// The name of the function.
     pub(super) function: &'a str,
+    /// Whether the path may lead to it. Its name alone does not where it has
+    /// routes or is internal.
+    pub(super) is_served: bool,
     /// The names of the baggage that is let in.
     pub(super) baggage: &'a [Arc<str>],
     parameters: Option<matchit::Params<'a, 'a>>,
@@ -93,7 +111,8 @@ impl Route {
 }
 
 impl Routes {
-    /// A table without routes: every path's first segment names its function.
+    /// A table without routes: every path's first segment names its function,
+    /// and no function is internal.
     pub fn new() -> Self {
         Self::default()
     }
@@ -106,22 +125,87 @@ impl Routes {
         self.route(Route::new(pattern, function))
     }
 
-    /// Adds a route.
+    /// Adds a route. Its function is then no longer reached by its name, unless
+    /// [`by_name`](Self::by_name) says so.
     ///
     /// # Errors
-    /// [`RouteError`] where the pattern can't be read, or clashes with one
-    /// that is there, and where a name of its baggage is one that the host
-    /// gives itself or that no caller can send.
+    /// [`RouteError`] where the pattern would never match, or clashes with one
+    /// that is there; where the function is [internal](Self::internal); and
+    /// where a name of its baggage is one that the host gives itself or that no
+    /// caller can send.
     pub fn route(&mut self, route: Route) -> Result<(), RouteError> {
         let Route { pattern, target } = route;
         check(&target.baggage)?;
         let refuse = |reason: String| Reason::Pattern { pattern: pattern.clone(), reason };
-        if !pattern.starts_with('/') {
-            return Err(refuse("it does not start with `/`".into()).into());
+        pattern::check(&pattern).map_err(refuse)?;
+        let function = target.function.clone();
+        let ways = self.functions.get(&function);
+        if ways.is_some_and(|ways| ways.internal) {
+            return Err(Reason::Internal(function).into());
         }
-        self.table.insert(&*pattern, target).map_err(|error| refuse(error.to_string()))?;
-        self.any = true;
+        self.table.insert(&*pattern, target).map_err(|error| {
+            refuse(format!("{error}; write a different path, or keep one of the two"))
+        })?;
+        self.functions.entry(function).or_default().patterns.push(pattern);
         Ok(())
+    }
+
+    /// Serves a function at its name, `/NAME` and all paths below it, although
+    /// it has routes. Without routes that is so by default.
+    ///
+    /// # Errors
+    /// [`RouteError`] where it is [internal](Self::internal).
+    pub fn by_name(&mut self, function: impl Into<Arc<str>>) -> Result<(), RouteError> {
+        let function = function.into();
+        let ways = self.functions.entry(function.clone()).or_default();
+        if ways.internal {
+            return Err(Reason::Internal(function).into());
+        }
+        ways.name = true;
+        Ok(())
+    }
+
+    /// Keeps a function from clients: no path leads to it, and its name is
+    /// answered as one that no function has. Other functions and the embedder
+    /// may still call it.
+    ///
+    /// # Errors
+    /// [`RouteError`] where it has a route, or is served
+    /// [by its name](Self::by_name).
+    pub fn internal(&mut self, function: impl Into<Arc<str>>) -> Result<(), RouteError> {
+        let function = function.into();
+        let ways = self.functions.entry(function.clone()).or_default();
+        if ways.name || !ways.patterns.is_empty() {
+            return Err(Reason::Internal(function).into());
+        }
+        ways.internal = true;
+        Ok(())
+    }
+
+    /// The paths that lead to a function: its name, where that does, and its
+    /// patterns.
+    #[cfg(feature = "cli")]
+    pub(crate) fn paths(&self, function: &str) -> Vec<String> {
+        let mut paths = Vec::new();
+        if self.is_served_by_name(function) {
+            paths.push(format!("/{function}"));
+        }
+        paths.extend(
+            self.functions.get(function).into_iter().flat_map(|ways| ways.patterns.clone()),
+        );
+        paths
+    }
+
+    /// Whether `/NAME` leads to a function where no route matches.
+    pub(crate) fn is_served_by_name(&self, function: &str) -> bool {
+        // Most hosts have neither routes nor internal functions.
+        self.functions.is_empty() || self.functions.get(function).is_none_or(|ways| ways.name)
+    }
+
+    /// Whether a pattern may match a path that is a function's by its name.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_shadowed(&self, function: &str, pattern: &str) -> bool {
+        self.is_served_by_name(function) && pattern::covers(pattern, function)
     }
 
     /// Lets in the members of a request's `baggage` header that have these
@@ -143,15 +227,17 @@ impl Routes {
 
     /// What `path` belongs to.
     pub(super) fn find<'a>(&'a self, path: &'a str) -> Match<'a> {
-        if self.any
+        if !self.functions.is_empty()
             && let Ok(route) = self.table.at(path)
         {
             let Target { function, baggage } = route.value;
-            return Match { function, baggage, parameters: Some(route.params) };
+            let parameters = Some(route.params);
+            return Match { function, is_served: true, baggage, parameters };
         }
         let path = path.strip_prefix('/').unwrap_or(path);
         let function = path.split_once('/').map_or(path, |(first, _)| first);
-        Match { function, baggage: &self.baggage, parameters: None }
+        let is_served = self.is_served_by_name(function);
+        Match { function, is_served, baggage: &self.baggage, parameters: None }
     }
 }
 
@@ -202,6 +288,28 @@ mod tests {
         routes.add("/images/{id}", "thumbnail").expect("a good route");
         assert_eq!(routes.find("/images/7").function, "thumbnail");
         assert_eq!(routes.find("/images/7/8").function, "images");
+    }
+
+    #[test]
+    fn a_function_with_routes_is_served_at_these_alone() {
+        let mut routes = Routes::new();
+        routes.add("/images/{id}", "thumbnail").expect("a good route");
+        assert!(routes.find("/images/7").is_served && routes.find("/hello").is_served);
+        assert!(!routes.find("/thumbnail").is_served && !routes.find("/thumbnail/7").is_served);
+        routes.by_name("thumbnail").expect("it is not internal");
+        assert!(routes.find("/thumbnail").is_served && routes.find("/images/7").is_served);
+    }
+
+    #[test]
+    fn no_path_leads_to_an_internal_function() {
+        let mut routes = Routes::new();
+        routes.internal("price").expect("it has no routes");
+        assert!(!routes.find("/price").is_served && !routes.find("/price/x").is_served);
+        assert!(routes.find("/prices").is_served && routes.find("/hello").is_served);
+        assert!(routes.add("/p", "price").is_err() && routes.by_name("price").is_err());
+        assert_eq!(routes.find("/p").function, "p");
+        routes.add("/h", "hello").expect("a good route");
+        assert!(routes.internal("hello").is_err());
     }
 
     #[test]

@@ -39,6 +39,10 @@
 //! mounts = { "/fonts" = "fonts" }
 //! routes = ["/images/{id}", { path = "/scans/{id}", baggage = ["tenant"] }]
 //!
+//! [function.watermark]
+//! file = "watermark.wasm"
+//! public = false
+//!
 //! [function.thumbnail.env]
 //! QUALITY = "80"
 //!
@@ -52,6 +56,7 @@
 //! matches. An error names the file, the line and what is allowed there.
 
 mod mount;
+mod private;
 pub(crate) mod remote;
 pub(crate) mod resolve;
 mod route;
@@ -61,6 +66,7 @@ mod tests;
 pub(crate) mod units;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -74,6 +80,7 @@ use self::route::RouteEntry;
 use self::settings::{Secrets, Settings};
 use self::units::{Address, Period, Share, Size};
 use super::options::Origin;
+use crate::escape::OneLine;
 
 /// The name that the file has where nobody names one.
 pub(crate) const FILE_NAME: &str = "hourglass.toml";
@@ -81,9 +88,9 @@ pub(crate) const FILE_NAME: &str = "hourglass.toml";
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{} can't be read", path.display())]
+    #[error("{} can't be read", OneLine(path.display()))]
     Read { path: PathBuf, source: io::Error },
-    #[error("{}:{line}:{column}: {reason}\n  {line} | {text}", path.display())]
+    #[error("{}:{line}:{column}: {}{text}", OneLine(path.display()), OneLine(reason))]
     Line { path: PathBuf, line: usize, column: usize, reason: String, text: String },
 }
 
@@ -104,9 +111,12 @@ pub(crate) struct File {
     admin_token_file: Option<Spanned<PathBuf>>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
+    #[serde(default, deserialize_with = "units::file::timeout")]
     head_timeout: Option<Period>,
+    #[serde(default, deserialize_with = "units::file::timeout")]
     body_idle: Option<Period>,
     body_rate: Option<Size>,
+    #[serde(default, deserialize_with = "units::file::bound")]
     response_memory: Option<Size>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
@@ -119,10 +129,13 @@ struct FunctionTable {
     file: Option<Spanned<PathBuf>>,
     url: Option<Spanned<String>>,
     baggage: Option<Spanned<Vec<String>>>,
+    #[serde(default, deserialize_with = "units::file::timeout")]
     timeout: Option<Period>,
     grace: Option<Period>,
+    #[serde(default, deserialize_with = "units::file::memory")]
     memory: Option<Size>,
     request_body: Option<Size>,
+    #[serde(default, deserialize_with = "units::file::bound")]
     response_body: Option<Size>,
     instances: Option<Origin>,
     #[serde(default)]
@@ -131,9 +144,12 @@ struct FunctionTable {
     #[serde(default)]
     allow_hosts: Vec<Spanned<String>>,
     max_fetches: Option<u32>,
+    #[serde(default, deserialize_with = "units::file::count")]
     fetches_at_once: Option<u32>,
+    #[serde(default, deserialize_with = "units::file::bound")]
     fetch_body: Option<Size>,
     detach: Option<Period>,
+    public: Option<Spanned<bool>>,
     #[serde(default)]
     routes: Vec<Spanned<RouteEntry>>,
     #[serde(default)]
@@ -144,11 +160,18 @@ struct FunctionTable {
     mounts: MountTable,
 }
 
-/// The file's text, for errors that point into it.
-#[derive(Debug, Clone, Default)]
+/// The file's text, for errors that point into it. It may hold a secret, so
+/// neither `Debug` nor an error shows a value of it.
+#[derive(Clone, Default)]
 pub(crate) struct Source {
     path: PathBuf,
     text: String,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Source {
@@ -174,7 +197,27 @@ impl Source {
             line,
             column: column.chars().count() + 1,
             reason: reason.to_string(),
-            text: self.text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned(),
+            text: self.shown(line).map(|text| format!("\n  {line} | {text}")).unwrap_or_default(),
+        }
+    }
+
+    /// A line without its value, which may be a secret that is written where it
+    /// does not belong; `None` where it can't be told which part is the value.
+    fn shown(&self, line: usize) -> Option<String> {
+        let mut lines = self.text.lines();
+        let before: Vec<_> = lines.by_ref().take(line - 1).collect();
+        let in_string = |quotes: &str| {
+            before.iter().map(|line| line.matches(quotes).count()).sum::<usize>() % 2 == 1
+        };
+        if in_string("\"\"\"") || in_string("\'\'\'") {
+            return None;
+        }
+        let text = lines.next()?.trim_end();
+        let is_key = |char: char| char.is_alphanumeric() || "-_. \t\"[]/".contains(char);
+        match text.split_once('=') {
+            Some((key, _)) => key.chars().all(is_key).then(|| format!("{} = ...", key.trim_end())),
+            None if text.starts_with('[') && text.chars().all(is_key) => Some(text.to_owned()),
+            None => None,
         }
     }
 }

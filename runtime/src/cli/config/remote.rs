@@ -48,6 +48,10 @@ impl RemoteConfig {
             let reason = "a function with a `url` has its folders where it runs";
             return Err(source.error(span, reason));
         }
+        if let Some(public) = table.public.as_ref().filter(|public| *public.get_ref()) {
+            let reason = "a function with a `url` is called by functions alone; remove `public`";
+            return Err(source.error(public.span(), reason));
+        }
         let remote = Remote::new(url.get_ref()).map_err(|error| source.error(url.span(), error))?;
         let baggage = table.baggage.as_ref().map(|names| names.get_ref().clone());
         let remote = remote.baggage(baggage.unwrap_or_default());

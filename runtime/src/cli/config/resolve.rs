@@ -38,6 +38,8 @@ pub(crate) struct Config {
     /// The functions on other hosts.
     pub(crate) remotes: BTreeMap<String, RemoteConfig>,
     pub(crate) routes: Routes,
+    /// Every route's pattern with its function, and where it is written.
+    patterns: Vec<(String, String, Range<usize>)>,
     pub(crate) admin: Option<Address>,
     pub(crate) front: FrontOptions,
     /// The file with the token, and where it is named.
@@ -116,7 +118,7 @@ impl Config {
         // the one that is told of.
         tables.sort_by_key(|(name, _)| name.span().start);
         let (mut functions, mut remotes) = (BTreeMap::new(), BTreeMap::new());
-        let mut routes = Routes::new();
+        let (mut routes, mut patterns) = (Routes::new(), Vec::new());
         if let Some(names) = file.baggage {
             let span = names.span();
             routes.baggage(names.into_inner()).map_err(|error| source.error(span, error))?;
@@ -135,7 +137,17 @@ impl Config {
                 routes
                     .route(route.get_ref().to(name.get_ref()))
                     .map_err(|error| source.error(route.span(), error))?;
+                let pattern = route.get_ref().path().to_owned();
+                patterns.push((pattern, name.get_ref().clone(), route.span()));
             }
+            let (function, public) = (&**name.get_ref(), table.public.as_ref());
+            let publicity = match public.map(Spanned::get_ref) {
+                Some(true) => routes.by_name(function),
+                Some(false) => routes.internal(function),
+                None => Ok(()),
+            };
+            let span = public.map_or(name.span(), Spanned::span);
+            publicity.map_err(|error| source.error(span, error))?;
             for host in &table.allow_hosts {
                 Hosts::new([host.get_ref()]).map_err(|error| source.error(host.span(), error))?;
             }
@@ -162,6 +174,7 @@ impl Config {
             functions,
             remotes,
             routes,
+            patterns,
             admin: file.admin,
             front: front.beside(&folder),
             admin_token: file
@@ -169,6 +182,27 @@ impl Config {
                 .map(|file| (folder.join(file.get_ref()), file.span())),
             source,
         })
+    }
+
+    /// Fails where a route matches paths of another function, one of `names`,
+    /// that is served at its name.
+    pub(crate) fn check_routes<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), ConfigError> {
+        for name in names {
+            for (pattern, function, span) in &self.patterns {
+                if function != name && self.routes.is_shadowed(name, pattern) {
+                    let reason = format!(
+                        "the route `{pattern}` matches paths of the function `{name}`, which is \
+                         served at `/{name}`; change the route, or write `public = false` or \
+                         `routes = [\"/{name}\", \"/{name}/{{*path}}\"]` for `{name}`"
+                    );
+                    return Err(self.source.error(span.clone(), reason));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The token in the file that is named for it. Only now is it read:

@@ -19,6 +19,10 @@ pub(super) struct RouteEntry {
 }
 
 impl RouteEntry {
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The route from here to a function.
     pub(super) fn to(&self, function: &str) -> Route {
         Route::new(&self.path, function).baggage(self.baggage.iter().map(String::as_str))

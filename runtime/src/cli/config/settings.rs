@@ -8,16 +8,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use toml::Spanned;
 
+use super::private::Value;
 use super::{ConfigError, Source};
 use crate::environment::Environment;
 
 /// What a function's table says of its settings.
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Settings(BTreeMap<String, Spanned<String>>);
+#[derive(Debug, Default)]
+pub(crate) struct Settings(pub(super) BTreeMap<String, Spanned<Value>>);
 
 impl Settings {
     /// Where the first is.
@@ -27,9 +26,8 @@ impl Settings {
 }
 
 /// Where its secrets are.
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Secrets(BTreeMap<String, Spanned<Place>>);
+#[derive(Debug, Default)]
+pub(crate) struct Secrets(pub(super) BTreeMap<String, Spanned<Place>>);
 
 impl Secrets {
     /// Where the first is.
@@ -39,9 +37,8 @@ impl Secrets {
 }
 
 /// Where one secret is.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-enum Place {
+#[derive(Debug)]
+pub(super) enum Place {
     /// The file's content, without a line's end behind it.
     File(PathBuf),
     /// A variable's value.
@@ -62,7 +59,7 @@ pub(super) fn environment(
         environment.check().map_err(|unusable| source.error(span, unusable))
     };
     for (name, value) in &settings.0 {
-        set(name, value.get_ref().clone(), value.span())?;
+        set(name, value.get_ref().0.clone(), value.span())?;
     }
     for (name, place) in &secrets.0 {
         if settings.0.contains_key(name) {
@@ -87,6 +84,10 @@ impl Place {
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
             }
+            // What is no name may be the secret itself.
+            Self::Env(name) if !is_variable(name) => Err("`env` names the variable that holds \
+                 the secret: write a name such as `API_KEY`, and set that"
+                .to_owned()),
             Self::Env(name) => std::env::var(name).map_err(|cause| match cause {
                 std::env::VarError::NotPresent => {
                     format!("the variable {name} is not set; set it for the host")
@@ -95,4 +96,9 @@ impl Place {
             }),
         }
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(plain)
 }

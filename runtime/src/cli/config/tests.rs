@@ -136,7 +136,7 @@ fn a_module_is_looked_for_beside_the_file() {
 fn a_missing_module_is_told_with_its_line() {
     let said = error("[function.f]\ntimeout = \"1s\"\nfile = \"gone.wasm\"\n");
     assert!(said.starts_with("hourglass.toml:3:8: there is no file gone.wasm"), "{said}");
-    assert!(said.ends_with("3 | file = \"gone.wasm\""), "{said}");
+    assert!(said.ends_with("3 | file = ..."), "{said}");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
             "hourglass.toml:3:16: a function with a `url`",
             "where it runs",
         ),
-        ("[function.f.env]\nA = 1", "hourglass.toml:2:5: invalid type: integer", "string"),
+        ("[function.f.env]\nA = 1", "hourglass.toml:2:5: a value in this place", "in quotes"),
         ("[function.f.env]\nA = \"\\u0000\"", "hourglass.toml:2:5: `A` can't be a setting", ""),
         ("[function.f.secrets]\nA = \"hush\"", "hourglass.toml:2:5: ", "file"),
         (
@@ -241,6 +241,105 @@ fn a_route_clash_is_told_with_its_line() {
     assert!(said.contains("/{x}"), "{said}");
     let said = error("[function.a]\nroutes = [\"images\"]\n");
     assert!(said.starts_with("hourglass.toml:2:11: the route `images` can't be used"), "{said}");
+}
+
+#[test]
+fn a_value_without_effect_is_refused_with_what_to_write() {
+    for (text, instead) in [
+        ("[function.f]\ntimeout = \"0s\"", "`10s`"),
+        ("[function.f]\ntimeout = \"99999h\"", "`8760h`"),
+        ("[function.f]\nmemory = \"8GiB\"", "`4GiB`"),
+        ("[function.f]\nmemory = 0", "`64KiB`"),
+        ("[function.f]\nmemory = \"1KiB\"", "`64KiB`"),
+        ("[function.f]\nresponse_body = 0", "`10MiB`"),
+        ("[function.f]\nfetch_body = \"0KiB\"", "`10MiB`"),
+        ("[function.f]\nfetches_at_once = 0", "from 1 on"),
+        ("[function.f]\nfetches_at_once = \"8\"", "from 1 on"),
+        ("head_timeout = \"0s\"", "`10s`"),
+        ("body_idle = \"0ms\"", "`10s`"),
+        ("response_memory = 0", "`10MiB`"),
+        ("[function.f]\nroutes = [\"/a/:id\"]", "`{id}`"),
+        ("[function.f]\nroutes = [\"/a/*\"]", "`{*path}`"),
+        ("[function.f]\nroutes = [\"/a/...\"]", "`{*path}`"),
+        ("[function.f]\nroutes = [\"/a?x\"]", "`/a`"),
+        ("[function.f]\nroutes = [\"/a#x\"]", "`/a`"),
+        ("[function.f]\nroutes = [\"a\"]", "`/a`"),
+        ("[function.f]\nroutes = [\"/a//b\"]", "a single `/`"),
+        ("[function.f]\nroutes = [\"/a%20b\"]", "`{id}`"),
+        ("[function.f]\nroutes = [\"/a\", \"/a\"]", "keep one of the two"),
+        ("[function.f]\npublic = false\nroutes = [\"/a\"]", "`public = false`"),
+        ("[function.f]\nurl = \"http://h/f\"\npublic = true", "remove `public`"),
+        ("[function.f]\npublic = \"no\"", "boolean"),
+    ] {
+        let said = error(text);
+        assert!(said.starts_with("hourglass.toml:"), "{text:?}: {said}");
+        assert!(said.contains(instead), "{text:?}: {said}");
+    }
+}
+
+#[test]
+fn a_route_that_takes_paths_of_another_function_is_refused() {
+    for (text, line) in [
+        ("[function.a]\nroutes = [\"/b\"]\n[function.b]\n", Some(2)),
+        ("[function.a]\nroutes = [\"/b/x\"]\n[function.b]\n", Some(2)),
+        ("[function.b]\n[function.a]\nroutes = [\"/{*all}\"]\n", Some(3)),
+        ("[function.a]\nroutes = [\"/b\"]\n[function.b]\npublic = false\n", None),
+        ("[function.a]\nroutes = [\"/{*all}\"]\n[function.b]\nroutes = [\"/b\"]\n", None),
+        ("[function.a]\nroutes = [\"/a/{x}\"]\npublic = true\n", None),
+    ] {
+        let config = Config::find(folder_with(text).path()).expect("a good file");
+        let checked = config.check_routes(config.functions.keys().map(String::as_str));
+        match (checked, line) {
+            (Ok(()), None) => {}
+            (Err(error), Some(line)) => {
+                let said = error.to_string();
+                assert!(said.contains(&format!("hourglass.toml:{line}:")), "{said}");
+                assert!(said.contains("`routes = [\"/b\", \"/b/{*path}\"]`"), "{said}");
+            }
+            (checked, _) => panic!("{text:?}: {checked:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_may_be_a_secret_is_in_no_error() {
+    for text in [
+        "[function.f.secrets]\nA = \"hush\"",
+        "[function.f.secrets]\nA = hush",
+        "[function.f.secrets]\nA = \"hush",
+        "[function.f.secrets]\nA = [\"hush\"]",
+        "[function.f.secrets]\nA = { value = \"hush\" }",
+        "[function.f.secrets]\nA = { env = \"hush hush\" }",
+        "[function.f.secrets]\nA = { env = \"A\", hush = 1 }",
+        "[function.f.secrets]\nA = { file = \"a\", env = \"hush\" }",
+        "[function.f.secrets]\nA = \"\"\"\n-----hush=\\q\n\"\"\"",
+        "[function.f.secrets]\nA = \'\'\'\nhush==\n",
+        "[function.f]\nsecrets = \"hush\"",
+        "[function.f]\nsecrets.A = \"hush\"",
+        "[function.f]\nsecrets = { A = \"hush\" }",
+        "[function.f]\nsecrets = [\"hush\"]",
+        "[function.f]\napi_key = \"hush\"",
+        "[function.f]\nenv = \"hush\"",
+        "[function.f.env]\nA = [\"hush\"]",
+        "[function.f.env]\nA = \"hush\\u0000\"",
+        "admin_token = \"hush\"",
+        "x = \"hush\"",
+        "drain = \"1s\" hush",
+    ] {
+        let said = error(text);
+        assert!(!said.contains("hush"), "{text:?}: {said}");
+    }
+    for (text, secret) in [
+        ("[function.f.secrets]\nA = 4711", "4711"),
+        ("[function.f.secrets]\nA = 47.11", "47.11"),
+        ("[function.f.env]\nA = 4711", "4711"),
+        ("[function.f]\nsecrets = 4711", "4711"),
+    ] {
+        assert!(!error(text).contains(secret), "{text:?}: {}", error(text));
+    }
+    let folder = folder_with("[function.f.env]\nA = \"hush\"\n");
+    let config = Config::find(folder.path()).expect("a good file");
+    assert!(!format!("{config:?}").contains("hush"), "{config:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! (`127.0.0.1:8080`).
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -31,6 +32,81 @@ pub(crate) enum UnitError {
         "`{0}` is no address: write a host and a port, such as `127.0.0.1:8080`; port 0 stands for any free one"
     )]
     Address(String),
+    #[error("`{0}` is longer than a year: write at most `8760h`")]
+    TooLong(String),
+    #[error("`{0}` is no time at all: write a span such as `10s`, or leave it out for the default")]
+    NoTime(String),
+    #[error(
+        "`{0}` can't be a function's memory: write from `64KiB`, one page, to `4GiB`, all that a module can address"
+    )]
+    Memory(String),
+    #[error(
+        "`{0}` lets nothing through: write a size such as `10MiB`, or leave it out for the default"
+    )]
+    NoSize(String),
+    #[error("`{0}` is no count: write a whole number from 1 on, or leave it out for the default")]
+    NoCount(String),
+}
+
+/// The longest span of time, a year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// From one page of a module's memory to as many as it can address.
+const MEMORY: RangeInclusive<u64> = 1 << 16..=1 << 32;
+
+/// Reads a span of time that is not zero.
+pub(crate) fn timeout(text: &str) -> Result<Period, UnitError> {
+    match text.parse()? {
+        Period(Duration::ZERO) => Err(UnitError::NoTime(text.to_owned())),
+        period => Ok(period),
+    }
+}
+
+/// Reads the size of a function's memory.
+pub(crate) fn memory(text: &str) -> Result<Size, UnitError> {
+    let Size(bytes) = text.parse()?;
+    let is_good = MEMORY.contains(&bytes);
+    is_good.then_some(Size(bytes)).ok_or_else(|| UnitError::Memory(text.to_owned()))
+}
+
+/// Reads a size that is not zero.
+pub(crate) fn bound(text: &str) -> Result<Size, UnitError> {
+    match text.parse()? {
+        Size(0) => Err(UnitError::NoSize(text.to_owned())),
+        size => Ok(size),
+    }
+}
+
+/// Reads a number that is not zero.
+pub(crate) fn count(text: &str) -> Result<u32, UnitError> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| UnitError::NoCount(text.to_owned()))
+}
+
+/// The same in the file, for `deserialize_with`.
+pub(crate) mod file {
+    use super::{A_COUNT, A_SIZE, A_TIME, Deserializer, Period, Read, Size, UnitError, Written};
+
+    pub(crate) fn timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Period>, D::Error> {
+        let written = Written { expected: A_TIME, text: super::timeout, number: None };
+        from.deserialize_any(written).map(Some)
+    }
+
+    pub(crate) fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Size>, D::Error> {
+        let text: Read<Size> = super::memory;
+        from.deserialize_any(Written { expected: A_SIZE, text, number: Some(text) }).map(Some)
+    }
+
+    pub(crate) fn bound<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Size>, D::Error> {
+        let text: Read<Size> = super::bound;
+        from.deserialize_any(Written { expected: A_SIZE, text, number: Some(text) }).map(Some)
+    }
+
+    pub(crate) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+        let text: Read<u32> = |text| Err(UnitError::NoCount(format!("\"{text}\"")));
+        let number: Read<u32> = super::count;
+        from.deserialize_any(Written { expected: A_COUNT, text, number: Some(number) }).map(Some)
+    }
 }
 
 /// A span of time, in whole milliseconds.
@@ -42,7 +118,8 @@ impl FromStr for Period {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let millis = milliseconds(text).ok_or_else(|| UnitError::Time(text.to_owned()))?;
-        Ok(Self(Duration::from_millis(millis)))
+        let time = Duration::from_millis(millis);
+        if time <= LONGEST { Ok(Self(time)) } else { Err(UnitError::TooLong(text.to_owned())) }
     }
 }
 
@@ -166,14 +243,23 @@ impl fmt::Display for Address {
     }
 }
 
+const A_TIME: &str = "a span of time in quotes, such as \"250ms\", \"10s\" or \"1m30s\"";
+const A_SIZE: &str = "a size in quotes, such as \"64MiB\", or a number of bytes";
+const A_COUNT: &str = "a whole number from 1 on, without quotes";
+const AN_ADDRESS: &str = "an address in quotes, such as \"127.0.0.1:8080\"";
+
+/// How a value is read from its text.
+type Read<T> = fn(&str) -> Result<T, UnitError>;
+
 /// Reads a value from the file: from a string, or from a number where one
 /// stands for a value.
 struct Written<T> {
     expected: &'static str,
-    number: fn(u64) -> Option<T>,
+    text: Read<T>,
+    number: Option<Read<T>>,
 }
 
-impl<T: FromStr<Err = UnitError>> Visitor<'_> for Written<T> {
+impl<T> Visitor<'_> for Written<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,33 +267,33 @@ impl<T: FromStr<Err = UnitError>> Visitor<'_> for Written<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
+        (self.text)(text).map_err(E::custom)
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
-        let value = u64::try_from(number).ok().and_then(self.number);
-        value.ok_or_else(|| E::invalid_type(Unexpected::Signed(number), &self))
+        match self.number {
+            Some(read) if number >= 0 => read(&number.to_string()).map_err(E::custom),
+            _ => Err(E::invalid_type(Unexpected::Signed(number), &self)),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let expected = "a span of time in quotes, such as \"250ms\", \"10s\" or \"1m30s\"";
-        from.deserialize_any(Written { expected, number: |_| None })
+        from.deserialize_any(Written { expected: A_TIME, text: str::parse, number: None })
     }
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let expected = "a size in quotes, such as \"64MiB\", or a number of bytes";
-        from.deserialize_any(Written { expected, number: |bytes| Some(Self(bytes)) })
+        let read: Read<Self> = str::parse;
+        from.deserialize_any(Written { expected: A_SIZE, text: read, number: Some(read) })
     }
 }
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let expected = "an address in quotes, such as \"127.0.0.1:8080\"";
-        from.deserialize_any(Written { expected, number: |_| None })
+        from.deserialize_any(Written { expected: AN_ADDRESS, text: str::parse, number: None })
     }
 }
 
@@ -269,11 +355,41 @@ mod tests {
             "1d",
             "1ü",
             "99999999999999h",
+            "8761h",
         ] {
             assert_eq!(millis(text), None, "{text}");
         }
         let error = "10x".parse::<Period>().expect_err("no unit");
         assert!(error.to_string().contains("`10x`") && error.to_string().contains("`1m30s`"));
+    }
+
+    #[test]
+    fn values_without_effect_are_refused_in_words() {
+        fn said<T>(read: Result<T, UnitError>) -> String {
+            read.map_or_else(|error| error.to_string(), |_| "it is good".to_owned())
+        }
+        for good in ["1ms", "8760h"] {
+            assert_eq!(said(timeout(good)), "it is good");
+        }
+        for good in ["64KiB", "4GiB"] {
+            assert_eq!(said(memory(good)), "it is good");
+        }
+        for (said, instead) in [
+            (said(timeout("0s")), "`10s`"),
+            (said(timeout("0h0ms")), "`10s`"),
+            (said(timeout("8761h")), "`8760h`"),
+            (said(memory("8GiB")), "`4GiB`"),
+            (said(memory("4294967297")), "`4GiB`"),
+            (said(memory("0")), "`64KiB`"),
+            (said(memory("65535")), "`64KiB`"),
+            (said(bound("0")), "`10MiB`"),
+            (said(bound("0MiB")), "`10MiB`"),
+            (said(count("0")), "from 1 on"),
+            (said(count("-1")), "from 1 on"),
+            (said(count("4294967296")), "from 1 on"),
+        ] {
+            assert!(said.contains(instead), "{said}");
+        }
     }
 
     #[test]
@@ -310,7 +426,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_as_the_same(millis in 0..u64::MAX / 2, size: u64) {
+        fn what_is_shown_is_read_as_the_same(millis in 0..=365 * 24 * 3_600_000_u64, size: u64) {
             let period = Period(Duration::from_millis(millis));
             prop_assert_eq!(period.to_string().parse(), Ok(period));
             prop_assert_eq!(Size(size).to_string().parse(), Ok(Size(size)));
