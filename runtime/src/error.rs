@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::escape::OneLine;
 use crate::mounts::Unmountable;
@@ -72,12 +73,96 @@ pub enum BuildError {
     Cache {
         /// The directory.
         dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What is wrong with it, or with its key.
+        source: CacheError,
     },
     /// The Wasm engine could not be made.
     #[error("the engine could not be made: {0}")]
     Engine(String),
+}
+
+/// Why the code cache, or a file of it, is not used. Its directory, its key and
+/// its files must belong to the effective user, and no other user may be able
+/// to change them: what is in them is run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// The system refuses it.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A symbolic link, which is not followed.
+    #[error("{} is a symbolic link; remove it, or name its target", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// It is to be a directory, and is something else.
+    #[error("{} is not a directory; remove it, or name another", path.display())]
+    NotDirectory {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// It is to be a regular file, and is something else.
+    #[error("{} is not a regular file; remove it", path.display())]
+    NotFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// It belongs to another user.
+    #[error(
+        "{} belongs to user {owner}, and this process runs as user {user}; remove it, or name \
+         another directory",
+        path.display()
+    )]
+    Owner {
+        /// The file or directory.
+        path: PathBuf,
+        /// The id of the user that it belongs to.
+        owner: u32,
+        /// The effective user of this process.
+        user: u32,
+    },
+    /// Other users have rights that they must not have.
+    #[error(
+        "{} is open to other users (mode {mode:04o}); if its content is what you expect, \
+         run `chmod {remove} {}`",
+        path.display(), path.display()
+    )]
+    Mode {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// The change of the mode that is needed, as `chmod` reads it.
+        remove: &'static str,
+    },
+    /// The content is not what the cache wrote.
+    #[error("{} is not what this cache wrote", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no place for the key.
+    #[error(
+        "there is no directory for the key of the code cache: neither XDG_STATE_HOME nor HOME is \
+         an absolute path; set one, or name a `state_dir`"
+    )]
+    NoStateDirectory,
+    /// The key would be in the cache.
+    #[error(
+        "{} is both the cache and the state directory; name two, so that the key is not kept with \
+         the files that it vouches for",
+        path.display()
+    )]
+    SameDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
 }
 
 /// Why a function can't be deployed.
@@ -151,6 +236,27 @@ pub enum DeployError {
         size: usize,
         /// The limit in bytes.
         limit: usize,
+    },
+    /// It has more functions than the host compiles.
+    #[error(
+        "the module has {count} functions, the limit is {limit}; build it with optimization or \
+         split it, or raise `max_functions`"
+    )]
+    TooManyFunctions {
+        /// How many it has.
+        count: u32,
+        /// The limit.
+        limit: u32,
+    },
+    /// A section other than that of functions is longer than the host accepts.
+    #[error("the module has {count} {what}, the limit is {limit}; split it")]
+    TooManyEntries {
+        /// What the section holds.
+        what: &'static str,
+        /// How many.
+        count: u64,
+        /// The limit.
+        limit: u64,
     },
     /// It is no WebAssembly module.
     #[error(
@@ -230,6 +336,56 @@ pub enum CompileError {
     #[error("the module can't be compiled: {}", OneLine(reason))]
     Invalid {
         /// The compiler's words.
+        reason: String,
+    },
+    /// It took too long. See [`Compiler::timeout`](crate::Compiler::timeout).
+    #[error(
+        "the compiler was stopped after {limit:?}; simplify the module, or raise `compile_timeout`"
+    )]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// It took too much memory. See [`Compiler::memory`](crate::Compiler::memory).
+    #[error(
+        "the compiler needs more than {} MiB of memory; simplify the module, or raise \
+         `compile_memory`",
+        limit >> 20
+    )]
+    OutOfMemory {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Its native code is longer than the host loads.
+    #[error("the module's native code is longer than {} MiB; split the module", limit >> 20)]
+    TooMuchCode {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The compiler process was killed from outside.
+    #[error(
+        "the compiler process was killed, perhaps because the machine has no memory left; try \
+         again, or lower `compile_memory`"
+    )]
+    Killed,
+    /// The compiler process failed by itself.
+    #[error("the compiler process failed ({how}): {said}; please report this, with the module")]
+    Crashed {
+        /// How it ended.
+        how: String,
+        /// The start of what it wrote to standard error, as one line.
+        said: String,
+    },
+    /// The compiler process can't be started, or not be talked to.
+    #[error(
+        "the compiler process can't be run as {}: {reason}; name a program of this version, or \
+         compile in the host's process",
+        program.display()
+    )]
+    Unavailable {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
         reason: String,
     },
 }

@@ -74,7 +74,8 @@ mod pace;
 pub mod isolation {}
 
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
-pub use error::{BuildError, CompileError, DeployError, InvokeError};
+pub use engine::compile::Compiler;
+pub use error::{BuildError, CacheError, CompileError, DeployError, InvokeError};
 pub use function::{Fresh, Function, Instances, Kept};
 pub use limits::{Limits, mib};
 pub use live::InvocationInfo;

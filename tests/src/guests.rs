@@ -38,6 +38,11 @@ pub fn code_cache() -> PathBuf {
     module("hello").with_file_name("tests-code-cache")
 }
 
+/// Where the key of that cache is.
+pub fn state_dir() -> PathBuf {
+    module("hello").with_file_name("tests-state")
+}
+
 /// The modules, or why there are none: every test has to be able to tell.
 static BUILT: LazyLock<Result<BTreeMap<String, PathBuf>, String>> =
     LazyLock::new(|| build().map_err(|error| format!("{error:#}")));

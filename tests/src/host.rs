@@ -19,7 +19,12 @@ const TURNS: usize = 200;
 /// The settings of a runtime for tests: few slots, and the code cache that all tests share.
 pub fn builder() -> RuntimeBuilder {
     lines::record();
-    Runtime::builder().max_in_flight(64).cache_dir(guests::code_cache())
+    cached(Runtime::builder().max_in_flight(64))
+}
+
+/// The same settings, with the code cache that all tests share.
+pub fn cached(builder: RuntimeBuilder) -> RuntimeBuilder {
+    builder.cache_dir(guests::code_cache()).state_dir(guests::state_dir())
 }
 
 /// A runtime with these functions.

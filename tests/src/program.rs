@@ -21,6 +21,7 @@ pub fn command(program: &str, arguments: &[&str]) -> Command {
     command.args(arguments).env("HOURGLASS_CACHE", guests::code_cache());
     // Without it a test would need the default port, which others may use.
     command.env("HOURGLASS_LISTEN", "127.0.0.1:0");
+    command.env("HOURGLASS_STATE_DIR", guests::state_dir());
     command
 }
 

@@ -58,7 +58,7 @@ impl Dice {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_a_hundred_thousand() -> Result<()> {
     // Without the record of what guests print, which would grow.
-    let builder = Runtime::builder().max_in_flight(WORKERS).cache_dir(guests::code_cache());
+    let builder = host::cached(Runtime::builder().max_in_flight(WORKERS));
     let runtime = host::with(
         builder,
         [

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
+use super::code::CodeOptions;
 use super::deploy::{self, Module};
-use super::options::{CacheOptions, FunctionOptions};
+use super::options::FunctionOptions;
 use super::output;
 use crate::escape::OneLine;
 use crate::function::Fresh;
@@ -18,14 +19,14 @@ pub(crate) struct CheckArgs {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    cache: CacheOptions,
+    code: CodeOptions,
     #[command(flatten)]
     functions: FunctionOptions,
 }
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let (config, modules) = deploy::sources(&args.files)?;
-    let runtime = args.cache.build(Runtime::builder().max_in_flight(1), &config)?;
+    let runtime = args.code.build(Runtime::builder().max_in_flight(1), &config)?;
     let mut refused = 0;
     for module in &modules {
         let verdict = match check(&runtime, module, args.functions) {

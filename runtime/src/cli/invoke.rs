@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
+use super::code::CodeOptions;
 use super::config::FILE_NAME;
 use super::config::resolve::Config;
 use super::deploy::{self, Module};
-use super::options::{CacheOptions, FunctionOptions};
+use super::options::FunctionOptions;
 use super::report::Report;
 use super::signals::Signals;
 use super::unshown::Unshown;
@@ -52,7 +53,7 @@ pub(crate) struct InvokeArgs {
     #[arg(long, value_name = "FILE", env = "HOURGLASS_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    cache: CacheOptions,
+    code: CodeOptions,
     #[command(flatten)]
     functions: FunctionOptions,
 }
@@ -78,7 +79,7 @@ pub(crate) fn run(args: &InvokeArgs, signals: Signals) -> anyhow::Result<()> {
     if module.grants.calls.is_empty() {
         builder = builder.max_in_flight(1);
     }
-    let runtime = args.cache.build(builder, &config)?;
+    let runtime = args.code.build(builder, &config)?;
     deploy::deploy(&runtime, module, args.functions)?;
     for callee in callees {
         deploy::deploy(&runtime, callee, FunctionOptions::default())?;

@@ -7,6 +7,7 @@
 //! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`: a command each.
 //! - `report`: what `invoke` prints.
 //! - `options`: the flags that several of them share.
+//! - `code`: those that are about compiling and the code cache.
 //! - `front`: those that are about clients.
 //! - `access`: the way to the listener for operators.
 //! - `config`: `hourglass.toml`, as read and as resolved, and the units that
@@ -23,6 +24,7 @@ mod access;
 mod build;
 mod cancel;
 mod check;
+mod code;
 mod config;
 mod deploy;
 mod error;
@@ -46,6 +48,7 @@ use clap::Parser;
 
 pub use self::error::Error;
 use self::signals::Signals;
+use crate::engine::compile::Compiler;
 
 /// Runs functions as sandboxed WebAssembly instances, each on a deadline.
 ///
@@ -74,6 +77,9 @@ enum Command {
 /// Runs the program with the given command line, whose first word is the
 /// program's own name, until it is done.
 ///
+/// It compiles modules in processes of the program that is running, which
+/// therefore has to call this with its own command line.
+///
 /// It installs the process's signal handlers and its log, so it is for a
 /// program's `main`, once.
 ///
@@ -85,6 +91,10 @@ enum Command {
 /// # Errors
 /// [`Error`] knows what to say and the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
+    let args: Vec<_> = args.into_iter().collect();
+    if let Some(ended) = Compiler::child(args.iter().cloned()) {
+        return ended.map_err(|error| anyhow::Error::new(error).into());
+    }
     let args = Args::try_parse_from(args);
     if let Err(error) = &args
         && !error.use_stderr()

@@ -5,19 +5,18 @@
 //! clap puts a flag before its variable; here both come before the file.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::access::Access;
+use super::code::CodeOptions;
 use super::config::resolve::Config;
 use super::config::units::{self, Address, Period, Share, Size};
 use super::front::FrontOptions;
 use super::unshown::Unshown;
-use crate::error::BuildError;
 use crate::function::{Function, Instances};
 use crate::http::Token;
 use crate::limits::Limits;
-use crate::runtime::{Runtime, RuntimeBuilder};
+use crate::runtime::Runtime;
 
 /// Where a server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -124,55 +123,6 @@ impl FunctionOptions {
     }
 }
 
-/// Where compiled code is kept.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct CacheOptions {
-    /// Where compiled code is kept, so that a second start compiles nothing
-    /// [default: hourglass in $XDG_CACHE_HOME or ~/.cache]
-    #[arg(long, value_name = "DIR", env = "HOURGLASS_CACHE")]
-    cache: Option<PathBuf>,
-    /// Keep no compiled code, whatever else is set
-    #[arg(long)]
-    no_cache: bool,
-}
-
-impl CacheOptions {
-    /// Makes the runtime that `builder` describes, with its cache.
-    pub(crate) fn build(
-        &self,
-        builder: RuntimeBuilder,
-        config: &Config,
-    ) -> anyhow::Result<Runtime> {
-        if self.no_cache {
-            return Ok(builder.build()?);
-        }
-        if let Some(dir) = self.cache.as_ref().or(config.cache.as_ref()) {
-            return builder.cache_dir(dir).build().map_err(|error| match error {
-                BuildError::Cache { .. } => anyhow::Error::new(error)
-                    .context("no compiled code can be kept; try `--cache DIR` or `--no-cache`"),
-                error => error.into(),
-            });
-        }
-        let Some(dir) = default_cache() else { return Ok(builder.build()?) };
-        match builder.clone().cache_dir(dir).build() {
-            // Nobody asked for this one, so nobody has to put up with it.
-            Err(BuildError::Cache { dir, source }) => {
-                tracing::warn!(dir = %dir.display(), %source, "compiled code is not kept");
-                Ok(builder.build()?)
-            }
-            built => Ok(built?),
-        }
-    }
-}
-
-/// The directory for this user's compiled code, where the environment tells.
-fn default_cache() -> Option<PathBuf> {
-    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base =
-        folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))?;
-    Some(base.join("hourglass"))
-}
-
 /// How functions are served.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ServeOptions {
@@ -211,7 +161,7 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     pub(crate) front: FrontOptions,
     #[command(flatten)]
-    cache: CacheOptions,
+    code: CodeOptions,
     #[command(flatten)]
     pub(crate) functions: FunctionOptions,
 }
@@ -250,7 +200,7 @@ impl ServeOptions {
         if let Some(Share(share)) = self.call_share.or(config.call_share) {
             builder = builder.call_share(share);
         }
-        self.cache.build(builder, config)
+        self.code.build(builder, config)
     }
 }
 
@@ -327,7 +277,7 @@ mod tests {
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 26, "{variables:?}");
+        assert_eq!(variables.len(), 31, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));
@@ -352,20 +302,15 @@ mod tests {
             ("fetches_at_once", limits.fetches_at_once.to_string()),
             ("fetch_body", Size(limits.fetch_body).to_string()),
             ("detach", Period(limits.detach).to_string()),
+            ("cache_size", Size(1 << 30).to_string()),
+            ("compile_timeout", Period(Duration::from_secs(60)).to_string()),
+            ("compile_memory", Size(2 << 30).to_string()),
+            ("max_functions", 100_000.to_string()),
         ];
         for (name, default) in defaults {
             let arg = command.get_arguments().find(|arg| arg.get_id() == name);
             let help = arg.and_then(|arg| arg.get_help()).expect("a flag with help").to_string();
             assert!(help.contains(&format!("[default: {default}]")), "{name}: {help}");
         }
-    }
-
-    #[test]
-    fn a_cache_that_was_asked_for_has_to_work() {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        let cache = CacheOptions { cache: Some(file.path().to_owned()), no_cache: false };
-        let builder = Runtime::builder().max_in_flight(1);
-        let error = cache.build(builder, &Config::default()).expect_err("a file is no directory");
-        assert!(error.to_string().contains("--no-cache"), "{error:#}");
     }
 }

@@ -10,19 +10,19 @@
 
 pub(crate) mod alarms;
 pub(crate) mod cache;
-mod compile;
+pub(crate) mod compile;
 pub(crate) mod faults;
 pub(crate) mod pages;
 pub(crate) mod sizing;
 pub(crate) mod ticker;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use self::cache::Cache;
+use self::cache::{Cache, CacheSettings};
+use self::compile::Compiler;
 use self::pages::PageMap;
 use self::ticker::Ticker;
 use crate::error::BuildError;
@@ -51,7 +51,10 @@ pub(crate) struct Settings {
     /// they never stand in an invocation's way.
     pub(crate) max_idle: usize,
     pub(crate) tick: Duration,
-    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) cache: Option<CacheSettings>,
+    pub(crate) compiler: Compiler,
+    /// How many functions a module may have.
+    pub(crate) max_functions: u32,
 }
 
 /// The engine and all that one of it has: ticker, page map, cache.
@@ -60,7 +63,9 @@ pub(crate) struct Engine {
     pub(crate) ticker: Ticker,
     /// Present where the system tells touched pages from untouched ones.
     pub(crate) pages: Option<PageMap>,
-    pub(crate) cache: Option<Cache>,
+    cache: Option<Cache>,
+    compiler: Compiler,
+    pub(crate) max_functions: u32,
 }
 
 impl Engine {
@@ -76,20 +81,31 @@ impl Engine {
         let config = config(settings, scan);
         let wasm = wasmtime::Engine::new(&config)
             .map_err(|error| BuildError::Engine(format!("{error:#}")))?;
-        let cache = match &settings.cache_dir {
-            Some(dir) => Some(
-                Cache::open(dir, &wasm)
-                    .map_err(|source| BuildError::Cache { dir: dir.clone(), source })?,
-            ),
-            None => None,
-        };
+        let cache = settings.cache.as_ref().map(|cache| {
+            Cache::open(cache, &wasm)
+                .map_err(|source| BuildError::Cache { dir: cache.dir.clone(), source })
+        });
         let ticker = Ticker::start(wasm.clone(), settings.tick)
             .map_err(|error| BuildError::Engine(format!("no thread for the ticker: {error}")))?;
-        Ok(Arc::new(Self { wasm, ticker, pages, cache }))
+        Ok(Arc::new(Self {
+            wasm,
+            ticker,
+            pages,
+            cache: cache.transpose()?,
+            compiler: settings.compiler.clone(),
+            max_functions: settings.max_functions,
+        }))
     }
 }
 
 fn config(settings: &Settings, scan: bool) -> Config {
+    let mut config = code_config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings, scan)));
+    config
+}
+
+/// The settings that native code depends on: a compiler process has them too.
+fn code_config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -98,8 +114,7 @@ fn config(settings: &Settings, scan: bool) -> Config {
         .async_stack_zeroing(false)
         // Traps name functions; offsets inside them would only enlarge the
         // compiled code.
-        .generate_address_map(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings, scan)));
+        .generate_address_map(false);
     config
 }
 

@@ -12,6 +12,7 @@ use super::instance::{Clean, Instance};
 use super::module::{self, Checked};
 use super::{Budget, Function, Keeper, Workshop, generated};
 use crate::abi::{Linkers, Reach, Run};
+use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings};
 use crate::limits::mib;
 
@@ -44,7 +45,9 @@ impl Bench {
             max_in_flight: 4,
             max_idle: 4,
             tick: Duration::from_millis(1),
-            cache_dir: None,
+            cache: None,
+            compiler: Compiler::default(),
+            max_functions: u32::MAX,
         });
         let mut engine = engine.expect("the machine allows a small engine");
         let pages = Arc::get_mut(&mut engine).and_then(|engine| engine.pages.as_mut());
@@ -65,7 +68,7 @@ impl Bench {
     /// Runs a module on new instances and on one that is reset, and compares.
     async fn compare(&self, seed: u64, counts: &mut Counts) {
         let wasm = generated::module(seed);
-        let checked = module::check(&wasm).expect("a generated module is valid");
+        let checked = module::check(&wasm, u32::MAX).expect("a generated module is valid");
         if checked.proof.is_err() {
             counts.refused += 1;
             return;
@@ -129,7 +132,7 @@ fn an_instance_is_made_without_being_preempted() {
     let bench = Bench::new();
     for seed in 0..SEEDS / 10 {
         let wasm = generated::module(seed);
-        let checked = module::check(&wasm).expect("a generated module is valid");
+        let checked = module::check(&wasm, u32::MAX).expect("a generated module is valid");
         let blueprint = bench.blueprint(&checked);
         let mut store = blueprint.store();
         // A run that is older than a tick yields where it finds that the epoch has advanced, and

@@ -7,6 +7,7 @@
 //! - [`settings`]: what may be said of a function before it is deployed;
 //!   `way_out`: which other hosts it may reach.
 //! - [`module`]: reads a module, and rewrites it where the host needs that.
+//! - [`size`]: how large a module may be.
 //! - [`proof`]: whether its instances can be reset in place.
 //! - [`blueprint`]: what every instance is made from, and its first state.
 //! - [`instance`]: one of them, from its making to its end.
@@ -22,6 +23,7 @@ mod module;
 mod proof;
 mod registry;
 mod settings;
+mod size;
 #[cfg(feature = "server")]
 mod way_out;
 
@@ -191,7 +193,7 @@ impl Deployed {
         function: &Function,
     ) -> Result<Self, DeployError> {
         let Workshop { engine, keeper, .. } = workshop;
-        let checked = module::check(&function.wasm)?;
+        let checked = module::check(&function.wasm, engine.max_functions)?;
         let settings = function.environment.check();
         settings.map_err(|Unusable { name, reason }| DeployError::Setting { name, reason })?;
         if checked.style == Style::Cgi

@@ -22,6 +22,7 @@ use wasmparser::{
 };
 
 use super::proof::{self, Proof};
+use super::size;
 use crate::abi::{self, Style};
 use crate::bounds;
 use crate::engine::TABLE_PAGE;
@@ -40,9 +41,6 @@ pub(super) fn global(index: u32) -> String {
 
 /// The longest name of a function that is kept, in bytes.
 const MAX_SYMBOL: usize = 2 << 10;
-
-/// The largest module that is compiled, in bytes.
-const MAX_MODULE: usize = 64 << 20;
 
 /// A module that can be a function.
 pub(crate) struct Checked<'a> {
@@ -72,16 +70,16 @@ struct Found {
 }
 
 /// Checks a module and rewrites it where that is needed.
-pub(crate) fn check(wasm: &[u8]) -> Result<Checked<'_>, DeployError> {
-    if wasm.len() > MAX_MODULE {
-        return Err(DeployError::TooLarge { size: wasm.len(), limit: MAX_MODULE });
-    }
+pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<Checked<'_>, DeployError> {
+    size::check_module(wasm)?;
     if !wasm.starts_with(b"\0asm") {
         return Err(DeployError::NotWasm { reason: "it does not begin with `\\0asm`".into() });
     }
     let mut found = Found::default();
     for payload in Parser::new(0).parse_all(wasm) {
-        found.read(payload.map_err(malformed)?)?;
+        let payload = payload.map_err(malformed)?;
+        size::check_section(&payload, max_functions)?;
+        found.read(payload)?;
     }
     if !found.entry {
         return Err(DeployError::MissingExport { what: "`_start`" });
@@ -246,6 +244,6 @@ fn exports_with(
     Ok(section)
 }
 
-fn malformed(error: wasmparser::BinaryReaderError) -> DeployError {
+pub(super) fn malformed(error: wasmparser::BinaryReaderError) -> DeployError {
     DeployError::NotWasm { reason: error.to_string() }
 }

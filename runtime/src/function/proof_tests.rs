@@ -253,12 +253,12 @@ fn an_export_under_the_hosts_own_name_is_refused() {
     for taken in ["hourglass:", "hourglass:start", "hourglass:global-0", "hourglass:anything"] {
         let sample = Sample { exports: vec!["_start", taken], ..Sample::default() };
         let wasm = sample.finish();
-        let Err(error) = module::check(&wasm) else { panic!("`{taken}` is taken") };
+        let Err(error) = module::check(&wasm, u32::MAX) else { panic!("`{taken}` is taken") };
         let named = matches!(&error, DeployError::PrivateExport { name } if name == taken);
         assert!(named, "{taken}: {error:?}");
     }
     let near = Sample { exports: vec!["_start", "hourglass"], ..Sample::default() };
-    assert!(module::check(&near.finish()).is_ok());
+    assert!(module::check(&near.finish(), u32::MAX).is_ok());
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_proven_modules_globals_become_exports() {
         sample.global(ValType::V128, true)
     };
     let wasm = sample().finish();
-    let checked = module::check(&wasm).expect("it can be a function");
+    let checked = module::check(&wasm, u32::MAX).expect("it can be a function");
     let added = [
         ("hourglass:start", ExternalKind::Func, 0),
         ("hourglass:global-1", ExternalKind::Global, 1),
@@ -281,7 +281,7 @@ fn a_proven_modules_globals_become_exports() {
     assert_eq!(prove(&checked.wasm), checked.proof);
 
     let wasm = sample().code(|_| ()).code(|code| _ = code.data_drop(0)).finish();
-    let checked = module::check(&wasm).expect("it can be a function");
+    let checked = module::check(&wasm, u32::MAX).expect("it can be a function");
     assert!(checked.proof.is_err());
     assert_eq!(exports(&checked.wasm).len(), exports(&wasm).len() + 1, "the start alone");
 }

@@ -9,6 +9,8 @@ use super::{Capacity, Runtime, Shared};
 use crate::abi::Linkers;
 use crate::admission::Admission;
 use crate::context::Context;
+use crate::engine::cache::CacheSettings;
+use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings, sizing};
 use crate::error::BuildError;
 use crate::function::{Budget, Keeper, Registry};
@@ -21,6 +23,10 @@ pub struct RuntimeBuilder {
     max_in_flight: Option<usize>,
     tick: Duration,
     cache_dir: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+    cache_size: u64,
+    compiler: Compiler,
+    max_functions: u32,
     idle_memory: u64,
     max_depth: u32,
     call_share: f64,
@@ -32,6 +38,10 @@ impl RuntimeBuilder {
             max_in_flight: None,
             tick: Duration::from_millis(1),
             cache_dir: None,
+            state_dir: None,
+            cache_size: mib(1_024),
+            compiler: Compiler::default(),
+            max_functions: 100_000,
             idle_memory: mib(256),
             max_depth: 16,
             call_share: 0.5,
@@ -56,11 +66,53 @@ impl RuntimeBuilder {
     }
 
     /// A directory in which compiled code is kept, so that a second start
-    /// compiles nothing. Default: none. Nothing in it is trusted that this
-    /// library did not write there; it may be deleted at any time.
+    /// compiles nothing. Default: none.
+    ///
+    /// It is created where it is missing. It must belong to the effective user
+    /// and not be writable by others, and a symbolic link is not followed.
+    /// Only files that this library wrote with the key in
+    /// [`state_dir`](Self::state_dir) are loaded. It can be deleted at any time.
     #[must_use]
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
+        self
+    }
+
+    /// A directory for the key of the code cache, `cache-key`. A user who can
+    /// read the key and write to the cache can run code in this process. It must not
+    /// be the cache directory, nor come with anything that is not trusted, and
+    /// the same holds for it as for [`cache_dir`](Self::cache_dir). Default:
+    /// `hourglass` in `$XDG_STATE_HOME` or `~/.local/state`. It is not used
+    /// without a cache.
+    #[must_use]
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// How large the code cache may become, in bytes. What was used least
+    /// recently is removed first. Default 1 GiB. It is checked after each write,
+    /// by every process that shares the directory with the size it is given.
+    #[must_use]
+    pub fn cache_size(mut self, bytes: u64) -> Self {
+        self.cache_size = bytes;
+        self
+    }
+
+    /// Where modules are compiled, and within which time and memory. Default:
+    /// in this process, without such limits; see [`Compiler`].
+    #[must_use]
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
+    }
+
+    /// How many functions a module may have, imports not counted. One with more
+    /// is not compiled. Default 100,000; an interpreter such as CPython has on
+    /// the order of 10,000.
+    #[must_use]
+    pub fn max_functions(mut self, most: u32) -> Self {
+        self.max_functions = most;
         self
     }
 
@@ -116,7 +168,13 @@ impl RuntimeBuilder {
             max_in_flight: sizing.in_flight,
             max_idle: sizing.idle,
             tick: self.tick,
-            cache_dir: self.cache_dir,
+            cache: self.cache_dir.map(|dir| CacheSettings {
+                dir,
+                state_dir: self.state_dir,
+                size: self.cache_size,
+            }),
+            compiler: self.compiler,
+            max_functions: self.max_functions,
         })?;
         let bytes = usize::try_from(self.idle_memory).unwrap_or(usize::MAX);
         let keeper = Keeper::start(Budget { instances: sizing.idle, bytes })

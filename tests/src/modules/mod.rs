@@ -201,6 +201,26 @@ impl Module {
     }
 }
 
+/// So many functions, each with this body; the first is `_start`.
+pub fn many_functions(count: u32, write: impl FnOnce(&mut InstructionSink<'_>)) -> Vec<u8> {
+    let mut function = Function::new([(1, ValType::I32)]);
+    write(&mut function.instructions());
+    function.instructions().end();
+    let body = function.into_raw_body();
+    let module = Module::with_memory(1);
+    let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
+    for _ in 0..count {
+        functions.function(0);
+        code.raw(&body);
+    }
+    let mut exports = ExportSection::new();
+    exports.export("memory", ExportKind::Memory, 0).export("_start", ExportKind::Func, 0);
+    let mut encoded = wasm_encoder::Module::new();
+    encoded.section(&module.types).section(&functions).section(&module.memories);
+    encoded.section(&exports).section(&code);
+    encoded.finish()
+}
+
 /// Returns at once, and gives no response.
 pub fn silent() -> Vec<u8> {
     let mut module = Module::with_memory(1);

@@ -8,7 +8,9 @@
 //! max_depth = 16
 //! call_share = 0.5
 //! idle_memory = "256MiB"
-//! cache = "cache"
+//! compile_timeout = "1m"
+//! compile_memory = "2GiB"
+//! max_functions = 100000
 //! baggage = ["tenant"]
 //! principal_header = "x-authenticated-user"
 //! admin = "127.0.0.1:9090"
@@ -68,7 +70,7 @@ pub(crate) mod units;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +106,13 @@ pub(crate) struct File {
     max_depth: Option<u32>,
     call_share: Option<Share>,
     idle_memory: Option<Size>,
-    cache: Option<PathBuf>,
+    /// Only to say that it is ignored.
+    cache: Option<Spanned<PathBuf>>,
+    #[serde(default, deserialize_with = "units::file::timeout")]
+    compile_timeout: Option<Period>,
+    #[serde(default, deserialize_with = "units::file::bound")]
+    compile_memory: Option<Size>,
+    max_functions: Option<NonZeroU32>,
     baggage: Option<Spanned<Vec<String>>>,
     principal_header: Option<Spanned<String>>,
     admin: Option<Address>,

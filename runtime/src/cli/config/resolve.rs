@@ -14,6 +14,7 @@ use super::remote::RemoteConfig;
 use super::settings::{self, Secrets, Settings};
 use super::units::{Address, Share, Size};
 use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
+use crate::cli::code::CompilerOptions;
 use crate::cli::front::FrontOptions;
 use crate::cli::options::FunctionOptions;
 use crate::environment::Environment;
@@ -31,7 +32,7 @@ pub(crate) struct Config {
     pub(crate) max_depth: Option<u32>,
     pub(crate) call_share: Option<Share>,
     pub(crate) idle_memory: Option<Size>,
-    pub(crate) cache: Option<PathBuf>,
+    pub(crate) compiler: CompilerOptions,
     /// The header in which a proxy says whom a request is made for.
     pub(crate) principal_header: Option<HeaderName>,
     pub(crate) functions: BTreeMap<String, FunctionConfig>,
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     patterns: Vec<(String, String, Range<usize>)>,
     pub(crate) admin: Option<Address>,
     pub(crate) front: FrontOptions,
+    /// Where a cache is named.
+    cache: Option<Range<usize>>,
     /// The file with the token, and where it is named.
     admin_token: Option<(PathBuf, Range<usize>)>,
     source: Source,
@@ -170,7 +173,12 @@ impl Config {
             call_share: file.call_share,
             idle_memory: file.idle_memory,
             principal_header,
-            cache: file.cache.map(|cache| folder.join(cache)),
+            compiler: CompilerOptions {
+                compile_timeout: file.compile_timeout,
+                compile_memory: file.compile_memory,
+                max_functions: file.max_functions,
+            },
+            cache: file.cache.map(|cache| cache.span()),
             functions,
             remotes,
             routes,
@@ -203,6 +211,14 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// What to say of a cache that the file names. It is not used: the
+    /// author of a project would choose the native code that is run.
+    pub(crate) fn ignored_cache(&self) -> Option<ConfigError> {
+        let reason = "`cache` is ignored here, because native code from there would be run; remove \
+                      it, and where you trust the directory use `--cache DIR` or HOURGLASS_CACHE";
+        self.cache.clone().map(|span| self.source.error(span, reason))
     }
 
     /// The token in the file that is named for it. Only now is it read:

@@ -42,6 +42,9 @@ fn a_whole_file_is_read() {
         call_share = 0.25
         idle_memory = "1GiB"
         cache = "code"
+        compile_timeout = "5s"
+        compile_memory = "1GiB"
+        max_functions = 7
         baggage = ["tenant"]
         admin = "127.0.0.1:9090"
         tls_cert = "chain.pem"
@@ -83,7 +86,12 @@ fn a_whole_file_is_read() {
     assert_eq!(config.drain, Some(Duration::from_secs(90)));
     assert_eq!(config.max_in_flight, Some(5));
     assert_eq!(config.idle_memory, Some(Size(1 << 30)));
-    assert_eq!(config.cache, Some(folder.path().join("code")));
+    assert_eq!(config.compiler.compile_timeout, Some(Period(Duration::from_secs(5))));
+    assert_eq!(config.compiler.compile_memory, Some(Size(1 << 30)));
+    assert_eq!(config.compiler.max_functions.map(u32::from), Some(7));
+    let warning = config.ignored_cache().expect("the file names a cache").to_string();
+    assert!(warning.contains("hourglass.toml:6:17: `cache` is ignored"), "{warning}");
+    assert!(warning.contains("--cache DIR"), "{warning}");
     assert_eq!(config.admin.as_ref().map(|address| &*address.0), Some("127.0.0.1:9090"));
     assert!(config.admin_token().expect("none is no error").is_none());
     assert_eq!(config.front.tls_cert, Some(folder.path().join("chain.pem")));

@@ -1,0 +1,119 @@
+//! The compiler process: a module comes in on standard input, native code goes
+//! out on standard output.
+//!
+//! It limits itself before it reads anything. The last byte that it writes says
+//! what the rest is, so that an answer that was cut short is not taken for one.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::str::FromStr;
+
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setpriority_process,
+    setrlimit,
+};
+
+/// The first argument of a compiler process.
+const COMMAND: &str = "compile-module";
+
+/// The last byte where the rest is native code.
+pub(super) const CODE: u8 = 1;
+
+/// The last byte where the rest is the compiler's reason to refuse the module.
+pub(super) const REFUSED: u8 = 2;
+
+/// How much less processor time it gets than the host where both want it: of
+/// a core about a tenth.
+const NICENESS: i32 = 10;
+
+/// What a compiler process is to keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Orders {
+    /// The process that wants the result.
+    pub(super) parent: u32,
+    /// In bytes.
+    pub(super) memory: u64,
+    /// Processor time of all threads, in seconds.
+    pub(super) seconds: u64,
+}
+
+impl Orders {
+    /// The arguments that carry them.
+    pub(super) fn arguments(self) -> [String; 4] {
+        let Self { parent, memory, seconds } = self;
+        [COMMAND.to_owned(), parent.to_string(), memory.to_string(), seconds.to_string()]
+    }
+
+    /// Reads a command line, if it is that of a compiler process.
+    pub(super) fn of(args: impl IntoIterator<Item = OsString>) -> Option<io::Result<Self>> {
+        let mut args = args.into_iter().skip(1);
+        if args.next()? != COMMAND {
+            return None;
+        }
+        let orders = (|| {
+            let orders = Self {
+                parent: number(args.next())?,
+                memory: number(args.next())?,
+                seconds: number(args.next())?,
+            };
+            args.next().is_none().then_some(orders)
+        })();
+        Some(orders.ok_or_else(|| {
+            io::Error::other(format!("`{COMMAND}` is for the host itself, not to be typed"))
+        }))
+    }
+
+    /// Limits this process.
+    fn obey(self) -> io::Result<()> {
+        // What the host itself was started with may be open here as well.
+        // SAFETY: this is the first thing that a compiler process does, as
+        // `Compiler::child` requires, so nothing owns these descriptors. On a
+        // kernel that lacks the call they stay open, unused.
+        unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // It may have ended before that.
+        if getppid()
+            .map(Pid::as_raw_nonzero)
+            .is_none_or(|pid| pid.get().unsigned_abs() != self.parent)
+        {
+            return Err(io::Error::other("the host has ended"));
+        }
+        let limit = |resource, most: u64| {
+            setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+        };
+        limit(Resource::Core, 0)?;
+        limit(Resource::Cpu, self.seconds)?;
+        // Address space that is reserved but not writable does not count.
+        limit(Resource::Data, self.memory)?;
+        setpriority_process(None, NICENESS)?;
+        // If memory runs out, the kernel is to end this process and not the
+        // host. Without `/proc` it chooses by size.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+        Ok(())
+    }
+}
+
+fn number<T: FromStr>(argument: Option<OsString>) -> Option<T> {
+    argument?.to_str()?.parse().ok()
+}
+
+pub(super) fn run(orders: Orders) -> io::Result<()> {
+    orders.obey()?;
+    let mut wasm = Vec::new();
+    io::stdin().lock().read_to_end(&mut wasm)?;
+    let engine = wasmtime::Engine::new(&crate::engine::code_config()).map_err(io::Error::other)?;
+    // Past the buffer of `Stdout`, which looks for the ends of lines.
+    let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    match engine.precompile_module(&wasm) {
+        Ok(code) => {
+            out.write_all(&code)?;
+            out.write_all(&[CODE])
+        }
+        Err(error) => {
+            out.write_all(format!("{error:#}").as_bytes())?;
+            out.write_all(&[REFUSED])
+        }
+    }
+}

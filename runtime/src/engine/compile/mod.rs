@@ -1,0 +1,156 @@
+//! From a module's bytes to native code: from the cache, or by the compiler.
+//!
+//! # Layout
+//! - [`Compiler`]: where modules are compiled, and within which limits.
+//! - [`process`]: runs a compiler process, from the host's side.
+//! - [`child`]: that process.
+#![allow(unsafe_code, reason = "loading compiled code is unsafe by nature")]
+
+mod child;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wasmtime::Module;
+
+use super::Engine;
+use crate::error::CompileError;
+use crate::limits::mib;
+use crate::log::OneLine;
+
+/// The most native code that a module may have, in bytes.
+pub(super) const MAX_CODE: usize = 512 << 20;
+
+/// How much of what the compiler says is kept, in bytes.
+const MAX_WORDS: usize = 1_024;
+
+/// Where modules are compiled, and within which limits.
+///
+/// The compiler is the costliest thing that an untrusted module reaches: a
+/// module of a few megabytes can take it minutes and gigabytes.
+///
+/// - [`in_process`](Self::in_process), the default, compiles on the threads of
+///   this process. Only the module's size and number of functions are bounded
+///   ([`RuntimeBuilder::max_functions`](crate::RuntimeBuilder::max_functions)),
+///   **not** its time and memory, and a fault of the compiler is a fault of this
+///   process.
+/// - [`this_program`](Self::this_program) and [`process`](Self::process) start a
+///   process for each module that is not in the cache. It has a lower priority,
+///   and is killed at its limits. The `hourglass` program does this.
+///
+/// # Example
+/// An embedder that compiles in processes of its own program:
+///
+/// ```no_run
+/// use hourglass::{Compiler, Runtime};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     if let Some(ended) = Compiler::child(std::env::args_os()) {
+///         return Ok(ended?);
+///     }
+///     let runtime = Runtime::builder().compiler(Compiler::this_program()).build()?;
+///     // ...
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiler {
+    program: Option<PathBuf>,
+    timeout: Duration,
+    memory: u64,
+}
+
+impl Compiler {
+    /// Compiles in this process. Time and memory are not bounded.
+    pub fn in_process() -> Self {
+        Self { program: None, timeout: Duration::from_secs(60), memory: mib(2_048) }
+    }
+
+    /// Compiles in a process of the program that is running. It must call
+    /// [`child`](Self::child) first.
+    pub fn this_program() -> Self {
+        // It stays the same program when its file is replaced.
+        Self::process("/proc/self/exe")
+    }
+
+    /// Compiles in a process of this program, which must call
+    /// [`child`](Self::child) and be of this library's version. The `hourglass`
+    /// program is one. It is trusted: the code that it returns is run.
+    pub fn process(program: impl Into<PathBuf>) -> Self {
+        Self { program: Some(program.into()), ..Self::in_process() }
+    }
+
+    /// How long one module may take before its process is killed. Default 60
+    /// seconds. It has no effect in this process.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How much memory, in bytes, the process for one module may have. Default
+    /// 2 GiB. It has no effect in this process.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// Does the work of a compiler process, if the command line `args` says
+    /// that this process is one; else returns `None` at once. Call it first in
+    /// `main`, before there are threads, and end the program with its result.
+    pub fn child(args: impl IntoIterator<Item = OsString>) -> Option<io::Result<()>> {
+        child::Orders::of(args).map(|orders| orders.and_then(child::run))
+    }
+}
+
+impl Default for Compiler {
+    fn default() -> Self {
+        Self::in_process()
+    }
+}
+
+impl Engine {
+    /// Loads a module's code from the cache, or compiles the module and keeps
+    /// its code there.
+    ///
+    /// It does not know which modules are loaded already: each call returns
+    /// code of its own.
+    pub(crate) fn compile(&self, wasm: &[u8]) -> Result<Module, CompileError> {
+        if let Some(module) = self.cache.as_ref().and_then(|cache| cache.load(&self.wasm, wasm)) {
+            return Ok(module);
+        }
+        let invalid = |error: wasmtime::Error| CompileError::Invalid {
+            reason: words(format!("{error:#}").as_bytes()),
+        };
+        let Some(program) = &self.compiler.program else {
+            let module = Module::from_binary(&self.wasm, wasm).map_err(invalid)?;
+            if let Some(cache) = &self.cache {
+                cache.store(wasm, &module.serialize().map_err(invalid)?);
+            }
+            return Ok(module);
+        };
+        let code = process::compile(program, &self.compiler, wasm)?;
+        // SAFETY: the bytes came over a pipe from a process that this one
+        // started for them, of a program that the embedder names as one that
+        // answers with the compiler's output. They are in this process's own
+        // memory. The engine refuses those of other versions and settings.
+        let module = unsafe { Module::deserialize(&self.wasm, &code) }.map_err(invalid)?;
+        if let Some(cache) = &self.cache {
+            cache.store(wasm, &code);
+        }
+        Ok(module)
+    }
+}
+
+/// The start of what the compiler says, as one line: a module may have had a
+/// say in it.
+fn words(said: &[u8]) -> String {
+    let said = said.get(..MAX_WORDS).unwrap_or(said);
+    OneLine(String::from_utf8_lossy(said.trim_ascii())).to_string()
+}

@@ -1,0 +1,30 @@
+//! Orders survive the command line; nothing else is taken for them.
+
+use std::ffi::OsString;
+
+use super::child::Orders;
+
+fn line<const N: usize>(args: [&str; N]) -> Vec<OsString> {
+    std::iter::once("hourglass").chain(args).map(OsString::from).collect()
+}
+
+#[test]
+fn a_compiler_process_reads_what_its_host_writes() {
+    let orders = Orders { parent: 7, memory: 2 << 30, seconds: 120 };
+    let arguments = orders.arguments();
+    let read = Orders::of(line(arguments.each_ref().map(|argument| &**argument)));
+    assert_eq!(read.expect("it is one").expect("they are whole"), orders);
+}
+
+#[test]
+fn other_command_lines_are_not_orders() {
+    assert!(Orders::of([]).is_none());
+    assert!(Orders::of(line([])).is_none());
+    assert!(Orders::of(line(["serve", "compile-module"])).is_none());
+    for typed in
+        [&["compile-module"][..], &["compile-module", "1", "2"], &["compile-module", "a", "b", "c"]]
+    {
+        let args = std::iter::once("hourglass").chain(typed.iter().copied()).map(OsString::from);
+        assert!(Orders::of(args).expect("it is meant as one").is_err(), "{typed:?}");
+    }
+}
