@@ -4,6 +4,7 @@
 //!   that a run allocates nothing; [`sizing`] says how large it can be.
 //! - Memory is copy-on-write, and pages stay resident between runs; [`pages`]
 //!   puts them back, and [`faults`] tells where that needs no look at them.
+//! - The kernel is kept from merging pages; [`merging`] opts out of that.
 //! - Running guests are preempted by the engine's epoch; [`ticker`] advances it,
 //!   and rings [`alarms`] for those that wait.
 //! - [`compile`] makes native code of modules; [`cache`] keeps it on disk.
@@ -12,6 +13,7 @@ pub(crate) mod alarms;
 pub(crate) mod cache;
 pub(crate) mod compile;
 pub(crate) mod faults;
+mod merging;
 pub(crate) mod pages;
 pub(crate) mod sizing;
 pub(crate) mod ticker;

@@ -19,8 +19,14 @@
 //! back to the pool. What the pool's own scan then misses holds nothing of the
 //! invocation any more.
 //!
-//! This and [`faults`](super::faults) are the crate's places for the system
-//! calls that safe Rust lacks.
+//! The kernel's shared page of zeros is one that a guest has read and never
+//! written, so it is left as it is where zeros are the first content. Where they
+//! are not, a guest has written zeros and the kernel has merged the page (KSM,
+//! with `use_zero_pages`): that page is restored. [`merging`](super::merging)
+//! opts out of KSM; this holds also if somebody opts in again.
+//!
+//! This, [`faults`](super::faults) and [`merging`](super::merging) are the
+//! crate's places for the system calls that safe Rust lacks.
 #![allow(unsafe_code, reason = "PAGEMAP_SCAN and madvise have no safe wrapper")]
 
 use std::ffi::c_void;
@@ -33,6 +39,7 @@ use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
 use rustix::mm::{Advice, madvise};
 
 use super::faults::{self, Witness};
+use super::merging;
 
 /// Regions asked for in one request; a guest rarely touches more.
 const REGIONS: usize = 64;
@@ -86,7 +93,18 @@ struct Copied {
 impl PageMap {
     /// Opens the page map. At most about `keep` bytes of a memory are copied
     /// back.
+    ///
+    /// There is none where the kernel may merge pages of this process: what was
+    /// touched could not be told for certain.
     pub(crate) fn open(keep: usize) -> Option<Self> {
+        if let Err(error) = merging::opt_out() {
+            tracing::warn!(
+                %error,
+                "the kernel merges pages of this process (KSM) and opting out failed: instances \
+                 are not reset in place; start the process without KSM (systemd: MemoryKSM=no)"
+            );
+            return None;
+        }
         let file = File::open("/proc/self/pagemap").ok()?;
         let counts_faults = faults::are_counted();
         let page = rustix::param::page_size();
@@ -128,7 +146,10 @@ impl PageMap {
         witness: Option<Witness>,
     ) -> bool {
         if touched.by_faults_alone && Witness::holds(witness) && touched.known {
-            debug_assert!(self.finds_nothing_beside(memory, touched), "a page without a fault");
+            debug_assert!(
+                self.finds_nothing_beside(memory, first, touched),
+                "a page without a fault"
+            );
             for range in &touched.ranges {
                 restore_range(memory, first, range.clone());
             }
@@ -149,15 +170,19 @@ impl PageMap {
     }
 
     /// Whether every touched page is known.
-    fn finds_nothing_beside(&self, memory: &mut [u8], touched: &Touched) -> bool {
+    fn finds_nothing_beside(&self, memory: &mut [u8], first: &[u8], touched: &Touched) -> bool {
         let base = memory.as_ptr().addr();
         let mut at = base;
         let mut regions = [Region::default(); REGIONS];
         while at < base + memory.len() {
             let Ok(scan) = self.query(at..base + memory.len(), &mut regions) else { return true };
             let known = |page: usize| touched.ranges.iter().any(|range| range.contains(&page));
-            let mut found = regions.iter().take(scan.found).map(|region| region.offsets(base));
-            if !found.all(|range| range.step_by(self.page).all(known)) {
+            let found = regions.iter().take(scan.found).map(|region| region.offsets(base));
+            let mut found = found.zip(regions.iter().map(Region::is_zeros));
+            let unwritten = |page: usize| is_first_zeros(first, page..page + self.page);
+            if !found.all(|(range, zeros)| {
+                range.step_by(self.page).all(|page| known(page) || zeros && unwritten(page))
+            }) {
                 return false;
             }
             at = scan.end.max(at + self.page);
@@ -196,6 +221,10 @@ impl PageMap {
             let scan = self.query(rest, &mut regions)?;
             for region in regions.iter().take(scan.found) {
                 let touched = region.offsets(base);
+                if region.is_zeros() {
+                    copied.bytes += self.copy_over_zeros(memory, first, touched, &mut note);
+                    continue;
+                }
                 copied.bytes += touched.len();
                 restore_range(memory, first, touched.clone());
                 note(touched);
@@ -207,6 +236,26 @@ impl PageMap {
             copied.reached = reached;
         }
         Ok(copied)
+    }
+
+    /// Restores those of a run of zero pages that were something else at first,
+    /// and returns how many bytes they have.
+    fn copy_over_zeros(
+        &self,
+        memory: &mut [u8],
+        first: &[u8],
+        zeros: Range<usize>,
+        note: &mut impl FnMut(Range<usize>),
+    ) -> usize {
+        let (start, end) = (zeros.start, zeros.end.min(first.len()));
+        let pages = (start..end).step_by(self.page).map(|page| page..page + self.page);
+        let mut bytes = 0;
+        for page in pages.filter(|page| !is_first_zeros(first, page.clone())) {
+            bytes += page.len();
+            restore_range(memory, first, page.clone());
+            note(page);
+        }
+        bytes
     }
 
     /// Gives pages back to the system where it takes them: they read as the
@@ -245,10 +294,12 @@ impl PageMap {
             vec: regions.as_mut_ptr().expose_provenance() as u64,
             vec_len: REGIONS as u64,
             max_pages: (self.keep / self.page) as u64,
-            // Private pages only: not the file's own, not the page of zeros.
-            category_inverted: PAGE_IS_FILE | PAGE_IS_PFNZERO,
-            category_mask: PAGE_IS_FILE | PAGE_IS_PFNZERO,
+            // Private pages only, not the file's own.
+            category_inverted: PAGE_IS_FILE,
+            category_mask: PAGE_IS_FILE,
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            // Runs of the page of zeros are told apart from all others.
+            return_mask: PAGE_IS_PFNZERO,
             ..ScanArg::default()
         };
         // SAFETY: `ScanArg` is the request's argument as the kernel defines
@@ -281,6 +332,12 @@ impl PageMap {
     }
 }
 
+/// Whether a range of a memory was zeros at first.
+fn is_first_zeros(first: &[u8], range: Range<usize>) -> bool {
+    let known = first.get(range.start.min(first.len())..range.end.min(first.len()));
+    known.unwrap_or_default().iter().all(|&byte| byte == 0)
+}
+
 /// Copies `range` of a memory back from its first content.
 fn restore_range(memory: &mut [u8], first: &[u8], range: Range<usize>) {
     let Some(touched) = memory.get_mut(range.clone()) else { return };
@@ -301,6 +358,11 @@ struct Region {
 }
 
 impl Region {
+    /// Whether all of it is the kernel's page of zeros.
+    fn is_zeros(&self) -> bool {
+        self.categories & PAGE_IS_PFNZERO != 0
+    }
+
     fn offsets(&self, base: usize) -> Range<usize> {
         (self.start as usize).saturating_sub(base)..(self.end as usize).saturating_sub(base)
     }

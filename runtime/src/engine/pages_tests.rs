@@ -53,6 +53,25 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Leaves a page as the kernel does that merges a page of zeros with its
+    /// own (KSM with `use_zero_pages`): it reads as zeros, is present, and is
+    /// neither the file's page nor one of this process's.
+    fn merge_with_zeros(&mut self, page: usize) {
+        let size = rustix::param::page_size();
+        assert!((page + 1) * size <= self.len);
+        let (access, private) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: the page is part of this mapping, which is exclusively
+        // borrowed, and any content is a valid `[u8]`.
+        unsafe {
+            let at = self.start.byte_add(page * size);
+            mmap_anonymous(at, size, access, private | MapFlags::FIXED).expect("there is room");
+            // Reading maps the page of zeros.
+            assert_eq!(at.cast::<u8>().read_volatile(), 0);
+        }
+    }
+}
+
 impl Deref for Mapping {
     type Target = [u8];
 
@@ -276,4 +295,44 @@ fn a_thread_has_no_witness_before_it_has_counted() {
 fn faults_are_counted_whenever_it_is_asked() {
     let counted: Vec<_> = (0..8).map(|_| faults::are_counted()).collect();
     assert_eq!(counted, [true; 8]);
+}
+
+/// Pages full of zeros that the kernel has merged hold what a guest wrote.
+#[test]
+fn zeros_that_were_merged_are_put_back() {
+    let first = first();
+    for pages in page_maps(2 << 20) {
+        for restores in [false, true] {
+            let mut memory = Mapping::new(&first);
+            let mut touched = pages.watch(&mut memory);
+            // Those of the data, the last of which is half of it, and one behind.
+            for page in [0, 3, 4, 37, 38, 100] {
+                memory.merge_with_zeros(page);
+            }
+            if restores {
+                pages.restore(&mut memory, &first);
+            } else {
+                assert!(pages.reset(&mut memory, &first, &mut touched, None));
+            }
+            assert_is_first(&memory, &first, &format!("{}, {restores}", pages.scans()));
+            if pages.scans() && !restores {
+                assert_eq!(touched.bytes(), 4 * pages.page, "zeros behind the data are untouched");
+            }
+        }
+    }
+}
+
+/// Memory that was only read is the page of zeros, however much it is.
+#[test]
+fn what_was_only_read_is_not_touched() {
+    let first = first();
+    let pages = PageMap::open(2 << 20).expect("this machine has a page map");
+    if !pages.scans() {
+        return;
+    }
+    let mut memory = Mapping::new(&first);
+    let mut touched = pages.watch(&mut memory);
+    let read = memory.iter().map(|&byte| u64::from(byte)).sum::<u64>();
+    assert!(read > 0 && pages.reset(&mut memory, &first, &mut touched, None));
+    assert_eq!(touched.bytes(), 0);
 }

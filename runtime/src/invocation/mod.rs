@@ -187,7 +187,14 @@ fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
         return trapped(state, error, misuse.to_string());
     }
     let Some(code) = error.downcast_ref::<TrapCode>() else {
-        return Outcome::Host(chain(error));
+        return match error.downcast_ref::<WasmBacktrace>() {
+            // An import raised it, and every argument of an import is the
+            // guest's. The WASI library has many such errors and no type for
+            // them: a bad pointer, too much to copy, a full table.
+            Some(_) => trapped(state, error, bounds::display(&error.root_cause(), bounds::TEXT)),
+            // Raised outside the guest: the host's own.
+            None => Outcome::Host(chain(error)),
+        };
     };
     // A guest that was refused memory gives up by way of `unreachable`.
     if *code == TrapCode::UnreachableCodeReached && state.memory.refused {
