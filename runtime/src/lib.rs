@@ -38,6 +38,7 @@
 mod abi;
 mod admission;
 mod bounds;
+mod bulk;
 pub mod context;
 mod cores;
 mod engine;

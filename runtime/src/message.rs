@@ -103,10 +103,10 @@ impl Body {
     }
 
     /// All of it, where it is whole or empty.
-    pub(crate) fn whole(&self) -> Option<&[u8]> {
+    pub(crate) fn whole(&self) -> Option<Bytes> {
         match &self.0 {
-            Content::Empty => Some(&[]),
-            Content::Whole(bytes) => Some(bytes),
+            Content::Empty => Some(Bytes::new()),
+            Content::Whole(bytes) => Some(bytes.clone()),
             Content::Stream(_) => None,
         }
     }

@@ -214,6 +214,23 @@ async fn a_range_outside_of_memory_traps() -> Result<()> {
     Ok(())
 }
 
+/// An error of the WASI library is about what the guest gave it: the guest has trapped, and the host
+/// has not failed.
+#[tokio::test]
+async fn an_error_of_an_import_is_a_trap() -> Result<()> {
+    let mut module = modules::Module::with_memory(1);
+    let resolution = module.import(modules::WASI, "clock_res_get", modules::takes(2));
+    module.code(0, |code| {
+        code.i32_const(0).i32_const(-8).call(resolution).drop();
+    });
+    let runtime = host::runtime([Function::from_bytes("far-clock", module.finish())?]);
+    let request = Request::new(hourglass::Body::empty());
+    let error = runtime.invoke(&Context::background(), "far-clock", request).await.unwrap_err();
+    let Outcome::Trap(trap) = error.outcome() else { panic!("{error}") };
+    assert!((1..=256).contains(&trap.reason.len()), "{}", trap.reason);
+    Ok(())
+}
+
 /// Deep in its own stack a guest calls the host, which has to have some left for itself.
 #[tokio::test]
 async fn a_stack_that_overflows_is_a_trap() -> Result<()> {

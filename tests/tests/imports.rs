@@ -27,6 +27,7 @@ const FLOORS: [&[&str]; 8] = [
         "outcome",
         "limits",
         "bounds",
+        "bulk",
         "environment",
         "message",
         "trace",

@@ -291,6 +291,19 @@ fn what_can_not_be_mounted_is_an_error() -> Result<()> {
     Ok(())
 }
 
+/// Beneath `/proc` are the host's environment and memory.
+#[test]
+fn what_shows_the_kernels_state_is_not_mounted() -> Result<()> {
+    let runtime = host::builder().build()?;
+    for place in ["/", "/proc", "/proc/self", "/sys", "/sys/kernel", "/dev", "/proc/../"] {
+        let wrong = function("kernels", "reader").mount("/data", place);
+        let error = runtime.deploy(wrong).unwrap_err();
+        let said = format!("{:#}", anyhow::Error::from(error));
+        assert!(said.contains("shows the kernel's state"), "{place}: {said}");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_file_mounts_folders_and_an_error_names_its_line() -> Result<()> {
     let folder = folder()?;

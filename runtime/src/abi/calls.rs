@@ -13,9 +13,9 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use http::Request;
 use wasmtime::Linker;
 
-use super::memory::{bytes, parts, range, write_answer};
+use super::memory::{self, Written, bytes, parts, range, write_answer};
 use super::pending::{MOST, Pending};
-use super::reach::Caller;
+use super::reach::{Caller, Reach};
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
 use crate::bounds::{self, NAME};
@@ -23,19 +23,27 @@ use crate::context::Cause;
 use crate::error::InvokeError;
 use crate::message::Body;
 use crate::outcome::Outcome;
+use crate::room::{Place, Room};
 
 /// What describes a call: the context, and where the callee's name, the
 /// request's head and its body are, each with its length.
 type Words = (u32, u32, u32, u32, u32, u32, u32);
 
+/// The same, and where the answer goes and how much room is there.
+type Called = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
+
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "call", call)?
-        .func_wrap(MODULE, "call_start", start)?
+        .func_wrap_async(MODULE, "call", |host: Call<'_>, words| Box::new(call(host, words)))?
+        .func_wrap_async(MODULE, "call_start", |call: Call<'_>, words| {
+            Box::new(start(call, words))
+        })?
         .func_wrap_async(MODULE, "call_wait", |call: Call<'_>, (ctx, ptr, count)| {
             Box::new(wait(call, ctx, ptr, count))
         })?
-        .func_wrap(MODULE, "call_result", result)?
+        .func_wrap_async(MODULE, "call_result", |call: Call<'_>, words| {
+            Box::new(result(call, words))
+        })?
         .func_wrap(MODULE, "call_drop", |mut call: Call<'_>, handle: u32| {
             if let Some(pending) = call.data_mut().run.calls.remove(handle) {
                 pending.cancel(Cause::Canceled);
@@ -47,57 +55,62 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
-fn call(
+async fn call(
     mut call: Call<'_>,
-    ctx: u32,
-    name_ptr: u32,
-    name_len: u32,
-    head_ptr: u32,
-    head_len: u32,
-    body_ptr: u32,
-    body_len: u32,
-    ptr: u32,
-    cap: u32,
+    (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap): Called,
 ) -> wasmtime::Result<i64> {
     let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
-    let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID.into()) };
-    let (memory, state) = parts(&mut call)?;
-    // Nobody is woken by it: one that has to wait becomes a task here, and is
-    // looked at again by whoever waits for that.
-    let mut nobody = TaskContext::from_waker(Waker::noop());
-    if pending.poll(&mut nobody, &state.reach).is_ready() {
-        state.run.lent += pending.cpu();
-        if let Some(ended) = pending.ended()
-            && let (len, true) = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?
-        {
-            return Ok(len.into());
-        }
+    let Some(mut pending) = begin(&mut call, words).await? else {
+        return Ok(code::INVALID.into());
+    };
+    if let Some(mut written) = answer_at_once(&mut call, &mut pending, ptr, cap)? {
+        written.finish(&mut call).await?;
+        return Ok(written.len.into());
     }
-    Ok(i64::from(state.run.calls.add(pending)?) << 32)
+    Ok(i64::from(call.data_mut().run.calls.add(pending)?) << 32)
 }
 
-#[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
-fn start(
-    mut call: Call<'_>,
-    ctx: u32,
-    name_ptr: u32,
-    name_len: u32,
-    head_ptr: u32,
-    head_len: u32,
-    body_ptr: u32,
-    body_len: u32,
-) -> wasmtime::Result<i32> {
-    let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
-    let Some(mut pending) = begin(&mut call, words)? else { return Ok(code::INVALID) };
+/// Writes how a call ended that ends at its first poll, where that fits into the
+/// room that the guest gave.
+fn answer_at_once(
+    call: &mut Call<'_>,
+    pending: &mut Pending,
+    ptr: u32,
+    cap: u32,
+) -> wasmtime::Result<Option<Written>> {
+    let (memory, state) = parts(call)?;
+    // It wakes nothing: a call that has to wait becomes a task here, and is
+    // polled again by the wait for that.
+    let mut nobody = TaskContext::from_waker(Waker::noop());
+    if pending.poll(&mut nobody, &state.reach).is_pending() {
+        return Ok(None);
+    }
+    state.run.lent += pending.cpu();
+    let Some(ended) = pending.ended() else { return Ok(None) };
+    let written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
+    Ok(written.fits.then_some(written))
+}
+
+async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+    let Some(mut pending) = begin(&mut call, words).await? else { return Ok(code::INVALID) };
     let state = call.data_mut();
     pending.spawn(&state.reach);
     Ok(state.run.calls.add(pending)?)
 }
 
+/// A call that may be made, once its body is copied.
+struct Admitted {
+    callee: Arc<str>,
+    request: Request<()>,
+    room: Arc<Room>,
+    /// The reservations for its head and its body.
+    head: Place,
+    body: Place,
+}
+
 /// Lets a call in, or has it refused; `None` where its words make no sense, or
 /// its name or its head is too long to be looked at.
-fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
+async fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(call)?;
     let name = bytes(memory, name_ptr, name_len)?;
@@ -108,24 +121,45 @@ fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>>
     let Some(request) = wire::read_request(bytes(memory, head_ptr, head_len)?) else {
         return Ok(None);
     };
-    let body = bytes(memory, body_ptr, body_len)?;
-    admit(state, ctx, name, (request, head_len), body).map(Some)
+    bytes(memory, body_ptr, body_len)?;
+    let Admitted { callee, request, room, head, body } =
+        match admit(state, name, (request, head_len), body_len) {
+            Ok(admitted) => admitted,
+            Err(refused) => return Ok(Some(*refused)),
+        };
+    let body = memory::copy(call, body_ptr, body_len, Some(body)).await?;
+    let Reach { callees, .. } = &*call.data().reach;
+    let Some(callees) = callees.upgrade() else {
+        let error = InvokeError::refused(callee.clone(), Outcome::Draining);
+        return Ok(Some(Pending::refused(callee, room, &error)));
+    };
+    let run = &mut call.data_mut().run;
+    let (trace, tree, held) = (run.trace(), run.tree(), room.clone());
+    let caller = Caller { id: run.id, depth: run.depth, trace, tree, room: held, head };
+    let (free, request) = (run.is_free(ctx), request.map(|()| Body::from(body)));
+    Ok(Some(match callees.call(caller, run.context(ctx)?, &callee, request) {
+        Ok(called) => Pending::new(called, room, free),
+        Err(error) => Pending::refused(callee, room, &error),
+    }))
 }
 
+/// Reserves what a call needs.
+///
+/// # Errors
+/// It is refused.
 fn admit(
     state: &mut State,
-    ctx: u32,
     name: &str,
     (request, head_len): (Request<()>, u32),
-    body: &[u8],
-) -> wasmtime::Result<Pending> {
+    body_len: u32,
+) -> Result<Admitted, Box<Pending>> {
     let (reach, run) = (&state.reach, &mut state.run);
     let room = run.calls.room(state.memory.limit);
     let known = reach.callee(name);
-    let callee = || known.map_or_else(|| name.into(), Arc::clone);
+    let callee = known.map_or_else(|| name.into(), Arc::clone);
     let refused = |outcome| {
-        let error = InvokeError::refused(callee(), outcome);
-        Ok(Pending::refused(callee(), room.clone(), &error))
+        let error = InvokeError::refused(callee.clone(), outcome);
+        Err(Box::new(Pending::refused(callee.clone(), room.clone(), &error)))
     };
     if run.calls.made >= reach.max_calls {
         return refused(Outcome::CallsExceeded { limit: reach.max_calls });
@@ -134,20 +168,12 @@ fn admit(
     if known.is_none() {
         return refused(Outcome::Forbidden);
     }
-    let Some(callees) = reach.callees.upgrade() else { return refused(Outcome::Draining) };
     // Held until the callee has ended.
     let head = room.take(u64::from(head_len) + bounds::entries(request.headers()));
-    let (Some(head), Some(body)) = (head, room.copy(body)) else {
+    let (Some(head), Some(body)) = (head, room.take(body_len.into())) else {
         return refused(Outcome::BodyTooLarge { limit: room.limit });
     };
-    let request = request.map(|()| Body::from(body));
-    let (trace, tree, held) = (run.trace(), run.tree(), room.clone());
-    let caller = Caller { id: run.id, depth: run.depth, trace, tree, room: held, head };
-    let free = run.is_free(ctx);
-    Ok(match callees.call(caller, run.context(ctx)?, name, request) {
-        Ok(called) => Pending::new(called, room, free),
-        Err(error) => Pending::refused(callee(), room, &error),
-    })
+    Ok(Admitted { callee, request, room, head, body })
 }
 
 async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::Result<i32> {
@@ -174,12 +200,14 @@ async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::R
     })
 }
 
-fn result(mut call: Call<'_>, handle: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+async fn result(mut call: Call<'_>, words: (u32, u32, u32)) -> wasmtime::Result<i32> {
+    let (handle, ptr, cap) = words;
     let (memory, state) = parts(&mut call)?;
     let Some(ended) = state.run.calls.get(handle)?.ended() else { return Ok(code::INVALID) };
-    let (len, taken) = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
-    if taken {
-        state.run.calls.remove(handle);
+    let mut written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
+    written.finish(&mut call).await?;
+    if written.fits {
+        call.data_mut().run.calls.remove(handle);
     }
-    Ok(len)
+    Ok(written.len)
 }

@@ -17,6 +17,7 @@ pub(super) const NAMETOOLONG: i32 = 37;
 pub(super) const NFILE: i32 = 41;
 pub(super) const NOENT: i32 = 44;
 pub(super) const NOTDIR: i32 = 54;
+pub(super) const NOTSOCK: i32 = 57;
 pub(super) const NOTSUP: i32 = 58;
 pub(super) const OVERFLOW: i32 = 61;
 pub(super) const PERM: i32 = 63;

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use wasmtime::Linker;
 
-use super::memory::{bytes, parts, range};
+use super::memory::{self, bytes, parts, range};
 use super::outgoing::{Allowance, Outgoing, PIECE};
 use super::run::{Incoming, Run};
 use super::state::Call;
+use super::turn;
 use super::{MODULE, code, wire};
 use crate::context::Context;
 use crate::message::{Body, Response};
@@ -20,7 +21,7 @@ pub(super) const FUNCTIONS: [&str; 5] =
 pub(super) fn add_to(linker: &mut Linker<super::State>) -> wasmtime::Result<()> {
     linker
         .func_wrap(MODULE, "request", request)?
-        .func_wrap(MODULE, "respond", respond)?
+        .func_wrap_async(MODULE, "respond", |call: Call<'_>, words| Box::new(respond(call, words)))?
         .func_wrap(MODULE, "respond_begin", respond_begin)?
         .func_wrap_async(MODULE, "respond_write", |call: Call<'_>, (ptr, len): (u32, u32)| {
             Box::new(respond_write(call, ptr, len))
@@ -44,13 +45,8 @@ fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     Ok(i32::try_from(len).unwrap_or(i32::MAX))
 }
 
-fn respond(
-    mut call: Call<'_>,
-    head_ptr: u32,
-    head_len: u32,
-    body_ptr: u32,
-    body_len: u32,
-) -> wasmtime::Result<i32> {
+async fn respond(mut call: Call<'_>, words: (u32, u32, u32, u32)) -> wasmtime::Result<i32> {
+    let (head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(&mut call)?;
     if let Err(outcome) = Allowance::new(state.response_body).take(body_len as usize) {
         state.run.overflow.get_or_insert(outcome);
@@ -59,8 +55,8 @@ fn respond(
     let Some(mut response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
         return Ok(code::INVALID);
     };
-    *response.body_mut() = Bytes::copy_from_slice(range(memory, body_ptr, body_len)?).into();
-    state.run.response = Some(response);
+    *response.body_mut() = memory::copy(&mut call, body_ptr, body_len, None).await?.into();
+    call.data_mut().run.response = Some(response);
     Ok(code::OK)
 }
 
@@ -122,7 +118,8 @@ async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i
         return Ok(code);
     }
     let (memory, state) = parts(&mut call)?;
-    let len = state.run.body.piece.len().min(cap as usize).min(i32::MAX as usize);
+    // A whole body may have arrived as one piece: the guest asks again.
+    let len = state.run.body.piece.len().min(cap as usize).min(turn::PIECE);
     let piece = state.run.body.piece.split_to(len);
     range(memory, ptr, len as u32)?.copy_from_slice(&piece);
     Ok(len as i32)

@@ -12,7 +12,7 @@ use super::outgoing::PIECE;
 use super::run::Incoming;
 use super::state::{Call, State};
 use super::wire::Answer;
-use super::{MODULE, code, wire};
+use super::{MODULE, code, turn, wire};
 use crate::bounds;
 use crate::outbound::{Fetch, FetchError, Order, Passed};
 use crate::room::Place;
@@ -24,7 +24,9 @@ const PASSED: u32 = u32::MAX - 1;
 
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(MODULE, "fetch_start", start)?
+        .func_wrap_async(MODULE, "fetch_start", |call: Call<'_>, words| {
+            Box::new(start(call, words))
+        })?
         .func_wrap_async(MODULE, "fetch_write", |call: Call<'_>, (fetch, ptr, len)| {
             Box::new(write(call, fetch, ptr, len))
         })?
@@ -38,27 +40,35 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments, reason = "the ABI's functions take numbers, one by one")]
-fn start(
-    mut call: Call<'_>,
-    ctx: u32,
-    redirects: u32,
-    head_ptr: u32,
-    head_len: u32,
-    body_ptr: u32,
-    body_len: u32,
-) -> wasmtime::Result<i32> {
+/// The context, the most redirects, and where the head and the body are, each
+/// with its length.
+type Words = (u32, u32, u32, u32, u32, u32);
+
+async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+    let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(&mut call)?;
     let Some((request, url)) = wire::read_order(bytes(memory, head_ptr, head_len)?) else {
         return Ok(code::INVALID);
     };
     let body = match body_len {
         FOLLOWS | PASSED => None,
-        len => Some(bytes(memory, body_ptr, len)?),
+        len => Some(bytes(memory, body_ptr, len)?.len() as u64),
     };
     let head = u64::from(head_len) + bounds::entries(request.headers());
-    let order = admit(state, head, body)
-        .and_then(|(head, body)| Order::new(request, url, head, body, redirects));
+    let (url, admitted) = (url.to_owned(), admit(state, head, body));
+    let order = match admitted {
+        Ok((head, body)) => {
+            let body = match body {
+                Some(place) => {
+                    Some(memory::copy(&mut call, body_ptr, body_len, Some(place)).await?)
+                }
+                None => None,
+            };
+            Order::new(request, &url, head, body, redirects)
+        }
+        Err(error) => Err(error),
+    };
+    let state = call.data_mut();
     let fetch = match order {
         Ok(order) => begin(state, ctx, order, body_len == PASSED)?,
         Err(error) => Fetch::refused(error),
@@ -66,13 +76,13 @@ fn start(
     Ok(state.run.fetches().add(fetch)?)
 }
 
-/// Lets a guest begin one more fetch: reserves the bytes of its head, and copies
-/// its body if that is here.
+/// Lets a guest begin one more fetch: reserves the bytes of its head, and of its
+/// body if that is here.
 fn admit(
     state: &mut State,
     head: u64,
-    body: Option<&[u8]>,
-) -> Result<(Place, Option<Bytes>), FetchError> {
+    body: Option<u64>,
+) -> Result<(Place, Option<Place>), FetchError> {
     let exceeded = |text: String| Err(FetchError::Exceeded(text));
     let Some(outbound) = &state.reach.outbound else {
         let text = "the function may reach no other host: its `allow_hosts` is empty";
@@ -91,7 +101,7 @@ fn admit(
     let full = || FetchError::full(uploads.limit);
     let head = uploads.take(head).ok_or_else(full)?;
     let Some(body) = body else { return Ok((head, None)) };
-    let body = uploads.copy(body).ok_or_else(full)?;
+    let body = uploads.take(body).ok_or_else(full)?;
     Ok((head, Some(body)))
 }
 
@@ -133,7 +143,7 @@ fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<
         },
         None => return Ok(code::INVALID),
     };
-    Ok(write_answer(memory, ptr, cap, &answer)?.0)
+    Ok(write_answer(memory, ptr, cap, &answer)?.len)
 }
 
 async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
@@ -144,8 +154,8 @@ async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
         return Ok(code::INVALID);
     }
     state.flush().await;
-    let most = cap.min(i32::MAX as u32);
-    match state.run.fetches().get(fetch)?.read(most as usize).await {
+    let most = (cap as usize).min(turn::PIECE);
+    match state.run.fetches().get(fetch)?.read(most).await {
         Ok(piece) => {
             let (memory, _) = parts(&mut call)?;
             memory::write(memory, ptr, &piece)?;

@@ -18,7 +18,7 @@ use rustix::fs::{Statx, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::errno;
-use crate::mounts::Disk;
+use crate::mounts::{Disk, is_kernels};
 
 /// How often a path is looked up again that changed meanwhile.
 const TRIES: u32 = 16;
@@ -76,16 +76,26 @@ impl Place<'_> {
     pub(super) fn open(&self, folder: bool) -> Result<Found, i32> {
         // It is looked at first, and once more when it is open, as it may have
         // become something else.
-        openable(&stat(&self.find(OFlags::PATH)?, self.at_hand)?, folder)?;
+        openable(&self.look(&self.find(OFlags::PATH)?)?, folder)?;
         let file = self.find(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
-        let stat = stat(&file, self.at_hand)?;
+        let stat = self.look(&file)?;
         let kind = openable(&stat, folder)?;
         Ok(Found { file, kind, disk: self.disk.beneath(&stat) })
     }
 
     /// What is known about it, whatever it is.
     pub(super) fn stat(&self) -> Result<[u8; 64], i32> {
-        about(&self.find(OFlags::PATH)?, self.at_hand)
+        Ok(layout(&self.look(&self.find(OFlags::PATH)?)?))
+    }
+
+    /// Looks at what was found, and refuses what shows the kernel's state: it
+    /// may have been mounted there after the function was deployed.
+    fn look(&self, found: &OwnedFd) -> Result<Statx, i32> {
+        let stat = stat(found, self.at_hand)?;
+        if !self.disk.has(&stat) && is_kernels(found).unwrap_or(true) {
+            return Err(errno::ACCES);
+        }
+        Ok(stat)
     }
 
     /// Where a link leads to.
@@ -93,7 +103,9 @@ impl Place<'_> {
         if self.at_hand {
             return Err(errno::AGAIN);
         }
-        let link = fs::readlinkat(self.find(OFlags::PATH)?, "", Vec::new());
+        let found = self.find(OFlags::PATH)?;
+        self.look(&found)?;
+        let link = fs::readlinkat(found, "", Vec::new());
         // What is no link has no such entry.
         link.map(|path| path.into_bytes()).map_err(|error| match error {
             Errno::NOENT => errno::INVAL,

@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use wasmtime::Trap;
 
 use super::Misuse;
 use super::state::{Call, State};
+use super::turn::{PIECE, Turn};
 use super::wire::Answer;
+use crate::bulk::Bulk;
+use crate::room::Place;
 
 /// The caller's memory, and its state beside it.
 ///
@@ -55,8 +59,72 @@ pub(super) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> wasmtime::Resu
     Ok(())
 }
 
+/// Copies a range out of the guest's memory, however long it is: in pieces, and
+/// others have their turns between them. The copy keeps its reservation.
+///
+/// # Errors
+/// A trap where it is not inside the memory, or the guest has had its grace.
+pub(super) async fn copy(
+    call: &mut Call<'_>,
+    ptr: u32,
+    len: u32,
+    place: Option<Place>,
+) -> wasmtime::Result<Bytes> {
+    let whole = bytes(parts(call)?.0, ptr, len)?;
+    if whole.is_empty() {
+        return Ok(Bytes::new());
+    }
+    if whole.len() <= PIECE {
+        let copied = Bytes::copy_from_slice(whole);
+        return Ok(match place {
+            Some(place) => place.keep(copied),
+            None => copied,
+        });
+    }
+    let mut copied = Bulk::with_capacity(whole.len(), place);
+    let mut turn = Turn::begin();
+    loop {
+        // Its memory does not change while the guest waits for this call.
+        let whole = bytes(parts(call)?.0, ptr, len)?;
+        let rest = whole.get(copied.len()..).unwrap_or_default();
+        copied.extend_from_slice(rest.get(..PIECE).unwrap_or(rest));
+        if copied.len() >= whole.len() {
+            return Ok(copied.freeze());
+        }
+        turn.pass(call).await?;
+    }
+}
+
+/// Writes `bytes` at `ptr`, however many they are, as [`copy`] reads.
+///
+/// # Errors
+/// As [`copy`]. Nothing is written where not all of it can be.
+pub(super) async fn paste(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> wasmtime::Result<()> {
+    let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
+    range(parts(call)?.0, ptr, len)?;
+    let (mut turn, mut at) = (Turn::begin(), ptr);
+    for piece in bytes.chunks(PIECE) {
+        if at != ptr {
+            turn.pass(call).await?;
+        }
+        write(parts(call)?.0, at, piece)?;
+        at = at.saturating_add(piece.len() as u32);
+    }
+    Ok(())
+}
+
+/// What became of an answer.
+pub(super) struct Written {
+    /// How long it is.
+    pub(super) len: i32,
+    /// Whether it fits into the room that the guest gave.
+    pub(super) fits: bool,
+    /// What is left of it to be written, and where.
+    rest: Option<(u32, Bytes)>,
+}
+
 /// Writes how a call or a fetch ended where that fits into the room that the
-/// guest gave, and says how long it is, and whether it was written.
+/// guest gave. A long body is left to [`Written::finish`].
 ///
 /// # Errors
 /// A trap where the room is not inside the memory, or the answer is longer than
@@ -66,14 +134,35 @@ pub(super) fn write_answer(
     ptr: u32,
     cap: u32,
     answer: &Answer<'_>,
-) -> wasmtime::Result<(i32, bool)> {
-    let len = i32::try_from(answer.len())
+) -> wasmtime::Result<Written> {
+    let (head, body) = (answer.head_len(), answer.body());
+    let len = i32::try_from(head + body.len())
         .map_err(|_| Misuse("a response is longer than its memory".into()))?;
-    let fits = len.unsigned_abs() <= cap;
-    if fits {
-        answer.write(range(memory, ptr, len.unsigned_abs())?);
+    let mut written = Written { len, fits: len.unsigned_abs() <= cap, rest: None };
+    if written.fits {
+        let room = range(memory, ptr, len.unsigned_abs())?;
+        let (room, rest) = room.split_at_mut_checked(head).ok_or(Trap::MemoryOutOfBounds)?;
+        answer.write_head(room);
+        if body.len() <= PIECE {
+            rest.copy_from_slice(body);
+        } else {
+            written.rest = Some((ptr.saturating_add(head as u32), body.clone()));
+        }
     }
-    Ok((len, fits))
+    Ok(written)
+}
+
+impl Written {
+    /// Writes what is left of it.
+    ///
+    /// # Errors
+    /// As [`copy`].
+    pub(super) async fn finish(&mut self, call: &mut Call<'_>) -> wasmtime::Result<()> {
+        match self.rest.take() {
+            Some((ptr, body)) => paste(call, ptr, &body).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// Writes `bytes` where they fit into the room that the guest gave, and says

@@ -6,7 +6,8 @@
 //!
 //! # Layout
 //! - [`state`]: what a store holds for its guest; [`run`]: one invocation.
-//! - [`memory`]: ranges of guest memory.
+//! - [`memory`]: ranges of guest memory; [`turn`]: how long a call may have the
+//!   thread.
 //! - [`wire`]: how requests, responses and values are laid out in it.
 //! - [`exchange`]: the request and the response; [`outgoing`]: one in pieces.
 //! - [`context`]: the context.
@@ -53,6 +54,7 @@ mod run;
 mod sha2;
 mod state;
 mod stdio;
+mod turn;
 mod wasi;
 mod wasi_changes;
 mod wasi_files;

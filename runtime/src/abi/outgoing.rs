@@ -5,16 +5,21 @@
 //! until there is room for it, so that a guest is no faster than its client.
 //! Where there is none the pieces are collected.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::code;
+use crate::bulk::Bulk;
 use crate::context::Context;
 use crate::message::{Body, Pieces, Response};
 use crate::outcome::Outcome;
 
 /// The largest piece that is taken of a guest at once, in bytes.
 pub(super) const PIECE: u32 = 64 << 10;
+
+/// The longest body that is copied as it outgrows its buffer, in bytes. A longer
+/// one gets a buffer as large as it may become.
+const COPIED: usize = 1 << 20;
 
 /// How many pieces a guest may be ahead of whoever takes them: so many that the
 /// two, on different threads, need not wait for each other at every piece.
@@ -32,7 +37,7 @@ pub(super) enum Outgoing {
     /// Handed on piece by piece.
     Sent(mpsc::Sender<Bytes>, Allowance),
     /// Kept until the guest has ended.
-    Collected(BytesMut, Allowance),
+    Collected(Bulk, Allowance),
 }
 
 /// How large a body may become.
@@ -72,7 +77,7 @@ impl Outgoing {
     /// `held` where it is kept as a whole.
     pub(super) fn begin(outlet: Option<Outlet>, head: &Response, most: u64, held: u64) -> Self {
         let Some(Outlet(outlet)) = outlet else {
-            return Self::Collected(BytesMut::new(), Allowance::new(most.min(held)));
+            return Self::Collected(Bulk::default(), Allowance::new(most.min(held)));
         };
         let (pieces, taken) = mpsc::channel(AHEAD);
         let mut response = Response::new(Body::stream(Pieces::new(taken)));
@@ -103,7 +108,11 @@ impl Outgoing {
         }
         match self {
             Self::None => Err(code::INVALID),
-            Self::Collected(body, _) => {
+            Self::Collected(body, allowance) => {
+                if body.len() + piece.len() > body.capacity().max(COPIED) {
+                    // Address space alone, until it is written.
+                    body.reserve(usize::try_from(allowance.limit).unwrap_or(usize::MAX));
+                }
                 body.extend_from_slice(&piece);
                 Ok(())
             }

@@ -37,27 +37,50 @@ impl Sink {
 }
 
 impl Stdio {
-    /// Takes what the guest wrote.
-    pub(super) fn write(&mut self, sink: Sink, bytes: &[u8], speaker: &Speaker<'_>) {
+    /// Takes what the guest wrote, but logs no more than so many lines, which is
+    /// the part of it that takes time. Says how many bytes were taken.
+    pub(super) fn write(
+        &mut self,
+        sink: Sink,
+        bytes: &[u8],
+        speaker: &Speaker<'_>,
+        lines: &mut usize,
+    ) -> usize {
+        let taken =
+            if log::is_printed() { self.print(sink, bytes, speaker, lines) } else { bytes.len() };
         if sink == Sink::Err {
-            self.keep_tail(bytes);
+            self.keep_tail(bytes.get(..taken).unwrap_or(bytes));
         }
-        if !log::is_printed() {
-            return;
-        }
+        taken
+    }
+
+    fn print(
+        &mut self,
+        sink: Sink,
+        bytes: &[u8],
+        speaker: &Speaker<'_>,
+        lines: &mut usize,
+    ) -> usize {
+        let mut taken = 0;
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             let mut rest = part;
             while !rest.is_empty() {
+                if *lines == 0 {
+                    return taken;
+                }
                 let line = self.line(sink);
                 let room = LINE.saturating_sub(line.len()).min(rest.len());
                 let (now, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
                 line.extend_from_slice(now);
                 rest = later;
+                taken += now.len();
                 if line.ends_with(b"\n") || line.len() >= LINE {
                     self.log(sink, speaker);
+                    *lines -= 1;
                 }
             }
         }
+        taken
     }
 
     /// Logs what has no newline at its end, and how much was left out. To be
@@ -114,12 +137,12 @@ mod tests {
         let (ctx, rate) = (Context::background(), Rate::of_output());
         let about = About { function: "f", ctx: &ctx, step: None };
         let (speaker, mut stdio) = (Speaker { about, rate: &rate }, Stdio::default());
-        stdio.write(Sink::Err, &[b'a'; TAIL], &speaker);
-        stdio.write(Sink::Err, b"the end", &speaker);
-        stdio.write(Sink::Out, b"not this", &speaker);
+        stdio.write(Sink::Err, &[b'a'; TAIL], &speaker, &mut 9);
+        stdio.write(Sink::Err, b"the end", &speaker, &mut 9);
+        stdio.write(Sink::Out, b"not this", &speaker, &mut 9);
         assert_eq!(stdio.tail().len(), TAIL);
         assert!(stdio.tail().ends_with("athe end"));
-        stdio.write(Sink::Err, &[0xff; TAIL], &speaker);
+        stdio.write(Sink::Err, &[0xff; TAIL], &speaker, &mut 9);
         assert!((TAIL - 3..=TAIL).contains(&stdio.tail().len()));
     }
 }

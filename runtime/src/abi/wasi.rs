@@ -10,18 +10,24 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
 use wasmtime::Linker;
 
-use super::errno::{BADF, INTR, INVAL, SUCCESS};
+use super::errno::{BADF, INTR, INVAL, IO, SUCCESS};
 use super::memory::{parts, range, read_u32, write};
 use super::state::{Call, State};
 use super::stdio::Sink;
+use super::turn::Turn;
 
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
-/// The most random bytes that one call gives: more would hold up the thread.
-const MAX_RANDOM: u32 = 1 << 20;
+/// How many random bytes are made between two looks at the context. The kernel
+/// makes some 300 MB of them in a second.
+const RANDOM: u32 = 32 << 10;
+
+/// The most lines that one write logs; the guest writes the rest again.
+const MAX_LINES: usize = 64;
 
 /// The most ranges and bytes of one write that are looked at.
 pub(super) const MAX_RANGES: u32 = 1_024;
@@ -42,7 +48,9 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         .func_wrap(MODULE, "environ_sizes_get", environ_sizes_get)?
         .func_wrap(MODULE, "environ_get", environ_get)?
         .func_wrap(MODULE, "clock_time_get", clock_time_get)?
-        .func_wrap(MODULE, "random_get", random_get)?
+        .func_wrap_async(MODULE, "random_get", |call: Call<'_>, (ptr, len)| {
+            Box::new(random_get(call, ptr, len))
+        })?
         .func_wrap(MODULE, "fd_write", fd_write)?
         .func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
             Err(wasmtime::Error::new(Exit(code)))
@@ -118,17 +126,22 @@ fn clock(id: u32, started: Instant) -> Option<u64> {
     Some(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn random_get(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
-    if len > MAX_RANDOM {
-        return Ok(INVAL);
+async fn random_get(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    range(parts(&mut call)?.0, ptr, len)?;
+    let (mut turn, mut filled) = (Turn::begin(), 0);
+    loop {
+        let room = RANDOM.min(len - filled);
+        let room = range(parts(&mut call)?.0, ptr.saturating_add(filled), room)?;
+        match rustix::rand::getrandom(room, GetRandomFlags::empty()) {
+            Ok(more) => filled += more as u32,
+            Err(Errno::INTR) => {}
+            Err(_) => return Ok(IO),
+        }
+        if filled >= len {
+            return Ok(SUCCESS);
+        }
+        turn.pass(&mut call).await?;
     }
-    let (memory, _) = parts(&mut call)?;
-    let mut room = range(memory, ptr, len)?;
-    while !room.is_empty() {
-        let filled = rustix::rand::getrandom(&mut *room, GetRandomFlags::empty())?;
-        room = room.get_mut(filled..).unwrap_or_default();
-    }
-    Ok(SUCCESS)
 }
 
 pub(super) fn fd_write(
@@ -144,14 +157,17 @@ pub(super) fn fd_write(
         _ => return Ok(BADF),
     };
     let (memory, state) = parts(&mut call)?;
-    let mut total: u32 = 0;
+    let (mut total, mut lines): (u32, _) = (0, MAX_LINES);
     for index in 0..count.min(MAX_RANGES) {
         let at = ranges.saturating_add(index.saturating_mul(8));
         let ptr = read_u32(memory, at)?;
         let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
         let (stdio, speaker) = state.output();
-        stdio.write(sink, range(memory, ptr, len)?, &speaker);
-        total += len;
+        let taken = stdio.write(sink, range(memory, ptr, len)?, &speaker, &mut lines);
+        total += taken as u32;
+        if taken < len as usize {
+            break;
+        }
     }
     write(memory, written, &total.to_le_bytes())?;
     Ok(SUCCESS)

@@ -1,9 +1,11 @@
 //! The calls of WASI that would change files, and those that make sure of a
 //! change or prepare for one: a function can't change any file, and is told so.
+//! Nor does it have sockets.
 
 use wasmtime::Linker;
 
-use super::errno::{ROFS, SUCCESS};
+use super::errno::{BADF, NOTSOCK, ROFS, SPIPE, SUCCESS};
+use super::files::FIRST;
 use super::state::{Call, State};
 use super::wasi::MODULE;
 use super::wasi_files::known;
@@ -55,7 +57,29 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         .func_wrap(MODULE, "fd_advise", |call: Call<'_>, fd, _: i64, _: i64, _: i32| {
             known(call, fd, SUCCESS)
         })?
+        .func_wrap(
+            MODULE,
+            "fd_pwrite",
+            |_: Call<'_>, fd: u32, _: i32, _: i32, _: i64, _: i32| {
+                if fd < FIRST { SPIPE } else { BADF }
+            },
+        )?
+        .func_wrap(MODULE, "sock_accept", |call: Call<'_>, fd, _: i32, _: i32| no_socket(call, fd))?
+        .func_wrap(
+            MODULE,
+            "sock_recv",
+            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32| no_socket(call, fd),
+        )?
+        .func_wrap(MODULE, "sock_send", |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32| {
+            no_socket(call, fd)
+        })?
+        .func_wrap(MODULE, "sock_shutdown", |call: Call<'_>, fd, _: i32| no_socket(call, fd))?
         .func_wrap(MODULE, "fd_sync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?
         .func_wrap(MODULE, "fd_datasync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?;
     Ok(())
+}
+
+/// Answers for a descriptor that would have to be a socket.
+fn no_socket(call: Call<'_>, fd: u32) -> i32 {
+    if fd < FIRST { NOTSOCK } else { known(call, fd, NOTSOCK) }
 }

@@ -12,7 +12,7 @@ use super::errno::{AGAIN, BADF, CANCELED, INVAL, IO, NAMETOOLONG};
 use super::errno::{OVERFLOW, ROFS, SPIPE, SUCCESS};
 use super::files::{FIRST, Files};
 use super::folder::{self, Place};
-use super::memory::{bytes, parts, range, read_u32, write};
+use super::memory::{bytes, parts, paste, range, read_u32, write};
 use super::state::{Call, State};
 use super::wasi::{MAX_RANGES, MODULE};
 use crate::mounts::{Disk, Mount};
@@ -251,8 +251,8 @@ async fn fd_readdir(mut call: Call<'_>, words: (u32, u32, u32, u64, u32)) -> Res
     let (folder, disk) = list.folder(mounts, fd)?;
     let work = move || folder::list(&folder, from, len as usize);
     let listed = apart(&mut call, &disk, work).await?;
+    paste(&mut call, ptr, &listed).await?;
     let (memory, _) = parts(&mut call)?;
-    write(memory, ptr, &listed)?;
     Ok(write(memory, out, &(listed.len() as u32).to_le_bytes())?)
 }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -129,7 +130,7 @@ pub(super) fn read_record(record: &[u8]) -> Option<Record<'_>> {
 
 /// How a call or a fetch ended, as its caller reads it.
 pub(super) enum Answer<'a> {
-    Response(&'a Response, &'a [u8]),
+    Response(&'a Response, Bytes),
     /// Of a body that is yet to be read so much is known.
     #[cfg(feature = "server")]
     Head {
@@ -161,24 +162,33 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// How long it is on the wire.
-    pub(super) fn len(&self) -> usize {
+    /// What follows its head.
+    pub(super) fn body(&self) -> &Bytes {
+        static NONE: Bytes = Bytes::new();
+        match self {
+            Self::Response(_, body) => body,
+            _ => &NONE,
+        }
+    }
+
+    /// How long it is on the wire, without its body.
+    pub(super) fn head_len(&self) -> usize {
         2 + match self {
-            Self::Response(response, body) => headers_len(response.headers()) + body.len(),
+            Self::Response(response, _) => headers_len(response.headers()),
             #[cfg(feature = "server")]
             Self::Head { headers, .. } => headers_len(headers) + 8,
             Self::Failure { outcome, text, cause } => 12 + outcome.len() + text.len() + cause.len(),
         }
     }
 
-    /// Lays it out in `room`, which is as long as [`len`](Self::len) says.
-    pub(super) fn write(&self, room: &mut [u8]) {
+    /// Lays it out, without its body, in `room`, which is as long as
+    /// [`head_len`](Self::head_len) says.
+    pub(super) fn write_head(&self, room: &mut [u8]) {
         let mut writer = Writer(room);
         match self {
-            Self::Response(response, body) => {
+            Self::Response(response, _) => {
                 writer.put(&response.status().as_u16().to_le_bytes());
                 writer.headers(response.headers());
-                writer.put(body);
             }
             #[cfg(feature = "server")]
             Self::Head { status, headers, length } => {
@@ -375,13 +385,12 @@ mod tests {
         let failure = Answer::new(&failed);
         let response = Response::new("body".into());
         let body = response.body().whole().expect("it is whole");
-        let expected = b"\xc8\0\0\0\0\0body";
         let answer = Answer::Response(&response, body);
-        let mut room = vec![0xff; answer.len()];
-        answer.write(&mut room);
-        assert_eq!(room, expected);
-        let mut room = vec![0xff; failure.len()];
-        failure.write(&mut room);
+        let mut room = vec![0xff; answer.head_len()];
+        answer.write_head(&mut room);
+        assert_eq!((&*room, &**answer.body()), (&b"\xc8\0\0\0\0\0"[..], &b"body"[..]));
+        let mut room = vec![0xff; failure.head_len()];
+        failure.write_head(&mut room);
         let mut reader = Reader(&room);
         assert_eq!(reader.u16().expect("status"), 0);
         assert_eq!(reader.bytes().expect("outcome"), b"busy");

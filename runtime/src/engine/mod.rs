@@ -41,6 +41,10 @@ pub(crate) const TABLE_MAX: u64 = 65_536;
 /// when an instance ends, and so the most that an idle slot keeps resident.
 const KEEP_RESIDENT: usize = 2 << 20;
 
+/// How much of a stack stays resident when its instance is dropped. Guests that
+/// do not nest deeply use no more.
+const STACK_RESIDENT: usize = 16 << 10;
+
 /// Slots beyond the invocations in flight: for taking a function's first
 /// memory at deploy while every other slot is in use.
 const SPARE_SLOTS: usize = 4;
@@ -113,7 +117,8 @@ fn code_config() -> Config {
         .epoch_interruption(true)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
-        .async_stack_zeroing(false)
+        // So that a stack goes back to the system where its guest went deep.
+        .async_stack_zeroing(true)
         // Traps name functions; offsets inside them would only enlarge the
         // compiled code.
         .generate_address_map(false);
@@ -131,6 +136,7 @@ fn pool(settings: &Settings, scan: bool) -> PoolingAllocationConfig {
         .total_stacks(slots)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
+        .async_stack_keep_resident(STACK_RESIDENT)
         .table_elements(TABLE_MAX as usize)
         // Large modules have large instances: their functions and globals.
         .max_core_instance_size(8 << 20);

@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::log::Rate;
 
 /// The most bytes that one call of `wasmtime-wasi` copies out of a guest.
-const MAX_COPY: usize = 1 << 20;
+const MAX_COPY: usize = 64 << 10;
 
 /// A linked module, and the first state of its instances.
 pub(super) struct Blueprint {

@@ -88,7 +88,7 @@ impl Bench {
             assert!(again.contents() == first, "seed {seed}, before run {round}");
             let ended = run(&mut again).await.unwrap_or_else(|trap| panic!("seed {seed}: {trap}"));
             assert!(ended == after, "seed {seed}, after run {round}");
-            let Some(clean) = again.reset() else {
+            let Ok(clean) = again.reset() else {
                 // It grew, or touched too much of its memory.
                 assert_eq!(round, 1, "seed {seed}");
                 counts.dropped += 1;

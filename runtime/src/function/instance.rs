@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use wasmtime::{Global, Memory, Ref, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
@@ -16,6 +18,9 @@ use super::keeper::Charge;
 use crate::abi::{Exit, Run, State};
 use crate::engine::faults::Witness;
 use crate::engine::pages::Touched;
+
+/// From how many bytes on a memory is large.
+const LARGE: usize = 8 << 20;
 
 /// An instance with the state of the one invocation that it is for.
 pub(crate) struct Instance {
@@ -89,8 +94,18 @@ impl Instance {
     /// Puts it back into its first state after a plain return, for a module
     /// of which it is proven that this is all of its state. An instance whose
     /// memory grew, or that touched too much of it, is dropped.
-    pub(super) fn reset(mut self: Box<Self>) -> Option<Clean> {
+    ///
+    /// # Errors
+    /// That instance.
+    pub(super) fn reset(mut self: Box<Self>) -> Result<Clean, Box<Self>> {
         self.store.data_mut().clear();
+        match self.put_back() {
+            Some(()) => Ok(Clean(self)),
+            None => Err(self),
+        }
+    }
+
+    fn put_back(&mut self) -> Option<()> {
         if self.handles.memory.data_size(&self.store) != self.handles.size {
             return None;
         }
@@ -103,7 +118,19 @@ impl Instance {
         for (global, first) in self.handles.globals.iter().zip(&self.blueprint.globals) {
             global.set(&mut self.store, *first).ok()?;
         }
-        Some(Clean(self))
+        Some(())
+    }
+
+    /// Drops it: at once, or on a thread that may wait where its memory is so
+    /// large that giving it back to the system may take longer than a tick. What
+    /// the invocation started has ended before this returns.
+    pub(crate) fn discard(mut self: Box<Self>) -> Option<JoinHandle<()>> {
+        let state = self.store.data_mut();
+        state.end_output();
+        state.clear();
+        let large = self.handles.memory.data_size(&self.store) > LARGE;
+        let tasks = Handle::try_current().ok().filter(|_| large)?;
+        Some(tasks.spawn_blocking(move || drop(self)))
     }
 
     /// Its memory, and its mutable globals as text.

@@ -239,12 +239,17 @@ impl Deployed {
     /// Takes back an instance whose guest returned as it should, to be used
     /// again where that is proven to be safe. Every other one is to be dropped.
     /// `used` is when that began.
-    pub(crate) fn give_back(&self, instance: Box<Instance>, used: Instant) {
-        if let Some(idle) = &self.idle
-            && let Some(clean) = instance.reset()
-        {
-            idle.put(clean, used);
-        }
+    ///
+    /// # Errors
+    /// The instance, where it can't be used again.
+    pub(crate) fn give_back(
+        &self,
+        instance: Box<Instance>,
+        used: Instant,
+    ) -> Result<(), Box<Instance>> {
+        let Some(idle) = &self.idle else { return Err(instance) };
+        idle.put(instance.reset()?, used);
+        Ok(())
     }
 }
 

@@ -41,7 +41,8 @@ const SYMBOL: usize = 2 << 10;
 pub(crate) struct Invocation<'a> {
     function: &'a Deployed,
     ctx: &'a Context,
-    instance: Box<Instance>,
+    /// Its instance, until that is given back or discarded.
+    instance: Option<Box<Instance>>,
     started: Instant,
     alarms: &'a Alarms,
     _ticking: Ticking<'a>,
@@ -61,6 +62,7 @@ impl<'a> Invocation<'a> {
         let ticking = engine.ticker.keep_running();
         let instance = function.check_out(run).map_err(|error| not_made(&error))?;
         let alarms = engine.ticker.alarms();
+        let instance = Some(instance);
         Ok(Self { function, ctx, instance, started, alarms, _ticking: ticking })
     }
 
@@ -70,7 +72,9 @@ impl<'a> Invocation<'a> {
     /// Dropping the future ends the guest at once, without grace.
     pub(crate) async fn finish(mut self) -> (Result<Response, Outcome>, Usage) {
         let Self { function, ctx, started, .. } = self;
-        let instance = &mut self.instance;
+        let Some(instance) = &mut self.instance else {
+            return (Err(Outcome::Host("it has no instance".into())), Usage::default());
+        };
         let mut meter = Meter::default();
         let run = async { Metered::new(pin!(instance.run()), started, &mut meter).await };
         let ended = tokio::select! {
@@ -78,20 +82,29 @@ impl<'a> Invocation<'a> {
             ended = in_time(run, ctx, function.limits.grace) => ended,
             () = overrun(self.alarms, ctx, function.limits.grace) => None,
         };
-        let state = self.instance.state();
+        let state = instance.state();
         let ordinary = matches!(ended, Some(Ok(()))) && state.is_ordinary();
         let result = conclude(state, ended, function);
         let peak_memory = state.memory.peak;
         let cpu = meter.cpu.saturating_sub(state.run.lent);
+        if meter.waited {
+            instance.has_waited();
+        }
+        let mut used = self.instance.take();
         if ordinary && result.is_ok() {
-            if meter.waited {
-                self.instance.has_waited();
-            }
-            function.give_back(self.instance, started);
-        } else {
-            drop(self.instance);
+            used = used.and_then(|instance| function.give_back(instance, started).err());
+        }
+        if let Some(discarding) = used.and_then(Instance::discard) {
+            // It holds a slot until then. An error is a panic, which is logged.
+            let _ = discarding.await;
         }
         (result, Usage { wall: started.elapsed(), cpu, peak_memory })
+    }
+}
+
+impl Drop for Invocation<'_> {
+    fn drop(&mut self) {
+        self.instance.take().and_then(Instance::discard);
     }
 }
 

@@ -43,6 +43,8 @@ const NEAR: [u32; 11] = [
 pub(crate) struct Disk {
     /// Which mount it is on, where that is one that may be asked at once.
     near: Option<u64>,
+    /// Which mount the folder is on, where the kernel says so.
+    mount: Option<u64>,
     share: Arc<Semaphore>,
 }
 
@@ -56,14 +58,25 @@ impl Disk {
         let stat = statx(folder, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, wanted)?;
         // A server that does not say what it is, is none that is near.
         let near = fstatfs(folder).is_ok_and(|system| NEAR.contains(&(system.f_type as u32)));
-        let near = mount(&stat).filter(|_| near);
-        Ok(Self { near, share: share((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)) })
+        let mount = mount(&stat);
+        let near = mount.filter(|_| near);
+        Ok(Self {
+            near,
+            mount,
+            share: share((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)),
+        })
     }
 
     /// That of something beneath a folder on this one: another disk may be
     /// mounted there.
     pub(crate) fn beneath(&self, stat: &Statx) -> Self {
-        Self { near: self.near.filter(|_| self.near == mount(stat)), share: self.share.clone() }
+        let near = self.near.filter(|_| self.near == mount(stat));
+        Self { near, mount: self.mount, share: self.share.clone() }
+    }
+
+    /// Whether something is for certain on the mount that the folder is on.
+    pub(crate) fn has(&self, stat: &Statx) -> bool {
+        self.mount.is_some() && self.mount == mount(stat)
     }
 
     /// Whether it may be asked at once for what it has at hand.

@@ -4,9 +4,10 @@
 //! A folder is opened once, when the function is deployed, as a mount is: what
 //! is there then is what it reads from, also when the folder is moved or another
 //! is put in its place. An invocation pays nothing for it. How a disk is waited
-//! for is in [`disk`].
+//! for is in [`disk`]. What shows the kernel's state is refused: see [`kernel`].
 
 mod disk;
+mod kernel;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
 pub(crate) use self::disk::Disk;
+pub(crate) use self::kernel::has as is_kernels;
 use crate::escape::OneLine;
 
 /// Which folders, by the paths at which a guest finds them.
@@ -82,6 +84,7 @@ fn directory(path: &Path) -> io::Result<OwnedFd> {
     let folder = open(path, flags, Mode::empty())?;
     // It is what keeps paths beneath the folder, and not every system has it.
     openat2(&folder, ".", flags, Mode::empty(), ResolveFlags::BENEATH)?;
+    kernel::refuse(&folder)?;
     Ok(folder)
 }
 

@@ -108,7 +108,7 @@ const OF_WASI: &[(&str, &str)] = &[
 ///   another host, of `H` bytes each; `S`, `U`: short ones of the latter two, of `s` and `u` bytes;
 /// - `G`: the longest record for the log; `V`: 1,024 ranges as large as may be;
 /// - `X`: what the call before returned; `M`: a range that has it.
-const LOOPS: &[&str] = &[
+pub(crate) const LOOPS: &[&str] = &[
     "request P L",
     "body_read P L",
     "request P 0; fd_write 1 V 1024 P; fd_write 2 V 1024 P; fd_read 0 V 1024 P; environ_get P P",
@@ -182,7 +182,7 @@ const RESPONSE: i32 = 0x20000;
 const CALL: i32 = 0x40000;
 const ORDER: i32 = 0x60000;
 const RECORD: i32 = 0x80000;
-const BIG: i32 = 0x100000;
+pub(crate) const BIG: i32 = 0x100000;
 const LENGTH: i32 = 6 << 20;
 const HEAD: usize = 64 << 10;
 
@@ -198,18 +198,19 @@ fn calls(turn: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
     })
 }
 
-/// A module that does one of the loops.
-fn module(turn: &str, url: &str) -> Vec<u8> {
+/// A module that does one of the loops so many times, with a memory of so many bytes and a large
+/// range of so many.
+pub(crate) fn module(turn: &str, url: &str, turns: i32, memory: u64, length: i32) -> Vec<u8> {
     let (short_call, short_order) = (request_head("/", 60), request_head(url, 120));
-    let mut module = Module::with_memory(MEMORY >> 16);
-    let range = [BIG, LENGTH].map(i32::to_le_bytes).concat();
+    let mut module = Module::with_memory(memory >> 16);
+    let range = [BIG, length].map(i32::to_le_bytes).concat();
     module.bytes(RANGES, &range.repeat(1_024)).bytes(NAME, b"callee");
     module.bytes(SHORT_CALL, &short_call).bytes(SHORT_ORDER, &short_order);
     module.bytes(RESPONSE, &response_head(HEAD)).bytes(CALL, &request_head("/", HEAD));
     module.bytes(ORDER, &request_head(url, HEAD)).bytes(RECORD, &record(HEAD));
     let imports: Vec<_> = calls(turn).map(|(name, _)| import(&mut module, name)).collect();
     module.code(2, |code| {
-        times(code, COUNT, TURNS, |code| {
+        times(code, COUNT, turns, |code| {
             for ((name, arguments), function) in calls(turn).zip(&imports) {
                 let (_, parameters, results) = signature(name);
                 assert_eq!(parameters.len(), arguments.len(), "{turn}");
@@ -217,7 +218,7 @@ fn module(turn: &str, url: &str) -> Vec<u8> {
                     let number = match *argument {
                         "P" => WRITABLE,
                         "B" => BIG,
-                        "L" => LENGTH,
+                        "L" => length,
                         "R" => RESPONSE,
                         "C" => CALL,
                         "O" => ORDER,
@@ -275,7 +276,7 @@ async fn no_import_makes_the_host_hold_more_than_its_budgets() -> Result<()> {
     let head = response_head(HEAD);
     runtime.deploy(function("callee", answering(&head)))?;
     for turn in LOOPS {
-        let function = function("guest", module(turn, &upstream.url("/")))
+        let function = function("guest", module(turn, &upstream.url("/"), TURNS, MEMORY, LENGTH))
             .timeout(Duration::from_secs(2))
             .calls(["callee"])
             .allow_hosts(["127.0.0.1"])
@@ -300,10 +301,12 @@ fn every_import_is_called_and_documented() {
     let known = SIGNATURES.iter().flat_map(|(_, imports)| *imports);
     let known: BTreeSet<_> = known.map(|(name, _)| *name).collect();
     assert_eq!(called, known);
-    let page = std::fs::read_to_string(repository().join("docs/host-memory.md")).unwrap();
-    let table = page.split_once("## Imports").unwrap().1.split("\n## ").next().unwrap();
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
-    let documented: BTreeSet<_> =
-        rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`')).collect();
-    assert_eq!(documented, known, "docs/host-memory.md lists other imports");
+    for page in ["docs/host-memory.md", "docs/host-calls.md"] {
+        let text = std::fs::read_to_string(repository().join(page)).unwrap();
+        let table = text.split_once("## Imports").unwrap().1.split("\n## ").next().unwrap();
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let documented: BTreeSet<_> =
+            rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`')).collect();
+        assert_eq!(documented, known, "{page} lists other imports");
+    }
 }

@@ -3,11 +3,14 @@
 //!
 //! Memory is counted by the allocator, so a guest's own memory, which is mapped, is not in it. Each
 //! test has the process to itself while it counts.
+//!
+//! The same calls also show for how long one of them holds up a thread: [`delays`].
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod clients;
 mod counting;
+mod delays;
 mod failures;
 mod heads;
 mod imports;

@@ -9,6 +9,7 @@ use crate::abi::errno::{IO, SUCCESS};
 use crate::abi::memory::{parts, range, read_u32, write};
 use crate::abi::run::Run;
 use crate::abi::state::{Call, State};
+use crate::abi::turn::PIECE;
 use crate::abi::wasi::MAX_RANGES;
 use crate::abi::wasi_files;
 
@@ -36,7 +37,7 @@ pub(super) async fn fd_read(
         // So that whoever reads on and on comes to an end.
         Err(_done) => cgi.get_or_insert_default().cut = true,
     }
-    let len = body.piece.len().min(cap as usize);
+    let len = body.piece.len().min(cap as usize).min(PIECE);
     let piece = body.piece.split_to(len);
     write(memory, ptr, &piece)?;
     write(memory, read, &(len as u32).to_le_bytes())?;

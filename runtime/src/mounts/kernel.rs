@@ -1,0 +1,139 @@
+//! File systems that show the kernel's state and not files: `/proc`, `/sys` and
+//! their like. A function must not read them: `/proc/self` has the host's
+//! environment and memory.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::fstatfs;
+
+/// Their magic numbers: proc, sysfs, devpts, debugfs, tracefs, securityfs, bpf,
+/// efivarfs, pstore, SELinux, binfmt_misc, fuse's control, cgroup and cgroup2.
+const MAGIC: [u32; 14] = [
+    0x0000_9fa0,
+    0x6265_6572,
+    0x0000_1cd1,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0xcafe_4a11,
+    0xde5e_81e4,
+    0x6165_676c,
+    0xf97c_ff8c,
+    0x4249_4e4d,
+    0x6573_5543,
+    0x0027_e0eb,
+    0x6367_7270,
+];
+
+/// Their names in the table of mounts, and that of `/dev`, whose number is
+/// tmpfs's.
+const NAMES: [&str; 15] = [
+    "proc",
+    "sysfs",
+    "devtmpfs",
+    "devpts",
+    "debugfs",
+    "tracefs",
+    "securityfs",
+    "bpf",
+    "efivarfs",
+    "pstore",
+    "selinuxfs",
+    "binfmt_misc",
+    "fusectl",
+    "cgroup",
+    "cgroup2",
+];
+
+/// Whether an open file is on one of them.
+pub(crate) fn has(file: &OwnedFd) -> io::Result<bool> {
+    Ok(MAGIC.contains(&(fstatfs(file)?.f_type as u32)))
+}
+
+/// Refuses a folder that is on one of them, or has one mounted beneath it.
+///
+/// # Errors
+/// It is refused; or the system does not tell.
+pub(super) fn refuse(folder: &OwnedFd) -> io::Result<()> {
+    if has(folder)? {
+        return Err(refused("it shows the kernel's state"));
+    }
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))?;
+    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
+    match beneath(&path, &table) {
+        Some(inside) => {
+            let inside = inside.display();
+            Err(refused(&format!(
+                "`{inside}` in it shows the kernel's state: mount a folder in it"
+            )))
+        }
+        None => Ok(()),
+    }
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+/// The first such file system at a path or beneath it, by the table of mounts
+/// (proc_pid_mountinfo(5)).
+fn beneath(path: &Path, table: &str) -> Option<PathBuf> {
+    table.lines().find_map(|line| {
+        let (mount, system) = line.split_once(" - ")?;
+        let name = system.split(' ').next().filter(|name| NAMES.contains(name));
+        let point = unescaped(mount.split(' ').nth(4)?);
+        (name.is_some() && point.starts_with(path)).then_some(point)
+    })
+}
+
+/// A path of the table, which writes blanks and the like as `\\040`.
+fn unescaped(text: &str) -> PathBuf {
+    let mut parts = text.split('\\');
+    let mut path = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let escaped = part.split_at_checked(3);
+        let code = escaped.and_then(|(code, _)| u8::from_str_radix(code, 8).ok());
+        match (code, escaped) {
+            (Some(code), Some((_, rest))) => {
+                path.push(code.into());
+                path.push_str(rest);
+            }
+            _ => {
+                path.push('\\');
+                path.push_str(part);
+            }
+        }
+    }
+    path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+21 1 0:20 / / rw - ext4 /dev/root rw
+22 21 0:21 / /proc rw,nosuid shared:5 - proc proc rw
+23 21 0:22 / /srv/a\\040jail/proc rw - proc proc rw
+24 21 0:23 /self/environ /data/x rw - proc proc rw
+25 21 0:24 / /mnt rw - tmpfs tmpfs rw
+";
+
+    #[test]
+    fn what_is_mounted_beneath_a_folder_is_found() {
+        for (path, inside) in [
+            ("/", Some("/proc")),
+            ("/proc", Some("/proc")),
+            ("/srv", Some("/srv/a jail/proc")),
+            ("/srv/a jail", Some("/srv/a jail/proc")),
+            ("/data", Some("/data/x")),
+            ("/mnt", None),
+            ("/pro", None),
+            ("/srv/a", None),
+        ] {
+            assert_eq!(beneath(path.as_ref(), TABLE).as_deref(), inside.map(Path::new), "{path}");
+        }
+    }
+}
