@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hourglass::{Cause, Context, Outcome, Runtime, mib};
-use hourglass_tests::guests::{self, function};
+use hourglass_tests::guests::function;
 use hourglass_tests::host;
 use hourglass_tests::process::Holdings;
 use http::Request;
