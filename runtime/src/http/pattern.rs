@@ -90,6 +90,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Whether a pattern may match `/NAME` or a path below it.
+#[cfg(any(feature = "cli", test))]
 pub(super) fn covers(pattern: &str, name: &str) -> bool {
     let first = pattern.strip_prefix('/').unwrap_or(pattern).split('/').next().unwrap_or_default();
     let mut router = matchit::Router::new();
