@@ -47,9 +47,10 @@ const NAMES: [&str; 15] = [
     "cgroup2",
 ];
 
-/// Whether an open file is on one of them.
-pub(crate) fn has(file: &OwnedFd) -> io::Result<bool> {
-    Ok(MAGIC.contains(&(fstatfs(file)?.f_type as u32)))
+/// Whether an open file is on one of them. They always say what they are; a
+/// server elsewhere may not.
+pub(crate) fn has(file: &OwnedFd) -> bool {
+    fstatfs(file).is_ok_and(|system| MAGIC.contains(&(system.f_type as u32)))
 }
 
 /// Refuses a folder that is on one of them, or has one mounted beneath it.
@@ -57,7 +58,7 @@ pub(crate) fn has(file: &OwnedFd) -> io::Result<bool> {
 /// # Errors
 /// It is refused; or the system does not tell.
 pub(super) fn refuse(folder: &OwnedFd) -> io::Result<()> {
-    if has(folder)? {
+    if has(folder) {
         return Err(refused("it shows the kernel's state"));
     }
     let path = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))?;
