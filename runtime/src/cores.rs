@@ -8,8 +8,9 @@
 //! A thread may be moved to another core at any moment, so that none is ever
 //! alone with its core's own: that is quick to get at, and no more.
 
-use std::sync::LazyLock;
-use std::thread;
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use rustix::process::getpid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
@@ -53,6 +54,35 @@ pub(crate) fn stay(thread: usize, threads: usize) -> bool {
     let mut only = CpuSet::new();
     only.set(core);
     rustix::thread::sched_setaffinity(None, &only).is_ok()
+}
+
+/// Fails where the system would not give the process so many more threads. They
+/// end before this returns, so it is no promise.
+pub(crate) fn try_threads(count: usize) -> io::Result<()> {
+    let (before, gate) = (threads(), Mutex::new(()));
+    let started = thread::scope(|scope| {
+        let held = gate.lock();
+        let started = (0..count).try_for_each(|_| {
+            thread::Builder::new().spawn_scoped(scope, || drop(gate.lock())).map(drop)
+        });
+        // The scope waits for them.
+        drop(held);
+        started
+    });
+    // A thread that was joined still counts for a moment, and would be in the way
+    // of the next one.
+    for _ in 0..1_000 {
+        if threads() <= before {
+            break;
+        }
+        thread::sleep(Duration::from_micros(100));
+    }
+    started
+}
+
+/// How many threads the process has.
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
 impl<T> PerCore<T> {

@@ -76,6 +76,15 @@ pub enum BuildError {
         /// What is wrong with it, or with its key.
         source: CacheError,
     },
+    /// The system gives the process too few threads.
+    #[error(
+        "the system refuses threads; raise the limit (`ulimit -u`, `pids.max` of the control \
+         group, `TasksMax` of the service)"
+    )]
+    Threads {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The Wasm engine could not be made.
     #[error("the engine could not be made: {0}")]
     Engine(String),

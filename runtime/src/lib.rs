@@ -82,5 +82,5 @@ pub use limits::{Limits, mib};
 pub use live::InvocationInfo;
 pub use message::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
 pub use outcome::{Outcome, Trap, Usage};
-pub use runtime::{Capacity, Runtime, RuntimeBuilder};
+pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder};
 pub use trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};

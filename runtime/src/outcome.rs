@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::bounds;
 use crate::context::{Cause, Done};
 use crate::escape::OneLine;
@@ -99,6 +101,33 @@ impl Outcome {
             _ => {}
         }
         self
+    }
+
+    /// The HTTP status that suits the outcome, for hosts that answer over HTTP:
+    /// the [front](crate::http) gives it. A client that has left is 499, as other
+    /// hosts log it. [`Response`](Self::Response) is 200; the response has a
+    /// status of its own.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Response => StatusCode::OK,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Busy | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Done(Done::DeadlineExceeded, _) => StatusCode::GATEWAY_TIMEOUT,
+            // No client is left to read it, but logs and metrics do.
+            Self::Done(_, Cause::ClientDisconnected) => {
+                StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+            }
+            Self::Done(..) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Trap(_) | Self::Exit(_) | Self::OutOfMemory { .. } | Self::Host(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::BadResponse(_) | Self::ResponseTooLarge { .. } => StatusCode::BAD_GATEWAY,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            // How a function's calls may end; no client's request does.
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::DepthExceeded { .. } | Self::CallsExceeded { .. } => StatusCode::LOOP_DETECTED,
+        }
     }
 
     /// Why the context was done, where that is how the invocation ended.

@@ -7,7 +7,9 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::{io, thread};
 
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
 /// A run that has not begun, or not ended, boxed so that it can be moved.
@@ -68,4 +70,26 @@ impl<T> Task<T> {
     pub(crate) fn is_under_way(&self) -> bool {
         !matches!(self, Self::Over)
     }
+}
+
+/// Does what may block for good on a thread of its own.
+///
+/// tokio's `spawn_blocking` panics where the system refuses the first thread, and
+/// leaves the work undone where it refuses another. The caller bounds how many
+/// there are.
+///
+/// # Errors
+/// The system refuses a thread, or the work panicked.
+///
+/// # Cancel safety
+/// Dropping the future leaves the thread behind.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    thread::Builder::new().name("hourglass-block".into()).spawn(move || {
+        // An error is that nobody waits for it any more.
+        let _ = done.send(work());
+    })?;
+    result.await.map_err(io::Error::other)
 }

@@ -48,6 +48,7 @@ use clap::Parser;
 
 pub use self::error::Error;
 use self::signals::Signals;
+use crate::cores;
 use crate::engine::compile::Compiler;
 
 /// Runs functions as sandboxed WebAssembly instances, each on a deadline.
@@ -105,6 +106,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     let unknown = variables::check::<Args>()?;
     let args = args?;
     // Before all that takes time: until then process 1 of a container has none.
+    require_threads(1)?;
     let signals = Signals::install().context("the signal handlers can't be installed")?;
     logging::start(&args.log)?;
     variables::warn(&unknown);
@@ -120,8 +122,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Fails where the system would not give the program so many more threads.
+fn require_threads(count: usize) -> anyhow::Result<()> {
+    cores::try_threads(count).with_context(|| {
+        format!(
+            "the system refuses {count} more threads; raise the limit (`ulimit -u`, `pids.max` of \
+             the control group, `TasksMax` of the service)"
+        )
+    })
+}
+
 /// Runs a future to its end on the program's async runtime.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // tokio panics where the system refuses it a thread. As many again serve
+    // connections, and one more is for what comes up.
+    require_threads(2 * cores::count() + 1)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -14,6 +14,7 @@ pub(crate) mod cache;
 pub(crate) mod compile;
 pub(crate) mod faults;
 mod merging;
+pub(crate) mod modules;
 pub(crate) mod pages;
 pub(crate) mod sizing;
 pub(crate) mod ticker;
@@ -25,6 +26,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 use self::cache::{Cache, CacheSettings};
 use self::compile::Compiler;
+use self::modules::Modules;
 use self::pages::PageMap;
 use self::ticker::Ticker;
 use crate::error::BuildError;
@@ -72,6 +74,8 @@ pub(crate) struct Engine {
     cache: Option<Cache>,
     compiler: Compiler,
     pub(crate) max_functions: u32,
+    /// The modules that functions are made from now.
+    modules: Arc<Modules>,
 }
 
 impl Engine {
@@ -92,7 +96,7 @@ impl Engine {
                 .map_err(|source| BuildError::Cache { dir: cache.dir.clone(), source })
         });
         let ticker = Ticker::start(wasm.clone(), settings.tick)
-            .map_err(|error| BuildError::Engine(format!("no thread for the ticker: {error}")))?;
+            .map_err(|source| BuildError::Threads { source })?;
         Ok(Arc::new(Self {
             wasm,
             ticker,
@@ -100,6 +104,7 @@ impl Engine {
             cache: cache.transpose()?,
             compiler: settings.compiler.clone(),
             max_functions: settings.max_functions,
+            modules: Arc::default(),
         }))
     }
 }

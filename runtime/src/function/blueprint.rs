@@ -11,6 +11,7 @@ use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
 use super::{Function, Workshop};
 use crate::abi::{Reach, State, Style};
+use crate::engine::modules::Loaded;
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::environment::Environment;
 use crate::error::DeployError;
@@ -29,6 +30,8 @@ pub(super) struct Blueprint {
     style: Style,
     limits: Limits,
     pre: InstancePre<State>,
+    /// The module, which other functions may share.
+    _loaded: Arc<Loaded>,
     exports: Exports,
     /// The most entries its table may have.
     table_limit: u64,
@@ -59,9 +62,10 @@ impl Blueprint {
         checked: &Checked<'_>,
     ) -> Result<Arc<Self>, DeployError> {
         let Workshop { engine, linkers, callees, .. } = workshop;
-        let module = engine.compile(&checked.wasm)?;
-        let exports = Exports::find(&module, checked)?;
-        let pre = linkers.of(checked.style).instantiate_pre(&module).map_err(unlinkable)?;
+        let loaded = engine.load(&checked.wasm)?;
+        let exports = Exports::find(&loaded.module, checked)?;
+        let linker = linkers.of(checked.style);
+        let pre = linker.instantiate_pre(&loaded.module).map_err(unlinkable)?;
         let mut blueprint = Self {
             engine: Arc::clone(engine),
             function: function.name.clone(),
@@ -79,6 +83,7 @@ impl Blueprint {
             style: checked.style,
             limits: function.limits.clone(),
             pre,
+            _loaded: loaded,
             exports,
             table_limit: checked.table.max(TABLE_PAGE),
             memory: Box::default(),

@@ -33,6 +33,14 @@ impl Deref for Entry {
     }
 }
 
+impl Entry {
+    /// A function that is in no map.
+    pub(crate) fn alone(function: Deployed) -> Self {
+        let name = function.name.clone();
+        Self { function: Arc::new(function), name }
+    }
+}
+
 impl Registry {
     pub(crate) fn new() -> Self {
         Self { maps: PerCore::new(|_, _| RwLock::default()), changing: Mutex::new(()) }
@@ -53,6 +61,22 @@ impl Registry {
             drop(map);
             drop(former);
         }
+    }
+
+    /// Removes the function of a name; whether there was one. Once this returns,
+    /// no thread finds it.
+    pub(crate) fn remove(&self, name: &str) -> bool {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = false;
+        for map in self.maps.iter() {
+            let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
+            let former = map.remove(name);
+            found |= former.is_some();
+            // Its instances are dropped with the last of them, outside of the lock.
+            drop(map);
+            drop(former);
+        }
+        found
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Entry>> {

@@ -223,7 +223,7 @@ fn with_id(mut response: Response, id: HeaderValue) -> Response {
 
 /// Turns a failed invocation into what the client gets.
 fn failure(error: &InvokeError, ctx: &Context, rate: Option<&Rate>) -> Response {
-    let status = problem::status(error.outcome()).as_u16();
+    let status = error.outcome().status().as_u16();
     log::failure(error, ctx, None, Some(status), rate);
     problem::response(error, &ctx.value(&REQUEST_ID).unwrap_or_default())
 }

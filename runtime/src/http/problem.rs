@@ -16,34 +16,6 @@ use crate::outcome::Outcome;
 /// After how many seconds a client may try again where the host was full.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// The status that stands for an outcome.
-pub(super) fn status(outcome: &Outcome) -> StatusCode {
-    match outcome {
-        Outcome::Response => StatusCode::OK,
-        Outcome::NotFound => StatusCode::NOT_FOUND,
-        Outcome::Busy | Outcome::Draining => StatusCode::SERVICE_UNAVAILABLE,
-        Outcome::Done(Done::DeadlineExceeded, _) => StatusCode::GATEWAY_TIMEOUT,
-        // Nobody is left to read it, but logs and metrics do.
-        Outcome::Done(_, Cause::ClientDisconnected) => client_closed_request(),
-        Outcome::Done(..) => StatusCode::SERVICE_UNAVAILABLE,
-        Outcome::Trap(_) | Outcome::Exit(_) | Outcome::OutOfMemory { .. } | Outcome::Host(_) => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-        Outcome::BadResponse(_) => StatusCode::BAD_GATEWAY,
-        Outcome::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        // How a function's calls may end; no client's request does.
-        Outcome::Forbidden => StatusCode::FORBIDDEN,
-        Outcome::DepthExceeded { .. } | Outcome::CallsExceeded { .. } => StatusCode::LOOP_DETECTED,
-        Outcome::ResponseTooLarge { .. } => StatusCode::BAD_GATEWAY,
-        Outcome::BadRequest(_) => StatusCode::BAD_REQUEST,
-    }
-}
-
-/// The status by which other hosts log a client that went away.
-fn client_closed_request() -> StatusCode {
-    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
-}
-
 /// What a client may know about an outcome.
 fn detail(outcome: &Outcome) -> String {
     match outcome {
@@ -70,7 +42,7 @@ pub(super) fn response(error: &InvokeError, request_id: &str) -> Response {
         request_id,
         cause: outcome.cause().map(Cause::name),
     };
-    document(status(outcome), &detail(outcome), Some(about))
+    document(outcome.status(), &detail(outcome), Some(about))
 }
 
 /// The document for a request that is about no invocation.

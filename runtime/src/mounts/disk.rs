@@ -14,6 +14,8 @@ use rustix::fs::{AtFlags, Statx, StatxFlags, fstatfs, statx};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::task;
+
 /// How many threads wait for disks at once, for all guests together.
 static THREADS: Semaphore = Semaphore::const_new(64);
 
@@ -88,7 +90,7 @@ impl Disk {
     /// wait for one have their turns in order.
     ///
     /// # Errors
-    /// There will be no thread: the process ends.
+    /// The system refuses a thread.
     ///
     /// # Cancel safety
     /// What is dropped before a thread has begun is not done. A thread that has
@@ -104,7 +106,7 @@ impl Disk {
             let _free = (share, thread);
             work()
         };
-        Ok(tokio::task::spawn_blocking(work).await?)
+        task::on_thread(work).await
     }
 
     /// Lets go of something, which takes a thread where the disk has to be told.

@@ -4,23 +4,26 @@
 //! - [`Runtime`]: what an embedder holds.
 //! - [`builder`]: its settings.
 //! - [`running`]: an invocation, from the door to its end.
+//! - [`handle`]: functions that are found by a handle alone.
 //! - [`calls`]: how a function calls another.
 //! - [`provided`]: the embedder's own code, to be called like a function.
 //! - [`streaming`]: the way in whose response goes out before the end.
 //! - [`asked`]: an invocation whose response may begin early; [`streamed`]: the
-//!   rest of that; [`asker`]: who waits for it.
+//!   rest of that; [`asker`]: who waits for it; [`usage`]: what it used.
 //! - `served`: what only a front needs of it.
 
 mod asked;
 mod asker;
 mod builder;
 mod calls;
+mod handle;
 mod provided;
 mod running;
 #[cfg(feature = "server")]
 mod served;
 mod streamed;
 mod streaming;
+mod usage;
 
 use std::borrow::Cow;
 use std::sync::{Arc, RwLock, Weak};
@@ -33,16 +36,18 @@ pub(crate) use self::asked::{Asked, Ended};
 #[cfg(feature = "server")]
 pub(crate) use self::asker::{Ask, Asker};
 pub use self::builder::RuntimeBuilder;
+pub use self::handle::FunctionHandle;
 use self::provided::Catalogue;
 use self::running::Lineage;
+pub use self::usage::FinalUsage;
 use crate::abi::{Callees, Linkers};
 use crate::admission::Admission;
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::Engine;
 use crate::error::{DeployError, InvokeError};
-use crate::function::{Deployed, Fresh, Function, Keeper, Kept, Registry, Workshop};
+use crate::function::{Deployed, Entry, Fresh, Function, Keeper, Kept, Registry, Workshop};
 use crate::live::{InvocationInfo, Live};
-use crate::message::{Body, Response};
+use crate::message::{Body, Request, Response};
 use crate::trace::TRACE;
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
@@ -112,7 +117,7 @@ impl Runtime {
     /// [`DeployError`] says why the module can't be a function here. The
     /// former function then stays.
     pub fn deploy(&self, function: Function) -> Result<Fresh, DeployError> {
-        let deployed = self.prepare(&function)?;
+        let deployed = self.make_ready(&function)?;
         let fresh = deployed.fresh.clone();
         self.0.functions.insert(deployed);
         Ok(fresh)
@@ -125,7 +130,16 @@ impl Runtime {
     /// # Errors
     /// As [`deploy`](Self::deploy).
     pub fn check(&self, function: &Function) -> Result<Fresh, DeployError> {
-        Ok(self.prepare(function)?.fresh)
+        Ok(self.make_ready(function)?.fresh)
+    }
+
+    /// Removes the function of that name; whether there was one. It is not found
+    /// from now on: further invocations are
+    /// [`Outcome::NotFound`](crate::Outcome::NotFound). Those in flight run to
+    /// their end; its idle instances end at once. Its code is freed with the last
+    /// of them, unless another function has the same module.
+    pub fn remove(&self, name: &str) -> bool {
+        self.0.functions.remove(name)
     }
 
     /// The names of the deployed functions, in order.
@@ -168,8 +182,18 @@ impl Runtime {
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
         let function = self.0.find(name)?;
+        self.run(&function, ctx, request.map(Into::into)).await
+    }
+
+    /// Runs a function that was found.
+    async fn run(
+        &self,
+        function: &Entry,
+        ctx: &Context,
+        request: Request,
+    ) -> Result<Response, InvokeError> {
         let ctx = step(ctx).with_timeout(function.limits.timeout);
-        let running = self.0.run(&function, ctx, request.map(Into::into), Lineage::default());
+        let running = self.0.run(function, ctx, request, Lineage::default());
         let (mut response, usage) = running.await?;
         response.extensions_mut().insert(usage);
         Ok(response)
@@ -241,7 +265,7 @@ impl Runtime {
         canceled
     }
 
-    fn prepare(&self, function: &Function) -> Result<Deployed, DeployError> {
+    fn make_ready(&self, function: &Function) -> Result<Deployed, DeployError> {
         let Shared { engine, linkers, keeper, .. } = &*self.0;
         let callees: Weak<dyn Callees> = Arc::downgrade(&self.0) as Weak<Shared>;
         Deployed::prepare(&Workshop { engine, linkers, keeper, callees }, function)

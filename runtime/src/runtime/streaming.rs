@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use super::Runtime;
 use super::asked::Asked;
 use super::asker::{Ask, Asker};
+use super::usage::FinalUsage;
 use crate::abi::Outlet;
 use crate::context::Context;
 use crate::error::InvokeError;
@@ -20,7 +21,8 @@ impl Runtime {
     /// function writes it, and a slow reader makes the function wait.
     ///
     /// A response that the function gives as a whole has the invocation's
-    /// [`Usage`] in its extensions; of one that it streams nobody knows that yet.
+    /// [`Usage`] in its extensions. Every response has a [`FinalUsage`] there,
+    /// which tells it once the invocation has ended.
     /// Where the function fails in the middle of its response the body ends with
     /// the [`InvokeError`] as its error: only a body that ends without one is
     /// complete.
@@ -58,13 +60,38 @@ impl Runtime {
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
         let function = self.0.find(name)?;
+        self.run_streaming(function, ctx, request.map(Into::into)).await
+    }
+
+    /// Runs a function that was found.
+    pub(super) async fn run_streaming(
+        &self,
+        function: Arc<Entry>,
+        ctx: &Context,
+        request: Request,
+    ) -> Result<Response, InvokeError> {
         let (ctx, cancel) = super::step(ctx).with_timeout(function.limits.timeout);
         let (outlet, early) = Outlet::new();
-        let run = run(self.clone(), function.clone(), ctx, request.map(Into::into), outlet);
+        let (ends, usage) = FinalUsage::new();
+        let run = run(self.clone(), function.clone(), ctx, request, outlet);
+        let run = async move {
+            let ended = run.await;
+            ends.tell(match &ended {
+                Ok((_, usage)) => *usage,
+                Err(error) => error.usage(),
+            });
+            ended.map(|(mut response, usage)| {
+                response.extensions_mut().insert(usage);
+                response
+            })
+        };
         let detach = function.limits.detach;
         let asker = Asker { ask: Embedder(Handle::current()), cancel: Some(cancel), detach };
         match Asked::new(Box::pin(run), Some(early), asker).await {
-            Ok(ended) => ended,
+            Ok(ended) => ended.map(|mut response| {
+                response.extensions_mut().insert(usage);
+                response
+            }),
             Err(lost) => {
                 let outcome = Outcome::Host(lost.to_string());
                 Err(InvokeError::new(function.name.clone(), outcome, Usage::default()))
@@ -79,11 +106,8 @@ async fn run(
     ctx: Context,
     request: Request,
     outlet: Outlet,
-) -> Result<Response, InvokeError> {
-    let running = runtime.0.start(&function, &ctx, request, Some(outlet))?;
-    let (mut response, usage) = running.finish().await?;
-    response.extensions_mut().insert(usage);
-    Ok(response)
+) -> Result<(Response, Usage), InvokeError> {
+    runtime.0.start(&function, &ctx, request, Some(outlet))?.finish().await
 }
 
 /// Whoever holds a runtime, with the tokio runtime that they are on.

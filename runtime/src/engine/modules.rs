@@ -1,0 +1,76 @@
+//! The modules that are loaded. Functions with the same module share one copy of
+//! its code and of its first memory, also where they are made ready at the same
+//! time; it is dropped with the last of them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use wasmtime::Module;
+
+use super::Engine;
+use crate::error::CompileError;
+
+/// A hash of a module's bytes. All of an engine's modules have its settings.
+type Digest = [u8; blake3::OUT_LEN];
+
+/// Locked while the module is loaded, so that whoever wants the same one waits
+/// for it.
+type Slot = Mutex<Weak<Loaded>>;
+
+/// The loaded modules by their digests.
+#[derive(Default)]
+pub(crate) struct Modules(Mutex<HashMap<Digest, Arc<Slot>>>);
+
+/// A module in use.
+pub(crate) struct Loaded {
+    pub(crate) module: Module,
+    digest: Digest,
+    modules: Arc<Modules>,
+}
+
+impl Engine {
+    /// Compiles a module or loads it from the cache, unless it is loaded already.
+    pub(crate) fn load(&self, wasm: &[u8]) -> Result<Arc<Loaded>, CompileError> {
+        let digest = *blake3::hash(wasm).as_bytes();
+        let slot = self.modules.all().entry(digest).or_default().clone();
+        let mut known = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = known.upgrade() {
+            return Ok(loaded);
+        }
+        let loaded = match self.compile(wasm) {
+            Ok(module) => Arc::new(Loaded { module, digest, modules: self.modules.clone() }),
+            Err(error) => {
+                drop(known);
+                drop(slot);
+                self.modules.forget(&digest);
+                return Err(error);
+            }
+        };
+        *known = Arc::downgrade(&loaded);
+        Ok(loaded)
+    }
+}
+
+impl Modules {
+    fn all(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the slot of a module that is no longer loaded, where no other
+    /// thread is about to load it.
+    fn forget(&self, digest: &Digest) {
+        if let Entry::Occupied(slot) = self.all().entry(*digest)
+            && Arc::strong_count(slot.get()) == 1
+            && slot.get().try_lock().is_ok_and(|loaded| loaded.strong_count() == 0)
+        {
+            slot.remove();
+        }
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.modules.forget(&self.digest);
+    }
+}

@@ -1,0 +1,99 @@
+//! Functions without a place among the deployed ones: whoever holds the handle
+//! runs them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Runtime;
+use crate::context::Context;
+use crate::error::{DeployError, InvokeError};
+use crate::function::{Entry, Fresh, Function};
+use crate::message::{Body, Response};
+
+/// A function that is ready to run, and that is found by this handle alone. Cheap
+/// to clone; the clones are one function.
+///
+/// When the last handle is dropped and no invocation of it is in flight, its idle
+/// instances end, and its code is freed unless another function has the same
+/// module.
+///
+/// ```no_run
+/// # async fn example(runtime: hourglass::Runtime, upload: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+/// use hourglass::{Context, Function};
+///
+/// let function = runtime.prepare(Function::from_bytes("upload", upload)?)?;
+/// let response = function.invoke(&Context::background(), http::Request::new("body")).await?;
+/// println!("{}", response.status());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct FunctionHandle {
+    runtime: Runtime,
+    function: Arc<Entry>,
+}
+
+impl Runtime {
+    /// Makes a function ready without deploying it: no client and no other
+    /// function reaches it, and its name, which need not be its own, only tells
+    /// whose its logs are. It may call deployed functions.
+    ///
+    /// This compiles as [`deploy`](Self::deploy) does: call it from a thread that
+    /// may block.
+    ///
+    /// # Errors
+    /// As [`deploy`](Self::deploy).
+    pub fn prepare(&self, function: Function) -> Result<FunctionHandle, DeployError> {
+        let function = Arc::new(Entry::alone(self.make_ready(&function)?));
+        Ok(FunctionHandle { runtime: self.clone(), function })
+    }
+}
+
+impl FunctionHandle {
+    /// The function's name.
+    pub fn name(&self) -> &str {
+        &self.function.name
+    }
+
+    /// Where its fresh instances come from.
+    pub fn fresh(&self) -> &Fresh {
+        &self.function.fresh
+    }
+
+    /// Runs the function once, as [`Runtime::invoke`] does.
+    ///
+    /// # Errors
+    /// As [`Runtime::invoke`]; never [`Outcome::NotFound`](crate::Outcome::NotFound).
+    ///
+    /// # Cancel safety
+    /// As [`Runtime::invoke`].
+    pub async fn invoke<B: Into<Body>>(
+        &self,
+        ctx: &Context,
+        request: http::Request<B>,
+    ) -> Result<Response, InvokeError> {
+        self.runtime.run(&self.function, ctx, request.map(Into::into)).await
+    }
+
+    /// Runs the function once, as [`Runtime::invoke_streaming`] does.
+    ///
+    /// # Errors
+    /// As [`Runtime::invoke_streaming`]; never
+    /// [`Outcome::NotFound`](crate::Outcome::NotFound).
+    ///
+    /// # Cancel safety
+    /// As [`Runtime::invoke_streaming`].
+    pub async fn invoke_streaming<B: Into<Body>>(
+        &self,
+        ctx: &Context,
+        request: http::Request<B>,
+    ) -> Result<Response, InvokeError> {
+        self.runtime.run_streaming(self.function.clone(), ctx, request.map(Into::into)).await
+    }
+}
+
+impl fmt::Debug for FunctionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionHandle").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
