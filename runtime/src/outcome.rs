@@ -47,7 +47,8 @@ pub enum Outcome {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The request's body broke off or was malformed.
+    /// The request's body broke off or was malformed, or a call's target can't be
+    /// asked of the function on another host that it is for.
     BadRequest(String),
     /// The caller is a function that may not call this one.
     Forbidden,
@@ -164,7 +165,7 @@ impl fmt::Display for Outcome {
             Self::ResponseTooLarge { limit } => {
                 write!(f, "the response's body is longer than {limit} bytes")
             }
-            Self::BadRequest(reason) => write!(f, "the request's body failed: {}", OneLine(reason)),
+            Self::BadRequest(reason) => write!(f, "the request can't be used: {}", OneLine(reason)),
             Self::Forbidden => f.write_str("the caller's `calls` does not name it"),
             Self::DepthExceeded { limit } => {
                 write!(f, "calls are nested more deeply than {limit}, the host's `max_depth`")

@@ -28,6 +28,15 @@ pub const DATA: u8 = 0;
 /// That of one that carries a head.
 pub const HEADERS: u8 = 1;
 
+/// That of one that takes a request back, or breaks its answer off.
+pub const RESET: u8 = 3;
+
+/// That of one with settings.
+pub const SETTINGS: u8 = 4;
+
+/// That of one by which more may be sent.
+pub const WINDOW_UPDATE: u8 = 8;
+
 /// That of one that lets the connection go.
 pub const GOAWAY: u8 = 7;
 
@@ -202,7 +211,7 @@ pub fn goaway(last: u32) -> Frame {
 
 /// An empty list of settings, which comes after the preface.
 pub fn settings() -> Vec<u8> {
-    frame(4, 0, 0, &[])
+    frame(SETTINGS, 0, 0, &[])
 }
 
 /// The head of a GET, as a whole request.
@@ -233,5 +242,5 @@ fn block(method: u8, path: &str) -> Vec<u8> {
 
 /// That a client takes its request back.
 pub fn reset(stream: u32) -> Vec<u8> {
-    frame(3, 0, stream, &8_u32.to_be_bytes())
+    frame(RESET, 0, stream, &8_u32.to_be_bytes())
 }

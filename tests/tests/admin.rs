@@ -6,7 +6,7 @@ use std::future::pending;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use hourglass::Runtime;
@@ -105,7 +105,7 @@ async fn no_web_page_is_let_in() -> Result<()> {
         "host: localhost\r\norigin: http://attacker.example\r\n",
         "host: localhost\r\nsec-fetch-site: cross-site\r\n",
         "host: attacker.example\r\n",
-        "",
+        "host:\r\n",
     ] {
         let answer = ask(admin, "GET /invocations", headers).await?;
         assert_eq!(answer.status(), 403, "{headers}");
@@ -133,6 +133,40 @@ async fn without_a_token_it_is_for_this_machine_alone() -> Result<()> {
     let admin = Admin::bind("0.0.0.0:0", host::runtime([])).await?;
     let error = admin.run(pending()).await.expect_err("others may reach it");
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_no_operator_waiting() -> Result<()> {
+    let admin = admin(host::runtime([]), None).await?;
+    let mut silent = Vec::new();
+    for count in [40, 200] {
+        while silent.len() < count {
+            let mut client = Client::connect(admin).await?;
+            // Some begin, and do not go on.
+            if silent.len() % 2 == 0 {
+                client.send("GET /invocations HTTP/1.1\r\nhost: ").await?;
+            }
+            silent.push(client);
+        }
+        for _ in 0..5 {
+            let asked = Instant::now();
+            assert_eq!(ask_plainly(admin, "GET /invocations").await?.0, 200);
+            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() -> Result<()> {
+    let admin = admin(host::runtime([]), None).await?;
+    let (mut nothing, mut half) = (Client::connect(admin).await?, Client::connect(admin).await?);
+    half.send("GET /invocations HTTP/1.1\r\nhost: ").await?;
+    let began = Instant::now();
+    nothing.ended().await?;
+    half.ended().await?;
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     Ok(())
 }
 

@@ -144,3 +144,38 @@ async fn a_head_that_is_too_long_is_not_taken() -> Result<()> {
     assert!(text.starts_with("bad-response "), "{text}");
     Ok(())
 }
+
+#[tokio::test]
+async fn no_call_leaves_the_address_of_its_function() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let upstream = Upstream::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
+    let upstream = upstream.await?;
+    let config = function("first", "caller", "calls = [\"far\"]")
+        + &format!("[function.far]\nurl = \"{}\"\n", upstream.url("/base/"));
+    let first = serve(folder.path(), "first", &config)?;
+    let mut client = Client::connect(first.address).await?;
+    for path in [
+        "..",
+        "../secret",
+        "a/../../secret",
+        "%2e%2e/secret",
+        "%252e%252e/secret",
+        "..%2fsecret",
+        "..%5csecret",
+        ".",
+        "..;a/secret",
+        ".%2E",
+    ] {
+        let answer = client.get(&format!("/first/call/far/{path}")).await?;
+        let text = String::from_utf8_lossy(answer.body());
+        assert!(text.starts_with("bad-request "), "{path}: {text}");
+    }
+    // The guest sends `/far/REST`, and its own method.
+    let tunnel = Request::builder().method("CONNECT").uri("x:1").body("")?;
+    assert_eq!(Client::connect(first.address).await?.request(&tunnel).await?.status(), 405);
+    let answer = client.get("/first/call/far/a/b?c=../d").await?;
+    assert_eq!(answer.status(), 200, "{}", String::from_utf8_lossy(answer.body()));
+    let asked = upstream.asked().await;
+    assert!(asked.starts_with("GET /base/far/a/b?c=../d HTTP/1.1\r\n"), "{asked}");
+    Ok(())
+}

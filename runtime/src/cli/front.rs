@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use super::config::heads::{HeaderBytes, HeaderCount};
 use super::config::units::{self, Period, Size};
-use crate::http::{Server, Tls};
+use crate::http::{Admin, Server, Tls};
 
 /// How clients are served. The file has the same settings under the same names.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -35,6 +36,14 @@ pub(crate) struct FrontOptions {
     /// them; one more is answered with 503 [default: 512MiB]
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_RESPONSE_MEMORY", value_parser = units::bound)]
     pub(crate) response_memory: Option<Size>,
+    /// How long a request's head may be, also for operators; a longer one is
+    /// answered with 431 [default: 64KiB]
+    #[arg(long, value_name = "SIZE", env = "HOURGLASS_HEADER_BYTES")]
+    pub(crate) header_bytes: Option<HeaderBytes>,
+    /// How many header fields a request may have, also for operators; one with
+    /// more is answered with 431 [default: 100]
+    #[arg(long, value_name = "N", env = "HOURGLASS_HEADER_COUNT")]
+    pub(crate) header_count: Option<HeaderCount>,
 }
 
 impl FrontOptions {
@@ -72,7 +81,24 @@ impl FrontOptions {
         if let Some(Size(most)) = self.response_memory.or(file.response_memory) {
             server = server.response_memory(most);
         }
+        if let Some(HeaderBytes(bytes)) = self.header_bytes.or(file.header_bytes) {
+            server = server.header_bytes(bytes);
+        }
+        if let Some(HeaderCount(count)) = self.header_count.or(file.header_count) {
+            server = server.header_count(count);
+        }
         server
+    }
+
+    /// Sets what these, or else the file, say of the listener for operators.
+    pub(crate) fn apply_to_admin(&self, file: &Self, mut admin: Admin) -> Admin {
+        if let Some(HeaderBytes(bytes)) = self.header_bytes.or(file.header_bytes) {
+            admin = admin.header_bytes(bytes);
+        }
+        if let Some(HeaderCount(count)) = self.header_count.or(file.header_count) {
+            admin = admin.header_count(count);
+        }
+        admin
     }
 
     /// The same, where files are relative to a folder.

@@ -210,6 +210,7 @@ mod tests {
 
     use super::*;
     use crate::http::PATIENCE;
+    use crate::http::header_limits::DEFAULT as HEADERS;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -277,7 +278,7 @@ mod tests {
             .get_arguments()
             .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_env()?.to_owned())))
             .collect();
-        assert_eq!(variables.len(), 31, "{variables:?}");
+        assert_eq!(variables.len(), 33, "{variables:?}");
         for (flag, variable) in variables {
             let expected = format!("HOURGLASS_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(variable.to_str(), Some(&*expected));
@@ -293,6 +294,8 @@ mod tests {
             ("drain", Period(DRAIN).to_string()),
             ("head_timeout", Period(PATIENCE).to_string()),
             ("body_idle", Period(PATIENCE).to_string()),
+            ("header_bytes", Size(HEADERS.bytes as u64).to_string()),
+            ("header_count", HEADERS.count.to_string()),
             ("timeout", Period(limits.timeout).to_string()),
             ("grace", Period(limits.grace).to_string()),
             ("memory", Size(limits.memory).to_string()),

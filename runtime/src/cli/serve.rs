@@ -85,7 +85,10 @@ pub(crate) fn serve(
             .await
             .with_context(|| cannot_listen(&address, "--listen"))?;
         let admin = match access {
-            Some(access) => Some(admin(access, runtime.clone()).await?),
+            Some(access) => {
+                let admin = admin(access, runtime.clone()).await?;
+                Some(options.front.apply_to_admin(&config.front, admin))
+            }
             None => None,
         };
         // A signal that comes after the announcement drains.

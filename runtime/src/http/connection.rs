@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,12 +20,13 @@ use tokio::sync::watch;
 
 use super::exchange::{Connection, Exchange, Front};
 use super::h2::{self, Streams};
+use super::paced::Paced;
 use super::socket::Socket;
 use super::tls::{self, Tls};
 use crate::pace::Patience;
 
 /// The most that is read ahead, and written behind, of one HTTP/1.1 connection,
-/// in bytes; and so the longest head of a request there.
+/// in bytes. No head may be longer.
 const BUFFER: usize = 192 << 10;
 
 /// How long clients may take to take the last bytes of their responses, once
@@ -86,7 +89,7 @@ fn open(stream: Accepted) -> io::Result<TcpStream> {
 async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), Broken> {
     let address = stream.peer_addr().ok();
     let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.patience));
-    let mut socket = Socket::new(stream, terms.patience);
+    let mut socket = Socket::new(stream, terms.patience, terms.front.lingering.clone());
     if let Some(tls) = &terms.tls {
         return Box::pin(encrypted(socket, tls, shared, terms, stop)).await;
     }
@@ -146,8 +149,14 @@ async fn http1(
     stop: &mut Stop,
 ) -> Result<(), Broken> {
     let connection = shared.clone();
-    let service = service_fn(move |request| Exchange::new(connection.clone(), request));
-    let serving = http1::Builder::new()
+    let service = service_fn(move |request: Request<Incoming>| {
+        let patience = connection.patience;
+        let request = request.map(|incoming| Paced::new(incoming, patience));
+        Exchange::new(connection.clone(), request)
+    });
+    let mut settings = http1::Builder::new();
+    terms.front.headers.apply_to_http1(&mut settings);
+    let serving = settings
         .timer(TokioTimer::new())
         .header_read_timeout(terms.head)
         .max_buf_size(BUFFER)
@@ -181,9 +190,8 @@ async fn http2(
 ) -> hyper::Result<()> {
     let service = service_fn(move |request| h2::answer(shared.clone(), request));
     let streams = Streams::new(terms.patience);
-    let serving =
-        h2::settings(streams.clone(), terms.head).serve_connection(TokioIo::new(io), service);
-    let mut serving = pin!(serving);
+    let settings = h2::settings(streams.clone(), &terms.front, terms.head);
+    let mut serving = pin!(settings.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         biased;
         ended = serving.as_mut() => return ended,

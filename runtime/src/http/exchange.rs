@@ -10,14 +10,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Method, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
+use super::header_limits::HeaderLimits;
+use super::linger::Lingering;
 use super::paced::Paced;
+use super::refusal::Refusal;
 use super::routes::Routes;
 use super::untaken::Untaken;
 use super::values::Authenticate;
@@ -39,6 +41,9 @@ pub(super) struct Front {
     routes: Routes,
     authenticate: Option<Box<Authenticate>>,
     untaken: Untaken,
+    pub(super) headers: HeaderLimits,
+    /// The clients that go on sending after their answers.
+    pub(super) lingering: Arc<Lingering>,
     /// Where invocations go on that do not end at once.
     tasks: Handle,
     connections: AtomicU64,
@@ -51,6 +56,7 @@ impl Front {
         routes: Routes,
         authenticate: Option<Box<Authenticate>>,
         untaken: Untaken,
+        headers: HeaderLimits,
     ) -> Self {
         runtime.run_calls_here();
         Self {
@@ -58,6 +64,8 @@ impl Front {
             routes,
             authenticate,
             untaken,
+            headers,
+            lingering: Arc::default(),
             tasks: Handle::current(),
             connections: AtomicU64::new(0),
         }
@@ -67,12 +75,12 @@ impl Front {
 /// What all requests of one connection share. Theirs is a context of its own,
 /// so that connections do not meet at the runtime's.
 pub(super) struct Connection {
-    front: Arc<Front>,
+    pub(super) front: Arc<Front>,
     ctx: Context,
     _end: Cancel,
     number: u64,
     requests: AtomicU32,
-    patience: Patience,
+    pub(super) patience: Patience,
 }
 
 impl Connection {
@@ -116,13 +124,23 @@ pub(super) struct Exchange {
     id: HeaderValue,
     /// Whether the client wants nothing but the response's head.
     only_head: bool,
+    /// Whether the connection ends with the response. Only HTTP/1.1 says so.
+    closes: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(connection: Arc<Connection>, mut request: hyper::Request<Incoming>) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, mut request: hyper::Request<Paced>) -> Self {
+        let refusal = Refusal::of(&request, connection.front.headers);
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = request_id::of(request.headers_mut(), connection.number, number);
         let only_head = *request.method() == Method::HEAD;
+        if let Some(refusal) = refusal {
+            tracing::debug!(%refusal, "a request was refused");
+            // Where a request ends that is no HTTP is anybody's guess.
+            let closes = request.version() < Version::HTTP_2;
+            let asked = answered(connection, refusal.response());
+            return Self { asked, id, only_head, closes };
+        }
         name_host(&mut request);
         let text = id.to_str().unwrap_or_default().to_owned();
         let front = &connection.front;
@@ -153,14 +171,16 @@ impl Exchange {
                 let asker = Asker { ask: connection, cancel: Some(cancel), detach };
                 Asked::new(Box::pin(running), early, asker)
             }
-            Err(error) => {
-                let failed = std::future::ready(Err(failure(&error, &ctx, None)));
-                let asker = Asker { ask: connection, cancel: None, detach: Duration::ZERO };
-                Asked::new(Box::pin(failed), None, asker)
-            }
+            Err(error) => answered(connection, failure(&error, &ctx, None)),
         };
-        Self { asked, id, only_head }
+        Self { asked, id, only_head, closes: false }
     }
+}
+
+/// A request that is answered without a function.
+fn answered(connection: Arc<Connection>, document: Response) -> Asked<Arc<Connection>> {
+    let asker = Asker { ask: connection, cancel: None, detach: Duration::ZERO };
+    Asked::new(Box::pin(std::future::ready(Err(document))), None, asker)
 }
 
 impl Future for Exchange {
@@ -170,6 +190,9 @@ impl Future for Exchange {
         let ended = ready!(Pin::new(&mut self.asked).poll(cx))?;
         let mut response = ended.unwrap_or_else(|document| document);
         framing::settle(&mut response, self.only_head);
+        if self.closes {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         Poll::Ready(Ok(with_id(response, self.id.clone())))
     }
 }
@@ -178,16 +201,11 @@ async fn respond(
     connection: Arc<Connection>,
     function: Arc<Entry>,
     ctx: Context,
-    request: hyper::Request<Incoming>,
+    request: hyper::Request<Paced>,
     outlet: Option<Outlet>,
 ) -> Ended<Arc<Connection>> {
     let Front { runtime, untaken, .. } = &*connection.front;
-    let result = match runtime.start(
-        &function,
-        &ctx,
-        request.map(|incoming| body(incoming, connection.patience)),
-        outlet,
-    ) {
+    let result = match runtime.start(&function, &ctx, request.map(body), outlet) {
         Ok(running) => running.finish().await,
         Err(error) => Err(error),
     };
@@ -208,9 +226,7 @@ async fn respond(
 /// request of HTTP/2 has it: functions find it in one place.
 fn name_host<B>(request: &mut hyper::Request<B>) {
     let Some(authority) = request.uri().authority() else { return };
-    // Whoever is named before the host is none of a function's business.
-    let host = authority.as_str().rsplit('@').next().map(HeaderValue::from_str);
-    if let Some(Ok(host)) = host {
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
         request.headers_mut().insert(HOST, host);
     }
 }
@@ -230,10 +246,6 @@ fn failure(error: &InvokeError, ctx: &Context, rate: Option<&Rate>) -> Response 
 
 /// The body as the runtime takes it. One that is known to be empty is not
 /// waited for.
-fn body(incoming: Incoming, patience: Patience) -> Body {
-    if incoming.is_end_stream() {
-        Body::empty()
-    } else {
-        Body::stream(Paced::new(incoming, patience))
-    }
+fn body(paced: Paced) -> Body {
+    if paced.is_end_stream() { Body::empty() } else { Body::stream(paced) }
 }

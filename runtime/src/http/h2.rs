@@ -4,7 +4,7 @@
 //! client can stop taking one response while it takes all others, which no
 //! socket shows: so each task looks after its own client, too.
 //!
-//! What one connection may make the host hold: 100 heads of 32 KiB, 1 MiB of
+//! What one connection may make the host hold: 100 heads of 64 KiB, 1 MiB of
 //! bodies that functions have not read yet, and of each response its head and the
 //! pieces of a stream that wait for the client, some 320 KiB. Of responses that are given as
 //! a whole all connections share the [room](super::untaken).
@@ -26,8 +26,11 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinError;
+use tokio::time::{Instant, sleep};
 
-use super::exchange::{Connection, Exchange};
+use super::exchange::{Connection, Exchange, Front};
+use super::paced::Paced;
+use super::unread::Unread;
 use crate::message::{Body, BodyError};
 use crate::pace::{Pace, Patience};
 
@@ -35,9 +38,6 @@ use crate::pace::{Pace, Patience};
 /// recommends; a client that wants more at once opens a second connection, which
 /// another core may serve.
 const MOST_STREAMS: u32 = 100;
-
-/// The longest head of a request, in bytes, as HTTP/2 counts it.
-const MOST_HEAD: u32 = 32 << 10;
 
 /// How many bytes of one request's body a client may be ahead of its function:
 /// two pieces as large as a guest takes at once.
@@ -53,6 +53,10 @@ const SEND_BUFFER: usize = 32 << 10;
 /// The largest piece of a response that is handed over at once: a frame.
 const PIECE: usize = 16 << 10;
 
+/// How long an answer is held back for a client that sends nothing more of its
+/// request, though it has not ended it.
+const IDLE: Duration = Duration::from_millis(250);
+
 /// How many requests that a client has taken back may wait to be looked at, and
 /// how many it may have broken in all, until it is taken for one that only makes
 /// work. The latter counts as long as a connection lasts, which for a proxy is
@@ -62,12 +66,12 @@ const MOST_BROKEN: usize = 1_000;
 
 /// The settings of a connection. A client that does not answer for as long as
 /// `head` is gone.
-pub(super) fn settings(streams: Streams, head: Duration) -> Builder<Streams> {
+pub(super) fn settings(streams: Streams, front: &Front, head: Duration) -> Builder<Streams> {
     let mut settings = Builder::new(streams);
+    front.headers.apply_to_http2(&mut settings);
     settings
         .timer(TokioTimer::new())
         .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(MOST_HEAD)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
@@ -84,8 +88,45 @@ pub(super) async fn answer(
     mut request: hyper::Request<Incoming>,
 ) -> Result<http::Response<Portions>, JoinError> {
     join_cookies(request.headers_mut());
+    let request = request.map(|incoming| body(incoming, &connection));
     let response = Exchange::new(connection, request).await?;
+    // Past a failure curl stops sending by itself.
+    if response.status().is_success() && response.body().len().is_some() {
+        until_the_rest_has_come().await;
+    }
     Ok(response.map(Portions::new))
+}
+
+/// Waits until a client has sent what its function did not read, as long as it
+/// goes on sending. curl 7.88 never looks at its socket again when an answer is
+/// complete before its request: it sends what the window allows, and hangs.
+async fn until_the_rest_has_come() {
+    let (mut idle, mut before) = (None, None);
+    poll_fn(|cx| {
+        let (Poll::Pending, left @ Some(_)) = Stream::poll_unread(cx, true) else {
+            return Poll::Ready(());
+        };
+        let idle = idle.get_or_insert_with(|| Box::pin(sleep(IDLE)));
+        if before != left {
+            before = left;
+            idle.as_mut().reset(Instant::now() + IDLE);
+        }
+        idle.as_mut().poll(cx)
+    })
+    .await;
+}
+
+/// A request's body, the rest of which comes back to its stream's task.
+fn body(incoming: Incoming, connection: &Connection) -> Paced {
+    let ends = incoming.is_end_stream();
+    let body = Paced::new(incoming, connection.patience);
+    if ends {
+        return body;
+    }
+    let (rest, unread) = Unread::new(connection.front.lingering.clone());
+    // Outside of a stream nobody reads it.
+    let _ = STREAM.try_with(|stream| stream.unread.set(Some(unread)));
+    body.with_rest(rest)
 }
 
 /// Makes one header of a cookie that came in crumbs, as it has to be before
@@ -139,7 +180,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let open = Open::one(&self.0);
         tokio::spawn(async move {
-            as_it_is_taken(stream, open.0.patience).await;
+            to_its_end(stream, open.0.patience).await;
             drop(open);
         });
     }
@@ -172,31 +213,57 @@ struct Given {
     waits: bool,
 }
 
-tokio::task_local! {
-    /// That of the stream whose task this is.
-    static GIVEN: Cell<Given>;
+/// What a stream's task is told by what it polls.
+#[derive(Default)]
+struct Stream {
+    given: Cell<Given>,
+    /// The rest of its request's body, from when there is one.
+    unread: Cell<Option<Unread>>,
 }
 
-/// Goes on with a stream as long as its client takes what it is given. Dropping
-/// a stream is telling its client that it broke off, and its function that the
-/// client has left.
-async fn as_it_is_taken(stream: impl Future<Output = ()>, patience: Patience) {
-    let watched = async {
-        let (mut stream, mut pace) = (pin!(stream), Pace::new(patience));
-        poll_fn(|cx| {
-            if stream.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
+impl Stream {
+    /// Goes on with the rest of the request's body, and gives how many more bytes
+    /// of it are read. Ready where there is none, or no more is to be read.
+    fn poll_unread(cx: &mut TaskContext<'_>, answered: bool) -> (Poll<()>, Option<u64>) {
+        let poll = |stream: &Self| {
+            let Some(mut unread) = stream.unread.take() else { return (Poll::Ready(()), None) };
+            let (polled, left) = (unread.poll(cx, answered), unread.left());
+            if polled.is_pending() {
+                stream.unread.set(Some(unread));
             }
-            let Given { bytes, waits } = GIVEN.with(Cell::get);
+            (polled, left)
+        };
+        STREAM.try_with(poll).unwrap_or((Poll::Ready(()), None))
+    }
+}
+
+tokio::task_local! {
+    /// That of the stream whose task this is.
+    static STREAM: Stream;
+}
+
+/// Goes on with a stream as long as its client takes what it is given, and then
+/// with what is left of its request. Dropping a stream is telling its client
+/// that it broke off, and its function that the client has left.
+async fn to_its_end(stream: impl Future<Output = ()>, patience: Patience) {
+    let watched = async {
+        let (mut stream, mut pace, mut answered) = (pin!(stream), Pace::new(patience), false);
+        poll_fn(|cx| {
+            answered = answered || stream.as_mut().poll(cx).is_ready();
+            let (unread, _left) = Stream::poll_unread(cx, answered);
+            if answered {
+                return unread;
+            }
+            let Given { bytes, waits } = STREAM.with(|stream| stream.given.get());
             if bytes > 0 || !waits {
                 pace.came(bytes);
-                GIVEN.with(|given| given.set(Given { bytes: 0, waits }));
+                STREAM.with(|stream| stream.given.set(Given { bytes: 0, waits }));
             }
             if waits { pace.poll_late(cx) } else { Poll::Pending }
         })
         .await;
     };
-    GIVEN.scope(Cell::default(), watched).await;
+    STREAM.scope(Stream::default(), watched).await;
 }
 
 /// A response's body in pieces of bounded size, which tells when each is asked
@@ -215,7 +282,7 @@ impl Portions {
     /// function is to give some.
     fn tell(bytes: Option<usize>) {
         // Outside of a stream nobody wants to know.
-        let _ = GIVEN.try_with(|given| {
+        let _ = STREAM.try_with(|Stream { given, .. }| {
             let before = given.get().bytes;
             let all = before.saturating_add(bytes.unwrap_or_default());
             given.set(Given { bytes: all, waits: bytes.is_some() });

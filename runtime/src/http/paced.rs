@@ -8,18 +8,39 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::unread::Rest;
 use crate::message::BodyError;
 use crate::pace::{Pace, Patience};
 
 /// A request's body, as long as its client goes on with it.
 pub(super) struct Paced {
-    incoming: Incoming,
+    /// Taken only where it is dropped.
+    incoming: Option<Incoming>,
     pace: Pace,
+    /// Where the rest goes if this is dropped before the end.
+    rest: Option<Rest>,
 }
 
 impl Paced {
     pub(super) fn new(incoming: Incoming, patience: Patience) -> Self {
-        Self { incoming, pace: Pace::new(patience) }
+        Self { incoming: Some(incoming), pace: Pace::new(patience), rest: None }
+    }
+
+    /// Hands on the rest of it if it is dropped before its end.
+    pub(super) fn with_rest(mut self, rest: Rest) -> Self {
+        self.rest = Some(rest);
+        self
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        if let (Some(incoming), Some(rest)) = (self.incoming.take(), self.rest.take())
+            && !incoming.is_end_stream()
+        {
+            // An error is a stream that has ended.
+            let _ = rest.send(incoming);
+        }
     }
 }
 
@@ -48,7 +69,8 @@ impl HttpBody for Paced {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { incoming, pace } = &mut *self;
+        let Self { incoming, pace, .. } = &mut *self;
+        let Some(incoming) = incoming else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
             if let Some(Ok(frame)) = &frame {
                 pace.came(frame.data_ref().map_or(0, Bytes::len));
@@ -60,10 +82,10 @@ impl HttpBody for Paced {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }

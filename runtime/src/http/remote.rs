@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::Uri;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::Scheme;
 use http_body_util::{LengthLimitError, Limited};
 
+use super::target;
 use crate::context::Context;
 use crate::error::DeployError;
 use crate::headers;
@@ -70,6 +71,9 @@ impl Remote {
         if base.query().is_some() {
             return Err(refuse("a query belongs to a call".into()));
         }
+        if target::has_dot_segment(&target::decode(base.path())) {
+            return Err(refuse("its path has a segment `.` or `..`".into()));
+        }
         let client = client(Arc::new(Hosts::anywhere()));
         Ok(Self { client, base, baggage: Arc::new([]) })
     }
@@ -83,8 +87,13 @@ impl Remote {
     }
 
     /// Lets the functions of a runtime call it under a name, within `timeout`
-    /// at most. A call's path is appended to the address's own, save a bare
-    /// `/`. A host that can't be reached within 10 seconds, or gives no whole
+    /// at most.
+    ///
+    /// A call's path is appended to the address's own, save a bare `/`. A call
+    /// whose path has a segment `.` or `..`, encoded or not, one whose target is
+    /// no path, and the method CONNECT are [`Outcome::BadRequest`]: no call
+    /// reaches more of the other host than that address and what is below it. A
+    /// host that can't be reached within 10 seconds, or gives no whole
     /// response of at most 10 MiB with a head of at most 64 KiB, is a
     /// [`Outcome::BadResponse`].
     ///
@@ -114,7 +123,8 @@ impl Remote {
         };
         let (mut head, body) = request.into_parts();
         let room = head.extensions.remove::<Arc<Room>>();
-        head.uri = self.target(head.uri.path_and_query());
+        head.uri = target::below(&self.base, &head.method, &head.uri)
+            .map_err(|error| Outcome::BadRequest(error.to_string()))?;
         headers::strip(&mut head.headers);
         headers::hand_down(ctx, &self.baggage, &mut head.headers);
         let body = body.bytes().await.map_err(|error| Outcome::BadRequest(error.to_string()))?;
@@ -138,16 +148,6 @@ impl Remote {
         }
         Ok(Response::from_parts(head, whole.freeze().into()))
     }
-
-    /// Where a call of that path goes.
-    fn target(&self, path: Option<&PathAndQuery>) -> Uri {
-        let base = self.base.path().trim_end_matches('/');
-        let path = path.map_or("", PathAndQuery::as_str);
-        let path = if path == "/" && !base.is_empty() { "" } else { path };
-        let mut parts = self.base.clone().into_parts();
-        parts.path_and_query = PathAndQuery::try_from(format!("{base}{path}")).ok();
-        Uri::from_parts(parts).unwrap_or_else(|_| self.base.clone())
-    }
 }
 
 #[cfg(test)]
@@ -155,26 +155,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_calls_path_is_appended() {
-        let target = |base: &str, path: &'static str| {
-            let remote = Remote::new(base).expect("a good address");
-            remote.target(Some(&PathAndQuery::from_static(path))).to_string()
-        };
-        for (base, path, expected) in [
-            ("http://h:1/f", "/", "http://h:1/f"),
-            ("http://h:1/f/", "/", "http://h:1/f"),
-            ("http://h:1/f", "/a?b=c", "http://h:1/f/a?b=c"),
-            ("http://h:1", "/", "http://h:1/"),
-            ("http://h:1", "/a", "http://h:1/a"),
-            ("http://h:1/f", "/?b", "http://h:1/f/?b"),
-        ] {
-            assert_eq!(target(base, path), expected);
-        }
-    }
-
-    #[test]
     fn an_address_that_can_not_be_called_says_why() {
-        for bad in ["", "second", "/second", "https://", "http://", "ftp://h/f", "http://h/f?q"] {
+        for bad in [
+            "",
+            "second",
+            "/second",
+            "https://",
+            "http://",
+            "ftp://h/f",
+            "http://h/f?q",
+            "http://h/../f",
+            "http://h/f/%2e%2e",
+        ] {
             let error = Remote::new(bad).expect_err(bad).to_string();
             assert!(error.contains("https://host:port/function"), "{error}");
         }

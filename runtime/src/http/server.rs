@@ -10,8 +10,10 @@ use http::HeaderMap;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 
+use super::accept::Acceptor;
 use super::connection::{self, FAREWELL, Stop, Terms};
 use super::exchange::Front;
+use super::header_limits::{self, HeaderLimits};
 use super::routes::Routes;
 use super::tls::Tls;
 use super::untaken::Untaken;
@@ -29,16 +31,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// What is as good as no bound, and no moment that the clock can't tell.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// How long to wait after the system refused a connection, mostly for want of
-/// descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// An HTTP server in front of a [`Runtime`].
 ///
 /// It speaks HTTP/1.1 and HTTP/2, to clients that begin with the latter. A
 /// function can't tell them apart. Of HTTP/2 one connection carries up to 100
-/// requests at once, each with a head of up to 32 KiB; `Expect: 100-continue`
-/// is not answered there, as HTTP/2 lets a client wait by itself.
+/// requests at once; `Expect: 100-continue` is not answered there, as HTTP/2
+/// lets a client wait by itself.
+///
+/// A response may be complete before its request is. The server then reads up to
+/// 16 MiB more of the request, for up to 2 seconds, and drops it, as many clients
+/// only read when they have sent everything. After that it closes the connection,
+/// or resets the stream, and such a client may lose its response.
 ///
 /// ```no_run
 /// # async fn example(runtime: hourglass::Runtime) -> std::io::Result<()> {
@@ -60,6 +63,7 @@ pub struct Server {
     head: Duration,
     patience: Patience,
     response_memory: u64,
+    headers: HeaderLimits,
     tls: Option<Tls>,
 }
 
@@ -98,6 +102,7 @@ impl Server {
             head: PATIENCE,
             patience: Patience { idle: PATIENCE, rate: 0 },
             response_memory: mib(512),
+            headers: header_limits::DEFAULT,
             tls: None,
         })
     }
@@ -205,6 +210,27 @@ impl Server {
         self
     }
 
+    /// How many bytes the head of a request may have: its first line and its
+    /// headers as they are sent in HTTP/1.1, and in HTTP/2 the names and values,
+    /// with 32 bytes more for each. A longer one is answered with 431, before a
+    /// function is looked for; an HTTP/2 client that sends several times as much
+    /// loses its connection. Default 64 KiB, which is also the most; the least
+    /// is 4 KiB, and any other number stands for the nearer of them.
+    #[must_use]
+    pub fn header_bytes(mut self, bytes: usize) -> Self {
+        self.headers = self.headers.with_bytes(bytes);
+        self
+    }
+
+    /// How many header fields a request may have. One with more is answered with
+    /// 431. Default 100, at least 16 and at most 256; any other number stands for
+    /// the nearer of them.
+    #[must_use]
+    pub fn header_count(mut self, count: usize) -> Self {
+        self.headers = self.headers.with_count(count);
+        self
+    }
+
     /// The address that it listens on.
     ///
     /// # Errors
@@ -223,17 +249,18 @@ impl Server {
     /// away for the invocations in flight.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let Self { listener, runtime, routes, authenticate, drain, threads, .. } = self;
-        let Self { head, patience, response_memory, tls, .. } = self;
+        let Self { head, patience, response_memory, headers, tls, .. } = self;
         let untaken = Untaken::new(response_memory);
-        let front = Arc::new(Front::new(runtime.clone(), routes, authenticate, untaken));
+        let front = Front::new(runtime.clone(), routes, authenticate, untaken, headers);
+        let front = Arc::new(front);
         let terms = Arc::new(Terms { front, head, patience, tls });
         let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);
         tokio::select! {
-            () = accept(&listener, &terms, stopped, &workers) => {}
+            // Its listener is closed when this is dropped.
+            () = accept(Acceptor::new(listener, "clients"), &terms, stopped, &workers) => {}
             () = stop => {}
         }
-        drop(listener);
         // An error is that there is no connection.
         let _ = stopping.send(());
         let canceled = runtime.shutdown(drain).await;
@@ -246,17 +273,14 @@ impl Server {
 }
 
 /// Accepts connections for good.
-async fn accept(listener: &TcpListener, terms: &Arc<Terms>, stop: Stop, workers: &Workers) {
+async fn accept(mut acceptor: Acceptor, terms: &Arc<Terms>, stop: Stop, workers: &Workers) {
     loop {
         // Taken from this event loop, to be registered with the worker's own.
-        match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+        match acceptor.accept().await.into_std() {
             Ok(stream) => {
                 workers.spawn(connection::serve(stream, terms.clone(), stop.clone()));
             }
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+            Err(error) => tracing::debug!(%error, "a connection can't be served"),
         }
     }
 }

@@ -6,21 +6,17 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
 
+use super::linger::{BYTES, Linger, Lingering};
 use crate::pace::{Pace, Patience};
 
 /// What a client begins with that speaks HTTP/2 without having said so before.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// How long a client may go on sending what nobody wants, after its answer.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection to a client.
 #[derive(Debug)]
@@ -30,14 +26,16 @@ pub(super) struct Socket {
     /// What was read already, and is to be read again.
     ahead: Bytes,
     pace: Pace,
-    /// When a client is left that goes on sending after its answer.
-    lingers: Option<Pin<Box<Sleep>>>,
+    lingering: Arc<Lingering>,
+    /// Since the client has its answer and goes on sending, with how many bytes
+    /// more of it are read.
+    lingers: Option<(Linger, u64)>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
+    pub(super) fn new(stream: TcpStream, patience: Patience, lingering: Arc<Lingering>) -> Self {
         let (stream, pace) = (Arc::new(stream), Pace::new(patience));
-        Self { stream, ahead: Bytes::new(), pace, lingers: None }
+        Self { stream, ahead: Bytes::new(), pace, lingering, lingers: None }
     }
 
     /// Waits until the client says that it sends nothing more, which is how it
@@ -151,21 +149,23 @@ impl AsyncWrite for Socket {
     /// a client that has not read its answer by then never will. So what it had
     /// under way is read first, for a while, and dropped.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, lingers, .. } = &mut *self;
-        let lingers = match lingers {
+        let Self { stream, lingering, lingers, .. } = &mut *self;
+        let (linger, left) = match lingers {
             Some(lingers) => lingers,
             None => {
                 shutdown(&*stream, Shutdown::Write)?;
                 if !has_unread(stream) {
                     return Poll::Ready(Ok(()));
                 }
-                lingers.insert(Box::pin(sleep(LINGER)))
+                let Some(linger) = lingering.begin() else { return Poll::Ready(Ok(())) };
+                lingers.insert((linger, BYTES))
             }
         };
-        while lingers.as_mut().poll(cx).is_pending() {
+        while *left > 0 && linger.poll_over(cx).is_pending() {
             ready!(stream.poll_read_ready(cx))?;
-            if has_ended(stream) {
-                break;
+            match drop_some(stream) {
+                Some(len) => *left = left.saturating_sub(len),
+                None => break,
             }
         }
         Poll::Ready(Ok(()))
@@ -177,11 +177,13 @@ fn has_unread(stream: &TcpStream) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|unread| unread > 0)
 }
 
-/// Drops a part of what the client has sent, and tells whether that was the end.
-fn has_ended(stream: &TcpStream) -> bool {
+/// Drops a part of what the client has sent, and gives its length; `None` at the
+/// end of it.
+fn drop_some(stream: &TcpStream) -> Option<u64> {
     match stream.try_read(&mut [0; 16 << 10]) {
-        Ok(len) => len == 0,
-        Err(error) => error.kind() != ErrorKind::WouldBlock,
+        Ok(0) => None,
+        Ok(len) => Some(len as u64),
+        Err(error) => (error.kind() == ErrorKind::WouldBlock).then_some(0),
     }
 }
 

@@ -21,6 +21,8 @@
 //! body_idle = "30s"
 //! body_rate = "1KiB"
 //! response_memory = "512MiB"
+//! header_bytes = "64KiB"
+//! header_count = 100
 //!
 //! [function.resize]
 //! url = "http://images.internal:8080/resize"
@@ -57,6 +59,7 @@
 //! called from this one, and its `baggage` is what goes along. The outer `baggage` is for paths that no route
 //! matches. An error names the file, the line and what is allowed there.
 
+pub(crate) mod heads;
 mod mount;
 mod private;
 pub(crate) mod remote;
@@ -77,6 +80,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::heads::{HeaderBytes, HeaderCount};
 use self::mount::MountTable;
 use self::route::RouteEntry;
 use self::settings::{Secrets, Settings};
@@ -126,6 +130,8 @@ pub(crate) struct File {
     body_rate: Option<Size>,
     #[serde(default, deserialize_with = "units::file::bound")]
     response_memory: Option<Size>,
+    header_bytes: Option<HeaderBytes>,
+    header_count: Option<HeaderCount>,
     #[serde(default)]
     function: BTreeMap<Spanned<String>, FunctionTable>,
 }

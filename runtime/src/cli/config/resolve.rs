@@ -164,6 +164,8 @@ impl Config {
             body_idle: file.body_idle,
             body_rate: file.body_rate,
             response_memory: file.response_memory,
+            header_bytes: file.header_bytes,
+            header_count: file.header_count,
         };
         Ok(Self {
             listen: file.listen,

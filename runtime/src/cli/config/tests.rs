@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::FILE_NAME;
+use super::heads::{HeaderBytes, HeaderCount};
 use super::resolve::Config;
 use super::units::{Period, Size};
 use crate::cli::options::Origin;
@@ -53,6 +54,8 @@ fn a_whole_file_is_read() {
         body_idle = "10s"
         body_rate = "1KiB"
         response_memory = "64MiB"
+        header_bytes = "8KiB"
+        header_count = 50
 
         [function.thumbnail]
         file = "built/thumbnail.wasm"
@@ -100,6 +103,8 @@ fn a_whole_file_is_read() {
     assert_eq!(config.front.body_idle, Some(Period(Duration::from_secs(10))));
     assert_eq!(config.front.body_rate, Some(Size(1024)));
     assert_eq!(config.front.response_memory, Some(Size(64 << 20)));
+    assert_eq!(config.front.header_bytes, Some(HeaderBytes(8 << 10)));
+    assert_eq!(config.front.header_count, Some(HeaderCount(50)));
     assert_eq!(config.functions.len(), 2);
     let limits = config.functions["thumbnail"].options;
     assert_eq!(limits.timeout, Some(Period(Duration::from_secs(2))));

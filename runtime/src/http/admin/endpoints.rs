@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::guard::{Guard, Refusal};
 use super::listing::{Canceled, Listed};
-use crate::http::problem;
+use crate::http::header_limits::HeaderLimits;
+use crate::http::{problem, refusal as request};
 use crate::message::Response;
 use crate::runtime::Runtime;
 
@@ -14,18 +15,22 @@ use crate::runtime::Runtime;
 pub(super) struct Endpoints {
     runtime: Runtime,
     guard: Guard,
+    pub(super) headers: HeaderLimits,
 }
 
 impl Endpoints {
-    pub(super) fn new(runtime: Runtime, guard: Guard) -> Self {
-        Self { runtime, guard }
+    pub(super) fn new(runtime: Runtime, guard: Guard, headers: HeaderLimits) -> Self {
+        Self { runtime, guard, headers }
     }
 
     /// The answer to a request, whatever its body.
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
-        let mut response = match self.guard.admit(request.headers()) {
-            Ok(()) => self.dispatch(request.method(), request.uri().path()),
-            Err(refusal) => refused(refusal),
+        let mut response = match request::Refusal::of(request, self.headers) {
+            Some(refusal) => malformed(refusal),
+            None => match self.guard.admit(request.headers()) {
+                Ok(()) => self.dispatch(request.method(), request.uri().path()),
+                Err(refusal) => refused(refusal),
+            },
         };
         // What is in flight is nobody else's business, and out of date at once.
         let headers = response.headers_mut();
@@ -74,6 +79,16 @@ fn json(value: &impl Serialize) -> Response {
 fn only(method: &'static str) -> Response {
     let detail = format!("only {method} can be asked of this");
     with(problem::refusal(StatusCode::METHOD_NOT_ALLOWED, &detail), ALLOW, method)
+}
+
+/// A request that is refused whoever sends it.
+fn malformed(refusal: request::Refusal) -> Response {
+    tracing::debug!(%refusal, "a request to the admin listener was refused");
+    let mut response = refusal.response();
+    if let Some(allowed) = response.headers_mut().get_mut(ALLOW) {
+        *allowed = HeaderValue::from_static("GET, DELETE");
+    }
+    response
 }
 
 fn refused(refusal: Refusal) -> Response {

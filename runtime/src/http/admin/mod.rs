@@ -4,7 +4,8 @@
 //! whoever may invoke functions can't thereby end what others invoked.
 //!
 //! # Layout
-//! - [`Admin`]: accepts connections, few at a time and none for long.
+//! - [`Admin`]: accepts connections, none for long.
+//! - `connections`: those that are open, few at a time.
 //! - [`Token`]: what an operator has to show.
 //! - `guard`: who is let in.
 //! - `endpoints`: what can be asked.
@@ -13,6 +14,7 @@
 
 #[cfg(feature = "cli")]
 pub(crate) mod client;
+mod connections;
 mod endpoints;
 mod guard;
 pub(crate) mod listing;
@@ -23,31 +25,28 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio::task::JoinSet;
 
+use self::connections::Connections;
 use self::endpoints::Endpoints;
 use self::guard::Guard;
 pub use self::token::{Token, TokenError};
+use super::accept::Acceptor;
+use super::header_limits::{self, HeaderLimits};
 use crate::runtime::Runtime;
 
-/// How many connections are served at once; others wait.
-const MOST_CONNECTIONS: usize = 16;
+/// How long an operator may take for a request's head.
+const HEAD: Duration = Duration::from_secs(5);
 
 /// How long a connection may last, from its first byte to its last. It is for
 /// one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many bytes a request's head may have.
-const MOST_HEAD: usize = 16 << 10;
-
-/// How long to wait after the system refused a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// An HTTP/1.1 listener for those who look after a [`Runtime`].
 ///
@@ -60,6 +59,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// web page: a request that a browser marks as a page's is refused, and so is
 /// one for a host that is named otherwise than by an IP address or as
 /// `localhost`.
+///
+/// A connection is for one request, and lasts 10 seconds at most, 5 of them
+/// until the request's head is there. Of more than 64 connections the oldest one
+/// without a request is closed, so that none keeps an operator waiting.
 ///
 /// ```no_run
 /// # async fn example(runtime: hourglass::Runtime) -> Result<(), Box<dyn std::error::Error>> {
@@ -75,6 +78,7 @@ pub struct Admin {
     listener: TcpListener,
     runtime: Runtime,
     token: Option<Token>,
+    headers: HeaderLimits,
 }
 
 impl Admin {
@@ -84,7 +88,7 @@ impl Admin {
     /// What the system says.
     pub async fn bind(address: impl ToSocketAddrs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, runtime, token: None })
+        Ok(Self { listener, runtime, token: None, headers: header_limits::DEFAULT })
     }
 
     /// Sets what every request has to show. Default: nothing, which is allowed
@@ -92,6 +96,22 @@ impl Admin {
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// How many bytes the head of a request may have, as
+    /// [`Server::header_bytes`](super::Server::header_bytes) has it.
+    #[must_use]
+    pub fn header_bytes(mut self, bytes: usize) -> Self {
+        self.headers = self.headers.with_bytes(bytes);
+        self
+    }
+
+    /// How many header fields a request may have, as
+    /// [`Server::header_count`](super::Server::header_count) has it.
+    #[must_use]
+    pub fn header_count(mut self, count: usize) -> Self {
+        self.headers = self.headers.with_count(count);
         self
     }
 
@@ -113,41 +133,39 @@ impl Admin {
     /// Dropping the future ends the connections, as `stop` does. What was
     /// canceled stays so.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, runtime, token } = self;
+        let Self { listener, runtime, token, headers } = self;
         if token.is_none() && !listener.local_addr()?.ip().is_loopback() {
             let reason = "an address that other machines may reach needs a token";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
         }
-        let endpoints = Arc::new(Endpoints::new(runtime, Guard::new(token)));
-        let mut connections = JoinSet::new();
-        let mut stop = pin!(stop);
+        let endpoints = Arc::new(Endpoints::new(runtime, Guard::new(token), headers));
+        let mut acceptor = Acceptor::new(listener, "operators");
+        let (mut connections, mut stop) = (Connections::default(), pin!(stop));
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                Some(_ended) = connections.join_next() => {}
-                accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => {
-                    match accepted {
-                        Ok((stream, _)) => drop(connections.spawn(serve(stream, endpoints.clone()))),
-                        Err(error) => {
-                            tracing::warn!(%error, "an operator's connection was not accepted");
-                            tokio::time::sleep(ACCEPT_PAUSE).await;
-                        }
-                    }
+                () = connections.ended() => {}
+                stream = acceptor.accept() => {
+                    connections.add(|asked| serve(stream, endpoints.clone(), asked));
                 }
             }
         }
     }
 }
 
-/// Serves one request. Its body is not read.
-async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>) {
+/// Serves one request, and notes when its head has come. Its body is not read.
+async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, asked: Arc<AtomicBool>) {
+    let mut settings = http1::Builder::new();
+    endpoints.headers.apply_to_http1(&mut settings);
     let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
         let answer = endpoints.answer(&request);
         async { Ok::<_, Infallible>(answer) }
     });
-    let connection = http1::Builder::new()
+    let connection = settings
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
         .keep_alive(false)
-        .max_buf_size(MOST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(PATIENCE, connection).await {
         Ok(Ok(())) => {}

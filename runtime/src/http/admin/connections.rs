@@ -1,0 +1,104 @@
+//! The open connections of operators: a bounded number, in which one that says
+//! nothing makes room for the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::task::{AbortHandle, JoinSet};
+
+/// How many connections are open at once.
+const MOST: usize = 64;
+
+/// The open connections. Dropping it ends them.
+#[derive(Default)]
+pub(super) struct Connections {
+    tasks: JoinSet<()>,
+    /// The oldest one first.
+    open: Vec<Open>,
+}
+
+struct Open {
+    task: AbortHandle,
+    /// Whether its request is there.
+    asked: Arc<AtomicBool>,
+}
+
+impl Connections {
+    /// Serves one more. Where there are too many, the oldest one without a
+    /// request is ended, and where each has one, the oldest.
+    pub(super) fn add<F>(&mut self, serve: impl FnOnce(Arc<AtomicBool>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        while self.tasks.try_join_next().is_some() {}
+        self.forget_ended();
+        if self.open.len() >= MOST {
+            let silent = self.open.iter().position(|one| !one.asked.load(Ordering::Relaxed));
+            self.open.remove(silent.unwrap_or(0)).task.abort();
+            tracing::debug!("an operator's connection was closed for a newer one");
+        }
+        let asked = Arc::new(AtomicBool::new(false));
+        let task = self.tasks.spawn(serve(asked.clone()));
+        self.open.push(Open { task, asked });
+    }
+
+    /// Waits until one has ended; forever where there are none.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn ended(&mut self) {
+        match self.tasks.join_next().await {
+            Some(_ended) => self.forget_ended(),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn forget_ended(&mut self) {
+        self.open.retain(|one| !one.task.is_finished());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Adds one that goes on for good, and tells its number when it is dropped.
+    fn add(connections: &mut Connections, number: usize, ended: &mpsc::UnboundedSender<usize>) {
+        struct Told(usize, mpsc::UnboundedSender<usize>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = self.1.send(self.0);
+            }
+        }
+        let told = Told(number, ended.clone());
+        connections.add(|asked| async move {
+            asked.store(told.0 < 2, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        });
+    }
+
+    #[tokio::test]
+    async fn the_oldest_without_a_request_makes_room() {
+        let (mut connections, (tell, mut told)) =
+            (Connections::default(), mpsc::unbounded_channel());
+        for number in 0..MOST {
+            add(&mut connections, number, &tell);
+            tokio::task::yield_now().await;
+        }
+        for number in MOST..2 * MOST - 2 {
+            add(&mut connections, number, &tell);
+            assert_eq!(told.recv().await, Some(number + 2 - MOST), "the first two have requests");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(connections.open.len(), MOST);
+        drop(connections);
+        drop(tell);
+        let mut rest = 0;
+        while told.recv().await.is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, MOST);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a client still sends when its answer is complete: it is read and
+//! dropped, within bounds.
+//!
+//! Many clients send a request's body to its end before they read. Closing an
+//! HTTP/1.1 connection with unread data in it makes the system send a reset, and
+//! an HTTP/2 server library sends one (RFC 9113, section 8.1) for a stream whose
+//! body is dropped unread. curl 7.88, Node 20 and httpx discard the response
+//! when that reset arrives first.
+//!
+//! The bounds are the same for both versions: a time and a number of bytes per
+//! answer, and a number of clients per server. Past any of them the reset is
+//! sent, as without this.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+
+/// How long a client may go on sending after its answer.
+const TIME: Duration = Duration::from_secs(2);
+
+/// How many bytes of a request are read that nobody wants. At 64 Mbit/s it is
+/// what arrives in [`TIME`].
+pub(super) const BYTES: u64 = 16 << 20;
+
+/// How many clients of one server may go on sending at once.
+const AT_ONCE: usize = 1_024;
+
+/// The clients of one server that go on sending after their answers.
+#[derive(Debug, Default)]
+pub(super) struct Lingering(AtomicUsize);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Linger {
+    all: Arc<Lingering>,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Lingering {
+    /// Begins with the end of an answer; `None` where too many do so already.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Linger> {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        // From here on dropping it counts it out again.
+        let linger = Linger { all: self.clone(), until: Box::pin(sleep(TIME)) };
+        (before < AT_ONCE).then_some(linger)
+    }
+}
+
+impl Linger {
+    /// Ready when the client has had its time.
+    pub(super) fn poll_over(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.until.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Linger {
+    fn drop(&mut self) {
+        self.all.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_has_its_time_and_only_so_many_have_it_at_once() {
+        let all = Arc::new(Lingering::default());
+        let mut some: Vec<_> = (0..AT_ONCE).map_while(|_| all.begin()).collect();
+        assert_eq!(some.len(), AT_ONCE);
+        assert!(all.begin().is_none());
+        let mut one = some.pop().expect("there are some");
+        assert!(poll_fn(|cx| Poll::Ready(one.poll_over(cx))).await.is_pending());
+        tokio::time::sleep(TIME).await;
+        poll_fn(|cx| one.poll_over(cx)).await;
+        drop(one);
+        assert!(all.begin().is_some());
+    }
+}

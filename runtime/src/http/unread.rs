@@ -1,0 +1,78 @@
+//! The rest of an HTTP/2 request's body that its function does not read.
+//!
+//! A function that answers without reading, and every refusal, drops the body.
+//! The body then comes here instead, to the task of its stream, which reads and
+//! drops what the client still sends, for as long as [`Linger`] allows after the
+//! answer. Reading gives the client back its share of the
+//! connection's window. What is held is that window, so at most 128 KiB for a
+//! stream and 1 MiB for a connection.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+
+use super::linger::{BYTES, Linger, Lingering};
+
+/// Where a body goes that is dropped before its end.
+pub(super) type Rest = oneshot::Sender<Incoming>;
+
+/// What is left of one request's body.
+pub(super) struct Unread {
+    /// Brings it, when it is dropped.
+    dropped: oneshot::Receiver<Incoming>,
+    lingering: Arc<Lingering>,
+    body: Option<Incoming>,
+    /// How many more bytes are read.
+    left: u64,
+    /// Since the answer is complete.
+    linger: Option<Linger>,
+}
+
+impl Unread {
+    pub(super) fn new(lingering: Arc<Lingering>) -> (Rest, Self) {
+        let (rest, dropped) = oneshot::channel();
+        (rest, Self { dropped, lingering, body: None, left: BYTES, linger: None })
+    }
+
+    /// How many more bytes of it are read, once it has been dropped.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.body.as_ref().map(|_| self.left)
+    }
+
+    /// Reads and drops what there is. Ready when that was the last of it, and
+    /// once the answer is complete also where no more is to be read.
+    pub(super) fn poll(&mut self, cx: &mut TaskContext<'_>, answered: bool) -> Poll<()> {
+        let body = match &mut self.body {
+            Some(body) => body,
+            None => match ready!(Pin::new(&mut self.dropped).poll(cx)) {
+                Ok(body) => self.body.insert(body),
+                // The function has read all of it.
+                Err(_gone) => return Poll::Ready(()),
+            },
+        };
+        if answered {
+            if self.linger.is_none() {
+                self.linger = self.lingering.begin();
+            }
+            let Some(linger) = &mut self.linger else { return Poll::Ready(()) };
+            if linger.poll_over(cx).is_ready() || self.left == 0 {
+                return Poll::Ready(());
+            }
+        }
+        while self.left > 0 {
+            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let len = frame.data_ref().map_or(0, Bytes::len);
+                    self.left = self.left.saturating_sub(len as u64);
+                }
+                Some(Err(_)) | None => return Poll::Ready(()),
+            }
+        }
+        if answered { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
