@@ -3,24 +3,31 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
-use crate::{Body, CallError, Context, Done, FetchError, Response};
+use crate::{BodyError, CallError, Context, Done, FetchError, Problem, Response, keys};
 
 /// What a handler returns: [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Any error, in a box.
+pub(crate) type Boxed = Box<dyn StdError + Send + Sync>;
+
 /// Why a handler has no response: any error, and the status to answer with.
 ///
-/// Every [`std::error::Error`] becomes one through `?`. What the client gets depends on it:
+/// Every [`std::error::Error`] becomes one through `?`. The client gets a [`Problem`] whose status
+/// and detail depend on the first of these among the error and its sources:
 ///
-/// - An error with a status of its own ([`Error::status`]) is answered with that status and with
-///   the error's text, so that text must be fit for the client to read.
-/// - Any other error is answered with 500 and a text that tells nothing. The error and its sources
-///   go to stderr, which is the function's log.
-/// - [`Done`], as [`Context::check`] returns it, is not answered at all: see [`Error::done`].
-/// - A [`CallError`] or a [`FetchError`] is answered as that says, as the fault is not this
-///   function's.
+/// | error | status | detail |
+/// |---|---|---|
+/// | one with a [status](Error::status), or a [`Problem`] | its own | its text, so that must be fit for the client to read |
+/// | a [`BodyError`] of the client's request | 400 | what is wrong with the body |
+/// | a [`CallError`], a [`FetchError`], a [`BodyError`] of their responses | 502, 503 or 504, as the type says | none |
+/// | [`Done`], as [`Context::check`] returns it | not answered at all: see [`Error::done`] | |
+/// | any other | 500 | none |
+///
+/// Where the status is 500 or more, the error and its sources go to the function's log as one
+/// record at level `error`.
 ///
 /// It does not implement [`std::error::Error`] itself: the conversion from all of those would
 /// then be ambiguous.
@@ -37,29 +44,47 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// }
 /// # assert_eq!(double(&Request::default()).unwrap_err().status_code(), 400);
 /// ```
-pub struct Error {
+pub struct Error(Boxed);
+
+/// An error that is in another one, where [`Error`] cannot be. It shows as what is in it.
+#[derive(Debug)]
+pub(crate) struct Carried {
     status: Option<StatusCode>,
-    source: Box<dyn StdError + Send + Sync>,
+    error: Boxed,
+}
+
+/// What decides how an error is answered.
+#[derive(Clone, Copy)]
+enum Verdict<'a> {
+    /// It has a status, and the client may read its text.
+    Status(StatusCode, &'a dyn fmt::Display),
+    Problem(&'a Problem),
+    Call(&'a CallError),
+    Fetch(&'a FetchError),
+    Done(Done),
 }
 
 impl Error {
     /// An error that has no status of its own, from a text or from another error.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { status: None, source: source.into() }
+        Self(source.into())
     }
 
     /// An error that is answered with `status`, from a text or from another error.
     pub fn status(status: StatusCode, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { status: Some(status), source: source.into() }
+        Self(Box::new(Carried { status: Some(status), error: source.into() }))
     }
 
-    /// The status that it is answered with: its own; or where it comes from a call of another
-    /// function or a fetch, the one that [`CallError`] or [`FetchError`] tells; or 500.
+    /// The status that it is answered with, unless it is [not answered](Self::done).
     #[must_use]
     pub fn status_code(&self) -> StatusCode {
-        let of_call = || self.source_that_is().map(CallError::status);
-        let of_fetch = || self.source_that_is().map(FetchError::status);
-        self.status.or_else(of_call).or_else(of_fetch).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        match self.verdict() {
+            Some(Verdict::Status(status, _)) => status,
+            Some(Verdict::Problem(problem)) => problem.status(),
+            Some(Verdict::Call(error)) => error.status(),
+            Some(Verdict::Fetch(error)) => error.status(),
+            Some(Verdict::Done(_)) | None => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
 
     /// Whether it says that a context is done: it is a [`Done`], or one is among its sources.
@@ -73,10 +98,36 @@ impl Error {
     /// of may be another.
     #[must_use]
     pub fn done(&self) -> Option<Done> {
-        match self.status {
-            Some(_) => None,
-            None => self.chain().find_map(|error| error.downcast_ref().copied()),
+        match self.verdict() {
+            Some(Verdict::Done(done)) => Some(done),
+            _ => None,
         }
+    }
+
+    /// The first error of a type among the error and its sources.
+    #[must_use]
+    pub fn find<E: StdError + 'static>(&self) -> Option<&E> {
+        self.links().find_map(|error| error.downcast_ref())
+    }
+
+    /// What the client is told, with the names of the function and the request as members
+    /// `function` and `request_id`.
+    ///
+    /// This is what [`serve`](crate::serve) answers with, and [`serve_with`](crate::serve_with) may
+    /// change.
+    #[must_use]
+    pub fn problem(&self, ctx: &Context) -> Problem {
+        let problem = match self.verdict() {
+            Some(Verdict::Problem(problem)) => problem.clone(),
+            Some(Verdict::Status(status, text)) => Problem::new(status, text.to_string()),
+            _ => Problem::new(self.status_code(), "the function failed"),
+        };
+        let function = ctx.value(&keys::FUNCTION);
+        let members = [("function", function), ("request_id", ctx.request_id())];
+        members.into_iter().fold(problem, |problem, (name, value)| match value {
+            Some(value) => problem.with(name, &value),
+            None => problem,
+        })
     }
 
     /// The response that the client gets.
@@ -86,38 +137,68 @@ impl Error {
     /// There is none to be given when the error says no more than that this context, the
     /// invocation's own, is done.
     pub(crate) fn answer(&self, ctx: &Context) -> Result<Response, Done> {
-        if self.status.is_none()
-            && (self.done().is_some()
-                || matches!(self.source_that_is(), Some(CallError::Done { .. }))
-                || matches!(self.source_that_is(), Some(FetchError::Done { .. })))
-            && let Some(done) = ctx.err()
-        {
-            return Err(done);
+        self.answer_with(ctx, |ctx, error| error.problem(ctx).response())
+    }
+
+    /// The response that the client gets, made by `respond`.
+    pub(crate) fn answer_with(
+        &self,
+        ctx: &Context,
+        respond: impl FnOnce(&Context, &Self) -> Response,
+    ) -> Result<Response, Done> {
+        let of_context = matches!(
+            self.verdict(),
+            Some(
+                Verdict::Done(_)
+                    | Verdict::Call(CallError::Done { .. })
+                    | Verdict::Fetch(FetchError::Done { .. })
+            )
+        );
+        match ctx.err() {
+            Some(done) if of_context => Err(done),
+            _ => Ok(respond(ctx, self)),
         }
-        let text = match self.status {
-            Some(_) => format!("{self}\n").into(),
-            None => Body::from("the function failed\n"),
-        };
-        let mut response = Response::new(text);
-        *response.status_mut() = self.status_code();
-        let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, text);
-        Ok(response)
     }
 
-    /// The failed call, or fetch, that it comes from.
-    fn source_that_is<E: StdError + 'static>(&self) -> Option<&E> {
-        self.chain().find_map(|error| error.downcast_ref())
+    fn verdict(&self) -> Option<Verdict<'_>> {
+        self.links().find_map(Verdict::of)
     }
 
-    /// The error itself and all of its sources.
+    /// The error itself and all of its sources, without what carries one of them.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        let first: &(dyn StdError + 'static) = &*self.source;
+        self.links().filter(|error| !error.is::<Carried>())
+    }
+
+    fn links(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+        let first: &(dyn StdError + 'static) = &*self.0;
         std::iter::successors(Some(first), |&error: &&(dyn StdError + 'static)| {
+            if let Some(carried) = error.downcast_ref::<Carried>() {
+                return Some(&*carried.error);
+            }
             // An error of reading or writing hides the one that it was made from.
             let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             inner.map_or_else(|| error.source(), |inner| Some(inner))
         })
+    }
+}
+
+impl<'a> Verdict<'a> {
+    fn of(error: &'a (dyn StdError + 'static)) -> Option<Self> {
+        if let Some(Carried { status: Some(status), error }) = error.downcast_ref() {
+            return Some(Self::Status(*status, error));
+        }
+        if let Some(error) = error.downcast_ref() {
+            return Some(match error {
+                BodyError::Client(text) => Self::Status(StatusCode::BAD_REQUEST, text),
+                BodyError::Upstream { error, .. } => Self::Fetch(error),
+                BodyError::Callee { error, .. } => Self::Call(error),
+            });
+        }
+        let problem = error.downcast_ref().map(Self::Problem);
+        let call = || error.downcast_ref().map(Self::Call);
+        let fetch = || error.downcast_ref().map(Self::Fetch);
+        let done = || error.downcast_ref().copied().map(Self::Done);
+        problem.or_else(call).or_else(fetch).or_else(done)
     }
 }
 
@@ -127,9 +208,99 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     }
 }
 
+/// As an error among others. [`Error::status_code`] and [`Error::done`] are those of any error that
+/// it becomes a source of.
+impl From<Error> for Box<dyn StdError + Send + Sync> {
+    fn from(error: Error) -> Self {
+        error.0
+    }
+}
+
+/// For `?` in a function that returns `anyhow::Result`.
+#[cfg(feature = "anyhow")]
+impl From<Error> for anyhow::Error {
+    fn from(error: Error) -> Self {
+        Self::new(Carried { status: None, error: error.0 })
+    }
+}
+
+/// What a handler may return as its error. Nothing else implements it.
+///
+/// It is every [`std::error::Error`] and [`Error`]; and with the feature `anyhow`, which is a
+/// default one, `anyhow::Error` and all that becomes a `Box<dyn std::error::Error + Send + Sync>`:
+///
+/// ```
+/// # #[cfg(feature = "anyhow")] {
+/// use anyhow::Context as _;
+/// use hourglass_sdk::{Context, Request, Response};
+///
+/// fn double(ctx: &Context, req: Request) -> anyhow::Result<Response> {
+///     ctx.check()?; // not answered, as ever
+///     let number: u32 = req.body().json()?; // 400 where the client sent no number
+///     let double = number.checked_mul(2).context("the number is too large")?; // 500
+///     Ok(Response::new(double.to_string().into()))
+/// }
+/// # assert!(double(&Context::background(), Request::new("2".into())).is_ok());
+/// # }
+/// ```
+pub trait IntoError: private::Sealed {
+    /// Makes the error, with all that it is made of.
+    fn into_error(self) -> Error;
+}
+
+mod private {
+    pub trait Sealed {}
+}
+
+#[cfg(not(feature = "anyhow"))]
+mod any {
+    use super::{Error, IntoError, private};
+
+    impl<E: Into<Error>> private::Sealed for E {}
+
+    impl<E: Into<Error>> IntoError for E {
+        fn into_error(self) -> Error {
+            self.into()
+        }
+    }
+}
+
+#[cfg(feature = "anyhow")]
+mod any {
+    use std::any::Any;
+
+    use super::{Boxed, Error, IntoError, private};
+
+    impl<E: Into<Boxed> + 'static> private::Sealed for E {}
+
+    impl<E: Into<Boxed> + 'static> IntoError for E {
+        fn into_error(self) -> Error {
+            let mut error = Some(self);
+            // What `anyhow` converts into a box by itself hides the error that it was made from.
+            let any = (&mut error as &mut dyn Any).downcast_mut::<Option<anyhow::Error>>();
+            if let Some(error) = any.and_then(Option::take) {
+                return Error(error.reallocate_into_boxed_dyn_error_without_backtrace());
+            }
+            Error(error.map_or_else(|| "the error is gone".into(), Into::into))
+        }
+    }
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl StdError for Carried {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
+        self.0.fmt(f)
     }
 }
 
@@ -142,104 +313,5 @@ impl fmt::Debug for Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Cause;
-
-    /// An error with a source, as libraries have them.
-    #[derive(Debug)]
-    struct Outer(Done);
-
-    impl fmt::Display for Outer {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the row was not read")
-        }
-    }
-
-    impl StdError for Outer {
-        fn source(&self) -> Option<&(dyn StdError + 'static)> {
-            Some(&self.0)
-        }
-    }
-
-    fn answer(error: &Error) -> Response {
-        error.answer(&Context::background()).expect("the context is not done")
-    }
-
-    fn failed_call(done: Done) -> CallError {
-        CallError::Done { function: "callee".to_owned(), done, cause: Cause::Shutdown }
-    }
-
-    #[test]
-    fn an_error_without_a_status_tells_the_client_nothing() {
-        let answer = answer(&Error::new("the password is hunter2"));
-        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(answer.body().as_ref(), b"the function failed\n");
-    }
-
-    #[test]
-    fn an_error_with_a_status_is_for_the_client_to_read() {
-        let answer = answer(&Error::status(StatusCode::NOT_FOUND, "no such page"));
-        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-        assert_eq!(answer.body().as_ref(), b"no such page\n");
-        assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
-    }
-
-    #[test]
-    fn a_failed_call_is_somebody_elses_fault() {
-        let statuses = [
-            (CallError::Busy("secret".to_owned()), 503),
-            (CallError::Draining("secret".to_owned()), 503),
-            (failed_call(Done::DeadlineExceeded), 504),
-            (failed_call(Done::Canceled), 502),
-            (CallError::Trap("secret".to_owned()), 502),
-        ];
-        for (error, status) in statuses {
-            let answer = answer(&error.into());
-            assert_eq!(answer.status(), status);
-            assert_eq!(answer.body().as_ref(), b"the function failed\n");
-        }
-    }
-
-    #[test]
-    fn a_callees_done_is_not_the_callers() {
-        let error = Error::from(failed_call(Done::DeadlineExceeded));
-        assert_eq!(error.done(), None);
-    }
-
-    #[test]
-    fn what_says_no_more_than_that_the_context_is_done_is_not_answered() {
-        let (ctx, cancel) = Context::background().with_cancel();
-        let (check, call) = (Error::from(Done::Canceled), Error::from(failed_call(Done::Canceled)));
-        for error in [&check, &call] {
-            assert!(error.answer(&ctx).is_ok(), "it speaks of a context that was derived");
-        }
-        cancel.cancel();
-        for error in [&check, &call] {
-            assert_eq!(error.answer(&ctx).err(), Some(Done::Canceled));
-        }
-        assert!(Error::new("something else").answer(&ctx).is_ok());
-    }
-
-    #[test]
-    fn done_is_found_among_the_sources() {
-        assert_eq!(Error::from(Done::Canceled).done(), Some(Done::Canceled));
-        let deep = Error::from(Outer(Done::DeadlineExceeded));
-        assert_eq!(deep.done(), Some(Done::DeadlineExceeded));
-        assert_eq!(Error::new("something else").done(), None);
-        let read = std::io::Error::other(Done::Canceled);
-        assert_eq!(Error::from(read).done(), Some(Done::Canceled));
-    }
-
-    #[test]
-    fn done_with_a_status_is_answered() {
-        let error = Error::status(StatusCode::SERVICE_UNAVAILABLE, Done::Canceled);
-        assert_eq!(error.done(), None);
-    }
-
-    #[test]
-    fn debug_shows_the_sources() {
-        let text = format!("{:?}", Error::from(Outer(Done::Canceled)));
-        assert_eq!(text, "the row was not read\n  because: context canceled");
-    }
-}
+#[path = "error_tests.rs"]
+mod tests;

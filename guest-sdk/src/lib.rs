@@ -24,9 +24,7 @@
 //! #     ctx.check()?;
 //! #     Ok(Response::new(format!("hello {}", req.uri().path()).into()))
 //! # }
-//! use std::time::Duration;
-//!
-//! let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
+//! let (ctx, cancel) = Context::background().with_cancel();
 //! assert!(hello(&ctx, Request::default()).is_ok());
 //!
 //! cancel.cancel();
@@ -47,20 +45,22 @@
 //!
 //! # Layout
 //!
-//! - [`serve`]: what `main` calls; one request in, one response out.
+//! - [`serve`], [`serve_with`]: what `main` calls; one request in, one response out.
 //! - [`Context`]: the invocation's deadline, cancellation and values, and what is derived from it;
 //!   [`Done`], [`Cause`], [`Cancel`], [`Key`].
 //! - [`Context::call`], [`Context::start`]: calls of other functions; [`Group`], [`CallError`].
 //! - [`Context::fetch`], [`Context::start_fetch`]: requests to other hosts; [`Redirects`],
-//!   [`FetchError`].
+//!   [`HeadTimeout`], [`FetchError`].
 //! - [`Pending`], [`select`], [`join_all`]: calls and fetches that were not waited for.
-//! - [`Body`], [`Writer`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a
+//! - [`Body`], [`BodyError`], [`Writer`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a
 //!   handler, whole or piece by piece.
-//! - [`Error`]: what `?` makes of any error in a handler.
+//! - [`Error`]: what `?` makes of any error in a handler; [`IntoError`], and [`Problem`], which the
+//!   client is told.
 //! - [`log`](mod@log): the macros of the crate `log`, on their way to the host's log.
+//! - `tracing`, with the feature of that name: the same for the crate `tracing`.
 //! - `sha2`, with the feature of that name: SHA-256 at the speed of the host's processor.
 //! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
-//! - `wire`: the encoding that the contract uses; `named`: failures by their names in it.
+//! - `record`: what goes to the host's log. `wire`: the encoding that the contract uses; `named`: failures by their names in it.
 
 pub mod abi;
 mod body;
@@ -74,21 +74,27 @@ mod named;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 mod pending;
+mod problem;
+#[cfg(any(target_arch = "wasm32", test, feature = "tracing"))]
+mod record;
 mod response;
 mod serve;
 #[cfg(feature = "sha2")]
 pub mod sha2;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 #[cfg(any(target_arch = "wasm32", test))]
 mod wire;
 
-pub use body::{Body, Writer};
+pub use body::{Body, BodyError, Writer};
 pub use call::{CallError, Group};
 pub use context::{Cancel, Cause, Context, Done, Key, keys};
-pub use error::{Error, Result};
-pub use fetch::{FetchError, Redirects};
+pub use error::{Error, IntoError, Result};
+pub use fetch::{FetchError, HeadTimeout, Redirects};
 pub use pending::{Failure, Pending, join_all, select};
+pub use problem::Problem;
 pub use response::{IntoResponse, Json};
-pub use serve::serve;
+pub use serve::{serve, serve_with};
 
 pub use bytes::Bytes;
 pub use http;

@@ -36,30 +36,23 @@ pub fn init() {
 /// Inside of a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
-    use std::fmt::{self, Display, Write};
-
-    use log::kv::{Error, Key, Value, VisitSource};
+    use log::kv::{Error, Key, Value, VisitSource, VisitValue};
     use log::{LevelFilter, Log, Metadata, Record};
 
-    use crate::{abi, wire};
-
-    /// How much of a message is sent, and of a field's value, in bytes.
-    const MESSAGE: usize = 8 << 10;
-    const VALUE: usize = 1 << 10;
-    /// How many fields are.
-    const FIELDS: usize = 64;
+    use crate::abi;
+    use crate::record::{self, Fields};
 
     struct Host;
 
     pub(super) fn init() {
         if log::set_logger(&Host).is_ok() {
-            send(0, &[]);
+            note(abi::log::log(0, &[]).ok());
         }
     }
 
-    /// Sends a record, and takes note of what the host logs now.
-    fn send(level: i32, record: &[u8]) {
-        if let Ok(last) = abi::log::log(level, record) {
+    /// Takes note of what the host logs now.
+    fn note(last: Option<usize>) {
+        if let Some(last) = last {
             log::set_max_level(LevelFilter::iter().nth(last).unwrap_or(LevelFilter::Trace));
         }
     }
@@ -73,52 +66,58 @@ mod guest {
             if !self.enabled(record.metadata()) {
                 return;
             }
-            let mut fields = Fields(Vec::new());
-            // An error is a field too many, or one that can't be shown.
+            let mut fields = Pairs(Fields::default());
+            // An error is a field that cannot be shown.
             let _ = record.key_values().visit(&mut fields);
-            let message = shown(record.args(), MESSAGE);
-            send(record.level() as i32, &wire::record(&message, record.target(), &fields.0));
+            let level = record.level() as i32;
+            note(record::send(level, record.target(), record.args(), &fields.0));
         }
 
         fn flush(&self) {}
     }
 
-    struct Fields(Vec<(String, String)>);
+    struct Pairs(Fields);
 
-    impl<'kvs> VisitSource<'kvs> for Fields {
+    impl<'kvs> VisitSource<'kvs> for Pairs {
         fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-            if self.0.len() >= FIELDS {
-                return Err(Error::msg("too many fields"));
-            }
-            self.0.push((key.to_string(), shown(&value, VALUE)));
+            value.visit(OneValue(key.as_str(), &mut self.0))
+        }
+    }
+
+    /// One field, which keeps its type.
+    struct OneValue<'a>(&'a str, &'a mut Fields);
+
+    impl OneValue<'_> {
+        fn literal(&mut self, value: impl std::fmt::Display) -> Result<(), Error> {
+            self.1.literal(self.0, value);
             Ok(())
         }
     }
 
-    /// What something displays as, or as much of it as is wanted.
-    fn shown(what: &dyn Display, most: usize) -> String {
-        let mut text = Text { text: String::new(), most };
-        // An error is that it is longer.
-        if write!(text, "{what}").is_err() {
-            text.text.push('\u{2026}');
+    impl<'v> VisitValue<'v> for OneValue<'_> {
+        fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
+            self.1.text(self.0, value);
+            Ok(())
         }
-        text.text
-    }
 
-    struct Text {
-        text: String,
-        most: usize,
-    }
+        fn visit_null(&mut self) -> Result<(), Error> {
+            self.literal("null")
+        }
 
-    impl Write for Text {
-        fn write_str(&mut self, part: &str) -> fmt::Result {
-            let room = self.most.saturating_sub(self.text.len());
-            if part.len() <= room {
-                self.text.push_str(part);
-                return Ok(());
-            }
-            self.text.push_str(part.get(..part.floor_char_boundary(room)).unwrap_or_default());
-            Err(fmt::Error)
+        fn visit_u64(&mut self, value: u64) -> Result<(), Error> {
+            self.literal(value)
+        }
+
+        fn visit_i64(&mut self, value: i64) -> Result<(), Error> {
+            self.literal(value)
+        }
+
+        fn visit_f64(&mut self, value: f64) -> Result<(), Error> {
+            self.literal(value)
+        }
+
+        fn visit_bool(&mut self, value: bool) -> Result<(), Error> {
+            self.literal(value)
         }
     }
 }

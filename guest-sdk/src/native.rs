@@ -6,23 +6,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::context::{Handler, announce};
-use crate::pending::{Failure, private};
-use crate::{Cancel, Context, Request, Response};
+use crate::context::{CancelOnDrop, Handler, announce};
+use crate::pending::Failure;
+use crate::{Context, Error, Request, Response};
 
 /// What runs on a thread, or has ended. Dropping it cancels the context that it runs under.
 #[derive(Debug)]
-pub struct Started<E> {
+pub(crate) struct Started<E> {
     slot: Arc<Mutex<Slot<E>>>,
-    cancel: Cancel,
+    cancel: CancelOnDrop,
 }
 
 /// What it shares with its thread.
 #[derive(Debug)]
 struct Slot<E> {
     result: Option<Result<Response, E>>,
-    /// The guard of what was detached: it ends with the thread.
-    detached: Option<Cancel>,
+    /// What a detached one needs: it ends with the thread.
+    detached: Option<(CancelOnDrop, Context)>,
 }
 
 /// Has a request answered under a child of `ctx`, and does not wait.
@@ -33,7 +33,7 @@ pub(crate) fn start<E: Failure + Send + 'static>(
     request: Request,
 ) -> Result<Started<E>, E> {
     let handler = handler.ok_or_else(|| E::unanswered(target, "nobody answers it"))?;
-    let (child, cancel) = ctx.with_cancel();
+    let (child, cancel) = ctx.for_callee();
     let slot = Arc::new(Mutex::new(Slot { result: None, detached: None }));
     let (name, place) = (target.to_owned(), slot.clone());
     let run = move || {
@@ -46,22 +46,31 @@ pub(crate) fn start<E: Failure + Send + 'static>(
     Ok(Started { slot, cancel })
 }
 
-impl<E: Failure> private::Started<E> for Started<E> {
-    fn has_ended(&self) -> bool {
+impl<E: Failure> Started<E> {
+    pub(crate) fn has_ended(&self) -> bool {
         lock(&self.slot).result.is_some()
     }
 
-    fn result(self, target: &str) -> Result<Response, E> {
+    /// The result of what has one, and what cancels the handler's context.
+    pub(crate) fn result(self, target: &str) -> Result<(Response, CancelOnDrop), E> {
         let result = lock(&self.slot).result.take();
-        result.unwrap_or_else(|| Err(E::unanswered(target, "it has not ended")))
+        let result = result.unwrap_or_else(|| Err(E::unanswered(target, "it has not ended")));
+        Ok((result?, self.cancel))
+    }
+
+    /// Lets it go on, and the context that it was started under.
+    pub(crate) fn detach(self, ctx: Context) {
+        lock(&self.slot).detached = Some((self.cancel, ctx));
     }
 }
 
-impl<E> Started<E> {
-    /// Lets it go on.
-    pub(crate) fn detach(self) {
-        lock(&self.slot).detached = Some(self.cancel);
-    }
+/// A handler whose responses have whole bodies.
+pub(crate) fn complete(handler: Handler) -> Handler {
+    Arc::new(move |ctx, request| {
+        let response = handler(ctx, request)?;
+        response.body().try_whole().map_err(|error| Error::from(error.clone()))?;
+        Ok(response)
+    })
 }
 
 fn lock<E>(slot: &Mutex<Slot<E>>) -> MutexGuard<'_, Slot<E>> {

@@ -1,7 +1,11 @@
 //! What was started and not waited for: a call of a function, or a fetch.
 
 use std::fmt;
+use std::time::Instant;
 
+use http::StatusCode;
+
+use crate::body::Origin;
 use crate::{CallError, Context, Done, FetchError, Response};
 
 /// Why something that was started has no response: [`CallError`] of a call, [`FetchError`] of a
@@ -13,7 +17,7 @@ impl Failure for FetchError {}
 
 /// What others need not see of [`Failure`].
 pub(crate) mod private {
-    use super::{Context, Done, Response, fmt};
+    use super::{Context, Done, Origin, Response, StatusCode, fmt};
 
     pub trait Failure: fmt::Debug + Sized {
         /// What was started. Dropping it ends it.
@@ -21,6 +25,9 @@ pub(crate) mod private {
 
         /// The context that it was started under is done.
         fn done(target: &str, ctx: &Context, done: Done) -> Self;
+
+        /// Who sent the body of its response.
+        fn origin(target: &str, status: StatusCode) -> Origin;
 
         /// Whoever answers it in a test panicked.
         #[cfg(not(target_arch = "wasm32"))]
@@ -65,7 +72,8 @@ use private::Started;
 ///
 /// Dropping it cancels the call with [`Cause::Canceled`](crate::Cause::Canceled), and does not wait
 /// for the callee to end. So a call ends with what it was begun for, unless it is
-/// [detached](Self::detach). Of several, [`select`] gives the first that ends, [`join_all`] all.
+/// [detached](Self::detach). As long as it exists, the context that it was started under is not
+/// canceled because that was dropped. Of several, [`select`] gives the first that ends, [`join_all`] all.
 ///
 /// `Pending<FetchError>` is a fetch that [`Context::start_fetch`] began; its result is there with
 /// the response's head, and the body is read from then on.
@@ -78,11 +86,33 @@ pub struct Pending<E: Failure = CallError> {
     ctx: Context,
     /// An error is what failed at once.
     started: Result<E::Started, E>,
+    late: Option<Late<E>>,
+}
+
+/// When something is late, and the failure that this is.
+#[derive(Debug)]
+pub(crate) struct Late<E> {
+    pub(crate) at: Instant,
+    pub(crate) error: E,
+}
+
+/// How waiting for one of several ends.
+enum Waited {
+    /// The one at this place has ended.
+    Ended(usize),
+    /// The one at this place is late.
+    Late(usize),
+    /// The context is done.
+    Done(Done),
 }
 
 impl<E: Failure> Pending<E> {
     pub(crate) fn new(ctx: &Context, target: String, started: Result<E::Started, E>) -> Self {
-        Self { target, ctx: ctx.clone(), started }
+        Self { target, ctx: ctx.clone(), started, late: None }
+    }
+
+    pub(crate) fn late(self, late: Option<Late<E>>) -> Self {
+        Self { late, ..self }
     }
 
     /// Waits for the response.
@@ -93,18 +123,26 @@ impl<E: Failure> Pending<E> {
     /// that it was started under: a callee is cancelled, and nobody waits for it to end. A response
     /// that was there by then is given nevertheless.
     pub fn wait(self) -> Result<Response, E> {
-        let ended = first_ended(&self.ctx, std::slice::from_ref(&self));
+        let waited = wait_for_first(&self.ctx, std::slice::from_ref(&self));
         let ctx = self.ctx.clone();
-        self.conclude(&ctx, ended.err())
+        self.conclude(&ctx, &waited)
     }
 
-    /// The result of what has ended, unless `ctx` was done before it had.
-    fn conclude(self, ctx: &Context, done: Option<Done>) -> Result<Response, E> {
-        match done {
-            Some(done) => Err(E::done(&self.target, ctx, done)),
-            None => self.started?.result(&self.target),
+    /// The result of the one that waiting, under `ctx`, is over for.
+    fn conclude(self, ctx: &Context, waited: &Waited) -> Result<Response, E> {
+        let Self { target, started, late, .. } = self;
+        match (waited, late) {
+            (Waited::Done(done), _) => Err(E::done(&target, ctx, *done)),
+            (Waited::Late(_), Some(late)) => Err(late.error),
+            _ => Ok(received::<E>(&target, started?.result(&target)?)),
         }
     }
+}
+
+/// A response whose body knows who sent it.
+pub(crate) fn received<E: Failure>(target: &str, response: Response) -> Response {
+    let origin = E::origin(target, response.status());
+    response.map(|body| body.sent_by(origin))
 }
 
 impl Pending {
@@ -116,12 +154,14 @@ impl Pending {
 
     /// Lets the call go on, and never mind how it ends.
     ///
-    /// It ends with the context that it was started under. So inside of a host, for a call to
-    /// outlive its caller, it takes a context [without cancel](Context::without_cancel), and a
-    /// function to which the host's configuration gives `detach`.
+    /// It ends with the context that it was started under: when that is canceled or its deadline
+    /// passes, but not because it is dropped, since a detached call keeps it. So inside of a host,
+    /// for a call to outlive its caller, it takes a context [without
+    /// cancel](Context::without_cancel), and a function to which the host's configuration gives
+    /// `detach`.
     pub fn detach(self) {
         if let Ok(started) = self.started {
-            started.detach();
+            started.detach(self.ctx);
         }
     }
 }
@@ -182,17 +222,35 @@ pub(crate) fn select_under<E: Failure>(
     if pending.is_empty() {
         return None;
     }
-    let ended = first_ended(ctx, pending);
-    let place = ended.unwrap_or(0);
-    Some((place, pending.remove(place).conclude(ctx, ended.err())))
+    let waited = wait_for_first(ctx, pending);
+    let place = match waited {
+        Waited::Ended(place) | Waited::Late(place) => place,
+        Waited::Done(_) => 0,
+    };
+    Some((place, pending.remove(place).conclude(ctx, &waited)))
 }
 
-/// Waits until one of several has ended, and tells its place. There must be one.
-fn first_ended<E: Failure>(ctx: &Context, pending: &[Pending<E>]) -> Result<usize, Done> {
+/// Waits until one of several has ended or is late. There must be one.
+fn wait_for_first<E: Failure>(ctx: &Context, pending: &[Pending<E>]) -> Waited {
     // Whatever failed at once has ended. Where nothing did, places are those of what was started.
-    match pending.iter().position(|one| one.started.is_err()) {
-        Some(place) => Ok(place),
-        None => wait(ctx, pending.iter().filter_map(|one| one.started.as_ref().ok())),
+    if let Some(place) = pending.iter().position(|one| one.started.is_err()) {
+        return Waited::Ended(place);
+    }
+    let started = || pending.iter().filter_map(|one| one.started.as_ref().ok());
+    let at = |one: &Pending<E>| one.late.as_ref().map(|late| late.at);
+    loop {
+        let Some(first) = pending.iter().filter_map(at).min() else {
+            return wait(ctx, started()).map_or_else(Waited::Done, Waited::Ended);
+        };
+        match wait(&ctx.with_deadline(first), started()) {
+            Ok(place) => return Waited::Ended(place),
+            Err(_) if let Some(done) = ctx.err() => return Waited::Done(done),
+            Err(_) => {}
+        }
+        let now = Instant::now();
+        if let Some(place) = pending.iter().position(|one| at(one).is_some_and(|at| at <= now)) {
+            return Waited::Late(place);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::{Body, Error, Response, Result};
+use crate::{Body, IntoError, Response, Result};
 
 /// What a handler may return.
 ///
@@ -17,7 +17,8 @@ use crate::{Body, Error, Response, Result};
 /// | `()` | 204 |
 /// | [`StatusCode`] | that status, no body |
 /// | `(StatusCode, T)` | as `T`, with that status |
-/// | [`Result`] | as its value, or as [`Error`] says |
+/// | [`Problem`](crate::Problem) | its status, `application/problem+json` |
+/// | [`Result`], also `anyhow::Result` | as its value, or as [`Error`](crate::Error) says |
 pub trait IntoResponse {
     /// Makes the response.
     ///
@@ -103,9 +104,9 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     }
 }
 
-impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
+impl<T: IntoResponse, E: IntoError> IntoResponse for Result<T, E> {
     fn into_response(self) -> Result<Response> {
-        self.map_err(Into::into)?.into_response()
+        self.map_err(IntoError::into_error)?.into_response()
     }
 }
 

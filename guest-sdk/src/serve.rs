@@ -1,6 +1,6 @@
 //! What a function's `main` calls.
 
-use crate::{Context, IntoResponse, Request};
+use crate::{Context, Error, IntoResponse, Request, Response};
 
 /// Serves the one request of this invocation with `handler`. `main` has nothing else to do.
 ///
@@ -16,7 +16,9 @@ use crate::{Context, IntoResponse, Request};
 ///   the host reports why.
 /// - A body that is [streamed](crate::Body::stream) fails half-way: the same, and the client sees
 ///   that the response broke off.
-/// - The handler panics: the message goes to stderr, and the instance traps.
+/// - The handler panics: the message goes to the log as one record at level `error`, with the fields
+///   `file` and `line`, and the instance traps. A panic hook that `main` sets after this has begun,
+///   as in the handler, takes the place of that.
 ///
 /// # Outside of a host
 ///
@@ -27,10 +29,42 @@ where
     H: FnOnce(&Context, Request) -> R,
     R: IntoResponse,
 {
+    serve_with(handler, |ctx, error| error.problem(ctx).response());
+}
+
+/// [`serve`] with another answer to errors than a [`Problem`](crate::Problem).
+///
+/// `on_error` makes the response to an error that the handler returned, unless it is one that is
+/// [not answered](Error::done). The error is logged as ever: a status of 500 or more in the
+/// response is a failure. Failures that only the host sees, such as a trap or a deadline, are
+/// answered by the host with a problem document.
+///
+/// ```no_run
+/// use hourglass_sdk::{Context, Request, Response, Result, serve_with};
+///
+/// fn main() {
+///     serve_with(shop, |ctx, error| {
+///         let mut response = error.problem(ctx).response();
+///         *response.body_mut() = format!("<h1>{}</h1>", response.status()).into();
+///         response.headers_mut().insert("content-type", "text/html".parse().unwrap());
+///         response
+///     })
+/// }
+///
+/// fn shop(_: &Context, _: Request) -> Result<Response> {
+///     Ok(Response::default())
+/// }
+/// ```
+pub fn serve_with<H, R, F>(handler: H, on_error: F)
+where
+    H: FnOnce(&Context, Request) -> R,
+    R: IntoResponse,
+    F: FnOnce(&Context, &Error) -> Response,
+{
     #[cfg(target_arch = "wasm32")]
-    guest::run(handler);
+    guest::run(handler, on_error);
     #[cfg(not(target_arch = "wasm32"))]
-    native::refuse(handler);
+    native::refuse(handler, on_error);
 }
 
 /// All of the request's body.
@@ -42,13 +76,18 @@ pub(crate) use guest::collect;
 mod guest {
     use std::io::Write;
     use std::mem::ManuallyDrop;
+    use std::panic::{self, PanicHookInfo};
 
     use bytes::Bytes;
+    use http::StatusCode;
     use http::header::CONTENT_LENGTH;
 
     use crate::abi::{self, exchange};
     use crate::body::{Source, copy};
-    use crate::{Body, Context, Done, Error, IntoResponse, Request, Response, Writer, wire};
+    use crate::record::{self, Fields};
+    use crate::{
+        Body, BodyError, Context, Done, Error, IntoResponse, Request, Response, Writer, wire,
+    };
 
     /// The most that is allocated because a client announced it; a body that really is larger
     /// makes its buffer grow.
@@ -58,14 +97,16 @@ mod guest {
     /// Of a request's body that is the response's, as much is answered as a whole.
     const SMALL: usize = 16 << 10;
 
-    pub(super) fn run<H, R>(handler: H)
+    pub(super) fn run<H, R, F>(handler: H, on_error: F)
     where
         H: FnOnce(&Context, Request) -> R,
         R: IntoResponse,
+        F: FnOnce(&Context, &Error) -> Response,
     {
+        panic::set_hook(Box::new(panicked));
         let ctx = Context::of_invocation();
         let response = handler(&ctx, receive()).into_response();
-        match response.or_else(|error| fail(&ctx, &error)) {
+        match response.or_else(|error| fail(&ctx, &error, on_error)) {
             Ok(response) => respond(&ctx, response),
             // To return costs the host less than an exit, which unwinds the stack.
             Err(_done) => {}
@@ -108,12 +149,45 @@ mod guest {
 
     /// The answer to a handler's error, unless there is none.
     #[cold]
-    fn fail(ctx: &Context, error: &Error) -> Result<Response, Done> {
-        let response = error.answer(ctx)?;
+    fn fail<F>(ctx: &Context, error: &Error, on_error: F) -> Result<Response, Done>
+    where
+        F: FnOnce(&Context, &Error) -> Response,
+    {
+        let response = error.answer_with(ctx, on_error)?;
         if response.status().is_server_error() {
-            log(&format!("{error:?}"));
+            log(error);
         }
         Ok(response)
+    }
+
+    /// Logs an error, and who sent the body that it is about.
+    #[cold]
+    fn log(error: &Error) {
+        let mut fields = Fields::default();
+        let mut sender = |name, sender: &str, status: &StatusCode| {
+            fields.text(name, sender);
+            fields.literal("upstream_status", status.as_u16());
+        };
+        match error.find() {
+            Some(BodyError::Upstream { host, status, .. }) => sender("upstream", host, status),
+            Some(BodyError::Callee { function, status, .. }) => sender("callee", function, status),
+            Some(BodyError::Client(_)) | None => {}
+        }
+        record::error(format_args!("{error:?}"), &fields);
+    }
+
+    /// Logs a panic. The instance traps after it.
+    #[cold]
+    fn panicked(info: &PanicHookInfo<'_>) {
+        let mut fields = Fields::default();
+        let words = info.payload_as_str().unwrap_or("no message");
+        let Some(location) = info.location() else {
+            return record::error(format_args!("panicked: {words}"), &fields);
+        };
+        let (file, line) = (location.file(), location.line());
+        fields.text("file", file);
+        fields.literal("line", line);
+        record::error(format_args!("panicked at {file}:{line}: {words}"), &fields);
     }
 
     /// Gives the response. Nothing of it is dropped, as the instance ends with it.
@@ -185,7 +259,7 @@ mod guest {
     #[cold]
     fn break_off(ctx: &Context, error: &Error) -> ! {
         if error.answer(ctx).is_ok() {
-            log(&format!("{error:?}"));
+            log(error);
         }
         exit("")
     }
@@ -194,14 +268,9 @@ mod guest {
     #[cold]
     fn exit(message: &str) -> ! {
         if !message.is_empty() {
-            log(message);
+            record::error(message, &Fields::default());
         }
         std::process::exit(1)
-    }
-
-    /// Writes a message to stderr, in one call. That it may fail is no reason to fail.
-    fn log(message: &str) {
-        let _ = std::io::stderr().write_all(format!("{message}\n").as_bytes());
     }
 }
 
@@ -210,7 +279,7 @@ mod guest {
 mod native {
     /// Says that there is nothing to run here, and exits.
     #[expect(clippy::print_stderr, reason = "it is what this is for")]
-    pub(super) fn refuse<H>(_: H) -> ! {
+    pub(super) fn refuse<H, F>(_: H, _: F) -> ! {
         eprintln!(
             "This is a Hourglass function: it runs inside of a Hourglass host, and was built for \
              this machine instead.\n\n\

@@ -129,7 +129,6 @@ pub(crate) fn values(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malforme
 }
 
 /// Encodes what is to be logged.
-#[cfg(feature = "log")]
 pub(crate) fn record(message: &str, target: &str, pairs: &[(String, String)]) -> Vec<u8> {
     let mut record = Vec::with_capacity(12 + message.len() + target.len());
     put_field(&mut record, message.as_bytes());

@@ -92,7 +92,7 @@ fn is_escaped(char: char) -> bool {
 }
 
 /// Whether a character ends lines or changes the direction of text.
-fn is_layout(char: char) -> bool {
+pub(crate) fn is_layout(char: char) -> bool {
     const MARKS: [char; 3] = ['\u{61c}', '\u{200e}', '\u{200f}'];
     matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || MARKS.contains(&char)
 }

@@ -188,8 +188,8 @@ pub struct Trap {
     /// demangled names: at most 20, each of at most 256 bytes. Empty where the
     /// module carries no names.
     pub backtrace: Vec<String>,
-    /// The last lines that the guest wrote to its standard error; for a Rust
-    /// guest that panicked, the panic's message. At most 4 KiB.
+    /// The last lines that the guest wrote to its standard error or logged as an
+    /// error; for a Rust guest that panicked, the panic's message. At most 4 KiB.
     pub stderr: String,
 }
 

@@ -66,8 +66,11 @@ async fn every_failure_of_a_call_has_its_name() {
         ("fail/panic", "trap "),
         ("fail/3", "exit "),
         ("fail/silence", "bad-response "),
-        ("fail/error", "500 the function failed"),
-        ("fail/status", "418 what the client may read"),
+        (
+            "fail/error",
+            r#"500 {"type":"about:blank","title":"Internal Server Error","status":500,"#,
+        ),
+        ("fail/status", r#"418 {"type":"about:blank","title":"I'm a teapot","status":418,"#),
         ("hoards/memory", "out-of-memory "),
         ("slow/sleep", "deadline-exceeded "),
         ("slow/spin", "deadline-exceeded "),

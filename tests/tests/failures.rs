@@ -142,10 +142,21 @@ async fn a_handlers_own_error_is_the_functions_answer() -> Result<()> {
     let host = Host::serve([function("broken", "fail")]).await?;
     let answer = host.get("/broken/error").await?;
     assert_eq!(answer.status(), 500);
-    assert_eq!(answer.body(), b"the function failed\n");
+    let told: serde_json::Value = serde_json::from_slice(answer.body())?;
+    let expected = serde_json::json!({
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "detail": "the function failed",
+        "function": "broken",
+        "request_id": answer.headers()["x-request-id"].to_str()?,
+    });
+    assert_eq!(told, expected);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let answer = host.get("/broken/status").await?;
     assert_eq!(answer.status(), 418);
-    assert_eq!(answer.body(), b"what the client may read\n");
+    let told: serde_json::Value = serde_json::from_slice(answer.body())?;
+    assert_eq!(told["detail"], "what the client may read");
     Ok(())
 }
 

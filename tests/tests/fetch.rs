@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -18,6 +19,8 @@ use hourglass_tests::upstream::{Told, Upstream, ok, redirect};
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
+use tracing::Level;
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -215,10 +218,13 @@ async fn failures_have_names() -> Result<()> {
     let torn = text(&host, "/fails/get-streamed", &[&upstream.url("/")]).await?;
     assert_eq!(torn, "bad-request");
     let handed_on = ask(&host, "/fails/hand-on", &["http://nowhere.invalid/"]).await?;
+    assert_eq!(handed_on.status(), 502);
+    let problem: serde_json::Value = serde_json::from_slice(handed_on.body())?;
     assert_eq!(
-        (handed_on.status().as_u16(), &**handed_on.body()),
-        (502, &b"the function failed\n"[..])
+        (&problem["detail"], &problem["function"]),
+        (&"the function failed".into(), &"fails".into())
     );
+    assert!(problem["request_id"].is_string(), "{problem}");
     Ok(())
 }
 
@@ -241,6 +247,96 @@ async fn fetches_are_counted() -> Result<()> {
 /// Whether a line about a function, its own or the host's, has these words.
 fn has_said(function: &str, words: &str) -> bool {
     lines::of(function).iter().any(|line| line.text.contains(words))
+}
+
+/// Another host that sends a response's head at once, and its body when it is allowed to.
+async fn late() -> Result<(String, Arc<Semaphore>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let allow = Arc::new(Semaphore::new(0));
+    let wait = allow.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let wait = wait.clone();
+            tokio::spawn(async move {
+                stream.read_exact(&mut [0; 4]).await?;
+                let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+                stream.write_all(head).await?;
+                wait.acquire().await.map_err(std::io::Error::other)?.forget();
+                stream.write_all(b"the body").await
+            });
+        }
+    });
+    Ok((url, allow))
+}
+
+#[tokio::test]
+async fn a_body_arrives_after_its_handler_has_returned() -> Result<()> {
+    let (url, allow) = late().await?;
+    let host = Host::serve([fetcher("later")]).await?;
+    let begin = async |way: &str| {
+        let mut client = host.client().await?;
+        let head = format!("GET /later/{way} HTTP/1.1\r\nhost: x\r\nx-url: {url}\r\n\r\n");
+        client.send(head).await?;
+        client.head().await?;
+        anyhow::Ok(client)
+    };
+    for way in ["derived/60000", "rewritten", "pass"] {
+        for _ in 0..20 {
+            // By then the handler has returned: it is what gives the head.
+            let mut client = begin(way).await?;
+            allow.add_permits(1);
+            let mut body = Vec::new();
+            while let Some(piece) = client.piece().await? {
+                body.extend(piece);
+            }
+            assert_eq!(body, b"the body", "{way}");
+        }
+    }
+    // What a function decides to end is ended, and so is what takes longer than it may.
+    for way in ["canceled", "derived/200"] {
+        let broken = begin(way).await;
+        let broken = async { anyhow::Ok(broken?.piece().await?) }.await;
+        assert!(broken.is_err(), "{way}: {broken:?}");
+    }
+    host::in_flight(&host.runtime, 0).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_may_be_given_less_time_than_its_body() -> Result<()> {
+    let upstream = silent().await?;
+    let host = Host::serve([fetcher("heads")]).await?;
+    let asked = text(&host, "/heads/head/50", &[&upstream.url("/never")]).await?;
+    assert_eq!(asked, "head-timeout");
+    upstream.closed().await;
+    assert_eq!(text(&host, "/heads/head/60000", &[&upstream.url("/half")]).await?, "200");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_another_host_sends_is_not_blamed_on_the_client() -> Result<()> {
+    let upstream = Upstream::start(|head| match head.split(' ').nth(1) {
+        Some("/binary") => "HTTP/1.1 203 Odd\r\ncontent-length: 1\r\n\r\n\u{7f}".to_owned(),
+        Some("/number") => ok("7"),
+        _ => ok("no number"),
+    })
+    .await?;
+    let host = Host::serve([fetcher("blames")]).await?;
+    assert_eq!(text(&host, "/blames/json", &[&upstream.url("/number")]).await?, "7");
+    for (path, status) in [("/text", 200), ("/binary", 203)] {
+        let answer = ask(&host, "/blames/json", &[&upstream.url(path)]).await?;
+        assert_eq!(answer.status(), 502);
+        let lines = lines::of("blames");
+        let line = lines.last().unwrap();
+        let start = format!("{}: status {status}", upstream.url(path));
+        assert!(line.text.starts_with(&start), "{line:?}");
+        assert!(line.text.contains("is not the expected JSON"), "{line:?}");
+        let fields = format!("upstream={} upstream_status={status}", upstream.address);
+        assert_eq!((line.level, line.field("fields")), (Level::ERROR, Some(&*fields)));
+    }
+    assert_eq!(lines::of("blames").len(), 2);
+    Ok(())
 }
 
 /// A host that never answers, or only by half, where the path says so.

@@ -17,6 +17,9 @@ use serde_json::Value;
 use tracing::Level;
 use wasm_encoder::MemArg;
 
+/// The fields of the guest's own, as people read them.
+const FIELDS: &str = r#"user=ada note="two words\n" n=-1.5 count=3 new=true "\u{202e}"="?""#;
+
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Serves the guest under test, and logs in a format.
@@ -170,7 +173,7 @@ async fn a_guests_own_logger_has_levels_targets_and_fields() -> Result<()> {
     let modules: Vec<_> = lines.iter().map(|line| line.field("module").unwrap()).collect();
     assert_eq!(modules, ["chatty", "elsewhere", "chatty"]);
     assert_eq!(lines[0].field("fields"), None);
-    assert_eq!(lines[2].field("fields"), Some(r#"user=ada note="two words\n" n=-1.5"#));
+    assert_eq!(lines[2].field("fields"), Some(FIELDS));
     assert!(lines.iter().all(|line| line.field("request_id").is_some()));
     Ok(())
 }
@@ -277,7 +280,40 @@ async fn machines_read_one_object_a_line() -> Result<()> {
         assert_eq!(line.get("forged"), None);
     }
     assert_eq!(of_guest[2]["message"], r#""},{"forged":true}"#);
-    assert_eq!(of_guest[6]["fields"], r#"user=ada note="two words\n" n=-1.5"#);
+    let fields = serde_json::json!({
+        "user": "ada", "note": "two words\n", "n": -1.5, "count": 3, "new": true, "\u{202e}": "?",
+    });
+    assert_eq!(of_guest[6]["fields"], fields);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failure_is_one_record_of_the_guests_and_one_of_the_hosts() -> Result<()> {
+    let serving = serve("json")?;
+    let mut client = Client::connect(serving.address).await?;
+    for (way, status) in [("panic", 500), ("error", 500), ("unavailable", 503), ("levels", 200)] {
+        assert_eq!(client.get(&format!("/chatty/{way}")).await?.status(), status, "{way}");
+    }
+    let told = serving.told("with fields");
+    let lines: Vec<Value> = told.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let of = |target: &str| {
+        lines.iter().filter(|line| line["target"] == target).cloned().collect::<Vec<_>>()
+    };
+    let [panic, error, ..] = &*of("hourglass::guest") else { panic!("{told}") };
+    let message = panic["message"].as_str().unwrap();
+    assert!(message.starts_with("panicked at ") && message.ends_with(": as it was told to"));
+    assert!(panic["fields"]["file"].as_str().unwrap().ends_with("main.rs"), "{panic}");
+    assert!(panic["fields"]["line"].is_u64(), "{panic}");
+    assert_eq!((&panic["level"], &error["level"]), (&"ERROR".into(), &"ERROR".into()));
+    assert_eq!(error["message"], "the disk is full");
+    assert_eq!(of("hourglass::guest").len(), 5, "{told}");
+    let outcomes: Vec<_> = of("hourglass::log")
+        .iter()
+        .map(|line| (line["level"].clone(), line["outcome"].clone(), line["status"].clone()))
+        .collect();
+    let expected = [("trap", 500), ("response", 500), ("response", 503)]
+        .map(|(outcome, status)| ("WARN".into(), outcome.into(), status.into()));
+    assert_eq!(outcomes, expected, "{told}");
     Ok(())
 }
 
@@ -297,6 +333,6 @@ async fn people_read_one_line_each() -> Result<()> {
     }
     let with_fields = r#"with fields function="chatty" request_id=""#;
     assert!(lines[6].contains(with_fields), "{told}");
-    assert!(lines[6].ends_with(r#"module="chatty" fields=user=ada note="two words\n" n=-1.5"#));
+    assert!(lines[6].ends_with(&format!(r#"module="chatty" fields={FIELDS}"#)), "{told}");
     Ok(())
 }

@@ -108,7 +108,7 @@ mod tests {
     fn prices_that_come_too_late_are_not_waited_for() {
         let slow = |ctx: &Context, _: Request| -> Result<()> { Err(ctx.done().into()) };
         let ctx = Context::background().with_function("price", slow);
-        let (ctx, _cancel) = ctx.with_timeout(Duration::from_millis(1));
+        let ctx = ctx.with_timeout(Duration::from_millis(1));
         let error = fanout(&ctx, Request::default()).expect_err("no time");
         assert_eq!(error.done(), Some(Done::DeadlineExceeded));
     }

@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn says_how_much_time_is_left() -> Result<()> {
-        let (ctx, _cancel) = Context::background().with_timeout(Duration::ZERO);
+        let ctx = Context::background().with_timeout(Duration::ZERO);
         assert_eq!(hello(&ctx, get("/hello")?), "hello world, 0.0ns left\n");
         Ok(())
     }

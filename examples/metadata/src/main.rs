@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn shows_the_whole_context() -> Result<()> {
         let ctx = Context::background().with_host_value(&keys::REQUEST_ID, "r-1".to_owned());
-        let (ctx, cancel) = ctx.with_timeout(Duration::ZERO);
+        let (ctx, cancel) = ctx.with_timeout(Duration::ZERO).with_cancel();
         cancel.cancel_with(Cause::Shutdown);
         let context = json!({
             "err": "context deadline exceeded",

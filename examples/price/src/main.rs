@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_slow_shop_is_given_up_when_the_time_is_over() -> Result<()> {
-        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+        let ctx = Context::background().with_timeout(Duration::from_millis(1));
         let error = price(&ctx, get("/price/warehouse?delay=3600000")?).expect_err("no time");
         assert_eq!(error.done(), Some(Done::DeadlineExceeded));
         Ok(())

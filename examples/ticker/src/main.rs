@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn ticks_until_its_time_is_up() -> Result<()> {
-        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(1));
+        let ctx = Context::background().with_timeout(Duration::from_secs(1));
         let request = Request::get("/ticker?every=100").body(().into())?;
         let answer = ticker(&ctx, request)?;
         let text = answer.body().text()?;

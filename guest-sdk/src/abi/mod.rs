@@ -255,6 +255,11 @@
 //! the function, the request's id and the step of its trace. [`INVALID`] for another level and a
 //! malformed record.
 //!
+//! With [`TYPED`] added to the level, values have types. One that begins with `"` is the text after
+//! that, with nothing escaped. Any other is a number, `true`, `false` or `null` as JSON writes them,
+//! and is logged as such; one that is neither is a text. A record at level 1 is also in the report
+//! of a trap, as is what was written to standard error.
+//!
 //! Level 0 logs nothing and looks at no record. Whatever comes after the level that is returned is
 //! not logged, and need not be sent; 0 means that nothing is. A record of more than [`MAX_HEAD`]
 //! bytes is left out.
@@ -344,7 +349,7 @@ pub(crate) mod context;
 pub(crate) mod exchange;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod fetch;
-#[cfg(all(target_arch = "wasm32", feature = "log"))]
+#[cfg(target_arch = "wasm32")]
 pub(crate) mod log;
 #[cfg(all(target_arch = "wasm32", feature = "sha2"))]
 pub(crate) mod sha2;
@@ -364,6 +369,9 @@ pub const INVALID: i32 = -4;
 pub const BODY_FAILED: i32 = -5;
 /// The value's name is one of the host's own.
 pub const RESERVED: i32 = -6;
+
+/// Added to the level of a record whose values have types: see [the log](self#the-log).
+pub const TYPED: i32 = 16;
 
 /// The longest name of a function, in bytes.
 pub const MAX_FUNCTION_NAME: usize = 64;

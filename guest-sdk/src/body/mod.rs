@@ -1,5 +1,6 @@
 //! The body of a request or a response.
 
+mod error;
 mod stream;
 
 use std::fmt;
@@ -7,14 +8,17 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use http::StatusCode;
 use serde::de::DeserializeOwned;
 
+pub use self::error::BodyError;
+pub(crate) use self::error::Origin;
 pub use self::stream::Writer;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use self::stream::written;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use self::stream::{PASSED, copy};
 pub(crate) use self::stream::{Source, Stream};
-use crate::{Error, FetchError, Result};
+use crate::{FetchError, Result};
 
 /// The body of a request or a response.
 ///
@@ -44,16 +48,22 @@ use crate::{Error, FetchError, Result};
 /// # assert_eq!(count(&ctx, Request::new("1234".into())).unwrap(), "4 bytes\n");
 /// ```
 ///
-/// The body of a [fetched](crate::Context::fetch) response is on its way too. If it breaks off,
-/// reading it fails, as do [`text`](Self::text) and [`json`](Self::json); whoever looks at it as a
-/// whole in another way panics.
+/// The body of a [fetched](crate::Context::fetch) response is on its way too. It keeps the context
+/// that it was fetched under: that context's deadline applies, and it is not canceled before the
+/// body is dropped, unless by [`Cancel::cancel`](crate::Cancel::cancel). If the body breaks off,
+/// reading it fails, as do [`text`](Self::text) and [`json`](Self::json); looking at it as a whole
+/// in another way panics.
 ///
 /// A response's body may be [written](Self::stream) while the client reads it; and a request's that
 /// is given as a response's, or a fetched one's, goes there piece by piece.
 ///
 /// Clones of a body that is on its way share it: what one has read is not there for the others.
 #[derive(Clone)]
-pub struct Body(Content);
+pub struct Body {
+    content: Content,
+    /// Who sent it, where that is not the client.
+    origin: Option<Arc<Origin>>,
+}
 
 #[derive(Clone)]
 enum Content {
@@ -94,7 +104,7 @@ impl Body {
     /// Whoever looks at a body as a whole panics when `write` fails.
     #[must_use]
     pub fn stream(write: impl FnOnce(&mut Writer<'_>) -> Result<()> + Send + 'static) -> Self {
-        Self(Content::Stream(Arc::new(Stream::new(Source::Written(Box::new(write))))))
+        Self::from_source(Source::Written(Box::new(write)))
     }
 
     /// The body of the request, of which the host has so many bytes, if it knows.
@@ -107,22 +117,30 @@ impl Body {
     }
 
     /// A body that comes from there.
-    #[cfg(target_arch = "wasm32")]
     pub(crate) fn from_source(source: Source) -> Self {
-        Self(Content::Stream(Arc::new(Stream::new(source))))
+        Self { content: Content::Stream(Arc::new(Stream::new(source))), origin: None }
+    }
+
+    /// The same body, sent by another host or function.
+    pub(crate) fn sent_by(self, origin: Origin) -> Self {
+        Self { origin: Some(Arc::new(origin)), ..self }
     }
 
     /// Where the pieces come from, for whoever hands them on; all of it where it is here.
-    #[cfg(target_arch = "wasm32")]
     pub(crate) fn pieces(&self) -> std::result::Result<Source, &Bytes> {
-        match &self.0 {
+        match &self.content {
             Content::Whole(bytes) => Err(bytes),
             Content::Stream(stream) => stream.known().map_or_else(|| Ok(stream.take()), Err),
         }
     }
 
-    fn try_whole(&self) -> std::result::Result<&Bytes, &FetchError> {
-        match &self.0 {
+    /// All of it.
+    ///
+    /// # Errors
+    ///
+    /// It was fetched, and broke off.
+    pub(crate) fn try_whole(&self) -> std::result::Result<&Bytes, &FetchError> {
+        match &self.content {
             Content::Whole(bytes) => Ok(bytes),
             Content::Stream(stream) => stream.whole(),
         }
@@ -153,7 +171,7 @@ impl Body {
     /// The bytes, without a copy.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        match self.0 {
+        match self.content {
             Content::Whole(bytes) => bytes,
             Content::Stream(_) => self.whole().clone(),
         }
@@ -163,26 +181,41 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// When it is not UTF-8: an error that answers 400 and says at which byte. The [`FetchError`]
-    /// of one that was fetched and broke off.
-    pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(self.try_whole().map_err(Clone::clone)?).map_err(|error| {
-            let text = format!("the body is not UTF-8 text: {error}");
-            Error::status(StatusCode::BAD_REQUEST, text)
-        })
+    /// When it is not UTF-8, or was fetched and broke off. A handler that passes the error on
+    /// answers 400 where the client sent the body, and 502 or 504 where another host or function
+    /// did.
+    pub fn text(&self) -> Result<&str, BodyError> {
+        let bytes = self.try_whole().map_err(|error| self.failed(error))?;
+        std::str::from_utf8(bytes).map_err(|error| self.malformed("UTF-8 text", &error))
     }
 
     /// The body as a value that is encoded in JSON, whatever the `content-type` says.
     ///
     /// # Errors
     ///
-    /// When it is not such a value: an error that answers 400 and says in which line. The
-    /// [`FetchError`] of one that was fetched and broke off.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(self.try_whole().map_err(Clone::clone)?).map_err(|error| {
-            let text = format!("the body is not the expected JSON: {error}");
-            Error::status(StatusCode::BAD_REQUEST, text)
-        })
+    /// When it is not such a value, or was fetched and broke off; they are answered as those of
+    /// [`text`](Self::text).
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, BodyError> {
+        let bytes = self.try_whole().map_err(|error| self.failed(error))?;
+        serde_json::from_slice(bytes).map_err(|error| self.malformed("the expected JSON", &error))
+    }
+
+    #[cold]
+    fn malformed(&self, expected: &str, error: &dyn fmt::Display) -> BodyError {
+        let text = format!("the body is not {expected}: {error}");
+        match &self.origin {
+            Some(origin) => origin.malformed(&text),
+            None => BodyError::Client(text),
+        }
+    }
+
+    #[cold]
+    fn failed(&self, error: &FetchError) -> BodyError {
+        match &self.origin {
+            Some(origin) => origin.failed(error.clone()),
+            // A fetched body has an origin.
+            None => BodyError::Client(error.to_string()),
+        }
     }
 }
 
@@ -200,16 +233,15 @@ impl AsRef<[u8]> for Body {
 /// `?` makes an error of it that says so.
 impl Read for Body {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        if let Content::Stream(stream) = &self.0 {
+        if let Content::Stream(stream) = &self.content {
             #[cfg(target_arch = "wasm32")]
             if let Some(read) = stream.read(room) {
                 return read;
             }
-            self.0 = Content::Whole(
-                stream.whole().map_err(|error| io::Error::other(error.clone()))?.clone(),
-            );
+            let whole = stream.whole().map_err(|error| io::Error::other(self.failed(error)))?;
+            self.content = Content::Whole(whole.clone());
         }
-        let Content::Whole(bytes) = &mut self.0 else { return Ok(0) };
+        let Content::Whole(bytes) = &mut self.content else { return Ok(0) };
         let len = bytes.len().min(room.len());
         bytes.copy_to_slice(room.get_mut(..len).unwrap_or_default());
         Ok(len)
@@ -218,7 +250,7 @@ impl Read for Body {
 
 impl Default for Body {
     fn default() -> Self {
-        Self(Content::Whole(Bytes::new()))
+        Bytes::new().into()
     }
 }
 
@@ -232,7 +264,7 @@ impl Eq for Body {}
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = match &self.0 {
+        let known = match &self.content {
             Content::Whole(bytes) => Some(bytes),
             Content::Stream(stream) => stream.known(),
         };
@@ -275,13 +307,36 @@ impl From<Vec<u8>> for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(Content::Whole(bytes))
+        Self { content: Content::Whole(bytes), origin: None }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Error, StatusCode};
+
+    fn fetched(content: &'static [u8]) -> Body {
+        let (url, host) = ("http://a:1/b".to_owned(), "a:1".to_owned());
+        Body::from(content).sent_by(Origin::Upstream { url, host, status: StatusCode::OK })
+    }
+
+    #[test]
+    fn a_malformed_response_is_not_the_clients_mistake() {
+        let callee = Origin::Callee { function: "f".to_owned(), status: StatusCode::CREATED };
+        for (body, name) in [
+            (fetched(b"[1, \xff"), "http://a:1/b: status 200 OK"),
+            (Body::from("{").sent_by(callee), "`f`: status 201 Created"),
+        ] {
+            let error = Error::from(body.json::<Vec<u8>>().expect_err("it is malformed"));
+            assert_eq!(error.status_code(), StatusCode::BAD_GATEWAY);
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+        assert!(matches!(
+            fetched(b"\xff").text(),
+            Err(BodyError::Upstream { host, status: StatusCode::OK, .. }) if host == "a:1"
+        ));
+    }
 
     #[test]
     fn text_is_borrowed_from_the_body() -> Result<()> {
@@ -292,7 +347,7 @@ mod tests {
     #[test]
     fn what_is_not_text_is_the_clients_mistake() {
         let body = Body::from(vec![b'a', 0xff]);
-        let error = body.text().expect_err("0xff is not UTF-8");
+        let error = Error::from(body.text().expect_err("0xff is not UTF-8"));
         assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
     }
 
@@ -305,6 +360,7 @@ mod tests {
     #[test]
     fn what_is_not_json_is_the_clients_mistake() {
         let error = Body::from("[1, 2").json::<Vec<u8>>().expect_err("it is not closed");
+        let error = Error::from(error);
         assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
         assert!(error.to_string().contains("line 1"), "{error}");
     }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 #[cfg(target_arch = "wasm32")]
 use crate::abi::exchange;
-#[cfg(target_arch = "wasm32")]
 use crate::fetch::Fetched;
 use crate::{FetchError, Result};
 
@@ -18,7 +17,7 @@ use crate::{FetchError, Result};
 pub(crate) const PASSED: usize = 64 << 10;
 
 /// What writes a body.
-type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
+pub(crate) type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
 
 /// A body that is read or written once, by the first who asks for it.
 pub(crate) struct Stream {
@@ -33,7 +32,6 @@ pub(crate) enum Source {
     #[cfg(target_arch = "wasm32")]
     Host(Option<u64>),
     /// Another host, by way of this one, which has so many bytes to come, if it knows.
-    #[cfg(target_arch = "wasm32")]
     Fetched(Fetched, Option<u64>),
     /// A closure.
     Written(Closure),
@@ -77,9 +75,10 @@ impl Stream {
         let collect = || match self.take() {
             #[cfg(target_arch = "wasm32")]
             Source::Host(length) => Ok(crate::serve::collect(length)),
-            #[cfg(target_arch = "wasm32")]
             Source::Fetched(fetched, length) => fetched.collect(length),
-            Source::Written(write) => Ok(written(write)),
+            Source::Written(write) => {
+                Ok(written(write).unwrap_or_else(|error| panic!("the body broke off: {error:?}")))
+            }
             Source::Gone => Ok(Bytes::new()),
         };
         self.whole.get_or_init(collect).as_ref()
@@ -126,12 +125,10 @@ pub(crate) fn copy(body: &mut super::Body, writer: &mut Writer<'_>) -> io::Resul
 }
 
 /// Runs a closure whose body nobody takes piece by piece.
-fn written(write: Closure) -> Bytes {
+pub(crate) fn written(write: Closure) -> Result<Bytes> {
     let mut body = Vec::new();
-    match write(&mut Writer(Sink::Memory(&mut body))) {
-        Ok(()) => body.into(),
-        Err(error) => panic!("the body broke off: {error:?}"),
-    }
+    write(&mut Writer(Sink::Memory(&mut body)))?;
+    Ok(body.into())
 }
 
 impl Writer<'static> {

@@ -5,6 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use super::calls::Started;
+use crate::body::Origin;
 use crate::named::named;
 use crate::pending::private;
 use crate::{Cause, Context, Done};
@@ -123,6 +124,10 @@ impl private::Failure for CallError {
     fn done(function: &str, ctx: &Context, done: Done) -> Self {
         let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
         Self::Done { function: function.to_owned(), done, cause }
+    }
+
+    fn origin(function: &str, status: StatusCode) -> Origin {
+        Origin::Callee { function: function.to_owned(), status }
     }
 
     #[cfg(not(target_arch = "wasm32"))]

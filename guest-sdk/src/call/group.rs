@@ -1,8 +1,9 @@
 //! Several calls that belong together.
 
 use super::CallError;
+use crate::context::CancelOnDrop;
 use crate::pending::select_under;
-use crate::{Body, Cancel, Cause, Context, Pending, Request, Response};
+use crate::{Body, Cause, Context, Pending, Request, Response};
 
 /// Several calls that belong together: all of them have ended when it has been waited for, and one
 /// that fails ends the others.
@@ -39,7 +40,7 @@ pub struct Group {
     /// What ends are waited for under: the group's own context is done before its calls have ended.
     parent: Context,
     ctx: Context,
-    cancel: Cancel,
+    cancel: CancelOnDrop,
     limit: usize,
     collect_all: bool,
     running: Vec<Pending>,
@@ -58,7 +59,7 @@ impl Group {
         Self {
             parent,
             ctx,
-            cancel,
+            cancel: CancelOnDrop(cancel),
             limit: usize::MAX,
             collect_all: false,
             running: Vec::new(),
@@ -133,7 +134,7 @@ impl Group {
             self.failure = Some(error.clone());
             if !self.collect_all {
                 let text = format!("another call of the group failed: {}", error.name());
-                self.cancel.cancel_with(Cause::Custom(text));
+                self.cancel.0.cancel_with(Cause::Custom(text));
             }
         }
         let place = self.places.remove(at);

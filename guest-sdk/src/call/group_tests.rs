@@ -113,7 +113,7 @@ fn no_more_calls_run_at_once_than_the_limit_says() {
 
 #[test]
 fn a_group_ends_with_the_context_that_it_was_made_with() {
-    let (ctx, _cancel) = functions().with_timeout(Duration::from_millis(1));
+    let ctx = functions().with_timeout(Duration::from_millis(1));
     let mut group = Group::new(&ctx);
     for _ in 0..3 {
         group.start("wait", get("/"));

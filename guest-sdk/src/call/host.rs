@@ -14,7 +14,7 @@ pub struct Started(i32);
 /// Calls a function and waits for its response: one call of the host, where nobody has to wait and
 /// the response is small.
 pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Response, CallError> {
-    let (head, body) = (wire::call(&request), request.body().as_ref());
+    let (head, body) = (wire::call(&request), whole(function, &request)?);
     match abi::call::call(ctx.handle(), function, &head, body) {
         Ok(Begun::Ended(result)) => read(function, result),
         Ok(Begun::Open(handle)) => {
@@ -30,7 +30,7 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
 
 /// Calls a function and does not wait.
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
-    let (head, body) = (wire::call(&request), request.body().as_ref());
+    let (head, body) = (wire::call(&request), whole(function, &request)?);
     let started = abi::call::start(ctx.handle(), function, &head, body);
     started.map(Started).map_err(|code| failed(ctx, function, head.len(), code))
 }
@@ -46,9 +46,10 @@ impl private::Started<CallError> for Started {
 }
 
 impl Started {
-    /// Lets the call go on.
-    pub(crate) fn detach(self) {
+    /// Lets the call go on, and its context, which it was started under.
+    pub(crate) fn detach(self, ctx: Context) {
         abi::call::detach(self.into_handle());
+        ctx.keep();
     }
 
     /// The handle, for whoever gives it back.
@@ -63,9 +64,16 @@ impl Drop for Started {
     }
 }
 
+/// The request's body, which may have to arrive first.
+fn whole<'a>(function: &str, request: &'a Request) -> Result<&'a Bytes, CallError> {
+    request.body().try_whole().map_err(|error| {
+        CallError::BadRequest(format!("`{function}`: the request's body broke off: {error}"))
+    })
+}
+
 fn read(function: &str, result: Bytes) -> Result<Response, CallError> {
     match wire::result(result) {
-        Ok(Ok(response)) => Ok(response.map(Into::into)),
+        Ok(Ok(response)) => Ok(pending::received::<CallError>(function, response.map(Into::into))),
         Ok(Err(failure)) => {
             Err(CallError::named(function, failure.outcome, &failure.text, &failure.cause))
         }

@@ -3,9 +3,12 @@
 use http::Uri;
 
 use super::CallError;
+use crate::pending::private;
 use crate::{Context, Request, Response, keys, native, pending};
 
-pub(crate) type Started = native::Started<CallError>;
+/// A call whose response is awaited.
+#[derive(Debug)]
+pub struct Started(native::Started<CallError>);
 
 /// Calls a function and waits for its response.
 pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Response, CallError> {
@@ -17,7 +20,27 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
     let handler = ctx.function(function);
     let ctx = ctx.with_host_value(&keys::FUNCTION, function.to_owned());
-    native::start(&ctx, function, handler, in_origin_form(request))
+    let request = in_origin_form(request);
+    // A callee's response is complete when its call has ended, as inside of a host.
+    let handler = handler.map(native::complete);
+    native::start(&ctx, function, handler, request).map(Started)
+}
+
+impl private::Started<CallError> for Started {
+    fn has_ended(&self) -> bool {
+        self.0.has_ended()
+    }
+
+    fn result(self, function: &str) -> Result<Response, CallError> {
+        Ok(self.0.result(function)?.0)
+    }
+}
+
+impl Started {
+    /// Lets the call go on, and its context, which it was started under.
+    pub(crate) fn detach(self, ctx: Context) {
+        self.0.detach(ctx);
+    }
 }
 
 /// The request as it arrives: without what the URI says before the path.

@@ -1,36 +1,40 @@
-//! The guard that ends a context.
+//! What cancels a context.
 
 use super::{Cause, Context};
 
-/// Cancels one context and all of its descendants, at the latest when it is dropped.
+/// Cancels one context, and all that is derived from it: see [`Context::with_cancel`].
 ///
-/// So a derived context lives no longer than the scope that holds its guard, whichever way the
-/// scope is left. Beware of `let (ctx, _) = ...`: that drops the guard at once.
+/// A cancellation is a decision. Dropping this cancels nothing by itself, so a response whose body
+/// is still on its way when the handler returns is not cut off. Like every clone of the context, it
+/// keeps the context: once all of them are gone, the context is canceled.
 ///
-/// Nothing stops because of it: whoever works on behalf of the context has to look at it, or to
-/// wait under it.
-#[derive(Debug)]
-#[must_use = "dropping the guard cancels its context at once; bind it to a name, not to `_`"]
+/// Nothing is interrupted. Code that works under the context has to check it, or wait under it. A
+/// body that is fetched under it breaks off.
+#[derive(Clone, Debug)]
 pub struct Cancel(pub(super) Context);
 
 impl Cancel {
-    /// Cancels the context with [`Cause::Canceled`]. Does nothing when that is done already.
+    /// Cancels the context with [`Cause::Canceled`]. Does nothing when it is done already.
     pub fn cancel(&self) {
         self.cancel_with(Cause::Canceled);
     }
 
-    /// Cancels the context with this cause. Does nothing when that is done already.
+    /// Cancels the context with this cause. Does nothing when it is done already.
     ///
-    /// Of a cause that only the host can know, such as [`Cause::Shutdown`], a function cannot speak
-    /// for the host: inside of one, it arrives as a [`Cause::Custom`] with its name as the message.
-    /// [`Cause::Canceled`], [`Cause::LimitExceeded`] and [`Cause::Custom`] arrive as they are.
+    /// A cause that only the host can know, such as [`Cause::Shutdown`], arrives inside of a host
+    /// as a [`Cause::Custom`] with its name as the message. [`Cause::Canceled`],
+    /// [`Cause::LimitExceeded`] and [`Cause::Custom`] arrive as they are.
     pub fn cancel_with(&self, cause: Cause) {
         self.0.0.cancel(cause);
     }
 }
 
-impl Drop for Cancel {
+/// Cancels a context at the latest when it is dropped.
+#[derive(Debug)]
+pub(crate) struct CancelOnDrop(pub(crate) Cancel);
+
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.cancel();
+        self.0.cancel();
     }
 }

@@ -14,12 +14,23 @@ use crate::wire;
 #[derive(Clone)]
 pub(super) struct Node(Option<Arc<Handle>>);
 
-/// The handle of a derived context. The last one who has it gives it back.
-struct Handle(i32);
+/// The handle of a derived context. Its last owner gives it back.
+struct Handle {
+    number: i32,
+    /// Whether giving it back cancels the context.
+    cancels: bool,
+    /// The nearest context above it that must not be canceled before it is gone.
+    above: Option<Arc<Self>>,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        abi::give_back(self.0);
+        abi::give_back(self.number);
+        // One after the other: a long chain would overflow the stack.
+        let mut above = self.above.take();
+        while let Some(mut handle) = above.and_then(Arc::into_inner) {
+            above = handle.above.take();
+        }
     }
 }
 
@@ -36,16 +47,27 @@ impl Context {
 }
 
 impl Node {
-    fn of(handle: i32) -> Self {
-        Self(Some(Arc::new(Handle(handle))))
+    fn of(number: i32, cancels: bool, above: Option<Arc<Handle>>) -> Self {
+        Self(Some(Arc::new(Handle { number, cancels, above })))
     }
 
     fn handle(&self) -> i32 {
-        self.0.as_ref().map_or(abi::OWN, |handle| handle.0)
+        self.0.as_ref().map_or(abi::OWN, |handle| handle.number)
+    }
+
+    /// What a context derived from this one keeps: this one, or what it keeps itself.
+    fn kept(&self) -> Option<Arc<Handle>> {
+        let handle = self.0.as_ref()?;
+        if handle.cancels { Some(handle.clone()) } else { handle.above.clone() }
+    }
+
+    /// Keeps the context, and all that it is derived from, until the invocation ends.
+    pub(super) fn keep(self) {
+        std::mem::forget(self);
     }
 
     pub(super) fn with_timeout(&self, after: Option<Duration>) -> Self {
-        Self::of(abi::derive(self.handle(), after))
+        Self::of(abi::derive(self.handle(), after), true, self.kept())
     }
 
     pub(super) fn with_deadline(&self, at: Instant) -> Self {
@@ -53,11 +75,12 @@ impl Node {
     }
 
     pub(super) fn with_value(&self, name: &str, value: String) -> Result<Self, i32> {
-        abi::with_value(self.handle(), name, &value).map(Self::of)
+        let handle = abi::with_value(self.handle(), name, &value)?;
+        Ok(Self::of(handle, false, self.kept()))
     }
 
     pub(super) fn without_cancel(&self) -> Self {
-        Self::of(abi::without_cancel(self.handle()))
+        Self::of(abi::without_cancel(self.handle()), false, None)
     }
 
     pub(super) fn cancel(&self, cause: Cause) {

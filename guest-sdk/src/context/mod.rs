@@ -21,6 +21,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 pub use cancel::Cancel;
+pub(crate) use cancel::CancelOnDrop;
 pub use cause::Cause;
 pub use done::Done;
 #[cfg(target_arch = "wasm32")]
@@ -48,12 +49,32 @@ use crate::abi;
 ///
 /// A context is derived from another one, and whatever ends a context ends everything derived from
 /// it: a part of the work can be given less time ([`with_timeout`](Self::with_timeout)), or be
-/// given up ([`Cancel`]). Calls of other functions are under the context that makes them:
-/// [`call`](Self::call), [`start`](Self::start).
+/// given up ([`with_cancel`](Self::with_cancel)). Calls of other functions are under the context
+/// that makes them: [`call`](Self::call), [`start`](Self::start).
+///
+/// # How long a derived context lives
+///
+/// A derived context is canceled when the last value that uses it is dropped: a clone, its
+/// [`Cancel`], a context derived from it, a [`Pending`](crate::Pending) call or fetch, or the
+/// [`Body`](crate::Body) of a response that was fetched under it. So a handler may derive a
+/// context, fetch under it and return the response. The body arrives after the handler has
+/// returned, until the deadline:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hourglass_sdk::{Context, Request, Response, Result};
+///
+/// fn page(ctx: &Context, _: Request) -> Result<Response> {
+///     let ctx = ctx.with_timeout(Duration::from_secs(1));
+///     Ok(ctx.fetch(Request::get("https://example.com/").body(())?)?)
+/// }
+/// # let ctx = Context::background().with_fetch(|_, _| "the page");
+/// # assert_eq!(page(&ctx, Request::default()).unwrap().body().text().unwrap(), "the page");
+/// ```
 ///
 /// A clone is the same context, not one derived from it. Inside of a host the invocation's own
-/// costs nothing to have; a derived one is known to the host until the last of its clones and its
-/// guard are gone, and there may be 4,096 of those at once.
+/// costs nothing to have. There may be 4,096 derived ones at once.
 ///
 /// What a context does not promise: it never interrupts the function's own code, and it does not
 /// tell how long the grace is.
@@ -160,28 +181,35 @@ impl Context {
 
 /// Derived contexts.
 impl Context {
-    /// A child that can be cancelled by itself.
+    /// A child that can be canceled by itself, and what cancels it.
+    ///
+    /// Dropping the [`Cancel`] cancels nothing. See [how long a derived context
+    /// lives](Self#how-long-a-derived-context-lives).
     ///
     /// # Panics
     ///
     /// Inside of a host, the instance traps when there are too many contexts at once. That goes for
     /// all functions that derive one.
-    #[must_use = "dropping the guard cancels the context"]
+    #[must_use = "the context is canceled when its last clone is dropped"]
     pub fn with_cancel(&self) -> (Self, Cancel) {
-        Self::guarded(self.0.with_timeout(None))
+        let ctx = Self(self.0.with_timeout(None));
+        (ctx.clone(), Cancel(ctx))
     }
 
     /// A child that is done after this long, if its parent is not before that.
-    #[must_use = "dropping the guard cancels the context"]
-    pub fn with_timeout(&self, after: Duration) -> (Self, Cancel) {
-        Self::guarded(self.0.with_timeout(Some(after)))
+    ///
+    /// To cancel it earlier, derive [one that can be canceled](Self::with_cancel) from it, or drop
+    /// all that uses it.
+    #[must_use = "it is the context returned that has the timeout"]
+    pub fn with_timeout(&self, after: Duration) -> Self {
+        Self(self.0.with_timeout(Some(after)))
     }
 
     /// A child that is done at this time, if its parent is not before that. When the time is past,
     /// the child is done from the start.
-    #[must_use = "dropping the guard cancels the context"]
-    pub fn with_deadline(&self, at: Instant) -> (Self, Cancel) {
-        Self::guarded(self.0.with_deadline(at))
+    #[must_use = "it is the context returned that has the deadline"]
+    pub fn with_deadline(&self, at: Instant) -> Self {
+        Self(self.0.with_deadline(at))
     }
 
     /// A context with one more value, which otherwise ends as this one does. It hides a value of
@@ -222,8 +250,10 @@ impl Context {
         Self(self.0.without_cancel())
     }
 
-    fn guarded(node: Node) -> (Self, Cancel) {
-        (Self(node.clone()), Cancel(Self(node)))
+    /// Keeps the context from being canceled before the invocation ends.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn keep(self) {
+        self.0.keep();
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::testing::Handler;
-use super::{Cause, Context, Done, keys};
+use super::{Cancel, CancelOnDrop, Cause, Context, Done, keys};
 use crate::abi;
 
 static LOCK: Mutex<()> = Mutex::new(());
@@ -20,10 +20,28 @@ static CHANGED: Condvar = Condvar::new();
 
 /// A context, by reference.
 #[derive(Clone)]
-pub(super) struct Node(Arc<Inner>);
+pub(super) struct Node {
+    inner: Arc<Inner>,
+    /// `None` where nothing above it can be canceled.
+    lease: Option<Arc<Lease>>,
+}
+
+/// Keeps a context from being canceled. The last owner cancels it, as giving back the last handle
+/// does inside of a host.
+struct Lease {
+    inner: Arc<Inner>,
+    /// Keeps those above it.
+    _above: Option<Arc<Self>>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.inner.cancel(Cause::Canceled);
+    }
+}
 
 struct Inner {
-    parent: Option<Node>,
+    parent: Option<Arc<Inner>>,
     adds: Adds,
     /// Set at most once, and only with the lock held.
     canceled: OnceLock<End>,
@@ -31,6 +49,7 @@ struct Inner {
 
 /// A handler may be anything, but whoever catches a panic finds the contexts as they were.
 impl RefUnwindSafe for Inner {}
+impl RefUnwindSafe for Lease {}
 
 /// What a context adds to its parent.
 pub(super) enum Adds {
@@ -76,43 +95,52 @@ impl Context {
 
     /// What answers calls of the function of this name.
     pub(crate) fn function(&self, name: &str) -> Option<Handler> {
-        self.0.ancestors().find_map(|node| match &node.adds {
+        self.0.inner.ancestors().find_map(|node| match &node.adds {
             Adds::Function(known, handler) if known == name => Some(handler.clone()),
             _ => None,
         })
     }
-}
 
-impl Context {
     /// What answers fetches.
     pub(crate) fn fetcher(&self) -> Option<Handler> {
-        self.0.ancestors().find_map(|node| match &node.adds {
+        self.0.inner.ancestors().find_map(|node| match &node.adds {
             Adds::Fetcher(handler) => Some(handler.clone()),
             _ => None,
         })
+    }
+
+    /// The context of a callee, and what cancels it. It does not keep this one from being canceled.
+    pub(crate) fn for_callee(&self) -> (Self, CancelOnDrop) {
+        let inner = Inner::under(&self.0.inner, Adds::Nothing);
+        let cancel = Cancel(Self(Node { inner: inner.clone(), lease: None }));
+        (Self(Node { inner, lease: None }), CancelOnDrop(cancel))
     }
 }
 
 impl Node {
     pub(super) fn background() -> Self {
-        Self::new(None, Adds::Nothing)
+        Self { inner: Inner::new(None, Adds::Nothing), lease: None }
     }
 
+    /// A child that ends with this context and cannot be canceled by itself.
     pub(super) fn derive(&self, adds: Adds) -> Self {
-        Self::new(Some(self.clone()), adds)
+        Self { inner: Inner::under(&self.inner, adds), lease: self.lease.clone() }
     }
 
-    fn new(parent: Option<Self>, adds: Adds) -> Self {
-        Self(Arc::new(Inner { parent, adds, canceled: OnceLock::new() }))
+    /// A child that can be canceled.
+    fn cancelable(&self, adds: Adds) -> Self {
+        let inner = Inner::under(&self.inner, adds);
+        let lease = Lease { inner: inner.clone(), _above: self.lease.clone() };
+        Self { inner, lease: Some(Arc::new(lease)) }
     }
 
     pub(super) fn with_timeout(&self, after: Option<Duration>) -> Self {
         let deadline = after.and_then(|after| Instant::now().checked_add(after));
-        self.derive(deadline.map_or(Adds::Nothing, Adds::Deadline))
+        self.cancelable(deadline.map_or(Adds::Nothing, Adds::Deadline))
     }
 
     pub(super) fn with_deadline(&self, at: Instant) -> Self {
-        self.derive(Adds::Deadline(at))
+        self.cancelable(Adds::Deadline(at))
     }
 
     /// An error is the code that a host would give.
@@ -127,26 +155,21 @@ impl Node {
     }
 
     pub(super) fn without_cancel(&self) -> Self {
-        self.derive(Adds::Apart)
+        Self { inner: Inner::under(&self.inner, Adds::Apart), lease: None }
     }
 
     pub(super) fn cancel(&self, cause: Cause) {
-        let _locked = lock();
-        if self.end().is_none() {
-            let end = End { at: Instant::now(), done: Done::Canceled, cause };
-            self.0.canceled.get_or_init(|| end);
-            CHANGED.notify_all();
-        }
+        self.inner.cancel(cause);
     }
 
     pub(super) fn err(&self) -> Option<Done> {
         let _locked = lock();
-        self.end().map(|end| end.done)
+        self.inner.end().map(|end| end.done)
     }
 
     pub(super) fn cause(&self) -> Option<Cause> {
         let _locked = lock();
-        self.end().map(|end| end.cause)
+        self.inner.end().map(|end| end.cause)
     }
 
     pub(super) fn wait(&self) -> Done {
@@ -158,11 +181,7 @@ impl Node {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadline = |node: &Inner| match node.adds {
-            Adds::Deadline(at) => Some(at),
-            _ => None,
-        };
-        self.enders().filter_map(deadline).min()
+        self.inner.deadline()
     }
 
     pub(super) fn remaining(&self) -> Option<Duration> {
@@ -171,11 +190,11 @@ impl Node {
     }
 
     pub(super) fn value(&self, name: &str) -> Option<String> {
-        self.named().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+        self.inner.named().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
     }
 
     pub(super) fn config(&self, name: &str) -> Option<String> {
-        self.ancestors().find_map(|node| match &node.adds {
+        self.inner.ancestors().find_map(|node| match &node.adds {
             Adds::Config(known, value) if known == name => Some(value.clone()),
             _ => None,
         })
@@ -183,7 +202,7 @@ impl Node {
 
     pub(super) fn values(&self) -> Vec<(String, String)> {
         let mut values: Vec<(String, String)> = Vec::new();
-        for (name, value) in self.named() {
+        for (name, value) in self.inner.named() {
             if values.iter().all(|(nearer, _)| nearer != name) {
                 values.push((name.to_owned(), value.to_owned()));
             }
@@ -207,7 +226,7 @@ impl Node {
             if let Some(found) = look() {
                 return Ok(Some(found));
             }
-            if let Some(end) = self.end() {
+            if let Some(end) = self.inner.end() {
                 return Err(end.done);
             }
             let now = Instant::now();
@@ -219,6 +238,33 @@ impl Node {
             let waited = CHANGED.wait_timeout(locked, left);
             (locked, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+impl Inner {
+    fn new(parent: Option<Arc<Self>>, adds: Adds) -> Arc<Self> {
+        Arc::new(Self { parent, adds, canceled: OnceLock::new() })
+    }
+
+    fn under(parent: &Arc<Self>, adds: Adds) -> Arc<Self> {
+        Self::new(Some(parent.clone()), adds)
+    }
+
+    fn cancel(&self, cause: Cause) {
+        let _locked = lock();
+        if self.end().is_none() {
+            let end = End { at: Instant::now(), done: Done::Canceled, cause };
+            self.canceled.get_or_init(|| end);
+            CHANGED.notify_all();
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let deadline = |node: &Self| match node.adds {
+            Adds::Deadline(at) => Some(at),
+            _ => None,
+        };
+        self.enders().filter_map(deadline).min()
     }
 
     /// The earliest end of this context and its ancestors. Only asked with the lock held: a
@@ -236,9 +282,9 @@ impl Node {
     }
 
     /// This context and those that it is done with.
-    fn enders(&self) -> impl Iterator<Item = &Inner> {
-        std::iter::successors(Some(&*self.0), |node| match &node.parent {
-            Some(parent) if !matches!(node.adds, Adds::Apart) => Some(&*parent.0),
+    fn enders(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |node| match &node.parent {
+            Some(parent) if !matches!(node.adds, Adds::Apart) => Some(&**parent),
             _ => None,
         })
     }
@@ -252,8 +298,8 @@ impl Node {
     }
 
     /// This context and all that it was derived from.
-    fn ancestors(&self) -> impl Iterator<Item = &Inner> {
-        std::iter::successors(Some(&*self.0), |node| node.parent.as_ref().map(|parent| &*parent.0))
+    fn ancestors(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |node| node.parent.as_deref())
     }
 }
 

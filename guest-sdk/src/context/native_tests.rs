@@ -21,7 +21,7 @@ fn background_is_never_done() {
 fn cancel_reaches_all_descendants_and_nobody_else() {
     let root = Context::background();
     let (parent, cancel) = root.with_cancel();
-    let (child, _child) = parent.with_timeout(HOUR);
+    let child = parent.with_timeout(HOUR);
     let grandchild = child.with_value(&NAME, "value".to_owned());
     let (sibling, _sibling) = root.with_cancel();
 
@@ -44,11 +44,29 @@ fn a_child_of_a_done_context_is_born_done() {
 }
 
 #[test]
-fn dropping_the_guard_cancels() {
-    let (ctx, cancel) = Context::background().with_timeout(HOUR);
+fn dropping_what_cancels_does_not_cancel() {
+    let (ctx, _) = Context::background().with_cancel();
+    assert_eq!(ctx.err(), None);
+}
+
+#[test]
+fn a_context_is_canceled_with_the_last_that_uses_it() {
+    let (ctx, cancel) = Context::background().with_cancel();
+    let inner = ctx.0.inner.clone();
+    let cause = || {
+        let _locked = lock();
+        inner.end().map(|end| end.cause)
+    };
+    let derived = ctx.with_value(&NAME, "value".to_owned()).with_timeout(HOUR);
+    drop(ctx);
+    let valued = derived.with_value(&NAME, "another".to_owned());
+    drop(derived);
     drop(cancel);
-    assert_eq!(ctx.err(), Some(Done::Canceled));
-    assert_eq!(ctx.cause(), Some(Cause::Canceled));
+    assert_eq!(cause(), None);
+    // What does not end with it does not keep it.
+    let _apart = valued.without_cancel();
+    drop(valued);
+    assert_eq!(cause(), Some(Cause::Canceled));
 }
 
 #[test]
@@ -64,7 +82,7 @@ fn the_first_cancellation_wins() {
 
 #[test]
 fn a_deadline_in_the_past_is_done_at_once() {
-    let (ctx, cancel) = Context::background().with_timeout(Duration::ZERO);
+    let (ctx, cancel) = Context::background().with_timeout(Duration::ZERO).with_cancel();
     assert_eq!(ctx.err(), Some(Done::DeadlineExceeded));
     assert_eq!(ctx.remaining(), Some(Duration::ZERO));
     cancel.cancel();
@@ -74,7 +92,7 @@ fn a_deadline_in_the_past_is_done_at_once() {
 #[test]
 fn an_expired_deadline_beats_a_later_cancel_of_the_parent() {
     let (parent, cancel) = Context::background().with_cancel();
-    let (child, _child) = parent.with_timeout(Duration::ZERO);
+    let child = parent.with_timeout(Duration::ZERO);
     cancel.cancel();
     assert_eq!(child.cause(), Some(Cause::DeadlineExceeded));
     assert_eq!(parent.cause(), Some(Cause::Canceled));
@@ -82,9 +100,9 @@ fn an_expired_deadline_beats_a_later_cancel_of_the_parent() {
 
 #[test]
 fn a_child_never_outlives_its_parents_deadline() {
-    let (parent, _parent) = Context::background().with_timeout(HOUR);
-    let (longer, _longer) = parent.with_timeout(2 * HOUR);
-    let (shorter, _shorter) = parent.with_timeout(HOUR / 2);
+    let parent = Context::background().with_timeout(HOUR);
+    let longer = parent.with_timeout(2 * HOUR);
+    let shorter = parent.with_timeout(HOUR / 2);
     assert_eq!(longer.deadline(), parent.deadline());
     assert!(shorter.deadline() < parent.deadline());
 }
@@ -134,7 +152,7 @@ fn a_name_that_is_empty_cannot_be_set() {
 
 #[test]
 fn a_context_without_cancel_keeps_the_values_and_nothing_else() {
-    let (parent, cancel) = Context::background().with_timeout(HOUR);
+    let (parent, cancel) = Context::background().with_timeout(HOUR).with_cancel();
     let apart = parent.with_value(&NAME, "ada".to_owned()).without_cancel();
     let (child, cancel_child) = apart.with_cancel();
     cancel.cancel();
@@ -156,7 +174,7 @@ fn sleep_takes_its_time() {
 
 #[test]
 fn sleep_ends_with_the_deadline() {
-    let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    let ctx = Context::background().with_timeout(Duration::from_millis(1));
     assert_eq!(ctx.sleep(HOUR), Err(Done::DeadlineExceeded));
     assert_eq!(ctx.done(), Done::DeadlineExceeded);
 }
@@ -164,7 +182,7 @@ fn sleep_ends_with_the_deadline() {
 #[test]
 fn a_cancel_wakes_whoever_waits() {
     let (parent, cancel) = Context::background().with_cancel();
-    let (child, _child) = parent.with_timeout(HOUR);
+    let child = parent.with_timeout(HOUR);
     std::thread::scope(|scope| {
         let sleeper = scope.spawn(|| child.sleep(2 * HOUR));
         let waiter = scope.spawn(|| child.done());
@@ -177,7 +195,8 @@ fn a_cancel_wakes_whoever_waits() {
 #[test]
 fn simultaneous_cancels_leave_one_cause_for_good() {
     for _ in 0..100 {
-        let (ctx, cancel) = Context::background().with_timeout(Duration::from_micros(20));
+        let timed = Context::background().with_timeout(Duration::from_micros(20));
+        let (ctx, cancel) = timed.with_cancel();
         std::thread::scope(|scope| {
             scope.spawn(|| cancel.cancel_with(Cause::Operator));
             scope.spawn(|| cancel.cancel_with(Cause::Shutdown));

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use super::fetches::Started;
+use crate::body::Origin;
 use crate::named::named;
 use crate::pending::private;
 use crate::{Cause, Context, Done};
@@ -38,6 +39,8 @@ pub enum FetchError {
     BadResponse(String),
     /// The response is longer than the host allows.
     TooLarge(String),
+    /// The response's head did not come within its [`HeadTimeout`](crate::HeadTimeout).
+    HeadTimeout(String),
     /// There are more redirects than were asked for, or one leads nowhere.
     Redirect(String),
     /// The invocation has as many fetches under way, or has made as many, as the host allows.
@@ -70,6 +73,7 @@ named! {
         Body = "request-body",
         BadResponse = "bad-response",
         TooLarge = "response-too-large",
+        HeadTimeout = "head-timeout",
         Redirect = "redirect",
         Exceeded = "fetches-exceeded",
     }
@@ -85,7 +89,9 @@ impl FetchError {
     /// The status that it is answered with when a handler hands it on.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Done { done: Done::DeadlineExceeded, .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Done { done: Done::DeadlineExceeded, .. } | Self::HeadTimeout(_) => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -109,6 +115,11 @@ impl private::Failure for FetchError {
     fn done(url: &str, ctx: &Context, done: Done) -> Self {
         let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
         Self::Done { url: url.to_owned(), done, cause }
+    }
+
+    fn origin(url: &str, status: StatusCode) -> Origin {
+        let host = url.parse::<Uri>().ok().and_then(|url| Some(url.authority()?.to_string()));
+        Origin::Upstream { url: url.to_owned(), host: host.unwrap_or_default(), status }
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -150,6 +161,7 @@ mod tests {
             "tls",
             "bad-response",
             "response-too-large",
+            "head-timeout",
             "redirect",
             "fetches-exceeded",
             "canceled",

@@ -16,7 +16,12 @@ const ANNOUNCED: u64 = 16 << 20;
 
 /// A fetch that the host knows by this handle. Dropping it ends the fetch.
 #[derive(Debug)]
-pub(crate) struct Fetched(i32);
+pub(crate) struct Fetched {
+    handle: i32,
+    /// Its response arrives under this context, which must not be canceled before.
+    _ctx: Context,
+    url: Box<str>,
+}
 
 /// A fetch whose response is awaited.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ fn begin(
 ) -> Result<Started, FetchError> {
     let handle = abi::fetch::start(ctx.handle(), redirects, head, body);
     handle
-        .map(|handle| Started(Fetched(handle)))
+        .map(|handle| Started(Fetched { handle, _ctx: ctx.clone(), url: url.into() }))
         .map_err(|_| FetchError::BadRequest(format!("{url}: {}", abi::refused(head.len()))))
 }
 
@@ -82,8 +87,9 @@ fn upload(ctx: &Context, url: &str, started: &Started, source: Source) -> Result
 
 impl Fetched {
     /// The response's head, with the length of its body, if that is known.
-    fn head(&self, url: &str) -> Result<(Response<()>, Option<u64>), FetchError> {
-        match wire::fetched(abi::fetch::head(self.0)) {
+    fn head(&self) -> Result<(Response<()>, Option<u64>), FetchError> {
+        let url = &*self.url;
+        match wire::fetched(abi::fetch::head(self.handle)) {
             Ok(Ok(head)) => Ok(head),
             Ok(Err(failure)) => {
                 Err(FetchError::named(url, failure.outcome, &failure.text, &failure.cause))
@@ -94,7 +100,7 @@ impl Fetched {
 
     /// Reads the next piece of the response's body into a range that is not empty.
     pub(crate) fn read(&self, room: &mut [u8]) -> io::Result<usize> {
-        abi::fetch::read(self.0, room).map_err(|_| io::Error::other(self.failure()))
+        abi::fetch::read(self.handle, room).map_err(|_| io::Error::other(self.failure()))
     }
 
     /// Reads all of the response's body, of which there are so many bytes, if that is known.
@@ -103,7 +109,7 @@ impl Fetched {
             Vec::with_capacity(length.map_or(0, |length| length.min(ANNOUNCED) as usize));
         let mut room = vec![0; PASSED];
         loop {
-            match abi::fetch::read(self.0, &mut room) {
+            match abi::fetch::read(self.handle, &mut room) {
                 Ok(0) => return Ok(whole.into()),
                 Ok(read) => whole.extend_from_slice(room.get(..read).unwrap_or_default()),
                 Err(_) => return Err(self.failure()),
@@ -113,29 +119,31 @@ impl Fetched {
 
     /// Why the response's body broke off.
     fn failure(&self) -> FetchError {
-        let failure = self.head("the response's body").err();
-        failure.unwrap_or_else(|| FetchError::BadResponse("the response's body broke off".into()))
+        let failure = self.head().err();
+        failure.unwrap_or_else(|| {
+            FetchError::BadResponse(format!("{}: the response's body broke off", self.url))
+        })
     }
 
     /// Writes a piece of the request's body; an error is the host's code.
     pub(crate) fn write(&self, piece: &[u8]) -> Result<usize, i32> {
-        abi::fetch::write(self.0, piece)
+        abi::fetch::write(self.handle, piece)
     }
 }
 
 impl Drop for Fetched {
     fn drop(&mut self) {
-        abi::fetch::give_up(self.0);
+        abi::fetch::give_up(self.handle);
     }
 }
 
 impl private::Started<FetchError> for Started {
     fn handle(&self) -> i32 {
-        self.0.0
+        self.0.handle
     }
 
-    fn result(self, url: &str) -> Result<Response, FetchError> {
-        let (response, length) = self.0.head(url)?;
+    fn result(self, _: &str) -> Result<Response, FetchError> {
+        let (response, length) = self.0.head()?;
         Ok(response.map(|()| Body::from_source(Source::Fetched(self.0, length))))
     }
 }

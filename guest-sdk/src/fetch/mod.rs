@@ -12,11 +12,13 @@ mod native;
 pub use error::FetchError;
 #[cfg(target_arch = "wasm32")]
 use host as fetches;
-#[cfg(target_arch = "wasm32")]
-pub(crate) use host::Fetched;
 #[cfg(not(target_arch = "wasm32"))]
 use native as fetches;
 
+use std::time::{Duration, Instant};
+
+pub(crate) use self::fetches::Fetched;
+use crate::pending::Late;
 use crate::{Body, Context, Pending, Request, Response};
 
 /// How many redirects a fetch follows: an [extension](http::Request::extensions) of its request.
@@ -35,6 +37,26 @@ use crate::{Body, Context, Pending, Request, Response};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redirects(pub u32);
 
+/// How long a fetch waits for the response's head: an [extension](http::Request::extensions) of its
+/// request. Without it, and always for the response's body, there is as much time as the context
+/// has left.
+///
+/// The time begins with the fetch. A fetch that exceeds it is ended, and fails as
+/// [`FetchError::HeadTimeout`]. Sending a body that is [streamed](Body::stream) counts, but is not
+/// interrupted.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hourglass_sdk::{HeadTimeout, Request};
+///
+/// let limit = HeadTimeout(Duration::from_millis(200));
+/// let request = Request::get("https://example.com/").extension(limit).body(());
+/// # assert!(request.is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadTimeout(pub Duration);
+
 /// Requests to other hosts.
 ///
 /// A fetch has no more time than is left of this context, and it ends when this context is done:
@@ -51,6 +73,10 @@ impl Context {
     /// Fetches, and waits for the response's head. Its body may still be on its way: read it piece
     /// by piece, give it as the response's own body to have it passed on that way, or look at it as
     /// a whole.
+    ///
+    /// The body keeps this context from being canceled until the body is dropped: see [how long a
+    /// derived context lives](Self#how-long-a-derived-context-lives). The context's deadline holds
+    /// for the body too. [`HeadTimeout`] limits the wait for the head alone.
     ///
     /// The body of the function's own request may be the fetch's, too: the host then passes on what
     /// comes, while the function goes on. A body that is [streamed](Body::stream), or was fetched
@@ -87,7 +113,15 @@ impl Context {
     pub fn start_fetch<B: Into<Body>>(&self, request: Request<B>) -> Pending<FetchError> {
         let request = request.map(Into::into);
         let url = request.uri().to_string();
+        let late = request.extensions().get().and_then(|limit| late(&url, *limit));
         let started = fetches::start(self, &url, request);
-        Pending::new(self, url, started)
+        Pending::new(self, url, started).late(late)
     }
+}
+
+/// When a response's head is late, and the error that says so. `None` is as good as never.
+fn late(url: &str, HeadTimeout(after): HeadTimeout) -> Option<Late<FetchError>> {
+    let text = format!("{url}: no response head within {after:?}");
+    let at = Instant::now().checked_add(after)?;
+    Some(Late { at, error: FetchError::HeadTimeout(text) })
 }

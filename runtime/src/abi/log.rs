@@ -8,7 +8,7 @@ use super::memory::{bytes, parts};
 use super::state::{Call, State};
 use super::{MODULE, code, wire};
 use crate::bounds::HEAD;
-use crate::log::{self, Said};
+use crate::log::{self, Fields, Said};
 
 /// The levels, each at the place that is its number less one.
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
@@ -20,6 +20,10 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
+    let (level, typed) = match level.checked_sub(code::TYPED) {
+        Some(level) => (level, true),
+        None => (level, false),
+    };
     if let Some(place) = level.checked_sub(1) {
         let Some(&level) = LEVELS.get(place as usize) else { return Ok(code::INVALID) };
         let record = bytes(memory, ptr, len)?;
@@ -31,11 +35,14 @@ fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i
             return Ok(verbosity());
         }
         let Some(record) = wire::read_record(record) else { return Ok(code::INVALID) };
+        let (stdio, speaker) = state.output();
+        if level == Level::ERROR {
+            stdio.keep(record.message);
+        }
         if log::is_said(level) {
-            let (stdio, speaker) = state.output();
             let (message, module) = (record.message, record.target);
-            let said = Said { level, message, module, fields: &record.pairs };
-            stdio.journal.add(&speaker, &said);
+            let fields = Fields { pairs: &record.pairs, typed };
+            stdio.journal.add(&speaker, &Said { level, message, module, fields });
         }
     }
     Ok(verbosity())

@@ -88,6 +88,9 @@ pub(crate) mod code {
     pub(crate) const BODY_FAILED: i32 = -5;
     pub(crate) const RESERVED: i32 = -6;
 
+    /// Added to the level of a record whose values have types.
+    pub(crate) const TYPED: u32 = 16;
+
     pub(crate) fn done(done: Done) -> i32 {
         match done {
             Done::Canceled => CANCELED,

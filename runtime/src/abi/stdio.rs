@@ -94,7 +94,15 @@ impl Stdio {
         self.journal.finish(speaker);
     }
 
-    /// The end of what the guest wrote to standard error.
+    /// Keeps an error that the guest has logged for the report of a trap, as if
+    /// it were on its standard error.
+    pub(super) fn keep(&mut self, message: &[u8]) {
+        self.keep_tail(message);
+        self.keep_tail(b"\n");
+    }
+
+    /// The end of what the guest wrote to standard error, and of the errors that
+    /// it logged.
     pub(crate) fn tail(&self) -> String {
         let text = String::from_utf8_lossy(&self.tail);
         // What is not UTF-8 takes more once it is replaced.

@@ -7,6 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::escape::{self, OneLine};
 
+use super::log_json::Json;
+
 /// What is logged, and how.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Log, on standard error")]
@@ -137,7 +139,7 @@ pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
         .log_internal_errors(false);
     let started = match options.log_format {
         Format::Text => log.try_init(),
-        Format::Json => log.json().flatten_event(true).try_init(),
+        Format::Json => log.event_format(Json).try_init(),
     };
     started.map_err(anyhow::Error::from_boxed)
 }

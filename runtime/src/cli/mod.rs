@@ -14,7 +14,7 @@
 //!   values are written in.
 //! - `deploy`: modules, from files to functions that run.
 //! - `variables`, `unshown`: the environment, and flags that are secrets.
-//! - `logging`, `signals`, `output`, [`Error`]: the program's edges.
+//! - `logging`, `log_json`, `signals`, `output`, [`Error`]: the program's edges.
 //!
 //! Commands run on the main thread, where blocking is allowed: finding,
 //! compiling and reading happen there, and only serving and invoking enter the
@@ -30,6 +30,7 @@ mod deploy;
 mod error;
 mod front;
 mod invoke;
+mod log_json;
 mod logging;
 mod options;
 mod output;

@@ -215,7 +215,8 @@ async fn respond(
     };
     match result.and_then(kept) {
         Ok((response, usage)) => {
-            log::success(&function.name, &ctx, None, response.status().as_u16(), usage);
+            let (status, rate) = (response.status().as_u16(), &function.failures);
+            log::success(&function.name, &ctx, None, status, usage, Some(rate));
             Ok(response)
         }
         Err(error) => Err(failure(&error, &ctx, Some(&function.failures))),

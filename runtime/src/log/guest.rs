@@ -1,10 +1,12 @@
 //! What guests say, on its way to the host's log.
 
+use std::error::Error;
 use std::fmt::Display;
 
 use tracing::Level;
 
-use super::text::{Fields, Word, shown};
+use super::fields::Fields;
+use super::text::{Word, shown};
 use super::{About, line};
 use crate::escape::OneLine;
 
@@ -37,7 +39,7 @@ pub(crate) struct Said<'a> {
     /// Which part of the guest says it.
     pub(crate) module: &'a [u8],
     /// Names and values of its own.
-    pub(crate) fields: &'a [(&'a [u8], &'a [u8])],
+    pub(crate) fields: Fields<'a>,
 }
 
 impl Printed<'_> {
@@ -64,25 +66,23 @@ impl Said<'_> {
     fn message(&self) -> impl Display {
         OneLine(String::from_utf8_lossy(self.message))
     }
-
-    fn fields(&self) -> Option<Fields<'_>> {
-        (!self.fields.is_empty()).then_some(Fields(self.fields))
-    }
 }
 
 impl Line for Said<'_> {
     fn len(&self) -> usize {
-        let fields = self.fields.iter().map(|(name, value)| name.len().saturating_add(value.len()));
-        fields.fold(self.message.len().saturating_add(self.module.len()), usize::saturating_add)
+        let len = self.message.len().saturating_add(self.module.len());
+        len.saturating_add(self.fields.len())
     }
 
     fn shown(&self, most: usize) -> Option<usize> {
-        let text = format_args!("{}{}{}", self.message(), Word(self.module), Fields(self.fields));
+        let text = format_args!("{}{}{}", self.message(), Word(self.module), self.fields.longest());
         shown(text, most)
     }
 
     fn log(&self, about: &About<'_>) {
         let module = String::from_utf8_lossy(self.module);
+        let fields = (!self.fields.is_empty()).then(|| self.fields.logged());
+        let fields = fields.as_ref().map(|fields| fields as &(dyn Error + 'static));
         macro_rules! log {
             ($level:ident) => {
                 line!(
@@ -90,7 +90,7 @@ impl Line for Said<'_> {
                     $level,
                     about,
                     module = &*module,
-                    fields = self.fields().map(display),
+                    fields,
                     "{}", self.message()
                 )
             };

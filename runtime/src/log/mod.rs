@@ -1,8 +1,9 @@
 //! What is logged of an invocation: when it has ended, and what its guest says
 //! meanwhile, which is in [`guest`]. Every line has the same fields, under the
-//! same names. How text of a guest's is shown is in [`text`], and how much is
-//! logged of a function in a second in [`rate`].
+//! same names. How text of a guest's is shown is in [`text`], its own fields in
+//! [`fields`], and how much is logged of a function in a second in [`rate`].
 
+mod fields;
 mod guest;
 mod rate;
 mod text;
@@ -11,6 +12,9 @@ use std::fmt::Display;
 
 use tracing::Level;
 
+pub(crate) use self::fields::Fields;
+#[cfg(feature = "cli")]
+pub(crate) use self::fields::Logged;
 pub(crate) use self::guest::{Line, Printed, Said, is_printed, is_said, left_out};
 pub(crate) use self::rate::{Rate, Taken};
 use self::text::shown;
@@ -71,26 +75,39 @@ macro_rules! line {
 }
 use line;
 
-/// Logs an invocation under `ctx` that answered. `step` is which one of a trace
-/// it was, where the context does not say so.
+/// Logs an invocation under `ctx` that answered. Where the answer says that the
+/// function failed, it is a warning, for which there is room in `rate` or not. `step` is which one of a trace it was, where
+/// the context does not say so.
 pub(crate) fn success(
     function: &str,
     ctx: &Context,
     step: Option<Trace>,
     status: u16,
     usage: Usage,
+    rate: Option<&Rate>,
 ) {
     let about = About { function, ctx, step };
-    line!(
-        DEBUG,
-        about,
-        outcome = Outcome::Response.name(),
-        status,
-        wall = ?usage.wall,
-        cpu = ?usage.cpu,
-        peak_memory = usage.peak_memory,
-        "{}", Outcome::Response
-    );
+    macro_rules! log {
+        ($level:ident, $text:expr) => {
+            line!(
+                $level,
+                about,
+                outcome = Outcome::Response.name(),
+                status,
+                wall = ?usage.wall,
+                cpu = ?usage.cpu,
+                peak_memory = usage.peak_memory,
+                "{}", $text
+            )
+        };
+    }
+    if status >= 500 {
+        if tracing::enabled!(Level::WARN) && fits(rate, &about, 0) {
+            log!(WARN, "the function answered with a server error");
+        }
+    } else {
+        log!(DEBUG, Outcome::Response);
+    }
 }
 
 /// Logs an invocation under `ctx` that failed, unless `rate`, that of the
@@ -111,23 +128,8 @@ pub(crate) fn failure(
     let text = bounds::display(&OneLine(outcome), TEXT);
     let backtrace = backtrace(outcome);
     let len = backtrace.as_deref().map_or(0, |names| length(OneLine(names))) + length(&text);
-    // Counted as one where it is left out.
-    let suppressed = match rate.map_or(Taken::Logged, |rate| rate.take(1, len + FIELDS)) {
-        Taken::Logged => None,
-        Taken::After(records) => Some(records),
-        Taken::Full => {
-            line!(WARN, about, "(the function's failures in the rest of this second are left out)");
-            return;
-        }
-        Taken::LeftOut => return,
-    };
-    if suppressed.is_some() {
-        line!(
-            WARN,
-            about,
-            suppressed,
-            "(the function failed more often than is logged in a second)"
-        );
+    if !fits(rate, &about, len) {
+        return;
     }
     macro_rules! log {
         ($level:ident) => {
@@ -148,6 +150,23 @@ pub(crate) fn failure(
         Level::DEBUG => log!(DEBUG),
         _ => log!(WARN),
     }
+}
+
+/// Whether there is room for the record of a failure, of which so many bytes are
+/// the function's. Where records are left out, that is logged.
+fn fits(rate: Option<&Rate>, about: &About<'_>, len: usize) -> bool {
+    // Counted as one where it is left out.
+    let suppressed = match rate.map_or(Taken::Logged, |rate| rate.take(1, len + FIELDS)) {
+        Taken::Logged => return true,
+        Taken::After(records) => records,
+        Taken::Full => {
+            line!(WARN, about, "(the function's failures in the rest of this second are left out)");
+            return false;
+        }
+        Taken::LeftOut => return false,
+    };
+    line!(WARN, about, suppressed, "(the function failed more often than is logged in a second)");
+    true
 }
 
 /// The level of a failure. What any client, or any caller that ends, can bring

@@ -26,20 +26,6 @@ impl Write for Count {
     }
 }
 
-/// A guest's own fields, as `name=value name="another value"`: one field of the
-/// line, since only those have names that are not known beforehand.
-pub(super) struct Fields<'a>(pub(super) &'a [(&'a [u8], &'a [u8])]);
-
-impl Display for Fields<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, (name, value)) in self.0.iter().enumerate() {
-            let (space, name) = (if place > 0 { " " } else { "" }, Word(name));
-            write!(f, "{space}{name}={}", Word(value))?;
-        }
-        Ok(())
-    }
-}
-
 /// A text between quotes, unless it is a plain word.
 pub(super) struct Word<'a>(pub(super) &'a [u8]);
 
@@ -57,16 +43,8 @@ impl Display for Word<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, shown};
+    use super::shown;
     use crate::escape::OneLine;
-
-    #[test]
-    fn fields_are_told_apart() {
-        let fields: [(&[u8], &[u8]); 4] =
-            [(b"user", b"ada"), (b"at", b"a b=\"c\""), (b"x y", b""), (b"n", b"-1.5\n")];
-        let expected = r#"user=ada at="a b=\"c\"" "x y"="" n="-1.5\n""#;
-        assert_eq!(Fields(&fields).to_string(), expected);
-    }
 
     #[test]
     fn what_is_shown_is_what_any_format_needs() {

@@ -56,7 +56,8 @@ impl Callees for Shared {
                 }
             };
             let held = ended.and_then(|(response, usage)| {
-                log::success(callee.name(), &ctx, Some(step), response.status().as_u16(), usage);
+                let (status, rate) = (response.status().as_u16(), callee.failures());
+                log::success(callee.name(), &ctx, Some(step), status, usage, Some(rate));
                 let held = Held::new(&room, response, usage.cpu);
                 held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });

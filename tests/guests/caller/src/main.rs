@@ -56,7 +56,7 @@ fn caller(ctx: &Context, req: Request) -> Result<Response> {
             return Ok(Response::new(call(&ctx, req, callee, rest)?));
         }
         ["within", millis, name, ref rest @ ..] => {
-            let (ctx, _cancel) = ctx.with_timeout(Duration::from_millis(millis.parse()?));
+            let ctx = ctx.with_timeout(Duration::from_millis(millis.parse()?));
             return Ok(Response::new(call(&ctx, req, name, rest)?));
         }
         ["start", name, times, ref rest @ ..] => lines(join_all(start(ctx, name, times, rest)?)),
@@ -204,7 +204,7 @@ fn together(group: Group) -> String {
 fn derive(ctx: &Context, how: &[&str]) -> Result<String> {
     match *how {
         ["timeout"] => {
-            let (child, _cancel) = ctx.with_timeout(Duration::from_millis(1));
+            let child = ctx.with_timeout(Duration::from_millis(1));
             let slept = child.sleep(HOUR).map_or_else(|done| done.name(), |()| "not done");
             Ok(format!("{slept} {}\n{}\n", cause(&child), cause(ctx)))
         }
@@ -216,7 +216,7 @@ fn derive(ctx: &Context, how: &[&str]) -> Result<String> {
         ["apart"] => {
             let (child, cancel) = ctx.with_cancel();
             let apart = child.without_cancel();
-            drop(cancel);
+            cancel.cancel();
             Ok(format!("{}\n{}\n", cause(&child), cause(&apart)))
         }
         ["many", count] => {
@@ -226,7 +226,7 @@ fn derive(ctx: &Context, how: &[&str]) -> Result<String> {
         ["again", count] => {
             let count: u32 = count.parse()?;
             for _ in 0..count {
-                let (_child, _cancel) = ctx.with_timeout(HOUR);
+                let _child = ctx.with_timeout(HOUR);
             }
             Ok(format!("{count} derived\n"))
         }

@@ -2,14 +2,14 @@
 
 use std::io::{Write, stderr, stdout};
 
-use hourglass_sdk::{Context, Request, Result, serve};
+use hourglass_sdk::{Body, Context, Error, IntoResponse, Request, Response, Result, serve};
 
 fn main() {
     hourglass_sdk::log::init();
     serve(chatty)
 }
 
-fn chatty(_: &Context, req: Request) -> Result<String> {
+fn chatty(_: &Context, req: Request) -> Result<Response> {
     let path = req.uri().path();
     match path.rsplit('/').next().unwrap_or_default() {
         "plain" => plain(),
@@ -23,9 +23,15 @@ fn chatty(_: &Context, req: Request) -> Result<String> {
             print!("no end of a line");
             std::process::exit(7)
         }
+        "panic" => panic!("as it was told to"),
+        "error" => {
+            let inner = std::io::Error::other("the disk is full");
+            return Err(Error::new(inner));
+        }
+        "unavailable" => return Ok(Response::builder().status(503).body(Body::default())?),
         _ => {}
     }
-    Ok(log::max_level().to_string())
+    log::max_level().to_string().into_response()
 }
 
 #[expect(clippy::print_stderr, reason = "it is what this is for")]
@@ -78,7 +84,10 @@ fn levels() {
     log::error!("an error");
     log::warn!(target: "elsewhere", "a warning");
     #[cfg(target_arch = "wasm32")]
-    log::info!(user = "ada", note = "two words\n", n = -1.5; "with fields");
+    log::info!(
+        user = "ada", note = "two words\n", n = -1.5, count = 3, new = true, "\u{202e}" = "?";
+        "with fields"
+    );
     log::debug!("for debugging");
     log::trace!("a trace");
 }

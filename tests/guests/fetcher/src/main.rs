@@ -17,6 +17,11 @@
 //! | `/all` | asks all at once, and answers with their bodies in order |
 //! | `/first` | asks all at once, and answers with the place and the body of the first that is there |
 //! | `/brief` | asks under a context of a moment, and answers with the failure, in words |
+//! | `/derived/MS` | answers with what comes under a context of so many milliseconds, as it comes |
+//! | `/canceled` | the same under a context that it cancels once the head is there |
+//! | `/rewritten` | the same as `/derived`, with a body of its own that reads the other |
+//! | `/head/MS` | waits so long for the head, and answers with the failure's name or the status |
+//! | `/json` | answers with the number that comes |
 //! | `/start` | asks, prints that it has begun, and waits until its context is done |
 //! | `/read` | asks, and once the head is there prints that and reads the rest |
 //! | `/leave` | asks, and ends at once |
@@ -25,8 +30,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use hourglass_sdk::{
-    Body, Context, Error, FetchError, Pending, Redirects, Request, Response, Result, join_all,
-    select, serve,
+    Body, Context, Error, FetchError, HeadTimeout, Pending, Redirects, Request, Response, Result,
+    join_all, select, serve,
 };
 
 const MOMENT: Duration = Duration::from_millis(500);
@@ -92,9 +97,32 @@ fn fetcher(ctx: &Context, req: Request) -> Result<Response> {
             format!("{place} {}", answer?.body().text()?)
         }
         ["brief"] => {
-            let (brief, _cancel) = ctx.with_timeout(MOMENT);
+            let brief = ctx.with_timeout(MOMENT);
             brief.fetch(get(&url)?).err().map_or_else(String::new, |error| error.to_string())
         }
+        ["derived", millis] => {
+            let ctx = ctx.with_timeout(Duration::from_millis(millis.parse()?));
+            return Ok(ctx.fetch(get(&url)?)?);
+        }
+        ["canceled"] => {
+            let (ctx, cancel) = ctx.with_cancel();
+            let response = ctx.fetch(get(&url)?)?;
+            cancel.cancel();
+            return Ok(response);
+        }
+        ["rewritten"] => {
+            let ctx = ctx.with_timeout(Duration::from_secs(60));
+            let mut body = ctx.fetch(get(&url)?)?.into_body();
+            return Ok(Response::new(Body::stream(move |writer| {
+                std::io::copy(&mut body, writer)?;
+                Ok(ctx.check()?)
+            })));
+        }
+        ["head", millis] => {
+            let limit = HeadTimeout(Duration::from_millis(millis.parse()?));
+            name(ctx.fetch(Request::get(&url).extension(limit).body(())?))
+        }
+        ["json"] => ctx.fetch(get(&url)?)?.body().json::<u32>()?.to_string(),
         ["start"] => {
             let _begun = ctx.start_fetch(get(&url)?);
             println!("begun");

@@ -1,0 +1,126 @@
+//! What a client is told where something is wrong.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::{Body, IntoResponse, Response, Result};
+
+/// A problem document (RFC 9457): what a client is told where something is wrong.
+///
+/// The host answers in this format where an invocation fails, and [`serve`](crate::serve) where a
+/// handler returns an [`Error`](crate::Error). A handler may return one, as a response or as an
+/// error; the client reads all of it:
+///
+/// ```
+/// use hourglass_sdk::{Context, Problem, Request, Result, StatusCode};
+///
+/// fn buy(_: &Context, _: Request) -> Result<()> {
+///     Err(Problem::new(StatusCode::CONFLICT, "there are only 2 left").with("left", &2).into())
+/// }
+/// # let error = buy(&Context::background(), Request::default()).unwrap_err();
+/// # assert_eq!(error.status_code(), StatusCode::CONFLICT);
+/// ```
+///
+/// The response has the type `application/problem+json` and the members `type`, `title`, `status`
+/// and `detail`; and with status 503 a `retry-after` of a second.
+#[derive(Clone, Debug)]
+#[must_use = "return it"]
+pub struct Problem {
+    status: StatusCode,
+    kind: Cow<'static, str>,
+    title: Option<Cow<'static, str>>,
+    detail: Cow<'static, str>,
+    /// Names and values of further members, the latter in JSON.
+    members: Vec<(Cow<'static, str>, String)>,
+}
+
+impl Problem {
+    /// A problem with this status. Its title is the status's, its type `about:blank`.
+    pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let kind = Cow::Borrowed("about:blank");
+        Self { status, kind, title: None, detail: detail.into(), members: Vec::new() }
+    }
+
+    /// Sets the member `type`: a URI that tells one kind of problem from others.
+    pub fn kind(self, uri: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: uri.into(), ..self }
+    }
+
+    /// Sets the member `title`: the kind of problem in words.
+    pub fn title(self, title: impl Into<Cow<'static, str>>) -> Self {
+        Self { title: Some(title.into()), ..self }
+    }
+
+    /// Adds a member, unless there is one of this name. A value that cannot be encoded in JSON is
+    /// `null`.
+    pub fn with(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: &(impl Serialize + ?Sized),
+    ) -> Self {
+        let name = name.into();
+        let known = ["type", "title", "status", "detail"].contains(&&*name);
+        if !known && self.members.iter().all(|(known, _)| *known != name) {
+            self.members.push((name, json(value)));
+        }
+        self
+    }
+
+    /// The status that it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The response.
+    #[must_use]
+    pub fn response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.document()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, media_type);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+
+    fn document(&self) -> String {
+        let title = self.title.as_deref().or(self.status.canonical_reason()).unwrap_or("Problem");
+        let mut document = format!(
+            "{{\"type\":{},\"title\":{},\"status\":{},\"detail\":{}",
+            json(&*self.kind),
+            json(title),
+            self.status.as_u16(),
+            json(&*self.detail)
+        );
+        for (name, value) in &self.members {
+            document.extend([",", &json(&**name), ":", value]);
+        }
+        document.push_str("}\n");
+        document
+    }
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Result<Response> {
+        Ok(self.response())
+    }
+}
+
+/// Its detail.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}

@@ -1,0 +1,326 @@
+//! The macros of the crate `tracing`, on their way to the host's log.
+//!
+//! ```no_run
+//! use hourglass_sdk::{Context, Request, serve};
+//!
+//! fn main() {
+//!     hourglass_sdk::tracing::init();
+//!     serve(shop)
+//! }
+//!
+//! fn shop(_: &Context, req: Request) -> &'static str {
+//!     let _sale = tracing::info_span!("sale", path = req.uri().path()).entered();
+//!     tracing::info!(items = 3, "sold"); // with the fields `path` and `items`
+//!     "thank you\n"
+//! }
+//! ```
+//!
+//! Every event is a record with its level, its target and its fields. The fields of the spans that
+//! it is in are its own too; of several with one name the innermost counts. From the host it has the
+//! function's name, the request's id and the step of its trace. Spans themselves are not logged.
+
+use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tracing_core::field::{Field, Visit};
+use tracing_core::span::{Attributes, Current, Id, Record};
+use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber};
+
+use crate::record::Fields;
+
+/// Lets what the macros of the crate `tracing` say reach the host's log. To be called once, first of
+/// all in `main`; where a subscriber is set already, that stays.
+///
+/// What the host would not log is not sent to it. Messages and fields are bounded as those of the
+/// [`log`](crate::log) feature are: 8 KiB, 1 KiB a field, 64 fields.
+///
+/// # Outside of a host
+///
+/// It does nothing, so that a test can set the subscriber that it likes.
+pub fn init() {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let host = Host::new(guest::level(), guest::send);
+        let dispatch = tracing_core::Dispatch::new(host);
+        // An error is that there is one already.
+        let _ = tracing_core::dispatcher::set_global_default(dispatch);
+    }
+}
+
+/// Inside of a host.
+#[cfg(target_arch = "wasm32")]
+mod guest {
+    use tracing_core::Level;
+
+    use super::{Fields, LevelFilter, Metadata};
+    use crate::{abi, record};
+
+    pub(super) fn level() -> LevelFilter {
+        const LEVELS: [LevelFilter; 5] = [
+            LevelFilter::OFF,
+            LevelFilter::ERROR,
+            LevelFilter::WARN,
+            LevelFilter::INFO,
+            LevelFilter::DEBUG,
+        ];
+        let last = abi::log::log(0, &[]).unwrap_or_default();
+        LEVELS.get(last).copied().unwrap_or(LevelFilter::TRACE)
+    }
+
+    pub(super) fn send(metadata: &Metadata<'_>, message: &str, fields: &Fields) {
+        record::send(number(metadata.level()), metadata.target(), message, fields);
+    }
+
+    /// A level as the host counts them.
+    fn number(level: &Level) -> i32 {
+        match *level {
+            Level::ERROR => 1,
+            Level::WARN => 2,
+            Level::INFO => 3,
+            Level::DEBUG => 4,
+            Level::TRACE => 5,
+        }
+    }
+}
+
+/// Where events go.
+type Send = fn(&Metadata<'_>, &str, &Fields);
+
+/// The host's log, as a subscriber.
+struct Host {
+    level: LevelFilter,
+    send: Send,
+    spans: Mutex<Spans>,
+}
+
+#[derive(Default)]
+struct Spans {
+    /// Each at the place that is its number less one; `None` where it is closed.
+    open: Vec<Option<Span>>,
+    /// Those that are entered, the innermost last.
+    entered: Vec<Id>,
+}
+
+struct Span {
+    metadata: &'static Metadata<'static>,
+    /// Its own fields, and those of the spans that it is in.
+    fields: Fields,
+    handles: usize,
+}
+
+#[cfg_attr(not(any(target_arch = "wasm32", test)), allow(dead_code, reason = "a host needs it"))]
+impl Host {
+    fn new(level: LevelFilter, send: Send) -> Self {
+        Self { level, send, spans: Mutex::default() }
+    }
+}
+
+impl Host {
+    fn spans(&self) -> MutexGuard<'_, Spans> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Spans {
+    fn get(&mut self, id: &Id) -> Option<&mut Span> {
+        self.open.get_mut(place(id))?.as_mut()
+    }
+
+    /// The fields of what is in a span: in this one, or else in the one that is
+    /// entered, unless it is in none.
+    fn around(&mut self, parent: Option<&Id>, is_root: bool) -> Fields {
+        let id = parent.or(self.entered.last()).filter(|_| !is_root).cloned();
+        let span = id.and_then(|id| self.get(&id));
+        span.map_or_else(Fields::default, |span| span.fields.clone())
+    }
+
+    /// A place for a span, one of a closed one if there is any.
+    fn add(&mut self, span: Span) -> Id {
+        let free = self.open.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.open.len());
+        match self.open.get_mut(place) {
+            Some(slot) => *slot = Some(span),
+            None => self.open.push(Some(span)),
+        }
+        Id::from_u64(place as u64 + 1)
+    }
+}
+
+fn place(id: &Id) -> usize {
+    usize::try_from(id.into_u64() - 1).unwrap_or(usize::MAX)
+}
+
+impl Subscriber for Host {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut spans = self.spans();
+        let mut said = Said { message: None, fields: spans.around(span.parent(), span.is_root()) };
+        span.record(&mut said);
+        spans.add(Span { metadata: span.metadata(), fields: said.fields, handles: 1 })
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        if let Some(span) = self.spans().get(id) {
+            let mut said = Said { message: None, fields: std::mem::take(&mut span.fields) };
+            values.record(&mut said);
+            span.fields = said.fields;
+        }
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let fields = self.spans().around(event.parent(), event.is_root());
+        let mut said = Said { message: None, fields };
+        event.record(&mut said);
+        let metadata = event.metadata();
+        let message = said.message.as_deref().unwrap_or_default();
+        (self.send)(metadata, message, &said.fields);
+    }
+
+    fn enter(&self, id: &Id) {
+        self.spans().entered.push(id.clone());
+    }
+
+    fn exit(&self, id: &Id) {
+        let mut spans = self.spans();
+        if let Some(place) = spans.entered.iter().rposition(|entered| entered == id) {
+            spans.entered.remove(place);
+        }
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        if let Some(span) = self.spans().get(id) {
+            span.handles += 1;
+        }
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let mut spans = self.spans();
+        let Some(slot) = spans.open.get_mut(place(&id)) else { return false };
+        let Some(span) = slot else { return false };
+        span.handles -= 1;
+        let closed = span.handles == 0;
+        if closed {
+            *slot = None;
+        }
+        closed
+    }
+
+    fn current_span(&self) -> Current {
+        let mut spans = self.spans();
+        let Some(id) = spans.entered.last().cloned() else { return Current::none() };
+        match spans.get(&id) {
+            Some(span) => Current::new(id, span.metadata),
+            None => Current::none(),
+        }
+    }
+}
+
+/// What an event or a span says.
+struct Said {
+    message: Option<String>,
+    fields: Fields,
+}
+
+impl Visit for Said {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.fields.literal(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.fields.literal(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.fields.literal(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.fields.literal(field.name(), value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        match field.name() {
+            "message" => self.message = Some(crate::record::message(format_args!("{value:?}"))),
+            name => self.fields.text(name, format_args!("{value:?}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    thread_local! {
+        static SENT: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn send(metadata: &Metadata<'_>, message: &str, fields: &Fields) {
+        let fields = fields.pairs().iter().map(|(name, value)| format!(" {name}={value}"));
+        let text = format!("{} {message}{}", metadata.level(), fields.collect::<String>());
+        SENT.with_borrow_mut(|sent| sent.push(text));
+    }
+
+    #[test]
+    fn an_event_has_the_fields_of_its_spans() {
+        let host = Host::new(LevelFilter::INFO, send);
+        tracing::subscriber::with_default(host, || {
+            tracing::info!(n = -1, "alone");
+            let outer = tracing::info_span!("outer", path = "/a", tries = tracing::field::Empty);
+            let inner = outer.in_scope(|| tracing::info_span!("inner", path = ?"b", good = true));
+            outer.record("tries", 2_u64);
+            inner.in_scope(|| {
+                tracing::warn!(ratio = 0.5, "in {}", "both");
+                tracing::debug!("not logged");
+                tracing::info!(parent: None, "apart");
+            });
+            drop(inner);
+            outer.in_scope(|| tracing::error!(error = %"full", "in one"));
+            drop(outer);
+            tracing::info!("out");
+        });
+        let expected = [
+            "INFO alone n=-1",
+            "WARN in both path=\"\"b\" good=true ratio=0.5",
+            "INFO apart",
+            "ERROR in one path=\"/a tries=2 error=\"full",
+            "INFO out",
+        ];
+        assert_eq!(SENT.take(), expected);
+    }
+
+    #[test]
+    fn a_closed_span_gives_its_place_back() {
+        let host = Host::new(LevelFilter::TRACE, send);
+        let dispatch = tracing_core::Dispatch::new(host);
+        tracing::dispatcher::with_default(&dispatch, || {
+            for _ in 0..100 {
+                let span = tracing::info_span!("brief");
+                let again = span.clone();
+                drop(span);
+                again.in_scope(|| tracing::Span::current().is_none());
+            }
+        });
+        let host = dispatch.downcast_ref::<Host>().expect("it is the one");
+        assert_eq!((host.spans().open.len(), host.spans().entered.len()), (1, 0));
+    }
+}

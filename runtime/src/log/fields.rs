@@ -1,0 +1,217 @@
+//! A guest's own fields of a line. Their names are not known beforehand, so all
+//! of them are one field of the line: an object in JSON, and for people
+//! `name=value name="another value"`.
+
+use std::error::Error;
+use std::fmt::{self, Display, Write as _};
+
+use super::text::Word;
+use crate::escape::is_layout;
+
+/// A guest's own fields, as it gave them.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    pub(crate) pairs: &'a [(&'a [u8], &'a [u8])],
+    /// Whether the values have types; else they are texts.
+    pub(crate) typed: bool,
+}
+
+/// What a guest gave as a value.
+#[derive(Debug, PartialEq)]
+enum Value<'a> {
+    Text(&'a [u8]),
+    /// A number, `true`, `false` or `null`, as JSON writes them.
+    Literal(&'a str),
+}
+
+/// The same fields for a log, which may want to know them as something else
+/// than text. As an error, they are a value that `tracing` hands to a subscriber
+/// as it is.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    text: String,
+    json: String,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// How many bytes the guest said.
+    pub(super) fn len(&self) -> usize {
+        let pairs = self.pairs.iter();
+        pairs.fold(0, |len, (name, value)| {
+            len.saturating_add(name.len()).saturating_add(value.len())
+        })
+    }
+
+    /// What a log gets.
+    pub(super) fn logged(&self) -> Logged {
+        Logged { text: self.to_string(), json: Object(*self).to_string() }
+    }
+
+    /// What takes as much room as any log shows.
+    pub(super) fn longest(self) -> impl Display {
+        Object(self)
+    }
+
+    fn values(self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
+        self.pairs.iter().map(move |(name, value)| {
+            (*name, if self.typed { Value::typed(value) } else { Value::Text(value) })
+        })
+    }
+}
+
+impl<'a> Value<'a> {
+    fn typed(value: &'a [u8]) -> Self {
+        match value {
+            [b'"', text @ ..] => Self::Text(text),
+            _ => Self::literal(value).map_or(Self::Text(value), Self::Literal),
+        }
+    }
+
+    fn literal(value: &'a [u8]) -> Option<&'a str> {
+        let text = std::str::from_utf8(value).ok()?;
+        (matches!(text, "true" | "false" | "null") || is_number(value)).then_some(text)
+    }
+}
+
+/// Whether it is a number as JSON writes them.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits(text);
+    if whole == 0 || (whole > 1 && text.starts_with(b"0")) {
+        return false;
+    }
+    let mut rest = text.get(whole..).unwrap_or_default();
+    if let [b'.', after @ ..] = rest {
+        let part = digits(after);
+        if part == 0 {
+            return false;
+        }
+        rest = after.get(part..).unwrap_or_default();
+    }
+    if let [b'e' | b'E', after @ ..] = rest {
+        let after = match after {
+            [b'+' | b'-', after @ ..] => after,
+            after => after,
+        };
+        let part = digits(after);
+        return part > 0 && part == after.len();
+    }
+    rest.is_empty()
+}
+
+impl Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (name, value)) in self.values().enumerate() {
+            write!(f, "{}{}=", if place > 0 { " " } else { "" }, Word(name))?;
+            match value {
+                Value::Text(text) => Word(text).fmt(f)?,
+                Value::Literal(text) => f.write_str(text)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The fields as an object in JSON.
+struct Object<'a>(Fields<'a>);
+
+impl Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('{')?;
+        for (place, (name, value)) in self.0.values().enumerate() {
+            write!(f, "{}{}:", if place > 0 { "," } else { "" }, Quoted(name))?;
+            match value {
+                Value::Text(text) => Quoted(text).fmt(f)?,
+                Value::Literal(text) => f.write_str(text)?,
+            }
+        }
+        f.write_char('}')
+    }
+}
+
+/// A text as JSON writes it, harmless on a terminal too.
+struct Quoted<'a>(&'a [u8]);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for char in String::from_utf8_lossy(self.0).chars() {
+            match char {
+                '"' | '\\' => write!(f, "\\{char}")?,
+                '\n' => f.write_str("\\n")?,
+                '\t' => f.write_str("\\t")?,
+                // None of them is beyond the first plane.
+                char if char.is_control() || is_layout(char) => {
+                    write!(f, "\\u{:04x}", u32::from(char))?;
+                }
+                char => f.write_char(char)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+impl Logged {
+    /// The fields as an object in JSON.
+    #[cfg(feature = "cli")]
+    pub(crate) fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl Display for Logged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Logged {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIRS: [(&[u8], &[u8]); 7] = [
+        (b"user", b"\"ada"),
+        (b"at", b"\"a b=\"c\"\\\xff"),
+        (b"x y", b""),
+        (b"n", b"-1.5"),
+        (b"ok", b"true"),
+        (b"odd", b"01"),
+        ("\u{202e}".as_bytes(), b"\"\x1b\n"),
+    ];
+
+    #[test]
+    fn fields_are_told_apart() {
+        let expected = r#"user=ada at="a b=\"c\"\\\u{fffd}" "x y"="" n=-1.5 ok=true odd=01 "\u{202e}"="\u{1b}\n""#;
+        let shown = Fields { pairs: &PAIRS, typed: true }.to_string();
+        assert_eq!(shown.replace('\u{fffd}', r"\u{fffd}"), expected);
+        let texts = Fields { pairs: &PAIRS[3..4], typed: false };
+        assert_eq!(texts.to_string(), "n=-1.5");
+        assert_eq!(texts.logged().json, r#"{"n":"-1.5"}"#);
+    }
+
+    #[test]
+    fn in_json_they_have_their_types() {
+        let json = Fields { pairs: &PAIRS, typed: true }.logged().json;
+        let expected = "{\"user\":\"ada\",\"at\":\"a b=\\\"c\\\"\\\\\u{fffd}\",\"x y\":\"\",\"n\":-1.5,\
+                        \"ok\":true,\"odd\":\"01\",\"\\u202e\":\"\\u001b\\n\"}";
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn numbers_are_those_of_json() {
+        for good in ["0", "-0", "10", "1.5", "-1.50e+7", "2E3", "1e-9"] {
+            assert!(is_number(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "-", "01", ".5", "1.", "1e", "1e+", "+1", "0x1", "NaN", "1 ", "1,2", "1\n"]
+        {
+            assert!(!is_number(bad.as_bytes()), "{bad}");
+        }
+    }
+}
