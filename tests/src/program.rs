@@ -131,6 +131,11 @@ impl Serving {
         next(&self.out).expect("it says more")
     }
 
+    /// As [`Started::id`].
+    pub fn id(&self) -> u32 {
+        self.started.id()
+    }
+
     /// As [`Started::told`].
     ///
     /// # Panics

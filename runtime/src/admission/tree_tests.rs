@@ -82,7 +82,7 @@ impl Host {
                 self.running.push((tree, level, permit));
             }
             Ok(Entered::Waiting(waiting)) => {
-                assert!(!alone && !(within && first));
+                assert!(!(alone || within && first));
                 self.waiting.push((tree, waiting));
             }
             Err(Outcome::Busy) => assert!(alone && free == 0),
