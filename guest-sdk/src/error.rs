@@ -304,11 +304,20 @@ impl fmt::Display for Error {
     }
 }
 
-/// The error and its sources in a line each, as a failed test or a log should show it.
+/// The error and its sources in a line each, as a failed test or a log should show it. A source that
+/// reads as the error before it is left out.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
-        self.chain().skip(1).try_for_each(|source| write!(f, "\n  because: {source}"))
+        let mut last = self.to_string();
+        f.write_str(&last)?;
+        for source in self.chain().skip(1) {
+            let text = source.to_string();
+            if text != last {
+                write!(f, "\n  because: {text}")?;
+            }
+            last = text;
+        }
+        Ok(())
     }
 }
 

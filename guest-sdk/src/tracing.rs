@@ -164,16 +164,19 @@ impl Subscriber for Host {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut spans = self.spans();
-        let mut said = Said { message: None, fields: spans.around(span.parent(), span.is_root()) };
+        let fields = self.spans().around(span.parent(), span.is_root());
+        let mut said = Said { message: None, fields };
+        // Without the lock: what is shown may log in turn.
         span.record(&mut said);
-        spans.add(Span { metadata: span.metadata(), fields: said.fields, handles: 1 })
+        self.spans().add(Span { metadata: span.metadata(), fields: said.fields, handles: 1 })
     }
 
     fn record(&self, id: &Id, values: &Record<'_>) {
+        let fields = self.spans().get(id).map(|span| std::mem::take(&mut span.fields));
+        let Some(fields) = fields else { return };
+        let mut said = Said { message: None, fields };
+        values.record(&mut said);
         if let Some(span) = self.spans().get(id) {
-            let mut said = Said { message: None, fields: std::mem::take(&mut span.fields) };
-            values.record(&mut said);
             span.fields = said.fields;
         }
     }
@@ -321,6 +324,7 @@ mod tests {
             }
         });
         let host = dispatch.downcast_ref::<Host>().expect("it is the one");
-        assert_eq!((host.spans().open.len(), host.spans().entered.len()), (1, 0));
+        let spans = host.spans();
+        assert_eq!((spans.open.len(), spans.entered.len()), (1, 0));
     }
 }

@@ -37,7 +37,7 @@ fn fanout(ctx: &Context, _: Request) -> Result<String> {
             Err(error) => eprintln!("{error}"),
         }
     }
-    let texts: Result<String> = prices.iter().map(|price| price.body().text()).collect();
+    let texts: Result<String, _> = prices.iter().map(|price| price.body().text()).collect();
     // With `asked`, the calls that nobody waits for are dropped, and so cancelled.
     Ok(format!("{}{} not waited for\n", texts?, asked.len()))
 }

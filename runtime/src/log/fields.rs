@@ -40,9 +40,12 @@ impl<'a> Fields<'a> {
 
     /// How many bytes the guest said.
     pub(super) fn len(&self) -> usize {
-        let pairs = self.pairs.iter();
-        pairs.fold(0, |len, (name, value)| {
-            len.saturating_add(name.len()).saturating_add(value.len())
+        self.values().fold(0, |len, (name, value)| {
+            let value = match value {
+                Value::Text(text) => text.len(),
+                Value::Literal(text) => text.len(),
+            };
+            len.saturating_add(name.len()).saturating_add(value)
         })
     }
 
