@@ -385,6 +385,15 @@ pub enum CompileError {
         /// The start of what it wrote to standard error, as one line.
         said: String,
     },
+    /// The system gives the compiler too few threads.
+    #[error(
+        "the system refuses the compiler its threads ({reason}); raise the limit (`ulimit -u`, \
+         `pids.max` of the control group, `TasksMax` of the service)"
+    )]
+    Threads {
+        /// What the system said.
+        reason: String,
+    },
     /// The compiler process can't be started, or not be talked to.
     #[error(
         "the compiler process can't be run as {}: {reason}; name a program of this version, or \

@@ -9,7 +9,6 @@ use super::{Capacity, Runtime, Shared};
 use crate::abi::Linkers;
 use crate::admission::Admission;
 use crate::context::Context;
-use crate::cores;
 use crate::engine::cache::CacheSettings;
 use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings, sizing};
@@ -180,8 +179,6 @@ impl RuntimeBuilder {
         let bytes = usize::try_from(self.idle_memory).unwrap_or(usize::MAX);
         let keeper = Keeper::start(Budget { instances: sizing.idle, bytes })
             .map_err(|source| BuildError::Threads { source })?;
-        // The compiler starts as many later on, and would panic without them.
-        cores::try_threads(cores::count()).map_err(|source| BuildError::Threads { source })?;
         let linkers =
             Linkers::new(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let (root, end) = Context::background().with_cancel();

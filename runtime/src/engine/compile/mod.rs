@@ -19,6 +19,7 @@ use std::time::Duration;
 use wasmtime::Module;
 
 use super::Engine;
+use crate::cores;
 use crate::error::CompileError;
 use crate::limits::mib;
 use crate::log::OneLine;
@@ -125,6 +126,10 @@ impl Engine {
         if let Some(module) = self.cache.as_ref().and_then(|cache| cache.load(&self.wasm, wasm)) {
             return Ok(module);
         }
+        // The compiler panics where the system refuses it a thread, in this process
+        // and in another. Two more are for that process itself.
+        cores::try_threads(cores::count() + 2)
+            .map_err(|error| CompileError::Threads { reason: error.to_string() })?;
         let invalid = |error: wasmtime::Error| CompileError::Invalid {
             reason: words(format!("{error:#}").as_bytes()),
         };
