@@ -115,7 +115,6 @@ impl Error {
     ///
     /// This is what [`serve`](crate::serve) answers with, and [`serve_with`](crate::serve_with) may
     /// change.
-    #[must_use]
     pub fn problem(&self, ctx: &Context) -> Problem {
         let problem = match self.verdict() {
             Some(Verdict::Problem(problem)) => problem.clone(),

@@ -157,9 +157,7 @@ fn coding(headers: &HeaderMap) -> Option<Refusal> {
     let is_chunked = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let (last, others) = codings.split_last()?;
     match others {
-        _ if !is_chunked(last) || others.iter().any(|coding| is_chunked(coding)) => {
-            Some(Refusal::Chunked)
-        }
+        _ if !is_chunked(last) || others.iter().any(is_chunked) => Some(Refusal::Chunked),
         [] => None,
         _ => Some(Refusal::Coding),
     }

@@ -30,6 +30,7 @@ enum Value<'a> {
 #[derive(Debug)]
 pub(crate) struct Logged {
     text: String,
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the program logs JSON"))]
     json: String,
 }
 
