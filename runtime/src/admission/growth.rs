@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::permits::Permits;
-use super::sync::{AtomicUsize, Mutex};
+use super::sync::{AtomicUsize, Mutex, ordered};
 use super::tree::CallTree;
 
 /// What the smallest number is while no tree waits.
@@ -38,6 +38,7 @@ impl Growth {
 
     /// Whether any tree waits.
     pub(super) fn is_awaited(&self) -> bool {
+        ordered();
         self.least.load(Ordering::SeqCst) != NONE
     }
 
@@ -63,6 +64,7 @@ impl Growth {
         *listed = needed;
         let least = trees.first_key_value().map_or(NONE, |((needed, _), _)| *needed);
         self.least.store(least, Ordering::SeqCst);
+        ordered();
     }
 
     /// The tree that needs the fewest, where as many are free.

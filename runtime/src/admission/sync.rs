@@ -12,3 +12,10 @@ pub(super) use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicUsize},
 };
+
+/// Stands between a store and a load that are both sequentially consistent. Loom
+/// takes them for a release and an acquire, so it needs a fence to know that.
+pub(super) fn ordered() {
+    #[cfg(interleavings)]
+    loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+}

@@ -5,6 +5,7 @@
 
 mod cores;
 #[path = "../../../../runtime/src/admission/permits.rs"]
+#[allow(dead_code, reason = "what call trees use of it is not here")]
 mod permits;
 
 use std::sync::Arc;
