@@ -205,6 +205,24 @@ async fn one_that_waits_for_its_answer_first_gets_it() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn one_that_sends_after_its_answer_is_not_cut_off_in_http1_either() -> Result<()> {
+    let host = Host::serve(functions()).await?;
+    let piece = vec![b'x'; 64 << 10];
+    for path in ["/early/whole/5", "/none"] {
+        let mut client = host.client().await?;
+        let head = format!("host: x\r\ncontent-length: {}\r\n", 16 * piece.len());
+        client.send(format!("POST {path} HTTP/1.1\r\n{head}\r\n")).await?;
+        client.answer(&http::Method::POST).await?;
+        // Nothing of the body was there when the server closed its side.
+        client.closed().await?;
+        for _ in 0..16 {
+            client.send(&piece).await.with_context(|| path.to_owned())?;
+        }
+    }
+    Ok(())
+}
+
 /// The output of a program; `None` where it is not installed.
 async fn say(program: &'static str, arguments: Vec<String>) -> Result<Option<String>> {
     if Command::new(program).arg("--version").stdout(Stdio::null()).spawn().is_err() {

@@ -6,6 +6,7 @@ use std::io;
 use std::net::TcpStream as Accepted;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::h2::{self, Streams};
 use super::paced::Paced;
 use super::socket::Socket;
 use super::tls::{self, Tls};
+use super::unread::Rest;
 use crate::pace::Patience;
 
 /// The most that is read ahead, and written behind, of one HTTP/1.1 connection,
@@ -89,7 +91,8 @@ fn open(stream: Accepted) -> io::Result<TcpStream> {
 async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), Broken> {
     let address = stream.peer_addr().ok();
     let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.patience));
-    let mut socket = Socket::new(stream, terms.patience, terms.front.lingering.clone());
+    let (lingering, unread) = (terms.front.lingering.clone(), shared.unread.clone());
+    let mut socket = Socket::new(stream, terms.patience, lingering, unread);
     if let Some(tls) = &terms.tls {
         return Box::pin(encrypted(socket, tls, shared, terms, stop)).await;
     }
@@ -151,7 +154,10 @@ async fn http1(
     let connection = shared.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let patience = connection.patience;
-        let request = request.map(|incoming| Paced::new(incoming, patience));
+        // It has come, so there is nothing left of the one before.
+        connection.unread.store(false, Ordering::Relaxed);
+        let rest = Rest::Connection(connection.unread.clone());
+        let request = request.map(|incoming| Paced::new(incoming, patience).with_rest(rest));
         Exchange::new(connection.clone(), request)
     });
     let mut settings = http1::Builder::new();

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub(super) struct Connection {
     number: u64,
     requests: AtomicU32,
     pub(super) patience: Patience,
+    /// Whether the client may still send a body of HTTP/1.1 that was dropped.
+    pub(super) unread: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -90,7 +92,8 @@ impl Connection {
             ctx = ctx.with_value(&CLIENT_ADDRESS, client.ip().to_canonical());
         }
         let number = front.connections.fetch_add(1, Ordering::Relaxed);
-        Self { front, ctx, _end: end, number, requests: AtomicU32::new(0), patience }
+        let (requests, unread) = (AtomicU32::new(0), Arc::default());
+        Self { front, ctx, _end: end, number, requests, patience, unread }
     }
 
     /// Whether a function is under way for the client.

@@ -38,8 +38,7 @@ impl Drop for Paced {
         if let (Some(incoming), Some(rest)) = (self.incoming.take(), self.rest.take())
             && !incoming.is_end_stream()
         {
-            // An error is a stream that has ended.
-            let _ = rest.send(incoming);
+            rest.take(incoming);
         }
     }
 }
@@ -69,11 +68,13 @@ impl HttpBody for Paced {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { incoming, pace, .. } = &mut *self;
+        let Self { incoming, pace, rest } = &mut *self;
         let Some(incoming) = incoming else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
             if let Some(Ok(frame)) = &frame {
                 pace.came(frame.data_ref().map_or(0, Bytes::len));
+            } else if frame.is_none() {
+                *rest = None;
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }

@@ -5,6 +5,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -27,15 +28,22 @@ pub(super) struct Socket {
     ahead: Bytes,
     pace: Pace,
     lingering: Arc<Lingering>,
+    /// Whether the client may still send what nobody reads.
+    unread: Arc<AtomicBool>,
     /// Since the client has its answer and goes on sending, with how many bytes
     /// more of it are read.
     lingers: Option<(Linger, u64)>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, patience: Patience, lingering: Arc<Lingering>) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        patience: Patience,
+        lingering: Arc<Lingering>,
+        unread: Arc<AtomicBool>,
+    ) -> Self {
         let (stream, pace) = (Arc::new(stream), Pace::new(patience));
-        Self { stream, ahead: Bytes::new(), pace, lingering, lingers: None }
+        Self { stream, ahead: Bytes::new(), pace, lingering, unread, lingers: None }
     }
 
     /// Waits until the client says that it sends nothing more, which is how it
@@ -145,16 +153,17 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// To close a socket with something unread in it resets the connection, and
-    /// a client that has not read its answer by then never will. So what it had
+    /// To close a socket with something unread in it, or that something comes in
+    /// afterwards, resets the connection, and a client that has not read its
+    /// answer by then never will. So what it had
     /// under way is read first, for a while, and dropped.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, lingering, lingers, .. } = &mut *self;
+        let Self { stream, lingering, unread, lingers, .. } = &mut *self;
         let (linger, left) = match lingers {
             Some(lingers) => lingers,
             None => {
                 shutdown(&*stream, Shutdown::Write)?;
-                if !has_unread(stream) {
+                if !unread.load(Ordering::Relaxed) && !has_unread(stream) {
                     return Poll::Ready(Ok(()));
                 }
                 let Some(linger) = lingering.begin() else { return Poll::Ready(Ok(())) };

@@ -1,7 +1,8 @@
-//! The rest of an HTTP/2 request's body that its function does not read.
+//! The rest of a request's body that its function does not read.
 //!
-//! A function that answers without reading, and every refusal, drops the body.
-//! The body then comes here instead, to the task of its stream, which reads and
+//! A function that answers without reading, and every refusal, drops the body. A
+//! connection of HTTP/1.1 only has to know, and lingers when it is closed. In
+//! HTTP/2 the body then comes here instead, to the task of its stream, which reads and
 //! drops what the client still sends, for as long as [`Linger`] allows after the
 //! answer. Reading gives the client back its share of the
 //! connection's window. What is held is that window, so at most 128 KiB for a
@@ -9,6 +10,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Bytes;
@@ -18,8 +20,23 @@ use tokio::sync::oneshot;
 
 use super::linger::{BYTES, Linger, Lingering};
 
-/// Where a body goes that is dropped before its end.
-pub(super) type Rest = oneshot::Sender<Incoming>;
+/// What is to be known of a body that is dropped before its end.
+pub(super) enum Rest {
+    /// The task of its stream reads the rest.
+    Stream(oneshot::Sender<Incoming>),
+    /// Its connection of HTTP/1.1 lingers when it is closed.
+    Connection(Arc<AtomicBool>),
+}
+
+impl Rest {
+    pub(super) fn take(self, body: Incoming) {
+        match self {
+            // An error is a stream that has ended.
+            Self::Stream(stream) => drop(stream.send(body)),
+            Self::Connection(unread) => unread.store(true, Ordering::Relaxed),
+        }
+    }
+}
 
 /// What is left of one request's body.
 pub(super) struct Unread {
@@ -36,7 +53,7 @@ pub(super) struct Unread {
 impl Unread {
     pub(super) fn new(lingering: Arc<Lingering>) -> (Rest, Self) {
         let (rest, dropped) = oneshot::channel();
-        (rest, Self { dropped, lingering, body: None, left: BYTES, linger: None })
+        (Rest::Stream(rest), Self { dropped, lingering, body: None, left: BYTES, linger: None })
     }
 
     /// How many more bytes of it are read, once it has been dropped.
