@@ -74,6 +74,8 @@ mod tests {
         }
         let told = Told(number, ended.clone());
         connections.add(|asked| async move {
+            // All of it moves in here, not its number alone.
+            let told = told;
             asked.store(told.0 < 2, Ordering::Relaxed);
             std::future::pending::<()>().await;
         });
