@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -198,9 +198,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 }
 
-/// A request's line and headers, without the empty line behind them.
+/// A request's line and headers, without the empty line behind them. Its host is `test` where it
+/// names none.
 fn head_of<B>(request: &Request<B>) -> Vec<u8> {
-    let mut text = format!("{} {} HTTP/1.1\r\nhost: test\r\n", request.method(), request.uri());
+    let mut text = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+    if !request.headers().contains_key(HOST) {
+        text.push_str("host: test\r\n");
+    }
     for (name, value) in request.headers() {
         text.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
     }
