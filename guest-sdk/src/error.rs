@@ -110,7 +110,7 @@ impl Error {
         self.links().find_map(|error| error.downcast_ref())
     }
 
-    /// What the client is told, with the names of the function and the request as members
+    /// The problem document that the client gets, with the names of the function and the request as members
     /// `function` and `request_id`.
     ///
     /// This is what [`serve`](crate::serve) answers with, and [`serve_with`](crate::serve_with) may

@@ -1,4 +1,4 @@
-//! What a client is told where something is wrong.
+//! Problem documents: how errors are reported to clients.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{Body, IntoResponse, Response, Result};
 
-/// A problem document (RFC 9457): what a client is told where something is wrong.
+/// A problem document (RFC 9457): describes an error to the client.
 ///
 /// The host answers in this format where an invocation fails, and [`serve`](crate::serve) where a
 /// handler returns an [`Error`](crate::Error). A handler may return one, as a response or as an

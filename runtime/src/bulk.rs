@@ -1,6 +1,6 @@
 //! Buffers that may be large.
 //!
-//! The kernel takes about 0.1 ms to take back each MiB, and whoever frees it
+//! The kernel takes about 0.1 ms to take back each MiB, and the thread that frees it
 //! waits. So a thread that may wait frees a large buffer, and not one that runs
 //! guests.
 
@@ -21,7 +21,7 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
-    /// A buffer with capacity for so many bytes.
+    /// A buffer with the given capacity in bytes.
     pub(crate) fn with_capacity(bytes: usize, place: Option<Place>) -> Self {
         Self { bytes: Vec::with_capacity(bytes), place }
     }

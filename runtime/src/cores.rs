@@ -56,7 +56,7 @@ pub(crate) fn stay(thread: usize, threads: usize) -> bool {
     rustix::thread::sched_setaffinity(None, &only).is_ok()
 }
 
-/// Fails where the system would not give the process so many more threads. They
+/// Fails if the system does not give the process this number of threads. They
 /// end before this returns, so it is no promise.
 pub(crate) fn try_threads(count: usize) -> io::Result<()> {
     let (before, gate) = (threads(), Mutex::new(()));

@@ -33,7 +33,7 @@ impl Room {
 }
 
 impl Place {
-    /// Takes so many bytes more.
+    /// Adds to the reservation.
     ///
     /// # Errors
     /// The limit, where there are not as many left.

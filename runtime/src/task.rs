@@ -88,7 +88,7 @@ pub(crate) async fn on_thread<T: Send + 'static>(
 ) -> io::Result<T> {
     let (done, result) = oneshot::channel();
     thread::Builder::new().name("hourglass-block".into()).spawn(move || {
-        // An error is that nobody waits for it any more.
+        // An error means that the receiver was dropped.
         let _ = done.send(work());
     })?;
     result.await.map_err(io::Error::other)

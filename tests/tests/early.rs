@@ -300,7 +300,7 @@ async fn node_sees_early_answers() -> Result<()> {
 async fn a_connection_that_reads_on_for_others_serves_this_one() -> Result<()> {
     let host = Host::serve(functions()).await?;
     let mut client = http2::Client::connect(host.address).await?;
-    // As many as a connection carries, all of which are read on.
+    // As many as a connection carries, each of them read on.
     let mut answers = Vec::new();
     for _ in 0..99 {
         let (feed, body) = hourglass_tests::input::fed();

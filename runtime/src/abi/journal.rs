@@ -40,7 +40,7 @@ impl Journal {
         }
     }
 
-    /// Leaves out so many bytes, and all that the invocation logs from then on.
+    /// Drops `len` bytes of output, and all that the invocation logs after them.
     pub(super) fn leave_out(&mut self, speaker: &Speaker<'_>, len: usize) {
         if self.left_out.is_none() {
             speaker.mark(None, "(what the invocation says from here on is left out)");

@@ -37,8 +37,8 @@ impl Sink {
 }
 
 impl Stdio {
-    /// Takes what the guest wrote, but logs no more than so many lines, which is
-    /// the part of it that takes time. Says how many bytes were taken.
+    /// Takes what the guest wrote, and logs at most `lines` lines, because
+    /// logging takes time. Returns how many bytes were taken.
     pub(super) fn write(
         &mut self,
         sink: Sink,

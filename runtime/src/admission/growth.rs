@@ -1,7 +1,7 @@
 //! The call trees whose waiting calls can start once more permits are free.
 //!
 //! A tree is listed while any of its calls wait, under the number of free
-//! permits that it needs for the next one. Whoever returns a permit compares the
+//! permits that it needs for the next one. Each return of a permit compares the
 //! smallest of these numbers with what is free: one atomic load where no tree
 //! waits.
 //!

@@ -1,7 +1,7 @@
 //! Decides whether an invocation may start: a bounded number at once, and none
 //! once the runtime drains.
 //!
-//! An invocation that nobody called (a root) starts at once or fails. A call
+//! An invocation without a caller (a root) starts at once or fails. A call
 //! belongs to the call tree of its root, and a tree may hold only a share of the
 //! permits: beyond that its calls wait, see [`tree`].
 //!
@@ -79,7 +79,7 @@ impl Admission {
 
     /// Lets a root in, or says why not. It never waits.
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit<'_>, Outcome> {
-        // Taken before the flag is read, as whoever drains sets the flag before
+        // Taken before the flag is read, as a drain sets the flag before
         // the permits are counted: one of the two sees the other.
         let permit =
             self.permits.take().map(|permit| Permit { admission: self, permit: Some(permit) });

@@ -167,7 +167,7 @@ impl Admission {
         Ok(Entered::Waiting(Waiting { place, ticket, permit }))
     }
 
-    /// How many permits have to be free for a tree that holds so many to get
+    /// How many permits have to be free for a tree that holds `held` to get
     /// another.
     fn needed(&self, held: usize) -> usize {
         // The cast rounds down, saturates, and makes 0 of 0 times infinity. The
@@ -175,8 +175,8 @@ impl Admission {
         ((held as f64 * self.reserve) as usize).min(usize::MAX - 2) + 1
     }
 
-    /// Counts one more call that waits, where that is allowed in a tree of which
-    /// so many wait.
+    /// Counts one more waiting call, if a tree with `waiting` of them may have
+    /// another.
     fn may_wait(&self, waiting: usize) -> bool {
         let most = self.most_waiting;
         let all = self.waiting.fetch_add(1, Ordering::SeqCst);

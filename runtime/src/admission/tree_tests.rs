@@ -147,7 +147,7 @@ fn run(most: usize, share: f64, steps: Vec<Step>) {
         host.collect();
         host.check(roots.len());
     }
-    // Nobody makes another call: those that wait all have their turn.
+    // No further call is made: each waiting call has its turn.
     drop(roots);
     host.collect();
     while let Some(ended) = host.running.pop() {

@@ -123,7 +123,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Fails where the system would not give the program so many more threads.
+/// Fails if the system does not give the program this number of threads.
 fn require_threads(count: usize) -> anyhow::Result<()> {
     cores::try_threads(count).with_context(|| {
         format!(

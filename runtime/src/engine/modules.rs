@@ -14,7 +14,7 @@ use crate::error::CompileError;
 /// A hash of a module's bytes. All of an engine's modules have its settings.
 type Digest = [u8; blake3::OUT_LEN];
 
-/// Locked while the module is loaded, so that whoever wants the same one waits
+/// Locked while the module is loaded, so that others that want the same one wait
 /// for it.
 type Slot = Mutex<Weak<Loaded>>;
 

@@ -116,7 +116,7 @@ async fn until_the_rest_has_come() {
     .await;
 }
 
-/// A request's body, the rest of which comes back to its stream's task.
+/// A request's body. Its unread rest goes back to its stream's task.
 fn body(incoming: Incoming, connection: &Connection) -> Paced {
     let ends = incoming.is_end_stream();
     let body = Paced::new(incoming, connection.patience);
@@ -124,7 +124,7 @@ fn body(incoming: Incoming, connection: &Connection) -> Paced {
         return body;
     }
     let (rest, unread) = Unread::new(connection.front.lingering.clone());
-    // Outside of a stream nobody reads it.
+    // Outside of a stream it is not read.
     let _ = STREAM.try_with(|stream| stream.unread.set(Some(unread)));
     body.with_rest(rest)
 }
@@ -213,7 +213,7 @@ struct Given {
     waits: bool,
 }
 
-/// What a stream's task is told by what it polls.
+/// What the futures of a stream's task report to it.
 #[derive(Default)]
 struct Stream {
     given: Cell<Given>,

@@ -27,12 +27,12 @@ pub(crate) struct HeaderLimits {
 }
 
 impl HeaderLimits {
-    /// The same with so many bytes, or the nearest number that can be set.
+    /// The same with this limit in bytes, or the nearest one allowed.
     pub(super) fn with_bytes(self, bytes: usize) -> Self {
         Self { bytes: bytes.clamp(*BYTES.start(), *BYTES.end()), ..self }
     }
 
-    /// The same with so many fields, or the nearest number that can be set.
+    /// The same with this limit of fields, or the nearest one allowed.
     pub(super) fn with_count(self, count: usize) -> Self {
         Self { count: count.clamp(*COUNT.start(), *COUNT.end()), ..self }
     }

@@ -22,7 +22,7 @@ use tokio::time::{Sleep, sleep};
 /// How long a client may go on sending after its answer.
 const TIME: Duration = Duration::from_secs(2);
 
-/// How many bytes of a request are read that nobody wants. At 64 Mbit/s it is
+/// How many unwanted bytes of a request are read. At 64 Mbit/s it is
 /// what arrives in [`TIME`].
 pub(super) const BYTES: u64 = 16 << 20;
 

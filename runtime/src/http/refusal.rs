@@ -146,7 +146,7 @@ fn is_target(method: &Method, uri: &Uri) -> bool {
 }
 
 /// What is wrong with a body's codings. hyper refuses those that do not end with
-/// `chunked`: nobody knows how long such a body is.
+/// `chunked`: the length of such a body is unknown.
 fn coding(headers: &HeaderMap) -> Option<Refusal> {
     let values = headers.get_all(TRANSFER_ENCODING).iter();
     let codings: Vec<_> = values

@@ -28,7 +28,7 @@ pub(super) struct Socket {
     ahead: Bytes,
     pace: Pace,
     lingering: Arc<Lingering>,
-    /// Whether the client may still send what nobody reads.
+    /// Whether the client may still send bytes that are not read.
     unread: Arc<AtomicBool>,
     /// Since the client has its answer and goes on sending, with how many bytes
     /// more of it are read.

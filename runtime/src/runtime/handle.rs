@@ -1,4 +1,4 @@
-//! Functions without a place among the deployed ones: whoever holds the handle
+//! Functions without a place among the deployed ones: a holder of the handle
 //! runs them.
 
 use std::fmt;

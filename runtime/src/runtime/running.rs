@@ -99,7 +99,7 @@ impl Shared {
         result
     }
 
-    /// Starts a root under a context of its own, which whoever derived it ends
+    /// Starts a root under a context of its own, which its creator ends
     /// afterwards. What the guest streams goes through `outlet` before it has
     /// ended, where there is one.
     pub(crate) fn start<'a>(

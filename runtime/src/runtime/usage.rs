@@ -53,7 +53,7 @@ impl FinalUsage {
 
 impl Ends {
     pub(super) fn tell(self, usage: Usage) {
-        // An error is that nobody wants to know.
+        // An error means that the receiver was dropped.
         let _ = self.0.send(Some(usage));
     }
 }

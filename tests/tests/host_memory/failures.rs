@@ -137,7 +137,7 @@ async fn failures_are_logged_within_a_rate() -> Result<()> {
     let marks =
         lines.iter().filter(|line| line.contains("in the rest of this second are left out"));
     assert!(marks.count() > 0, "{} lines", lines.len());
-    // It takes some seconds, of which each has its share.
+    // The run takes some seconds, each with its own share.
     assert!(bytes < 1 << 20, "{bytes} bytes");
     Ok(())
 }

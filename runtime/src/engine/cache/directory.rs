@@ -116,7 +116,7 @@ impl Directory {
         Ok(file)
     }
 
-    /// Reads a whole file, once, of at most so many bytes.
+    /// Reads a whole file, once, if it is within the size limit.
     pub(super) fn read(
         &self,
         mut file: &File,

@@ -79,7 +79,7 @@ mod tests {
         format!("{of:064x}-{of:016x}.code")
     }
 
-    /// A file of this size that was last used so many seconds ago.
+    /// A file of this size, with the time since its last use in seconds.
     fn put(dir: &Path, name: &str, size: usize, ago: u64) {
         fs::write(dir.join(name), vec![0; size]).expect("the directory is writable");
         let file = File::options().write(true).open(dir.join(name)).expect("it was written");

@@ -103,7 +103,7 @@ struct Answer {
 struct Stream {
     file: Option<File>,
     content: Vec<u8>,
-    /// What comes after so many bytes is dropped, or ends the process.
+    /// Output beyond the limit is dropped, or ends the process.
     most: usize,
     cut: bool,
 }
@@ -150,7 +150,7 @@ impl Answer {
         }
     }
 
-    /// Its code, or why there is none.
+    /// Its code, or the reason for the failure.
     fn judge(&mut self, status: ExitStatus, limits: &Compiler) -> Result<Vec<u8>, CompileError> {
         let mut answer = std::mem::take(&mut self.output.content);
         let kind = answer.pop();
@@ -231,7 +231,7 @@ fn wait_for(streams: [&Stream; 2], most: Duration) -> io::Result<()> {
     }
 }
 
-/// One of the places for compiler processes, of which a host has only a few.
+/// One of the host's few places for compiler processes.
 struct Turn;
 
 static TAKEN: Mutex<usize> = Mutex::new(0);

@@ -81,7 +81,7 @@ fn only(method: &'static str) -> Response {
     with(problem::refusal(StatusCode::METHOD_NOT_ALLOWED, &detail), ALLOW, method)
 }
 
-/// A request that is refused whoever sends it.
+/// A request that is refused for any sender.
 fn malformed(refusal: request::Refusal) -> Response {
     tracing::debug!(%refusal, "a request to the admin listener was refused");
     let mut response = refusal.response();
