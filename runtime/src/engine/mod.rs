@@ -5,6 +5,7 @@
 //! - Memory is copy-on-write, and pages stay resident between runs; [`pages`]
 //!   puts them back, and [`faults`] tells where that needs no look at them.
 //! - The kernel is kept from merging pages; [`merging`] opts out of that.
+//! - A stack that a guest used deeply is returned to the system; see [`stacks`].
 //! - Running guests are preempted by the engine's epoch; [`ticker`] advances it,
 //!   and rings [`alarms`] for those that wait.
 //! - [`compile`] makes native code of modules; [`cache`] keeps it on disk.
@@ -17,6 +18,7 @@ mod merging;
 pub(crate) mod modules;
 pub(crate) mod pages;
 pub(crate) mod sizing;
+pub(crate) mod stacks;
 pub(crate) mod ticker;
 
 use std::sync::Arc;
@@ -42,10 +44,6 @@ pub(crate) const TABLE_MAX: u64 = 65_536;
 /// How much touched memory is copied back rather than returned to the system
 /// when an instance ends, and so the most that an idle slot keeps resident.
 const KEEP_RESIDENT: usize = 2 << 20;
-
-/// How much of a stack stays resident when its instance is dropped. Guests that
-/// do not nest deeply use no more.
-const STACK_RESIDENT: usize = 16 << 10;
 
 /// Slots beyond the invocations in flight: for taking a function's first
 /// memory at deploy while every other slot is in use.
@@ -122,8 +120,8 @@ fn code_config() -> Config {
         .epoch_interruption(true)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
-        // So that a stack goes back to the system where its guest went deep.
-        .async_stack_zeroing(true)
+        // See `stacks`, which relies on it.
+        .async_stack_size(stacks::STACK)
         // Traps name functions; offsets inside them would only enlarge the
         // compiled code.
         .generate_address_map(false);
@@ -141,7 +139,6 @@ fn pool(settings: &Settings, scan: bool) -> PoolingAllocationConfig {
         .total_stacks(slots)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
-        .async_stack_keep_resident(STACK_RESIDENT)
         .table_elements(TABLE_MAX as usize)
         // Large modules have large instances: their functions and globals.
         .max_core_instance_size(8 << 20);

@@ -38,7 +38,7 @@ use std::os::unix::fs::FileExt;
 use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
 use rustix::mm::{Advice, madvise};
 
-use super::faults::{self, Witness};
+use super::faults;
 use super::merging;
 
 /// Regions asked for in one request; a guest rarely touches more.
@@ -131,10 +131,15 @@ impl PageMap {
         }
     }
 
+    /// Whether the kernel counts page faults.
+    pub(crate) fn counts_faults(&self) -> bool {
+        self.counts_faults
+    }
+
     /// Makes `memory` equal to `first`, followed by zeros. `touched` are the
     /// pages that had been touched before the memory's last reset, and are
-    /// brought up to date; `witness` was called before the last run on it, by
-    /// the thread that was the only one to run it and that is running now.
+    /// brought up to date; `no_fault` says that the last run on it had no page
+    /// fault, see [`Witness`](super::faults::Witness).
     ///
     /// Returns whether that could be done: it can't where more was touched
     /// than is worth copying, and the memory is then of no more use.
@@ -143,9 +148,9 @@ impl PageMap {
         memory: &mut [u8],
         first: &[u8],
         touched: &mut Touched,
-        witness: Option<Witness>,
+        no_fault: bool,
     ) -> bool {
-        if touched.by_faults_alone && Witness::holds(witness) && touched.known {
+        if no_fault && touched.by_faults_alone && touched.known {
             debug_assert!(
                 self.finds_nothing_beside(memory, first, touched),
                 "a page without a fault"

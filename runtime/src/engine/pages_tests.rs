@@ -11,6 +11,7 @@ use std::ptr::null_mut;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use super::*;
+use crate::engine::faults::Witness;
 
 impl PageMap {
     /// Has it go by the faults, whatever it found when it was opened: else a
@@ -150,7 +151,7 @@ fn whatever_is_written_is_reset() {
         for round in 0..300 {
             let witness = if round % 3 == 0 { None } else { Witness::call() };
             dice.scribble(&mut memory);
-            assert!(pages.reset(&mut memory, &first, &mut touched, witness));
+            assert!(pages.reset(&mut memory, &first, &mut touched, Witness::holds(witness)));
             assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans()));
             assert!(touched.bytes() <= memory.len());
         }
@@ -185,7 +186,7 @@ fn only_what_was_touched_is_counted() {
         for at in [0, 36, 37, 100, PAGES - 1] {
             memory[at * pages.page] = 1;
         }
-        assert!(pages.reset(&mut memory, &first, &mut touched, None));
+        assert!(pages.reset(&mut memory, &first, &mut touched, false));
         assert_eq!(touched.bytes(), 5 * pages.page, "{}", pages.scans());
     }
 }
@@ -198,10 +199,10 @@ fn too_much_is_not_reset_but_restored() {
         let mut touched = pages.watch(&mut memory);
         let page = pages.page;
         memory[50 * page..][..10 * page].fill(1);
-        assert!(pages.reset(&mut memory, &first, &mut touched, None));
+        assert!(pages.reset(&mut memory, &first, &mut touched, false));
         assert_is_first(&memory, &first, "a little");
         memory[50 * page..][..100 * page].fill(2);
-        assert!(!pages.reset(&mut memory, &first, &mut touched, None), "{}", pages.scans());
+        assert!(!pages.reset(&mut memory, &first, &mut touched, false), "{}", pages.scans());
         pages.restore(&mut memory, &first);
         assert_is_first(&memory, &first, "much");
     }
@@ -221,7 +222,7 @@ fn a_first_reset_looks_at_the_pages_whatever_the_witness_says() {
             Witness::holds(None);
             let witness = Witness::call();
             believed += usize::from(Witness::holds(witness));
-            assert!(pages.reset(&mut memory, &first, &mut touched, witness));
+            assert!(pages.reset(&mut memory, &first, &mut touched, Witness::holds(witness)));
             assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans()));
         }
         assert!(believed > 0, "none of the witnesses held");
@@ -240,7 +241,7 @@ fn a_page_that_was_not_known_is_found_by_its_fault() {
             let witness = Witness::call();
             assert!(witness.is_some());
             memory[page * pages.page + 5] = 9;
-            assert!(pages.reset(&mut memory, &first, &mut touched, witness));
+            assert!(pages.reset(&mut memory, &first, &mut touched, Witness::holds(witness)));
             assert_eq!(
                 memory[page * pages.page + 5],
                 first.get(page * pages.page + 5).copied().unwrap_or(0)
@@ -312,7 +313,7 @@ fn zeros_that_were_merged_are_put_back() {
             if restores {
                 pages.restore(&mut memory, &first);
             } else {
-                assert!(pages.reset(&mut memory, &first, &mut touched, None));
+                assert!(pages.reset(&mut memory, &first, &mut touched, false));
             }
             assert_is_first(&memory, &first, &format!("{}, {restores}", pages.scans()));
             if pages.scans() && !restores {
@@ -333,6 +334,6 @@ fn what_was_only_read_is_not_touched() {
     let mut memory = Mapping::new(&first);
     let mut touched = pages.watch(&mut memory);
     let read = memory.iter().map(|&byte| u64::from(byte)).sum::<u64>();
-    assert!(read > 0 && pages.reset(&mut memory, &first, &mut touched, None));
+    assert!(read > 0 && pages.reset(&mut memory, &first, &mut touched, false));
     assert_eq!(touched.bytes(), 0);
 }

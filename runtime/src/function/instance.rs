@@ -17,7 +17,8 @@ use super::blueprint::Blueprint;
 use super::keeper::Charge;
 use crate::abi::{Exit, Run, State};
 use crate::engine::faults::Witness;
-use crate::engine::pages::Touched;
+use crate::engine::pages::{PageMap, Touched};
+use crate::engine::stacks::Trim;
 
 /// From how many bytes on a memory is large.
 const LARGE: usize = 8 << 20;
@@ -31,6 +32,8 @@ pub(crate) struct Instance {
     touched: Option<Touched>,
     /// Of the run, as long as that is one thread's.
     witness: Option<Witness>,
+    /// Trims its stack, once it had to.
+    trim: Option<Trim>,
     /// Its share of what the host keeps in idle instances, once it has one.
     charge: Option<Charge>,
 }
@@ -51,7 +54,7 @@ pub(super) struct Handles {
 
 impl Instance {
     pub(super) fn new(blueprint: Arc<Blueprint>, store: Store<State>, handles: Handles) -> Self {
-        Self { blueprint, store, handles, touched: None, witness: None, charge: None }
+        Self { blueprint, store, handles, touched: None, witness: None, trim: None, charge: None }
     }
 
     /// Prepares a new instance for being reset.
@@ -99,20 +102,40 @@ impl Instance {
     /// That instance.
     pub(super) fn reset(mut self: Box<Self>) -> Result<Clean, Box<Self>> {
         self.store.data_mut().clear();
-        match self.put_back() {
+        let no_fault = self.ran_without_fault();
+        if !no_fault {
+            self.trim_stack();
+        }
+        match self.put_back(no_fault) {
             Some(()) => Ok(Clean(self)),
             None => Err(self),
         }
     }
 
-    fn put_back(&mut self) -> Option<()> {
+    /// Whether the run certainly touched no page that was not resident before.
+    fn ran_without_fault(&self) -> bool {
+        let pages = self.blueprint.engine.pages.as_ref();
+        pages.is_some_and(PageMap::counts_faults) && Witness::holds(self.witness)
+    }
+
+    /// Returns the deep part of the stack to the system, if the run touched it.
+    fn trim_stack(&mut self) {
+        if self.trim.is_none() {
+            self.trim = Trim::new(&mut self.store);
+        }
+        if let Some(trim) = &self.trim {
+            trim.run(&mut self.store);
+        }
+    }
+
+    fn put_back(&mut self, no_fault: bool) -> Option<()> {
         if self.handles.memory.data_size(&self.store) != self.handles.size {
             return None;
         }
         let pages = self.blueprint.engine.pages.as_ref()?;
         let touched = self.touched.as_mut()?;
         let memory = self.handles.memory.data_mut(&mut self.store);
-        if !pages.reset(memory, &self.blueprint.memory, touched, self.witness) {
+        if !pages.reset(memory, &self.blueprint.memory, touched, no_fault) {
             return None;
         }
         for (global, first) in self.handles.globals.iter().zip(&self.blueprint.globals) {
@@ -128,6 +151,9 @@ impl Instance {
         let state = self.store.data_mut();
         state.end_output();
         state.clear();
+        if !self.ran_without_fault() {
+            self.trim_stack();
+        }
         let large = self.handles.memory.data_size(&self.store) > LARGE;
         let tasks = Handle::try_current().ok().filter(|_| large)?;
         Some(tasks.spawn_blocking(move || drop(self)))

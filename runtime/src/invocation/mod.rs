@@ -104,7 +104,11 @@ impl<'a> Invocation<'a> {
 
 impl Drop for Invocation<'_> {
     fn drop(&mut self) {
-        self.instance.take().and_then(Instance::discard);
+        if let Some(mut instance) = self.instance.take() {
+            // It may be dropped on another thread than it ran on.
+            instance.has_waited();
+            instance.discard();
+        }
     }
 }
 

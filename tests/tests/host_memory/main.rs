@@ -15,6 +15,7 @@ mod failures;
 mod heads;
 mod imports;
 mod remote;
+mod stacks;
 
 use hourglass::{Context, Function, InvokeError, Response, Runtime, mib};
 use hourglass_tests::modules::Module;
