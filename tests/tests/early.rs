@@ -120,8 +120,12 @@ fn functions() -> [Function; 2] {
 }
 
 /// The paths of early answers, and a part of each.
-const ANSWERS: [(&str, &str); 3] =
-    [("/early/whole/5", "xxxxx"), ("/none", "\"status\":404"), ("/small", "\"status\":413")];
+const ANSWERS: [(&str, &str); 4] = [
+    ("/early/whole/5", "xxxxx"),
+    ("/none", "\"status\":404"),
+    ("/small", "\"status\":413"),
+    ("/early/pieces/1", "piece 0"),
+];
 
 #[tokio::test]
 async fn one_that_sends_to_the_end_before_it_reads_gets_its_answer() -> Result<()> {
@@ -288,7 +292,11 @@ async fn node_sees_early_answers() -> Result<()> {
         arguments.extend([format!("http://{}", host.address), len.to_string()]);
         arguments.extend(ANSWERS.map(|(path, _)| path.to_owned()));
         let Some(said) = say("node", arguments).await? else { return Ok(()) };
-        assert_eq!(said.lines().filter(|line| line.starts_with('/')).count(), 3, "{said}");
+        assert_eq!(
+            said.lines().filter(|line| line.starts_with('/')).count(),
+            ANSWERS.len(),
+            "{said}"
+        );
         for (line, (path, part)) in said.lines().filter(|line| line.starts_with('/')).zip(ANSWERS) {
             assert!(line.starts_with(path) && line.contains(part), "{len} bytes: {said}");
         }

@@ -26,7 +26,7 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinError;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::exchange::{Connection, Exchange, Front};
 use super::paced::Paced;
@@ -91,29 +91,37 @@ pub(super) async fn answer(
     let request = request.map(|incoming| body(incoming, &connection));
     let response = Exchange::new(connection, request).await?;
     // Past a failure curl stops sending by itself.
-    if response.status().is_success() && response.body().len().is_some() {
-        until_the_rest_has_come().await;
+    let mut held = response.status().is_success().then(Held::default);
+    if response.body().len().is_some()
+        && let Some(mut held) = held.take()
+    {
+        poll_fn(|cx| held.poll(cx)).await;
     }
-    Ok(response.map(Portions::new))
+    Ok(response.map(|body| Portions::new(body, held)))
 }
 
-/// Waits until a client has sent what its function did not read, as long as it
-/// goes on sending. curl 7.88 never looks at its socket again when an answer is
-/// complete before its request: it sends what the window allows, and hangs.
-async fn until_the_rest_has_come() {
-    let (mut idle, mut before) = (None, None);
-    poll_fn(|cx| {
+/// The end of an answer, held back until a client has sent what its function did
+/// not read, as long as it goes on sending. curl 7.88 never looks at its socket
+/// again when an answer is complete before its request: it sends what the window
+/// allows, and hangs. A whole answer is held back with its head.
+#[derive(Default)]
+struct Held {
+    idle: Option<Pin<Box<Sleep>>>,
+    before: Option<u64>,
+}
+
+impl Held {
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Poll::Pending, left @ Some(_)) = Stream::poll_unread(cx, true) else {
             return Poll::Ready(());
         };
-        let idle = idle.get_or_insert_with(|| Box::pin(sleep(IDLE)));
-        if before != left {
-            before = left;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep(IDLE)));
+        if self.before != left {
+            self.before = left;
             idle.as_mut().reset(Instant::now() + IDLE);
         }
         idle.as_mut().poll(cx)
-    })
-    .await;
+    }
 }
 
 /// A request's body. Its unread rest goes back to its stream's task.
@@ -271,11 +279,13 @@ async fn to_its_end(stream: impl Future<Output = ()>, patience: Patience) {
 pub(super) struct Portions {
     body: Body,
     rest: Bytes,
+    /// Whether its end waits, as the client does not look at it before.
+    held: Option<Held>,
 }
 
 impl Portions {
-    fn new(body: Body) -> Self {
-        Self { body, rest: Bytes::new() }
+    fn new(body: Body, held: Option<Held>) -> Self {
+        Self { body, rest: Bytes::new(), held }
     }
 
     /// Says that so many bytes are the client's to take; with `None`, that the
@@ -303,6 +313,12 @@ impl HttpBody for Portions {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 // Trailers are not handed on in either version.
                 Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
+                None => {
+                    if let Some(held) = &mut self.held {
+                        ready!(held.poll(cx));
+                    }
+                    return Poll::Ready(None);
+                }
                 others => return Poll::Ready(others),
             }
         }
@@ -313,7 +329,7 @@ impl HttpBody for Portions {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.held.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
