@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::body::Unread;
 use crate::{BodyError, CallError, Context, Done, FetchError, Problem, Response, keys};
 
 /// What a handler returns: [`std::result::Result`] with this crate's [`Error`].
@@ -22,6 +23,7 @@ pub(crate) type Boxed = Box<dyn StdError + Send + Sync>;
 /// |---|---|---|
 /// | one with a [status](Error::status), or a [`Problem`] | its own | its text, so that must be fit for the client to read |
 /// | a [`BodyError`] of the client's request | 400 | what is wrong with the body |
+/// | an error of reading the request's body, where it broke off or is too large | the host answers, with 400 or 413 | the host's |
 /// | a [`CallError`], a [`FetchError`], a [`BodyError`] of their responses | 502, 503 or 504, as the type says | none |
 /// | [`Done`], as [`Context::check`] returns it | not answered at all: see [`Error::done`] | |
 /// | any other | 500 | none |
@@ -62,6 +64,8 @@ enum Verdict<'a> {
     Call(&'a CallError),
     Fetch(&'a FetchError),
     Done(Done),
+    /// It says that the request's body can't be read.
+    Unread,
 }
 
 impl Error {
@@ -83,6 +87,7 @@ impl Error {
             Some(Verdict::Problem(problem)) => problem.status(),
             Some(Verdict::Call(error)) => error.status(),
             Some(Verdict::Fetch(error)) => error.status(),
+            Some(Verdict::Unread) => StatusCode::BAD_REQUEST,
             Some(Verdict::Done(_)) | None => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -159,6 +164,12 @@ impl Error {
         }
     }
 
+    /// Whether it says that the request's body can't be read, and nothing in it has a status.
+    #[cfg(any(target_arch = "wasm32", test))]
+    pub(crate) fn is_unread(&self) -> bool {
+        matches!(self.verdict(), Some(Verdict::Unread))
+    }
+
     fn verdict(&self) -> Option<Verdict<'_>> {
         self.links().find_map(Verdict::of)
     }
@@ -197,6 +208,9 @@ impl<'a> Verdict<'a> {
         let call = || error.downcast_ref().map(Self::Call);
         let fetch = || error.downcast_ref().map(Self::Fetch);
         let done = || error.downcast_ref().copied().map(Self::Done);
+        if error.is::<Unread>() {
+            return Some(Self::Unread);
+        }
         problem.or_else(call).or_else(fetch).or_else(done)
     }
 }

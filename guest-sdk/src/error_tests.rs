@@ -40,6 +40,17 @@ fn an_error_without_a_status_tells_the_client_nothing() {
 }
 
 #[test]
+fn what_can_not_be_read_of_a_request_is_left_to_the_host_unless_it_has_a_status() {
+    let unread = || std::io::Error::new(std::io::ErrorKind::ConnectionAborted, Unread);
+    let error = Error::new(unread());
+    assert!(error.is_unread());
+    assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
+    let error = Error::status(StatusCode::CONFLICT, unread());
+    assert!(!error.is_unread());
+    assert_eq!(error.status_code(), StatusCode::CONFLICT);
+}
+
+#[test]
 fn an_error_with_a_status_is_for_the_client_to_read() {
     let answer = answer(&Error::status(StatusCode::NOT_FOUND, "no such page"));
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);

@@ -82,7 +82,7 @@ mod guest {
     use http::StatusCode;
     use http::header::CONTENT_LENGTH;
 
-    use crate::abi::{self, exchange};
+    use crate::abi::exchange;
     use crate::body::{Source, copy};
     use crate::record::{self, Fields};
     use crate::{
@@ -135,16 +135,17 @@ mod guest {
             match exchange::read_body(&mut body) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(code) => unreadable(code),
+                Err(_) => unreadable(),
             }
         }
         body.into()
     }
 
-    /// Ends the invocation because the request's body does not come.
+    /// Ends the invocation because the request's body does not come. The host knows why, and answers
+    /// and logs it, as the client's mistake where it is one.
     #[cold]
-    fn unreadable(code: i32) -> ! {
-        exit(if abi::done(code).is_some() { "" } else { "the request's body could not be read" })
+    fn unreadable() -> ! {
+        exit("")
     }
 
     /// The answer to a handler's error, unless there is none.
@@ -153,6 +154,9 @@ mod guest {
     where
         F: FnOnce(&Context, &Error) -> Response,
     {
+        if error.is_unread() {
+            unreadable();
+        }
         let response = error.answer_with(ctx, on_error)?;
         if response.status().is_server_error() {
             log(error);
@@ -227,7 +231,7 @@ mod guest {
             match exchange::read_body(&mut start) {
                 Ok(0) => return give(response, &start),
                 Ok(_) => {}
-                Err(code) => unreadable(code),
+                Err(_) => unreadable(),
             }
         }
         let mut response = response.clone();
@@ -258,7 +262,7 @@ mod guest {
     /// Ends a response in the middle: the host lets nobody take it for complete.
     #[cold]
     fn break_off(ctx: &Context, error: &Error) -> ! {
-        if error.answer(ctx).is_ok() {
+        if !error.is_unread() && error.answer(ctx).is_ok() {
             log(error);
         }
         exit("")

@@ -56,6 +56,26 @@ async fn all_pieces_come_in_order_and_the_connection_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_body_that_can_not_be_read_is_not_the_functions_fault() -> Result<()> {
+    // As this one is read, its handler's own `?` meets the error.
+    let host = Host::serve([function("reads", "stream").request_body(10)]).await?;
+    for (body, status, detail) in [
+        ("-1\r\n", 400, "the request's body"),
+        ("4\r\nbody\r\nx\r\n", 400, "the request's body"),
+        ("b\r\n01234567890\r\n0\r\n\r\n", 413, "10 bytes"),
+    ] {
+        let mut client = host.client().await?;
+        let head = "POST /reads/count HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+        client.send(format!("{head}{body}")).await?;
+        let answer = client.answer(&http::Method::POST).await?;
+        let said = String::from_utf8_lossy(answer.body());
+        assert_eq!(answer.status(), status, "{body:?}: {said}");
+        assert!(said.contains(detail), "{body:?}: {said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_request_is_read_while_it_is_sent() -> Result<()> {
     let host = Host::serve([stream("counts")]).await?;
     let mut client = host.client().await?;

@@ -17,7 +17,7 @@ pub use self::stream::Writer;
 pub(crate) use self::stream::written;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use self::stream::{PASSED, copy};
-pub(crate) use self::stream::{Source, Stream};
+pub(crate) use self::stream::{Source, Stream, Unread};
 use crate::{FetchError, Result};
 
 /// The body of a request or a response.

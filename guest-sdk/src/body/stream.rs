@@ -108,7 +108,7 @@ impl Stream {
         Some(match &*source {
             _ if room.is_empty() => Ok(0),
             Source::Fetched(fetched, _) => fetched.read(room),
-            _ => exchange::read(room).map_err(failed),
+            _ => exchange::read(room).map_err(unread),
         })
     }
 }
@@ -218,6 +218,29 @@ fn failed(code: i32) -> io::Error {
     }
 }
 
+/// What a code of the host's means for a handler that reads its request.
+#[cfg(target_arch = "wasm32")]
+fn unread(code: i32) -> io::Error {
+    match crate::abi::done(code) {
+        Some(done) => io::Error::other(done),
+        None => io::Error::new(io::ErrorKind::ConnectionAborted, Unread),
+    }
+}
+
+/// A request's body that the host could not read to its end. The host knows why, and whether the
+/// client is to blame: an invocation that ends without a response is answered as that says.
+#[derive(Debug)]
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only a host makes it"))]
+pub(crate) struct Unread;
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request's body broke off, is malformed, or is too large")
+    }
+}
+
+impl std::error::Error for Unread {}
+
 /// A body that broke off.
 #[cfg(target_arch = "wasm32")]
 #[derive(Debug)]
@@ -226,7 +249,7 @@ struct Broken;
 #[cfg(target_arch = "wasm32")]
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the other side of the body is gone, or it was too large")
+        f.write_str("the other side of the body is gone")
     }
 }
 
