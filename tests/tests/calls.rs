@@ -86,6 +86,18 @@ async fn every_failure_of_a_call_has_its_name() {
 }
 
 #[tokio::test]
+async fn calls_that_do_not_fit_at_once_do_not_blame_the_body() {
+    let runtime = host::runtime([
+        caller(&["slow"]).memory(mib(2)),
+        function("slow", "stuck").timeout(Duration::from_secs(1)),
+    ]);
+    let path = format!("/caller/start/slow/60/{}/sleep", "a".repeat(50_000));
+    let answer = ask(&runtime, &path).await;
+    assert!(answer.contains("bad-request"), "{answer}");
+    assert!(!answer.contains("body-too-large"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_failure_that_is_handed_on_has_a_status_that_fits() {
     let runtime = host::runtime([
         caller(&["fail", "gone", "slow"]),

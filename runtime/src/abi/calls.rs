@@ -171,7 +171,14 @@ fn admit(
     // Held until the callee has ended.
     let head = room.take(u64::from(head_len) + bounds::entries(request.headers()));
     let (Some(head), Some(body)) = (head, room.take(body_len.into())) else {
-        return refused(Outcome::BodyTooLarge { limit: room.limit });
+        let limit = room.limit;
+        if u64::from(body_len) > limit {
+            return refused(Outcome::BodyTooLarge { limit });
+        }
+        return refused(Outcome::BadRequest(format!(
+            "with its head it does not fit beside the caller's other calls, which share {limit} \
+             bytes, its memory limit; make fewer calls at once"
+        )));
     };
     Ok(Admitted { callee, request, room, head, body })
 }
