@@ -13,7 +13,7 @@ use hourglass_tests::lines::{self, Line};
 use hourglass_tests::modules::{self, CONTEXT, Module, takes};
 use hourglass_tests::program::{self, Serving};
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::Level;
 use wasm_encoder::MemArg;
 
@@ -284,6 +284,34 @@ async fn machines_read_one_object_a_line() -> Result<()> {
         "user": "ada", "note": "two words\n", "n": -1.5, "count": 3, "new": true, "\u{202e}": "?",
     });
     assert_eq!(of_guest[6]["fields"], fields);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_macros_of_tracing_say_is_logged_with_the_fields_of_its_spans() -> Result<()> {
+    let serving = serve("json")?;
+    let mut client = Client::connect(serving.address).await?;
+    assert_eq!(client.get("/chatty/traced").await?.status(), 200);
+    let told = serving.told("outside");
+    let lines: Vec<Value> = told.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let of_guest = lines.iter().filter(|line| line["target"] == "hourglass::guest");
+    let said: Vec<_> = of_guest
+        .map(|line| {
+            let module = line["module"].as_str().unwrap();
+            (line["level"].clone(), line["message"].clone(), module, line["fields"].clone())
+        })
+        .collect();
+    let path = "/chatty/traced";
+    let warning = json!({ "path": path, "user": "bob", "count": 3, "price": 1.5, "gone": true });
+    let error = json!({
+        "path": path, "user": "ada", "total": 7, "error": "\u{1b}[2Jfull", "forged": "\"}\n{",
+    });
+    let expected = [
+        ("WARN".into(), r"in\ntwo".into(), "shop", warning),
+        ("ERROR".into(), "failed".into(), "chatty", error),
+        ("INFO".into(), "outside".into(), "chatty", Value::Null),
+    ];
+    assert_eq!(said, expected, "{told}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use hourglass_sdk::{Body, Context, Error, IntoResponse, Request, Response, Resul
 
 fn main() {
     hourglass_sdk::log::init();
+    hourglass_sdk::tracing::init();
     serve(chatty)
 }
 
@@ -18,6 +19,7 @@ fn chatty(_: &Context, req: Request) -> Result<Response> {
         "flood-escaped" => flood_escaped(),
         "flood-logger" => flood_logger(),
         "levels" => levels(),
+        "traced" => traced(path),
         "long" => log::info!("{}", "x".repeat(100_000)),
         "drop" => {
             print!("no end of a line");
@@ -78,6 +80,22 @@ fn flood_logger() {
         #[cfg(not(target_arch = "wasm32"))]
         log::info!(target: &text, "{text}");
     }
+}
+
+/// What the macros of the crate `tracing` say, in spans and outside of them.
+fn traced(path: &str) {
+    let sale = tracing::info_span!("sale", path, user = "ada", total = tracing::field::Empty);
+    sale.in_scope(|| {
+        let item = tracing::info_span!("item", user = "bob").entered();
+        tracing::warn!(target: "shop", count = 3, price = 1.5, gone = true, "in\ntwo");
+        drop(item);
+        sale.record("total", 7_u64);
+        let error = std::io::Error::other("\u{1b}[2Jfull");
+        tracing::error!(error = &error as &dyn std::error::Error, forged = "\"}\n{", "failed");
+    });
+    drop(sale);
+    tracing::debug!("for debugging");
+    tracing::info!("outside");
 }
 
 fn levels() {
