@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use hourglass::{BuildError, Context, DeployError, Function, Key, REQUEST_ID, Runtime, Usage, mib};
+use hourglass::{
+    BuildError, Context, DeployError, FinalUsage, Function, Key, REQUEST_ID, Runtime, Usage, mib,
+};
 use hourglass_tests::guests::{self, function};
 use hourglass_tests::modules::{self, CONTEXT, Module, WASI, takes};
 use hourglass_tests::{host, input, lines};
@@ -315,5 +317,66 @@ async fn a_stream_that_fails_half_way_says_how() -> Result<()> {
     assert!(matches!(error.outcome(), hourglass::Outcome::Trap(_)), "{error}");
     assert!(body.next().await.is_none());
     host::nothing_left(&runtime).await;
+    Ok(())
+}
+
+/// What is replaced and removed while others call it, whole and as a stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_comes_and_goes_is_there_or_not_found() -> Result<()> {
+    let name = "comes-and-goes";
+    let runtime = host::runtime([function(name, "stream")]);
+    let callers = (0..4).map(|caller| {
+        let runtime = runtime.clone();
+        tokio::spawn(async move {
+            let mut answered = 0;
+            for _ in 0..100 {
+                let request = Request::get(format!("/{name}/pieces/3")).body(()).unwrap();
+                let ctx = Context::background();
+                let asked = match caller % 2 {
+                    0 => runtime.invoke(&ctx, name, request).await,
+                    _ => runtime.invoke_streaming(&ctx, name, request).await,
+                };
+                match asked {
+                    Ok(response) => {
+                        let body = response.into_body().bytes().await.unwrap();
+                        assert_eq!(body, "piece 0\npiece 1\npiece 2\n");
+                        answered += 1;
+                    }
+                    Err(error) => assert_eq!(error.outcome().name(), "not-found", "{error}"),
+                }
+                tokio::task::yield_now().await;
+            }
+            answered
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    for turn in 0..40 {
+        if turn % 2 == 0 {
+            runtime.remove(name);
+        }
+        let runtime = runtime.clone();
+        tokio::task::spawn_blocking(move || runtime.deploy(function(name, "stream"))).await??;
+    }
+    for caller in callers {
+        caller.await?;
+    }
+    assert_eq!(text(&runtime, name, "/x/pieces/1").await?, "piece 0\n");
+    host::nothing_left(&runtime).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_outlives_the_function_and_the_runtime_that_it_is_of() -> Result<()> {
+    let name = "outlived";
+    let runtime = streaming(name);
+    let request = Request::get(format!("/{name}/pieces/2000")).body(())?;
+    let mut response = runtime.invoke_streaming(&Context::background(), name, request).await?;
+    let used = response.extensions_mut().remove::<FinalUsage>().unwrap();
+    assert!(runtime.remove(name));
+    drop(runtime);
+    let body = tokio::time::timeout(Duration::from_secs(60), response.into_body().bytes()).await?;
+    assert!(body.unwrap().ends_with(b"piece 1999\n"));
+    let used = tokio::time::timeout(Duration::from_secs(60), used.get()).await?;
+    assert!(!format!("{used:?}").is_empty());
     Ok(())
 }
