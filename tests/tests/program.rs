@@ -430,6 +430,8 @@ fn a_mistake_on_the_command_line_says_what_to_write() -> Result<()> {
         (&[], Some(("HOURGLASS_TIMEOUT", "0s")), "`10s`"),
         (&[], Some(("HOURGLASS_TIMEOUT", "")), "HOURGLASS_TIMEOUT is empty"),
         (&[], Some(("HOURGLASS_TLS_CERT", "")), "HOURGLASS_TLS_CERT is empty"),
+        (&["--max-in-flight", "0"], None, "from 1 on"),
+        (&["--max-functions", "0"], None, "from 1 on"),
         (&["--admin-token", "hush"], None, "at least 16"),
         (&[], Some(("HOURGLASS_ADMIN_TOKEN", "hush")), "HOURGLASS_ADMIN_TOKEN"),
     ] {
@@ -439,5 +441,34 @@ fn a_mistake_on_the_command_line_says_what_to_write() -> Result<()> {
         assert!(said.err.contains(instead), "{arguments:?} {variable:?}: {}", said.err);
         assert!(!said.err.contains("hush"), "{}", said.err);
     }
+    for (arguments, instead) in [
+        (["-X", "get"], "write `GET`"),
+        (["--method", "Post"], "write `POST`"),
+        (["--method", "a b"], "such as `GET`"),
+        (["--path", "hello"], "write `/hello`"),
+        (["--path", "http://h/a"], "begins with `/`"),
+        (["--path", "/a#b"], "`%23`"),
+        (["--path", "/a b"], "`%20`"),
+    ] {
+        let said = say(hourglass(&["invoke", "none.wasm"]).args(arguments))?;
+        assert_eq!(said.status.code(), Some(2), "{arguments:?}: {}", said.err);
+        assert!(said.err.contains(instead), "{arguments:?}: {}", said.err);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_call_of_no_function_is_told_with_the_nearest_name() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("hourglass.toml");
+    let file = path(module("hello"));
+    let text = format!(
+        "[function.hello]\nfile = {file:?}\ncalls = [\"prise\"]\n[function.price]\nfile = {file:?}\n"
+    );
+    fs::write(&config, text)?;
+    let started =
+        Started::new(&mut hourglass(&["serve", path(&config), "--listen", "127.0.0.1:0"]))?;
+    let said = started.told("names `prise`");
+    assert!(said.contains("write `price`"), "{said}");
     Ok(())
 }

@@ -5,7 +5,6 @@
 //! code from there is run, and the file may be part of a project that is not
 //! trusted.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use super::config::resolve::Config;
@@ -48,8 +47,8 @@ pub(crate) struct CompilerOptions {
     #[arg(long, value_name = "SIZE", env = "HOURGLASS_COMPILE_MEMORY", value_parser = units::bound)]
     pub(crate) compile_memory: Option<Size>,
     /// How many functions a module may have [default: 100000]
-    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_FUNCTIONS")]
-    pub(crate) max_functions: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_FUNCTIONS", value_parser = units::count)]
+    pub(crate) max_functions: Option<u32>,
 }
 
 impl CompilerOptions {
@@ -64,7 +63,7 @@ impl CompilerOptions {
             compiler = compiler.memory(memory);
         }
         if let Some(most) = self.max_functions.or(file.max_functions) {
-            builder = builder.max_functions(most.get());
+            builder = builder.max_functions(most);
         }
         builder.compiler(compiler)
     }
@@ -139,7 +138,7 @@ mod tests {
         let limits = |timeout: u64, memory: u64| CompilerOptions {
             compile_timeout: Some(Period(std::time::Duration::from_secs(timeout))),
             compile_memory: Some(Size(memory)),
-            max_functions: NonZeroU32::new(7),
+            max_functions: Some(7),
         };
         let shown =
             |flags: CompilerOptions, file| format!("{:?}", flags.apply(file, Runtime::builder()));

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::config::ConfigError;
 use super::config::resolve::{Config, Grants};
+use super::nearest::nearest;
 use super::options::FunctionOptions;
 use super::output;
 use crate::environment::Environment;
@@ -109,9 +110,15 @@ pub(crate) fn link(
     };
     for Module { name, grants, .. } in modules {
         for callee in grants.calls.iter().filter(|callee| !is_there(callee)) {
+            let known = config.remotes.keys().map(String::as_str);
+            let known = known.chain(deployed.iter().map(|name| &**name));
+            let instead = match nearest(callee, known) {
+                Some(nearest) => format!("write `{nearest}`"),
+                None => format!("add `[function.{callee}]`"),
+            };
             output::tell(&format!(
-                "warning: `calls` of `{name}` names `{callee}`, and no function has that name; add \
-                 `[function.{callee}]`, or take it out"
+                "warning: `calls` of `{name}` names `{callee}`, and no function has that name; \
+                 {instead}, or take it out"
             ));
         }
     }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
@@ -40,10 +40,10 @@ pub(crate) struct InvokeArgs {
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = Unshown::<Header>::default())]
     headers: Vec<Header>,
     /// The request's method [default: GET, or POST with --data]
-    #[arg(long, short = 'X')]
+    #[arg(long, short = 'X', value_parser = method)]
     method: Option<Method>,
     /// The request's path, and query [default: / and the function's name]
-    #[arg(long)]
+    #[arg(long, value_parser = target)]
     path: Option<PathAndQuery>,
     /// Print a JSON object with the outcome, the response and what was used
     #[arg(long)]
@@ -56,6 +56,35 @@ pub(crate) struct InvokeArgs {
     code: CodeOptions,
     #[command(flatten)]
     functions: FunctionOptions,
+}
+
+/// Reads a method. HTTP tells upper from lower case, so `get` is not GET.
+fn method(text: &str) -> anyhow::Result<Method> {
+    const COMMON: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    let common = COMMON.iter().find(|method| method.as_str().eq_ignore_ascii_case(text));
+    match common.filter(|method| method.as_str() != text) {
+        Some(method) => bail!("methods are told apart by case; write `{method}`"),
+        None => text.parse().context("write a method such as `GET`"),
+    }
+}
+
+/// Reads a path and a query as a server's client sends them.
+fn target(text: &str) -> anyhow::Result<PathAndQuery> {
+    if !text.starts_with('/') {
+        bail!("a path begins with `/`; write `/{text}`");
+    }
+    if text.contains('#') {
+        bail!("what is behind `#` is not sent to a server; remove it, or write `%23` for `#`");
+    }
+    text.parse().context("write a path such as `/hello/world?a=b`, and anything else as `%20`")
 }
 
 /// A header as it is typed.

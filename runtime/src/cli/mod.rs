@@ -14,6 +14,7 @@
 //!   values are written in.
 //! - `deploy`: modules, from files to functions that run.
 //! - `variables`, `unshown`: the environment, and flags that are secrets.
+//! - `nearest`: the name that is meant by one with a mistake in it.
 //! - `logging`, `log_json`, `signals`, `output`, [`Error`]: the program's edges.
 //!
 //! Commands run on the main thread, where blocking is allowed: finding,
@@ -32,6 +33,7 @@ mod front;
 mod invoke;
 mod log_json;
 mod logging;
+mod nearest;
 mod options;
 mod output;
 mod ps;

@@ -4,7 +4,6 @@
 //!
 //! clap puts a flag before its variable; here both come before the file.
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::access::Access;
@@ -136,8 +135,8 @@ pub(crate) struct ServeOptions {
     drain: Option<Period>,
     /// How many invocations may run at once; one more is answered with 503
     /// [default: 1000, or what the machine allows]
-    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_IN_FLIGHT")]
-    max_in_flight: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", env = "HOURGLASS_MAX_IN_FLIGHT", value_parser = units::count)]
+    max_in_flight: Option<u32>,
     /// How many callers a function may have, one above the other
     /// [default: 16]
     #[arg(long, value_name = "N", env = "HOURGLASS_MAX_DEPTH")]
@@ -188,7 +187,7 @@ impl ServeOptions {
 
     pub(crate) fn runtime(&self, config: &Config) -> anyhow::Result<Runtime> {
         let mut builder = Runtime::builder();
-        if let Some(most) = self.max_in_flight.map(usize::from).or(config.max_in_flight) {
+        if let Some(most) = self.max_in_flight.map(|most| most as usize).or(config.max_in_flight) {
             builder = builder.max_in_flight(most);
         }
         if let Some(Size(most)) = self.idle_memory.or(config.idle_memory) {

@@ -61,6 +61,8 @@ pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow
     if let Some(access) = options.admin(config)? {
         access.check()?;
         check(&access.address, "--admin")?;
+    } else if let Some(warning) = config.unused_token() {
+        output::tell(&format!("warning: {warning}"));
     }
     Ok(())
 }

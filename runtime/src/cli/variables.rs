@@ -8,13 +8,10 @@ use std::ffi::OsString;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
+use super::nearest::nearest;
 use crate::escape::OneLine;
 
 const PREFIX: &str = "HOURGLASS_";
-
-/// How alike two names have to be for one to be meant by the other: from 0,
-/// unlike, to 1, equal.
-const ALIKE: f64 = 0.8;
 
 /// A variable that no flag reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,10 +76,8 @@ fn look_at(
         if has_service && (rest.starts_with("SERVICE_") || rest.starts_with("PORT")) {
             continue;
         }
-        let likeness =
-            |other: &String| strsim::jaro(rest, other.strip_prefix(PREFIX).unwrap_or(other));
-        let alike = known.iter().filter(|other| likeness(other) >= ALIKE);
-        let nearest = alike.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).cloned();
+        let known = known.iter().filter_map(|other| other.strip_prefix(PREFIX));
+        let nearest = nearest(rest, known).map(|nearest| format!("{PREFIX}{nearest}"));
         unknown.push(Unknown { name: name.into_owned(), nearest });
     }
     Ok(unknown)

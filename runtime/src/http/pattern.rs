@@ -17,6 +17,11 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
     }
     let segments: Vec<_> = path.split('/').collect();
     let last = segments.len() - 1;
+    if let Some(name) = twice(path) {
+        return Err(format!(
+            "two of its parameters are called `{name}`; give each a name of its own"
+        ));
+    }
     for (place, segment) in segments.iter().enumerate() {
         if segment.is_empty() && place < last {
             return Err("a segment is empty; write a single `/`".to_owned());
@@ -61,6 +66,17 @@ fn check_segment(segment: &str, is_last: bool) -> Result<(), String> {
         rest = after;
     }
     check_literal(rest)
+}
+
+/// A name that two parameters have: a function would see one value of it.
+fn twice(path: &str) -> Option<&str> {
+    let mut names = Vec::new();
+    path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).find_map(|name| {
+        let name = name.trim_start_matches('*');
+        let is_second = names.contains(&name);
+        names.push(name);
+        is_second.then_some(name)
+    })
 }
 
 /// Literal text has to be what a client sends in a path, RFC 3986 section 3.3.

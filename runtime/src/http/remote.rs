@@ -68,6 +68,9 @@ impl Remote {
         if !is_http || base.host().is_none_or(str::is_empty) {
             return Err(refuse("it is no address of HTTP".into()));
         }
+        if base.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(refuse("a user and a password in it are not sent".into()));
+        }
         if base.query().is_some() {
             return Err(refuse("a query belongs to a call".into()));
         }

@@ -66,7 +66,7 @@ pub struct TlsError(#[from] Reason);
 
 #[derive(Debug, thiserror::Error)]
 enum Reason {
-    #[error("{} can't be read: {source}", path.display())]
+    #[error("{} can't be read", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{} is no PEM file: {reason}", path.display())]
     Pem { path: PathBuf, reason: String },

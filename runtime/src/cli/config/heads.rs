@@ -1,9 +1,10 @@
 //! The limits of a request's head, on the command line, in the environment and
 //! in the file alike.
 
+use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::units::Size;
 use crate::http::header_limits::{BYTES, COUNT};
@@ -60,7 +61,21 @@ impl<'de> Deserialize<'de> for HeaderBytes {
 
 impl<'de> Deserialize<'de> for HeaderCount {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        i64::deserialize(from)?.to_string().parse().map_err(D::Error::custom)
+        from.deserialize_any(Count)
+    }
+}
+
+struct Count;
+
+impl Visitor<'_> for Count {
+    type Value = HeaderCount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a number from {} to {}, without quotes", COUNT.start(), COUNT.end())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<HeaderCount, E> {
+        number.to_string().parse().map_err(E::custom)
     }
 }
 

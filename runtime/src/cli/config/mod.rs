@@ -59,6 +59,7 @@
 //! called from this one, and its `baggage` is what goes along. The outer `baggage` is for paths that no route
 //! matches. An error names the file, the line and what is allowed there.
 
+mod effect;
 pub(crate) mod heads;
 mod mount;
 mod private;
@@ -73,7 +74,6 @@ pub(crate) mod units;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ use self::heads::{HeaderBytes, HeaderCount};
 use self::mount::MountTable;
 use self::route::RouteEntry;
 use self::settings::{Secrets, Settings};
-use self::units::{Address, Period, Share, Size};
+use self::units::{Address, FilePath, Period, Share, Size};
 use super::options::Origin;
 use crate::escape::OneLine;
 
@@ -106,7 +106,9 @@ pub(crate) enum ConfigError {
 pub(crate) struct File {
     listen: Option<Address>,
     drain: Option<Period>,
-    max_in_flight: Option<NonZeroUsize>,
+    #[serde(default, deserialize_with = "units::file::count")]
+    max_in_flight: Option<u32>,
+    #[serde(default, deserialize_with = "units::file::number")]
     max_depth: Option<u32>,
     call_share: Option<Share>,
     idle_memory: Option<Size>,
@@ -116,13 +118,14 @@ pub(crate) struct File {
     compile_timeout: Option<Period>,
     #[serde(default, deserialize_with = "units::file::bound")]
     compile_memory: Option<Size>,
-    max_functions: Option<NonZeroU32>,
+    #[serde(default, deserialize_with = "units::file::count")]
+    max_functions: Option<u32>,
     baggage: Option<Spanned<Vec<String>>>,
     principal_header: Option<Spanned<String>>,
     admin: Option<Address>,
-    admin_token_file: Option<Spanned<PathBuf>>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
+    admin_token_file: Option<Spanned<FilePath>>,
+    tls_cert: Option<FilePath>,
+    tls_key: Option<FilePath>,
     #[serde(default, deserialize_with = "units::file::timeout")]
     head_timeout: Option<Period>,
     #[serde(default, deserialize_with = "units::file::timeout")]
@@ -140,7 +143,7 @@ pub(crate) struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FunctionTable {
-    file: Option<Spanned<PathBuf>>,
+    file: Option<Spanned<FilePath>>,
     url: Option<Spanned<String>>,
     baggage: Option<Spanned<Vec<String>>>,
     #[serde(default, deserialize_with = "units::file::timeout")]
@@ -154,9 +157,11 @@ struct FunctionTable {
     instances: Option<Origin>,
     #[serde(default)]
     calls: Vec<Spanned<String>>,
+    #[serde(default, deserialize_with = "units::file::number")]
     max_calls: Option<u32>,
     #[serde(default)]
     allow_hosts: Vec<Spanned<String>>,
+    #[serde(default, deserialize_with = "units::file::number")]
     max_fetches: Option<u32>,
     #[serde(default, deserialize_with = "units::file::count")]
     fetches_at_once: Option<u32>,

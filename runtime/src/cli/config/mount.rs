@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::units::FilePath;
 use super::{ConfigError, Source};
 use crate::mounts::Mounts;
 
 /// The folders, by the paths at which the function finds them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct MountTable(BTreeMap<Spanned<String>, PathBuf>);
+pub(crate) struct MountTable(BTreeMap<Spanned<String>, FilePath>);
 
 impl MountTable {
     /// Where the first is.
@@ -26,7 +27,7 @@ impl MountTable {
     pub(super) fn mounts(&self, source: &Source, folder: &Path) -> Result<Mounts, ConfigError> {
         let mut mounts = Mounts::default();
         for (path, host) in &self.0 {
-            mounts.add(path.get_ref().clone(), folder.join(host));
+            mounts.add(path.get_ref().clone(), folder.join(&host.0));
             // All that came before could be opened.
             if let Err(error) = mounts.open() {
                 let cause = error.source().map(|cause| format!(": {cause}"));

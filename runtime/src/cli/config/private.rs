@@ -67,6 +67,7 @@ impl Private for Place {
         let key: String = table.next_key()?.ok_or_else(refused)?;
         let Value(place) = table.next_value()?;
         let place = match &*key {
+            "file" if place.is_empty() => return Err(refused()),
             "file" => Self::File(place.into()),
             "env" => Self::Env(place),
             _ => return Err(refused()),

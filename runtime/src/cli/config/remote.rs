@@ -1,7 +1,7 @@
 //! A function on another host, as the file names it.
 
 use super::units::Period;
-use super::{ConfigError, FunctionTable, Source};
+use super::{ConfigError, FunctionTable, Source, effect};
 use crate::http::Remote;
 use crate::limits::Limits;
 use crate::runtime::Runtime;
@@ -29,29 +29,7 @@ impl RemoteConfig {
                 _ => Ok(None),
             };
         };
-        if let Some(file) = &table.file {
-            return Err(source.error(file.span(), "a function has a `file` or a `url`, not both"));
-        }
-        if let Some(route) = table.routes.first() {
-            let reason = "a function with a `url` has no routes: only functions call it";
-            return Err(source.error(route.span(), reason));
-        }
-        if let Some(span) = table.env.first().or_else(|| table.secrets.first()) {
-            let reason = "a function with a `url` has its settings where it runs";
-            return Err(source.error(span, reason));
-        }
-        if let Some(host) = table.allow_hosts.first() {
-            let reason = "a function with a `url` reaches other hosts from where it runs";
-            return Err(source.error(host.span(), reason));
-        }
-        if let Some(span) = table.mounts.first() {
-            let reason = "a function with a `url` has its folders where it runs";
-            return Err(source.error(span, reason));
-        }
-        if let Some(public) = table.public.as_ref().filter(|public| *public.get_ref()) {
-            let reason = "a function with a `url` is called by functions alone; remove `public`";
-            return Err(source.error(public.span(), reason));
-        }
+        effect::beside_url(source, table, url.span())?;
         let remote = Remote::new(url.get_ref()).map_err(|error| source.error(url.span(), error))?;
         let baggage = table.baggage.as_ref().map(|names| names.get_ref().clone());
         let remote = remote.baggage(baggage.unwrap_or_default());

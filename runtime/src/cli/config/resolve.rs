@@ -2,6 +2,7 @@
 //! checked, nothing left to be worked out.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::mount::MountTable;
 use super::remote::RemoteConfig;
 use super::settings::{self, Secrets, Settings};
 use super::units::{Address, Share, Size};
-use super::{ConfigError, FILE_NAME, File, FunctionTable, Source};
+use super::{ConfigError, FILE_NAME, File, FunctionTable, Source, effect};
 use crate::cli::code::CompilerOptions;
 use crate::cli::front::FrontOptions;
 use crate::cli::options::FunctionOptions;
@@ -102,10 +103,14 @@ impl Config {
         Self::resolve(source, file)
     }
 
-    /// Reads the [`FILE_NAME`] in a folder, where there is one.
+    /// Reads the [`FILE_NAME`] in a folder, if it exists.
     pub(crate) fn find(folder: &Path) -> Result<Self, ConfigError> {
         let path = folder.join(FILE_NAME);
-        if path.exists() { Self::load(&path) } else { Ok(Self::default()) }
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            // One that is there and can't be read is not the same as none.
+            _ => Self::load(&path),
+        }
     }
 
     fn resolve(source: Source, file: File) -> Result<Self, ConfigError> {
@@ -136,6 +141,7 @@ impl Config {
                 remotes.insert(name.into_inner(), remote);
                 continue;
             }
+            effect::of_limits(&source, &table, file.max_depth)?;
             for route in &table.routes {
                 routes
                     .route(route.get_ref().to(name.get_ref()))
@@ -158,8 +164,8 @@ impl Config {
             functions.insert(name.into_inner(), function);
         }
         let front = FrontOptions {
-            tls_cert: file.tls_cert,
-            tls_key: file.tls_key,
+            tls_cert: file.tls_cert.map(|file| file.0),
+            tls_key: file.tls_key.map(|file| file.0),
             head_timeout: file.head_timeout,
             body_idle: file.body_idle,
             body_rate: file.body_rate,
@@ -170,7 +176,7 @@ impl Config {
         Ok(Self {
             listen: file.listen,
             drain: file.drain.map(|drain| drain.0),
-            max_in_flight: file.max_in_flight.map(usize::from),
+            max_in_flight: file.max_in_flight.map(|most| most as usize),
             max_depth: file.max_depth,
             call_share: file.call_share,
             idle_memory: file.idle_memory,
@@ -189,7 +195,7 @@ impl Config {
             front: front.beside(&folder),
             admin_token: file
                 .admin_token_file
-                .map(|file| (folder.join(file.get_ref()), file.span())),
+                .map(|file| (folder.join(&file.get_ref().0), file.span())),
             source,
         })
     }
@@ -221,6 +227,14 @@ impl Config {
         let reason = "`cache` is ignored here, because native code from there would be run; remove \
                       it, and where you trust the directory use `--cache DIR` or HOURGLASS_CACHE";
         self.cache.clone().map(|span| self.source.error(span, reason))
+    }
+
+    /// What to say of a token where nobody listens for operators.
+    pub(crate) fn unused_token(&self) -> Option<ConfigError> {
+        let reason = "`admin_token_file` has no effect without an address for operators; write \
+                      `admin = \"127.0.0.1:9090\"` too, or remove it";
+        let (_, span) = self.admin_token.clone()?;
+        Some(self.source.error(span, reason))
     }
 
     /// The token in the file that is named for it. Only now is it read:
@@ -295,7 +309,7 @@ impl FunctionConfig {
             settings: table.env,
             secrets: table.secrets,
             mounts: table.mounts,
-            file: table.file.map(|file| folder.join(file.into_inner())),
+            file: table.file.map(|file| folder.join(file.into_inner().0)),
             span,
         }
     }

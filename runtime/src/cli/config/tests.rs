@@ -91,7 +91,7 @@ fn a_whole_file_is_read() {
     assert_eq!(config.idle_memory, Some(Size(1 << 30)));
     assert_eq!(config.compiler.compile_timeout, Some(Period(Duration::from_secs(5))));
     assert_eq!(config.compiler.compile_memory, Some(Size(1 << 30)));
-    assert_eq!(config.compiler.max_functions.map(u32::from), Some(7));
+    assert_eq!(config.compiler.max_functions, Some(7));
     let warning = config.ignored_cache().expect("the file names a cache").to_string();
     assert!(warning.contains(":17: `cache` is ignored here"), "{warning}");
     assert!(warning.contains("--cache DIR"), "{warning}");
@@ -171,7 +171,7 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         ("[function.f]\nmemory = -1", "hourglass.toml:2:10: invalid type: integer `-1`", "64MiB"),
         ("listen = \"8080\"", "hourglass.toml:1:10: `8080`", "`127.0.0.1:8080`"),
         ("listen = 8080", "hourglass.toml:1:10: invalid type: integer `8080`", "127.0.0.1:8080"),
-        ("max_in_flight = 0", "hourglass.toml:1:17: invalid value", "nonzero"),
+        ("max_in_flight = 0", "hourglass.toml:1:17: `0` is no count", "from 1 on"),
         ("[function.f]\nroutes = \"/a\"", "hourglass.toml:2:10: invalid type: string", "sequence"),
         (
             "[function.f]\nroutes = [\"/a\", 7]",
@@ -283,11 +283,72 @@ fn a_value_without_effect_is_refused_with_what_to_write() {
         ("[function.f]\npublic = false\nroutes = [\"/a\"]", "`public = false`"),
         ("[function.f]\nurl = \"http://h/f\"\npublic = true", "remove `public`"),
         ("[function.f]\npublic = \"no\"", "boolean"),
+        ("call_share = \"0.5\"", "without quotes"),
+        ("call_share = 0", "such as 0.5"),
+        ("[function.f]\nroutes = [\"/{a}/{a}\"]", "a name of its own"),
+        ("[function.f]\nurl = \"http://user:pass@h/f\"", "are not sent"),
+        ("max_in_flight = 0", "from 1 on"),
+        ("max_in_flight = \"9\"", "from 1 on"),
+        ("max_functions = 0", "from 1 on"),
+        ("max_depth = -1", "from 0 on"),
+        ("max_depth = 4294967296", "from 0 to 4294967295"),
+        ("header_count = \"9\"", "from 16 to 256"),
+        ("[function.f]\nmax_calls = \"9\"", "from 0 to 4294967295"),
+        ("[function.f]\ncalls = [\"g\"]\nmax_calls = 0", "raise `max_calls`"),
+        ("max_depth = 0\n[function.f]\ncalls = [\"g\"]", "raise `max_depth`"),
+        ("[function.f]\nallow_hosts = [\"a.example\"]\nmax_fetches = 0", "raise `max_fetches`"),
     ] {
         let said = error(text);
         assert!(said.starts_with("hourglass.toml:"), "{text:?}: {said}");
         assert!(said.contains(instead), "{text:?}: {said}");
     }
+}
+
+#[test]
+fn a_key_without_effect_on_another_host_is_refused() {
+    for key in [
+        "grace = \"1s\"",
+        "memory = \"1MiB\"",
+        "request_body = 1",
+        "response_body = 1",
+        "instances = \"new\"",
+        "calls = [\"g\"]",
+        "max_calls = 1",
+        "max_fetches = 1",
+        "fetches_at_once = 1",
+        "fetch_body = 1",
+        "detach = \"1s\"",
+    ] {
+        let said = error(&format!("[function.f]\nurl = \"http://h/f\"\n{key}"));
+        let name = key.split(' ').next().unwrap_or_default();
+        assert!(said.starts_with(&format!("hourglass.toml:2:7: `{name}` has no effect")), "{said}");
+        assert!(said.contains("where the function runs"), "{said}");
+    }
+}
+
+#[test]
+fn an_empty_path_is_refused() {
+    for text in [
+        "tls_cert = \"\"",
+        "tls_key = \"\"",
+        "admin_token_file = \"\"",
+        "[function.f]\nfile = \"\"",
+        "[function.f]\nmounts = { \"/a\" = \"\" }",
+        "[function.f.secrets]\nA = { file = \"\" }",
+    ] {
+        let said = error(text);
+        assert!(said.starts_with("hourglass.toml:"), "{text:?}: {said}");
+        assert!(said.contains("the path is empty") || said.contains("file = \"PATH\""), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_can_not_be_reached_is_not_taken_for_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let link = folder.path().join(FILE_NAME);
+    std::os::unix::fs::symlink("gone", link).expect("a link is made");
+    let said = Config::find(folder.path()).expect_err("it leads nowhere").to_string();
+    assert!(said.contains("can't be read"), "{said}");
 }
 
 #[test]
@@ -358,6 +419,8 @@ fn what_may_be_a_secret_is_in_no_error() {
 #[test]
 fn a_token_is_read_from_its_file() {
     let folder = folder_with("admin_token_file = \"token\"\n");
+    let unused = Config::find(folder.path()).expect("a good file").unused_token();
+    assert!(unused.expect("no `admin`").to_string().contains("`admin = "));
     let config = Config::find(folder.path()).expect("a good file");
     let said = |config: &Config| config.admin_token().expect_err("it is bad").to_string();
     assert!(said(&config).contains("hourglass.toml:1:20: "), "{}", said(&config));

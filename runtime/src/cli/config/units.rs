@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -46,6 +47,10 @@ pub(crate) enum UnitError {
     NoSize(String),
     #[error("`{0}` is no count: write a whole number from 1 on, or leave it out for the default")]
     NoCount(String),
+    #[error("`{0}` is no whole number: write one from 0 to 4294967295")]
+    NoNumber(String),
+    #[error("the path is empty: write that of a file or folder, such as `./name`, or leave it out")]
+    NoPath,
 }
 
 /// The longest span of time, a year.
@@ -85,7 +90,9 @@ pub(crate) fn count(text: &str) -> Result<u32, UnitError> {
 
 /// The same in the file, for `deserialize_with`.
 pub(crate) mod file {
-    use super::{A_COUNT, A_SIZE, A_TIME, Deserializer, Period, Read, Size, UnitError, Written};
+    use super::{
+        A_COUNT, A_NUMBER, A_SIZE, A_TIME, Deserializer, Period, Read, Size, UnitError, Written,
+    };
 
     pub(crate) fn timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Period>, D::Error> {
         let written = Written { expected: A_TIME, text: super::timeout, number: None };
@@ -106,6 +113,13 @@ pub(crate) mod file {
         let text: Read<u32> = |text| Err(UnitError::NoCount(format!("\"{text}\"")));
         let number: Read<u32> = super::count;
         from.deserialize_any(Written { expected: A_COUNT, text, number: Some(number) }).map(Some)
+    }
+
+    pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+        let text: Read<u32> = |text| Err(UnitError::NoNumber(format!("\"{text}\"")));
+        let number: Read<u32> =
+            |text| text.parse().map_err(|_| UnitError::NoNumber(text.to_owned()));
+        from.deserialize_any(Written { expected: A_NUMBER, text, number: Some(number) }).map(Some)
     }
 }
 
@@ -197,8 +211,7 @@ impl fmt::Display for Size {
 }
 
 /// A part of a whole: above 0, at most 1.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
-#[serde(try_from = "f64")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Share(pub(crate) f64);
 
 impl TryFrom<f64> for Share {
@@ -216,6 +229,19 @@ impl FromStr for Share {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let share: f64 = text.parse().map_err(|_| UnitError::Share(text.to_owned()))?;
         share.try_into()
+    }
+}
+
+/// A path in the file. An empty one is refused: joined to the file's own folder it
+/// would stand for that folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FilePath(pub(crate) PathBuf);
+
+impl FromStr for FilePath {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        if text.is_empty() { Err(UnitError::NoPath) } else { Ok(Self(text.into())) }
     }
 }
 
@@ -245,8 +271,13 @@ impl fmt::Display for Address {
 
 const A_TIME: &str = "a span of time in quotes, such as \"250ms\", \"10s\" or \"1m30s\"";
 const A_SIZE: &str = "a size in quotes, such as \"64MiB\", or a number of bytes";
+const A_NUMBER: &str = "a whole number from 0 on, without quotes";
+const A_PATH: &str = "a path in quotes, such as \"./name\"";
 const A_COUNT: &str = "a whole number from 1 on, without quotes";
 const AN_ADDRESS: &str = "an address in quotes, such as \"127.0.0.1:8080\"";
+
+/// Reads a share from the file.
+struct ShareVisitor;
 
 /// How a value is read from its text.
 type Read<T> = fn(&str) -> Result<T, UnitError>;
@@ -288,6 +319,34 @@ impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let read: Read<Self> = str::parse;
         from.deserialize_any(Written { expected: A_SIZE, text: read, number: Some(read) })
+    }
+}
+
+impl Visitor<'_> for ShareVisitor {
+    type Value = Share;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number above 0 and at most 1, such as 0.5, without quotes")
+    }
+
+    fn visit_f64<E: Error>(self, share: f64) -> Result<Share, E> {
+        share.try_into().map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, share: i64) -> Result<Share, E> {
+        self.visit_f64(share as f64)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ShareVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for FilePath {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Written { expected: A_PATH, text: str::parse, number: None })
     }
 }
 
