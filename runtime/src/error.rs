@@ -267,6 +267,19 @@ pub enum DeployError {
         /// The limit.
         limit: u64,
     },
+    /// Its data is scattered, or at computed addresses, so that instances can't
+    /// share it.
+    #[error(
+        "the module has {bytes} bytes of data that would be copied for every instance, the limit \
+         is {limit}: give its data segments constant addresses that are close to each other, or \
+         read the data from a folder"
+    )]
+    ScatteredData {
+        /// How much data it has.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// It is no WebAssembly module.
     #[error(
         "this is not a core WebAssembly module ({}); build it with \

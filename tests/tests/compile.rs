@@ -16,6 +16,7 @@ use hourglass_tests::guests::function;
 use hourglass_tests::process::Holdings;
 use hourglass_tests::{host, modules, program};
 use http::Request;
+use wasm_encoder::{BlockType, ValType};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hourglass-under-test");
 
@@ -121,6 +122,127 @@ fn other_sections_have_their_limits() -> Result<()> {
     Ok(())
 }
 
+/// What a deploy says of a module that it refuses before it compiles it.
+fn refused(write: impl FnOnce(&mut modules::Module)) -> DeployError {
+    let mut module = modules::Module::with_memory(1_000);
+    write(&mut module);
+    let function = Function::from_bytes("f", module.finish()).unwrap();
+    small().build().unwrap().deploy(function).unwrap_err()
+}
+
+fn is_too_many(error: &DeployError, of: &str) {
+    assert!(
+        matches!(error, DeployError::TooManyEntries { what, .. } if *what == of),
+        "{of}: {error:?}"
+    );
+}
+
+#[test]
+fn what_each_instance_holds_is_bounded() {
+    let imports = refused(|module| {
+        for _ in 0..1_001 {
+            module.import(modules::WASI, "sched_yield", modules::takes(0));
+        }
+        module.code(0, |_| ());
+    });
+    is_too_many(&imports, "imports");
+    let globals = refused(|module| {
+        (0..10_001).for_each(|first| {
+            module.global(first);
+        });
+        module.code(0, |_| ());
+    });
+    is_too_many(&globals, "globals");
+}
+
+#[test]
+fn what_each_instance_has_to_be_given_is_bounded() -> Result<()> {
+    let data = vec![1; 2 << 20];
+    let scattered = |error: &DeployError| {
+        let found = matches!(error, DeployError::ScatteredData { limit: 0x10_0000, .. });
+        assert!(found, "{error:?}");
+    };
+    scattered(&refused(|module| {
+        module.bytes_at_sum((1, 2), &data).code(0, |_| ());
+    }));
+    scattered(&refused(|module| {
+        module.bytes(0, &data).bytes(60 << 20, b"far away").code(0, |_| ());
+    }));
+    // Instances share it where it is in one place, and there may be a little elsewhere.
+    let mut module = modules::Module::with_memory(1_000);
+    module.bytes(8, &data).bytes(10 << 20, b"near").code(0, |_| ());
+    small().build()?.deploy(Function::from_bytes("f", module.finish())?)?;
+    let mut module = modules::Module::with_memory(1_000);
+    module.bytes_at_sum((1, 2), b"a").bytes(60 << 20, b"b").code(0, |_| ());
+    small().build()?.deploy(Function::from_bytes("f", module.finish())?)?;
+
+    let elements = refused(|module| {
+        (0..4_096).for_each(|_| {
+            module.passive_element(0);
+        });
+        module.code(0, |_| ());
+    });
+    is_too_many(&elements, "table elements in passive or computed segments");
+    let mut module = modules::Module::with_memory(1);
+    module.table(5_000);
+    (0..5_000).for_each(|at| {
+        module.element(at, 0);
+    });
+    module.code(0, |_| ());
+    small().build()?.deploy(Function::from_bytes("f", module.finish())?)?;
+    Ok(())
+}
+
+/// The host could not clear one between two invocations.
+#[test]
+fn a_table_that_can_not_hold_null_is_refused() -> Result<()> {
+    let mut module = modules::Module::with_memory(1);
+    module.table_without_null(1_000, 0).code(0, |_| ());
+    let error = why(&small().build()?, module.finish());
+    assert!(matches!(error, CompileError::Invalid { .. }), "{error:?}");
+    Ok(())
+}
+
+#[test]
+fn code_that_takes_long_to_validate_is_refused_at_once() {
+    const THOUSAND: &[ValType] = &[ValType::I32; 1_000];
+    let before = Holdings::now().memory;
+    // Two bytes that push a thousand values.
+    let calls = refused(|module| {
+        let many = module.import(modules::WASI, "many", (&[], THOUSAND));
+        module.code(0, |code| {
+            (0..100_000).for_each(|_| {
+                code.call(many);
+            });
+            code.unreachable();
+        });
+    });
+    is_too_many(&calls, "steps to validate one of its functions");
+    let branches = refused(|module| {
+        module.import(modules::WASI, "many", (&[], THOUSAND));
+        module.code(0, |code| {
+            code.block(BlockType::FunctionType(1)).unreachable();
+            code.br_table(vec![0; 50_000], 0).end().unreachable();
+        });
+    });
+    is_too_many(&branches, "steps to validate one of its functions");
+    let locals = refused(|module| {
+        for _ in 0..5_000 {
+            module.code(50_000, |_| ());
+        }
+    });
+    is_too_many(&locals, "steps to validate its functions");
+    let types = refused(|module| {
+        for _ in 0..501 {
+            module.import(modules::WASI, "many", (THOUSAND, THOUSAND));
+        }
+        module.code(0, |_| ());
+    });
+    is_too_many(&types, "parameters and results in its types");
+    let grown = Holdings::now().memory.saturating_sub(before);
+    assert!(grown < mib(128), "the host grew by {grown} bytes");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_module_that_takes_too_long_is_stopped_while_others_are_served() -> Result<()> {
     let limit = Duration::from_millis(500);
@@ -173,6 +295,12 @@ fn how_a_compiler_process_fails_is_told() -> Result<()> {
     let error = fails("kill -SEGV $$", long)?;
     let CompileError::Crashed { how, .. } = &error else { panic!("{error:?}") };
     assert!(how.contains("signal: 11"), "{how}");
+
+    // What is said where a panic has no memory left.
+    for said in ["Cannot allocate memory (os error 12)", "failed to initiate panic, error 5"] {
+        let error = fails(&format!("echo '{said}' >&2; kill -ABRT $$"), long)?;
+        assert!(matches!(error, CompileError::OutOfMemory { .. }), "{said}: {error:?}");
+    }
 
     // Nothing, what is not code, and what does not end as code does.
     for answer in ["exit 0", "echo code"] {

@@ -15,7 +15,7 @@ use hourglass::{Response, Runtime, Usage, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::input::{self, Feed};
 use hourglass_tests::modules::keeps::{self, WAY, Way};
-use hourglass_tests::modules::lax;
+use hourglass_tests::modules::{self, lax};
 use hourglass_tests::{host, lines, process};
 use http::Request;
 
@@ -66,6 +66,24 @@ async fn ten_thousand_runs_find_nothing_of_each_other() {
     // Few are made again and again, rather than many once.
     assert!((1..=4).contains(&runtime.kept().instances), "{:?}", runtime.kept());
     assert!(runtime.kept().memory >= keeps::SIZE / 2);
+}
+
+#[tokio::test]
+async fn what_idle_instances_hold_beside_memory_counts() -> anyhow::Result<()> {
+    const ENTRIES: u64 = 65_536;
+    let head = modules::head(200, &[]);
+    let mut module = modules::Module::with_memory(1);
+    let respond = module.import(modules::CONTEXT, "respond", modules::takes(4));
+    module.table(ENTRIES).bytes(0, &head).code(0, |code| {
+        code.i32_const(0).i32_const(head.len() as i32).i32_const(0).i32_const(0);
+        code.call(respond).drop();
+    });
+    let function = Function::from_bytes("table", module.finish())?;
+    let runtime = host::with(host::builder(), [function]);
+    assert_eq!(status(&runtime, "table").await, 200);
+    let kept = runtime.kept();
+    assert!(kept.instances == 1 && kept.memory >= ENTRIES * 8, "{kept:?}");
+    Ok(())
 }
 
 /// Who sees to it that a run ends.

@@ -24,7 +24,8 @@ pub(crate) mod ticker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy};
+use wasmtime::{PoolingAllocationConfig, WasmFeatures};
 
 use self::cache::{Cache, CacheSettings};
 use self::compile::Compiler;
@@ -120,6 +121,8 @@ fn code_config() -> Config {
         .epoch_interruption(true)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
+        // Its tables may have no null to be cleared with.
+        .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false)
         // See `stacks`, which relies on it.
         .async_stack_size(stacks::STACK)
         // Traps name functions; offsets inside them would only enlarge the

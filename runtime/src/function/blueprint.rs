@@ -35,6 +35,8 @@ pub(super) struct Blueprint {
     exports: Exports,
     /// The most entries its table may have.
     table_limit: u64,
+    /// What an instance takes beside its memory and its stack, in bytes.
+    pub(super) instance_size: usize,
     /// The memory's first content, without the zeros at its end.
     pub(super) memory: Box<[u8]>,
     /// The first values of the globals that a reset writes back.
@@ -86,6 +88,7 @@ impl Blueprint {
             _loaded: loaded,
             exports,
             table_limit: checked.table.max(TABLE_PAGE),
+            instance_size: usize::try_from(checked.instance).unwrap_or(usize::MAX),
             memory: Box::default(),
             globals: Box::default(),
         };

@@ -20,8 +20,11 @@ use crate::engine::faults::Witness;
 use crate::engine::pages::{PageMap, Touched};
 use crate::engine::stacks::Trim;
 
-/// From how many bytes on a memory is large.
+/// From how many bytes on a memory is large, and from how many entries on a
+/// table: to clear one and to give it back to the system may take longer than a
+/// tick.
 const LARGE: usize = 8 << 20;
+const LARGE_TABLE: u64 = 8 << 10;
 
 /// An instance with the state of the one invocation that it is for.
 pub(crate) struct Instance {
@@ -144,9 +147,8 @@ impl Instance {
         Some(())
     }
 
-    /// Drops it: at once, or on a thread that may wait where its memory is so
-    /// large that giving it back to the system may take longer than a tick. What
-    /// the invocation started has ended before this returns.
+    /// Drops it: at once, or on a thread that may wait where its memory or its
+    /// table is large. What the invocation started has ended before this returns.
     pub(crate) fn discard(mut self: Box<Self>) -> Option<JoinHandle<()>> {
         let state = self.store.data_mut();
         state.end_output();
@@ -154,7 +156,8 @@ impl Instance {
         if !self.ran_without_fault() {
             self.trim_stack();
         }
-        let large = self.handles.memory.data_size(&self.store) > LARGE;
+        let entries = self.handles.table.map_or(0, |table| table.size(&self.store));
+        let large = self.handles.memory.data_size(&self.store) > LARGE || entries > LARGE_TABLE;
         let tasks = Handle::try_current().ok().filter(|_| large)?;
         Some(tasks.spawn_blocking(move || drop(self)))
     }
@@ -195,9 +198,11 @@ impl Clean {
         instance
     }
 
-    /// How much of its memory is resident, in bytes.
+    /// How much it holds, in bytes: of its memory what is resident, and its
+    /// functions, globals and table.
     pub(super) fn resident(&self) -> usize {
-        self.0.touched.as_ref().map_or(0, Touched::bytes)
+        let memory = self.0.touched.as_ref().map_or(0, Touched::bytes);
+        memory.saturating_add(self.0.blueprint.instance_size)
     }
 
     /// Its share of what the host keeps in idle instances.

@@ -7,7 +7,8 @@
 //! - [`settings`]: what may be said of a function before it is deployed;
 //!   `way_out`: which other hosts it may reach.
 //! - [`module`]: reads a module, and rewrites it where the host needs that.
-//! - [`size`]: how large a module may be.
+//! - [`size`]: how large a module may be; [`weight`]: how costly its code is to
+//!   validate.
 //! - [`proof`]: whether its instances can be reset in place.
 //! - [`blueprint`]: what every instance is made from, and its first state.
 //! - [`instance`]: one of them, from its making to its end.
@@ -26,6 +27,7 @@ mod settings;
 mod size;
 #[cfg(feature = "server")]
 mod way_out;
+mod weight;
 
 #[cfg(test)]
 mod differential_tests;

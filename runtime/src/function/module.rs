@@ -22,7 +22,7 @@ use wasmparser::{
 };
 
 use super::proof::{self, Proof};
-use super::size;
+use super::size::{self, Size};
 use crate::abi::{self, Style};
 use crate::bounds;
 use crate::engine::TABLE_PAGE;
@@ -50,6 +50,8 @@ pub(crate) struct Checked<'a> {
     pub(crate) memory: u64,
     /// Its table's first number of entries.
     pub(crate) table: u64,
+    /// What an instance takes beside its memory and its stack, in bytes.
+    pub(crate) instance: u64,
     /// How it takes its request and gives its response.
     pub(crate) style: Style,
     /// How an instance of it is reset in place, or why it can't be.
@@ -75,10 +77,10 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<Checked<'_>, Depl
     if !wasm.starts_with(b"\0asm") {
         return Err(DeployError::NotWasm { reason: "it does not begin with `\\0asm`".into() });
     }
-    let mut found = Found::default();
+    let (mut found, mut size) = (Found::default(), Size::new(max_functions));
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload.map_err(malformed)?;
-        size::check_section(&payload, max_functions)?;
+        size.add(&payload)?;
         found.read(payload)?;
     }
     if !found.entry {
@@ -95,7 +97,8 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<Checked<'_>, Depl
         Cow::Owned(rewrite(wasm, &added, found.long_names).map_err(malformed)?)
     };
     let style = if found.exchange { Style::Exchange } else { Style::Cgi };
-    Ok(Checked { wasm, memory, table: found.table, style, proof })
+    let instance = size.instance();
+    Ok(Checked { wasm, memory, table: found.table, instance, style, proof })
 }
 
 impl Found {

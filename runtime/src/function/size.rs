@@ -1,18 +1,65 @@
 //! How large a module may be, told from its sections' own counts before any of
-//! them is read: what is in them costs the compiler, and the host that loads the
-//! code, many times their length.
+//! them is read: what is in them costs the compiler, the host that loads the
+//! code, and each instance many times their length.
 
-use wasmparser::{ElementItems, Payload};
+use wasmparser::{
+    ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Operator, Payload,
+};
 
 use super::module::malformed;
+use super::weight::Weight;
 use crate::error::DeployError;
 
 /// The largest module that is compiled, in bytes.
 const MAX_MODULE: usize = 64 << 20;
 
-/// The most entries of any section but that of functions. A table, which
-/// elements are for, has fewer.
-const MAX_ENTRIES: u64 = 100_000;
+/// The most entries of any section but those below. A table, which elements are
+/// for, has fewer.
+pub(super) const MAX_ENTRIES: u64 = 100_000;
+
+/// The most imports and globals: each instance has room for all of them, and is
+/// given their values before it runs, which nothing interrupts.
+const MAX_IMPORTS: u64 = 1_000;
+const MAX_GLOBALS: u64 = 10_000;
+
+/// The most elements that are not in a table's first content, which is worked
+/// out once: of segments at computed places, of references that are computed,
+/// or of passive segments. Each new instance evaluates them.
+const MAX_COMPUTED: u64 = 4_096;
+
+/// The most data, in bytes, that is not in the memory's first content, which
+/// instances share until they write. It is copied to each new instance.
+const MAX_COPIED: u64 = 1 << 20;
+
+/// How far apart data may be at most for the engine to make a memory's first
+/// content of it, unless it fills half of the range.
+const MAX_RANGE: u64 = 16 << 20;
+
+/// What an instance takes, in bytes, for an import, a global, a function that
+/// is referred to, and an entry of its table.
+const IMPORT: u64 = 32;
+const GLOBAL: u64 = 16;
+const REFERENCE: u64 = 32;
+const ENTRY: u64 = 8;
+
+/// The size of a module, as far as it has been read.
+#[derive(Default)]
+pub(super) struct Size {
+    max_functions: u32,
+    weight: Weight,
+    imports: u64,
+    globals: u64,
+    functions: u64,
+    /// How often functions are referred to, at the most.
+    references: u64,
+    table: u64,
+    /// Whether a segment was met that is not in the table's first content, and
+    /// how many elements there are in such segments.
+    computes: bool,
+    computed: u64,
+    /// The memory's first size in bytes.
+    memory: u64,
+}
 
 /// Bounds a module's length.
 pub(super) fn check_module(wasm: &[u8]) -> Result<(), DeployError> {
@@ -22,41 +69,144 @@ pub(super) fn check_module(wasm: &[u8]) -> Result<(), DeployError> {
     }
 }
 
-/// Bounds a section of the module. How long a single function may be is the
-/// compiler's own limit: 7.6 MB.
-pub(super) fn check_section(payload: &Payload<'_>, max_functions: u32) -> Result<(), DeployError> {
-    let (what, count) = match payload {
-        Payload::FunctionSection(section) => return functions(section.count(), max_functions),
-        Payload::CodeSectionStart { count, .. } => return functions(*count, max_functions),
-        Payload::TypeSection(section) => ("types", section.count()),
-        Payload::ImportSection(section) => ("imports", section.count()),
-        Payload::TableSection(section) => ("tables", section.count()),
-        Payload::GlobalSection(section) => ("globals", section.count()),
-        Payload::ExportSection(section) => ("exports", section.count()),
-        Payload::TagSection(section) => ("tags", section.count()),
-        Payload::DataSection(section) => ("data segments", section.count()),
-        Payload::ElementSection(section) => {
-            entries("element segments", section.count().into())?;
-            let mut elements = 0;
-            for segment in section.clone() {
-                elements += u64::from(match segment.map_err(malformed)?.items {
-                    ElementItems::Functions(items) => items.count(),
-                    ElementItems::Expressions(_, items) => items.count(),
-                });
-                entries("table elements", elements)?;
+impl Size {
+    pub(super) fn new(max_functions: u32) -> Self {
+        Self { max_functions, ..Self::default() }
+    }
+
+    /// What an instance takes beside its memory and its stack, in bytes.
+    pub(super) fn instance(&self) -> u64 {
+        let references = self.references.min(self.functions + self.imports);
+        let table = self.table.saturating_mul(ENTRY);
+        table.saturating_add(self.imports * IMPORT + self.globals * GLOBAL + references * REFERENCE)
+    }
+
+    /// Bounds a section of the module, or a function. How long a single function
+    /// may be is the compiler's own limit: 7.6 MB.
+    pub(super) fn add(&mut self, payload: &Payload<'_>) -> Result<(), DeployError> {
+        match payload {
+            Payload::TypeSection(section) => entries("types", section.count())?,
+            Payload::ImportSection(section) => {
+                self.imports = section.count().into();
+                limited("imports", self.imports, MAX_IMPORTS)?;
             }
+            Payload::FunctionSection(section) => self.functions(section.count())?,
+            Payload::CodeSectionStart { count, .. } => self.functions(*count)?,
+            Payload::TableSection(section) => {
+                entries("tables", section.count())?;
+                if let Some(table) = section.clone().into_iter().next() {
+                    self.table = table.map_err(malformed)?.ty.initial;
+                }
+            }
+            Payload::MemorySection(section) => {
+                if let Some(memory) = section.clone().into_iter().next() {
+                    self.memory = memory.map_err(malformed)?.initial.saturating_mul(1 << 16);
+                }
+            }
+            Payload::GlobalSection(section) => {
+                self.globals = section.count().into();
+                limited("globals", self.globals, MAX_GLOBALS)?;
+                self.references += self.globals;
+            }
+            Payload::ExportSection(section) => {
+                entries("exports", section.count())?;
+                self.references += u64::from(section.count());
+            }
+            Payload::TagSection(section) => entries("tags", section.count())?,
+            Payload::ElementSection(section) => {
+                entries("element segments", section.count())?;
+                let mut elements = 0;
+                for segment in section.clone() {
+                    let segment = segment.map_err(malformed)?;
+                    elements += u64::from(count(&segment.items));
+                    limited("table elements", elements, MAX_ENTRIES)?;
+                    self.element(&segment)?;
+                }
+                self.references += elements;
+            }
+            Payload::DataSection(section) => {
+                entries("data segments", section.count())?;
+                self.data(section.clone())?;
+            }
+            _ => {}
+        }
+        self.weight.add(payload)
+    }
+
+    fn functions(&mut self, count: u32) -> Result<(), DeployError> {
+        self.functions = count.into();
+        match self.max_functions {
+            limit if count > limit => Err(DeployError::TooManyFunctions { count, limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a segment of elements that the engine does not make a table's
+    /// first content of. It stops doing so at the first that it can't.
+    fn element(&mut self, segment: &Element<'_>) -> Result<(), DeployError> {
+        let len = u64::from(count(&segment.items));
+        match &segment.kind {
+            ElementKind::Declared => return Ok(()),
+            ElementKind::Passive => {}
+            ElementKind::Active { offset_expr, .. } => {
+                let plain = matches!(segment.items, ElementItems::Functions(_));
+                let end = constant(offset_expr).map(|at| u64::from(at) + len);
+                self.computes |= !plain || end.is_none_or(|end| end > self.table);
+                if !self.computes {
+                    return Ok(());
+                }
+            }
+        }
+        // A segment costs about as much as an element.
+        self.computed += len + 1;
+        limited("table elements in passive or computed segments", self.computed, MAX_COMPUTED)
+    }
+
+    /// Bounds the data that is copied to each new instance.
+    fn data(&self, section: wasmparser::DataSectionReader<'_>) -> Result<(), DeployError> {
+        let (mut bytes, mut start, mut end) = (0, u64::MAX, 0);
+        let mut fixed = true;
+        for segment in section {
+            let Data { kind, data, .. } = segment.map_err(malformed)?;
+            let DataKind::Active { offset_expr, .. } = kind else { continue };
+            let len = data.len() as u64;
+            bytes += len;
+            match constant(&offset_expr).map(u64::from) {
+                Some(at) if at + len > self.memory => fixed = false,
+                Some(_) if len == 0 => {}
+                Some(at) => (start, end) = (start.min(at), end.max(at + len)),
+                None => fixed = false,
+            }
+        }
+        let range = end.saturating_sub(start);
+        let shared = fixed && (range < 2 * bytes || range < MAX_RANGE);
+        if shared || bytes <= MAX_COPIED {
             return Ok(());
         }
-        _ => return Ok(()),
-    };
-    entries(what, count.into())
+        Err(DeployError::ScatteredData { bytes, limit: MAX_COPIED })
+    }
 }
 
-fn functions(count: u32, limit: u32) -> Result<(), DeployError> {
-    if count > limit { Err(DeployError::TooManyFunctions { count, limit }) } else { Ok(()) }
+fn count(items: &ElementItems<'_>) -> u32 {
+    match items {
+        ElementItems::Functions(items) => items.count(),
+        ElementItems::Expressions(_, items) => items.count(),
+    }
 }
 
-fn entries(what: &'static str, count: u64) -> Result<(), DeployError> {
-    let limit = MAX_ENTRIES;
+/// The value of an expression that is a constant and nothing else.
+fn constant(expression: &ConstExpr<'_>) -> Option<u32> {
+    let mut operators = expression.get_operators_reader().into_iter();
+    match (operators.next()?, operators.next()?, operators.next()) {
+        (Ok(Operator::I32Const { value }), Ok(Operator::End), None) => Some(value as u32),
+        _ => None,
+    }
+}
+
+fn entries(what: &'static str, count: u32) -> Result<(), DeployError> {
+    limited(what, count.into(), MAX_ENTRIES)
+}
+
+pub(super) fn limited(what: &'static str, count: u64, limit: u64) -> Result<(), DeployError> {
     if count > limit { Err(DeployError::TooManyEntries { what, count, limit }) } else { Ok(()) }
 }

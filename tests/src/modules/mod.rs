@@ -14,9 +14,9 @@ use std::borrow::Cow;
 
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType,
-    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
-    InstructionSink, MemorySection, MemoryType, RefType, StartSection, TableSection, TableType,
-    TypeSection, ValType,
+    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, HeapType,
+    ImportSection, InstructionSink, MemorySection, MemoryType, RefType, StartSection, TableSection,
+    TableType, TypeSection, ValType,
 };
 
 /// The import module of the context ABI.
@@ -90,6 +90,16 @@ impl Module {
         self
     }
 
+    /// Adds a table that holds this function everywhere, and can't hold null.
+    pub fn table_without_null(&mut self, entries: u64, function: u32) -> &mut Self {
+        let element_type = RefType { nullable: false, heap_type: HeapType::FUNC };
+        let minimum = entries;
+        let kind =
+            TableType { element_type, minimum, maximum: None, table64: false, shared: false };
+        self.tables.table_with_init(kind, &ConstExpr::ref_func(function));
+        self
+    }
+
     /// Adds a variable of 64 bits.
     pub fn global(&mut self, first: i64) -> &mut Self {
         let kind = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
@@ -119,6 +129,13 @@ impl Module {
     /// Puts bytes into the memory from the start.
     pub fn bytes(&mut self, at: i32, bytes: &[u8]) -> &mut Self {
         self.data.active(0, &ConstExpr::i32_const(at), bytes.iter().copied());
+        self
+    }
+
+    /// Puts bytes into the memory from the start, at a place that is a sum.
+    pub fn bytes_at_sum(&mut self, at: (i32, i32), bytes: &[u8]) -> &mut Self {
+        let sum = ConstExpr::i32_const(at.0).with_i32_const(at.1).with_i32_add();
+        self.data.active(0, &sum, bytes.iter().copied());
         self
     }
 

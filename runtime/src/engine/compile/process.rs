@@ -162,7 +162,14 @@ impl Answer {
         }
         let said = words(&self.errors.content);
         // What Rust says before it aborts, and the system of a thread's stack.
-        let out_of_memory = ["memory allocation of", "out of memory", "ThreadPoolBuildError"];
+        // A panic for which there is no memory left says no more than that.
+        let out_of_memory = [
+            "memory allocation of",
+            "out of memory",
+            "Cannot allocate memory",
+            "failed to initiate panic",
+            "ThreadPoolBuildError",
+        ];
         if out_of_memory.iter().any(|words| said.contains(words)) {
             return Err(CompileError::OutOfMemory { limit: limits.memory });
         }
