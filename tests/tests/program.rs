@@ -458,6 +458,17 @@ fn a_mistake_on_the_command_line_says_what_to_write() -> Result<()> {
 }
 
 #[test]
+fn what_is_typed_can_not_reach_the_terminal() -> Result<()> {
+    let value = "\u{9b}2J\u{202e}\u{1b}[2Jx";
+    let said = say(&mut hourglass(&["serve", "none.wasm", "--timeout", value]))?;
+    assert_eq!(said.status.code(), Some(2));
+    assert!(said.err.contains("is no span of time"), "{}", said.err);
+    let is_bad = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
+    assert!(!said.err.contains(is_bad), "{:?}", said.err);
+    Ok(())
+}
+
+#[test]
 fn a_call_of_no_function_is_told_with_the_nearest_name() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("hourglass.toml");

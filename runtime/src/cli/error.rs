@@ -1,7 +1,9 @@
 //! How a command fails: what is said, and the exit code.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+
+use super::output;
 
 /// Why a command did not do what it was told to.
 #[derive(Debug)]
@@ -19,10 +21,11 @@ impl Error {
     /// asked for, such as the help, goes to standard output.
     pub fn print(&self) {
         match &self.0 {
+            Kind::Usage(error) if error.use_stderr() => usage(error),
             // Where nobody listens nothing can be done about it.
             Kind::Usage(error) => drop(error.print()),
             Kind::Failed(error) if is_closed(error) => {}
-            Kind::Failed(error) => super::output::tell(&format!("error: {error:#}")),
+            Kind::Failed(error) => output::tell(&format!("error: {error:#}")),
         }
     }
 
@@ -34,6 +37,16 @@ impl Error {
             Kind::Failed(error) if is_closed(error) => ExitCode::SUCCESS,
             Kind::Failed(_) => ExitCode::FAILURE,
         }
+    }
+}
+
+/// Tells of a mistake on the command line, which repeats the value that is wrong.
+fn usage(error: &clap::Error) {
+    let text = error.render();
+    if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        output::tell_colored(text.ansi().to_string().trim_end());
+    } else {
+        output::tell(text.to_string().trim_end());
     }
 }
 
