@@ -9,24 +9,23 @@
 //! down to everything done on its behalf.
 //!
 //! # Layout
-//! The way of an invocation is a straight line, and each module knows only
-//! those below it:
+//! Each module imports only modules below it:
 //!
 //! - `main`, [`cli`]: the program.
-//! - [`http`]: the HTTP front.
-//! - [`runtime`](Runtime): names, and the way in.
-//! - `invocation`: the run, raced against its context.
-//! - `function`: a module made ready.
-//! - `abi`: what a guest sees of its host; the only reader of guest memory.
-//! - `engine`: wasmtime, its pool, its epoch, its cache; `outbound`: a function's
-//!   way out to other hosts; `admission`: whether an invocation may start, and
-//!   what the calls of one request may take.
-//! - `live`: what is in flight, for people to see and to end; `log`: what is
-//!   logged of it when it has ended.
-//! - `context`, `message`, `trace`, `headers`, `limits`, `bounds`, `environment`, `mounts`,
-//!   `outcome`, `error`, `escape`, `room`, `pace`: below all of them, and `cores`, `task`: what each
-//!   core has one of, and what takes longer.
-//! - [`build`]: builds functions from source; knows none of the others.
+//! - [`http`]: the HTTP front and the admin listener.
+//! - [`runtime`](Runtime): deployed functions, invocations in flight.
+//! - `invocation`: the race of a guest against its context.
+//! - `function`: a module made ready, and its pool of idle instances.
+//! - `guest`: the host imports.
+//! - `engine`: wasmtime; `outbound`: the HTTP client for functions; `log`: log
+//!   records.
+//! - `admission`: capacity and call trees; `propagation`: contexts in headers;
+//!   `error`: the errors of the public API.
+//! - `body`: requests and responses; `mounts`: files of a function; `outcome`:
+//!   how an invocation ended.
+//! - [`context`]: deadlines, cancellation, values; `limits`; `environment`: the
+//!   variables of a function; `escape`: untrusted text; `cores`: per-core data;
+//!   `spawn`: tasks and threads; [`build`]: functions from source.
 //!
 //! # Features
 //! - `server`: HTTP: the front, and functions' way out.
@@ -35,10 +34,8 @@
 //! An embedder who wants only [`Runtime::invoke`] sets
 //! `default-features = false` and compiles neither.
 
-mod abi;
 mod admission;
-mod bounds;
-mod bulk;
+mod body;
 pub mod context;
 mod cores;
 mod engine;
@@ -46,41 +43,35 @@ mod environment;
 mod error;
 mod escape;
 mod function;
+mod guest;
 mod invocation;
 mod limits;
-mod live;
 mod log;
-mod message;
 mod mounts;
 mod outcome;
-mod room;
+mod propagation;
 mod runtime;
-mod task;
-mod trace;
+mod spawn;
 
 #[cfg(feature = "cli")]
 pub mod build;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "server")]
-mod headers;
-#[cfg(feature = "server")]
 pub mod http;
 #[cfg(feature = "server")]
 mod outbound;
-#[cfg(feature = "server")]
-mod pace;
 
 #[doc = include_str!("../ISOLATION.md")]
 pub mod isolation {}
 
+pub use body::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use engine::compile::Compiler;
 pub use error::{BuildError, CacheError, CompileError, DeployError, InvokeError};
 pub use function::{Fresh, Function, Instances, Kept};
 pub use limits::{Limits, mib};
-pub use live::InvocationInfo;
-pub use message::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
 pub use outcome::{Outcome, Trap, Usage};
+pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
+pub use runtime::in_flight::InvocationInfo;
 pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder};
-pub use trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::bounds;
 use crate::context::{Cause, Done};
 use crate::escape::OneLine;
+use crate::limits::fixed;
 
 /// How an invocation ended.
 #[derive(Clone, Debug)]
@@ -96,9 +96,9 @@ impl Outcome {
     pub(crate) fn bounded(mut self) -> Self {
         match &mut self {
             Self::BadResponse(text) | Self::BadRequest(text) | Self::Host(text) => {
-                bounds::shorten(text, bounds::MESSAGE);
+                fixed::shorten(text, fixed::MESSAGE);
             }
-            Self::Trap(trap) => bounds::shorten(&mut trap.reason, bounds::MESSAGE),
+            Self::Trap(trap) => fixed::shorten(&mut trap.reason, fixed::MESSAGE),
             _ => {}
         }
         self
@@ -197,10 +197,10 @@ impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the guest trapped: {}", OneLine(&self.reason))?;
         if let Some(words) = self.last_words() {
-            write!(f, " ({})", OneLine(bounds::cut(words, bounds::TEXT)))?;
+            write!(f, " ({})", OneLine(fixed::cut(words, fixed::TEXT)))?;
         }
         if let Some(name) = self.backtrace.first() {
-            write!(f, ", in {}", OneLine(bounds::cut(name, bounds::TEXT)))?;
+            write!(f, ", in {}", OneLine(fixed::cut(name, fixed::TEXT)))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The house: which module of the runtime may know which, and what must not be named where.
+//! The structure of the runtime: which module may import which, and which may name a crate.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,40 +7,6 @@ use std::path::Path;
 use std::process::Command;
 
 use hourglass_tests::guests::repository;
-
-/// The modules from top to bottom. Each may import those below it and, where several stand on one
-/// floor, those beside it.
-const FLOORS: [&[&str]; 8] = [
-    &["main"],
-    &["cli"],
-    &["http"],
-    &["runtime"],
-    &["invocation"],
-    // A function is linked against the ABI, whose state knows the function.
-    &["function", "abi"],
-    &["engine", "outbound", "admission"],
-    &[
-        "live",
-        "log",
-        "task",
-        "error",
-        "outcome",
-        "limits",
-        "bounds",
-        "bulk",
-        "environment",
-        "message",
-        "trace",
-        "headers",
-        "mounts",
-        "room",
-        "pace",
-        "escape",
-    ],
-];
-
-/// Below all of them, and with nobody beside them.
-const GROUND: [&str; 3] = ["context", "cores", "build"];
 
 /// A source file of the runtime.
 struct Source {
@@ -51,7 +17,7 @@ struct Source {
 
 impl Source {
     /// The module at the crate's root that it belongs to.
-    fn room(&self) -> &str {
+    fn module(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or_default();
         first.strip_suffix(".rs").unwrap_or(first)
     }
@@ -94,9 +60,13 @@ fn read(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
     }
 }
 
-fn floor(room: &str) -> usize {
-    let floor = FLOORS.iter().position(|rooms| rooms.contains(&room));
-    floor.unwrap_or_else(|| panic!("`{room}` stands on no floor: give it one, here and in lib.rs"))
+/// The modules of the runtime as CONTRIBUTING.md draws them: rows from top to bottom.
+fn diagram() -> Vec<Vec<String>> {
+    let page = fs::read_to_string(repository().join("CONTRIBUTING.md")).unwrap();
+    let (_, diagram) = page.split_once("Each imports only modules of the rows below it:").unwrap();
+    let rows = diagram.lines().skip_while(|line| line.is_empty());
+    let rows = rows.map_while(|line| line.strip_prefix("    "));
+    rows.map(|row| row.split(", ").map(str::to_owned).collect()).collect()
 }
 
 /// What stands behind every `crate::` in a line.
@@ -108,49 +78,48 @@ fn siblings(line: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn each_module_knows_only_those_below_it() {
-    for source in sources().iter().filter(|source| source.room() != "lib") {
-        let room = source.room();
+fn each_module_imports_only_modules_below_it() {
+    let rows = diagram();
+    let row = |name: &str| rows.iter().position(|row| row.iter().any(|module| module == name));
+    for source in sources().iter().filter(|source| source.module() != "lib") {
+        let module = source.module();
+        let own = row(module).unwrap_or_else(|| panic!("`{module}` is not in CONTRIBUTING.md"));
         for line in source.code() {
-            for sibling in siblings(line) {
-                // The program is a user of the library, and may use its front door.
-                let outside = room == "main" || room == "cli" && !is_module(sibling);
-                if outside || sibling == room {
-                    continue;
+            for sibling in siblings(line).filter(|sibling| *sibling != module) {
+                match row(sibling) {
+                    Some(other) => assert!(
+                        other > own,
+                        "{}: {module} must not import {sibling}: {line}",
+                        source.path
+                    ),
+                    // The program uses the library as an embedder does.
+                    None => assert_eq!(module, "cli", "{}: {line}", source.path),
                 }
-                assert!(is_module(sibling), "{}: import it from its module: {line}", source.path);
-                let allowed = !GROUND.contains(&room)
-                    && (sibling == "context"
-                        || sibling == "cores"
-                        || sibling == "build" && room == "cli"
-                        || !GROUND.contains(&sibling) && floor(sibling) >= floor(room));
-                assert!(allowed, "{}: {room} must not know {sibling}: {line}", source.path);
             }
         }
     }
 }
 
-fn is_module(name: &str) -> bool {
-    GROUND.contains(&name) || FLOORS.iter().any(|rooms| rooms.contains(&name))
-}
-
 #[test]
-fn every_module_has_its_floor() {
-    for source in sources() {
-        let room = source.room();
-        assert!(room == "lib" || is_module(room), "{}: give `{room}` a floor here", source.path);
-    }
+fn the_diagram_has_every_module_once() {
+    let mut drawn: Vec<_> = diagram().into_iter().flatten().collect();
+    let mut modules: Vec<_> = sources().iter().map(|source| source.module().to_owned()).collect();
+    modules.retain(|module| module != "lib");
+    modules.sort();
+    modules.dedup();
+    drawn.sort();
+    assert_eq!(drawn, modules);
 }
 
 /// Only these may name a thing.
-fn only(rooms: &[&str], thing: &str) {
+fn only(modules: &[&str], thing: &str) {
     let mut named = 0;
     for source in sources().iter().filter(|source| source.names(thing)) {
-        let allowed = rooms.contains(&source.room()) || rooms.contains(&&*source.path);
+        let allowed = modules.contains(&source.module()) || modules.contains(&&*source.path);
         assert!(allowed, "{} must not name {thing}", source.path);
         named += 1;
     }
-    assert!(named > 0, "nobody names {thing}: this test looks for the wrong thing");
+    assert!(named > 0, "nothing names {thing}: this test looks for the wrong thing");
 }
 
 #[test]
@@ -165,28 +134,28 @@ fn only_the_front_names_the_http_server_and_only_the_way_out_the_client() {
 }
 
 #[test]
-fn only_four_rooms_and_the_linkers_owner_name_the_engine() {
-    only(&["engine", "function", "invocation", "abi", "runtime"], "wasmtime");
-    only(&["abi"], "wasmtime_wasi");
+fn only_five_modules_name_the_engine() {
+    only(&["engine", "function", "invocation", "guest", "runtime"], "wasmtime");
+    only(&["guest"], "wasmtime_wasi");
 }
 
 #[test]
 fn only_an_outcome_knows_a_status_for_a_failure() {
     let mut known = Vec::new();
     for source in sources() {
-        let above = ["http", "cli", "main"].contains(&source.room());
+        let above = ["http", "cli", "main"].contains(&source.module());
         if !above && source.code().any(|line| line.contains("StatusCode")) {
             known.push(source.path);
         }
     }
     // The others read the status that the guest gives, and the one that another host does.
     known.sort();
-    let read = ["abi/wire.rs", "outbound/fetch.rs", "outbound/redirect.rs", "outcome.rs"];
+    let read = ["guest/wire.rs", "outbound/fetch.rs", "outbound/redirect.rs", "outcome.rs"];
     assert_eq!(known, read);
 }
 
 #[test]
-fn nobody_but_the_program_uses_anyhow() {
+fn only_the_program_uses_anyhow() {
     only(&["cli"], "anyhow");
 }
 

@@ -16,9 +16,9 @@ use super::options::FunctionOptions;
 use super::report::Report;
 use super::signals::Signals;
 use super::unshown::Unshown;
+use crate::body::{REQUEST_ID, Request};
 use crate::build::TARGET;
 use crate::context::{Cause, Context};
-use crate::message::{REQUEST_ID, Request};
 use crate::runtime::Runtime;
 
 /// Runs a function once, in this process, and prints the body of its response.

@@ -10,11 +10,11 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::output;
+use crate::body::Response;
 use crate::context::Cause;
 use crate::error::InvokeError;
 use crate::escape::OneLine;
 use crate::log;
-use crate::message::Response;
 use crate::outcome::{Outcome, Trap, Usage};
 
 /// How an invocation ended, and what it used.

@@ -10,8 +10,8 @@ use std::ptr::null_mut;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
+use super::faults::Witness;
 use super::*;
-use crate::engine::faults::Witness;
 
 impl PageMap {
     /// Has it go by the faults, whatever it found when it was opened: else a

@@ -10,11 +10,11 @@ use wasmtime::{Store, UpdateDeadline, Val};
 use super::instance::{Handles, Instance};
 use super::module::{self, Checked};
 use super::{Function, Workshop};
-use crate::abi::{Reach, State, Style};
 use crate::engine::modules::Loaded;
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::environment::Environment;
 use crate::error::DeployError;
+use crate::guest::{Reach, State, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 

@@ -11,9 +11,9 @@ use super::blueprint::Blueprint;
 use super::instance::{Clean, Instance};
 use super::module::{self, Checked};
 use super::{Budget, Function, Keeper, Workshop, generated};
-use crate::abi::{Linkers, Reach, Run};
 use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings};
+use crate::guest::{Linkers, Reach, Run};
 use crate::limits::mib;
 
 /// How many modules are made.

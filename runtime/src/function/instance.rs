@@ -14,11 +14,11 @@ use tokio::task::JoinHandle;
 use wasmtime::{Global, Memory, Ref, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
-use super::keeper::Charge;
-use crate::abi::{Exit, Run, State};
+use super::evictor::Charge;
 use crate::engine::faults::Witness;
 use crate::engine::pages::{PageMap, Touched};
 use crate::engine::stacks::Trim;
+use crate::guest::{Exit, Run, State};
 
 /// From how many bytes on a memory is large, and from how many entries on a
 /// table: to clear one and to give it back to the system may take longer than a

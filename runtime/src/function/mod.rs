@@ -17,16 +17,16 @@
 //! - [`registry`]: the functions under their names.
 
 mod blueprint;
-mod idle;
+#[cfg(feature = "server")]
+mod egress;
+mod evictor;
 mod instance;
-mod keeper;
 mod module;
+mod pool;
 mod proof;
 mod registry;
 mod settings;
 mod size;
-#[cfg(feature = "server")]
-mod way_out;
 mod weight;
 
 #[cfg(test)]
@@ -40,19 +40,19 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use self::blueprint::Blueprint;
-use self::idle::Idle;
+#[cfg(feature = "server")]
+use self::egress::WayOut;
+pub use self::evictor::Kept;
+pub(crate) use self::evictor::{Budget, Keeper};
 use self::instance::Clean;
 pub(crate) use self::instance::Instance;
-pub use self::keeper::Kept;
-pub(crate) use self::keeper::{Budget, Keeper};
+use self::pool::Idle;
 pub(crate) use self::registry::{Entry, Registry};
-#[cfg(feature = "server")]
-use self::way_out::WayOut;
-use crate::abi::{self, Callees, Linkers, Run, Style};
 use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
 use crate::escape::OneLine;
+use crate::guest::{self, Callees, Linkers, Run, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 use crate::mounts::Mounts;
@@ -199,7 +199,8 @@ impl Deployed {
         let settings = function.environment.check();
         settings.map_err(|Unusable { name, reason }| DeployError::Setting { name, reason })?;
         if checked.style == Style::Cgi
-            && let Some(name) = function.environment.names().find(|name| abi::is_requests_own(name))
+            && let Some(name) =
+                function.environment.names().find(|name| guest::is_requests_own(name))
         {
             let reason = "a request has a variable of that name, or could have";
             return Err(DeployError::Setting { name: name.to_owned(), reason });

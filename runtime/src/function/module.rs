@@ -23,10 +23,10 @@ use wasmparser::{
 
 use super::proof::{self, Proof};
 use super::size::{self, Size};
-use crate::abi::{self, Style};
-use crate::bounds;
 use crate::engine::TABLE_PAGE;
 use crate::error::DeployError;
+use crate::guest::{self, Style};
+use crate::limits::fixed;
 
 /// What the names of all exports that rewriting adds begin with. A module that
 /// brings such a name along is refused: it would be taken for the host's own.
@@ -111,7 +111,7 @@ impl Found {
                 for import in imports.into_imports() {
                     let import = import.map_err(malformed)?;
                     check_import(&import)?;
-                    self.exchange |= abi::is_exchange(import.module, import.name);
+                    self.exchange |= guest::is_exchange(import.module, import.name);
                 }
                 Ok(())
             }
@@ -172,12 +172,12 @@ impl Found {
 
 /// A name of the module's, for an error.
 pub(super) fn short(name: &str) -> String {
-    bounds::cut(name, bounds::TEXT).into_owned()
+    fixed::cut(name, fixed::TEXT).into_owned()
 }
 
 fn check_import(import: &wasmparser::Import<'_>) -> Result<(), DeployError> {
-    if import.module.starts_with(abi::MODULE_PREFIX) && import.module != abi::MODULE {
-        return Err(DeployError::AbiVersion { found: short(import.module), spoken: abi::MODULE });
+    if import.module.starts_with(guest::MODULE_PREFIX) && import.module != guest::MODULE {
+        return Err(DeployError::AbiVersion { found: short(import.module), spoken: guest::MODULE });
     }
     match import.ty {
         TypeRef::Func(_) => Ok(()),

@@ -9,9 +9,9 @@ use wasm_encoder::{
 };
 use wasmparser::{ExternalKind, Parser, Payload};
 
-use super::super::module;
 use super::{Proof, prove};
 use crate::error::DeployError;
+use crate::function::module;
 
 /// A module with one of everything that an instruction could refer to: a
 /// memory, a table, a segment of data and one of functions.

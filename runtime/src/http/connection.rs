@@ -20,12 +20,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::exchange::{Connection, Exchange, Front};
-use super::h2::{self, Streams};
-use super::paced::Paced;
+use super::http2::{self, Streams};
+use super::request_body::Paced;
 use super::socket::Socket;
 use super::tls::{self, Tls};
 use super::unread::Rest;
-use crate::pace::Patience;
+use crate::limits::stall::Patience;
 
 /// The most that is read ahead, and written behind, of one HTTP/1.1 connection,
 /// in bytes. No head may be longer.
@@ -194,9 +194,9 @@ async fn http2(
     terms: &Terms,
     stop: &mut Stop,
 ) -> hyper::Result<()> {
-    let service = service_fn(move |request| h2::answer(shared.clone(), request));
+    let service = service_fn(move |request| http2::answer(shared.clone(), request));
     let streams = Streams::new(terms.patience);
-    let settings = h2::settings(streams.clone(), &terms.front, terms.head);
+    let settings = http2::settings(streams.clone(), &terms.front, terms.head);
     let mut serving = pin!(settings.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         biased;

@@ -16,23 +16,23 @@ use http_body::Body as _;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
+use super::context_values::Authenticate;
 use super::header_limits::HeaderLimits;
 use super::linger::Lingering;
-use super::paced::Paced;
 use super::refusal::Refusal;
+use super::request_body::Paced;
+use super::response_budget::Untaken;
 use super::routes::Routes;
-use super::untaken::Untaken;
-use super::values::Authenticate;
-use super::{framing, problem, untaken, values};
-use crate::abi::Outlet;
+use super::{context_values, problem, response_budget, response_head};
+use crate::body::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
 use crate::context::{Cancel, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::headers::{budget, request_id};
+use crate::guest::Outlet;
+use crate::limits::stall::Patience;
 use crate::log::{self, Rate};
-use crate::message::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
 use crate::outcome::Outcome;
-use crate::pace::Patience;
+use crate::propagation::{request_id, timeout};
 use crate::runtime::{Ask, Asked, Asker, Ended, Runtime};
 
 /// What all requests share.
@@ -148,7 +148,7 @@ impl Exchange {
         let text = id.to_str().unwrap_or_default().to_owned();
         let front = &connection.front;
         let route = front.routes.find(request.uri().path());
-        let ctx = values::of(
+        let ctx = context_values::of(
             &connection.ctx,
             text,
             &route,
@@ -163,7 +163,8 @@ impl Exchange {
         let asked = match found {
             Ok(function) => {
                 let most = function.limits.timeout;
-                let budget = budget::of(request.headers()).map_or(most, |budget| budget.min(most));
+                let budget =
+                    timeout::extract(request.headers()).map_or(most, |budget| budget.min(most));
                 let (ctx, cancel) = ctx.with_timeout(budget);
                 let detach = function.limits.detach;
                 // To a client of HTTP/1.0 a body of no known length ends as the
@@ -192,7 +193,7 @@ impl Future for Exchange {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let ended = ready!(Pin::new(&mut self.asked).poll(cx))?;
         let mut response = ended.unwrap_or_else(|document| document);
-        framing::settle(&mut response, self.only_head);
+        response_head::settle(&mut response, self.only_head);
         if self.closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -236,7 +237,7 @@ fn name_host<B>(request: &mut hyper::Request<B>) {
 }
 
 fn with_id(mut response: Response, id: HeaderValue) -> Response {
-    let id = untaken::kept(&mut response, id);
+    let id = response_budget::kept(&mut response, id);
     response.headers_mut().insert(request_id::HEADER, id);
     response
 }

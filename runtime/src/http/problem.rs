@@ -8,9 +8,9 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 
+use crate::body::Response;
 use crate::context::{Cause, Done};
 use crate::error::InvokeError;
-use crate::message::Response;
 use crate::outcome::Outcome;
 
 /// After how many seconds a client may try again where the host was full.

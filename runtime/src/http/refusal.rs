@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 
 use super::header_limits::HeaderLimits;
 use super::problem;
-use crate::message::Response;
+use crate::body::Response;
 
 /// The methods that functions are usually written for; they may have others.
 const METHODS: HeaderValue =

@@ -14,13 +14,13 @@ use http::uri::Scheme;
 use http_body_util::{LengthLimitError, Limited};
 
 use super::target;
+use crate::body::{Body, Request, Response};
 use crate::context::Context;
 use crate::error::DeployError;
-use crate::headers;
-use crate::message::{Body, Request, Response};
+use crate::limits::bytes::Room;
 use crate::outbound::{Client, Hosts, Upload, client};
 use crate::outcome::Outcome;
-use crate::room::Room;
+use crate::propagation::{self, hop_by_hop};
 use crate::runtime::Runtime;
 
 /// The longest response that is taken, in bytes.
@@ -128,14 +128,14 @@ impl Remote {
         let room = head.extensions.remove::<Arc<Room>>();
         head.uri = target::below(&self.base, &head.method, &head.uri)
             .map_err(|error| Outcome::BadRequest(error.to_string()))?;
-        headers::strip(&mut head.headers);
-        headers::hand_down(ctx, &self.baggage, &mut head.headers);
+        hop_by_hop::strip(&mut head.headers);
+        propagation::inject(ctx, &self.baggage, &mut head.headers);
         let body = body.bytes().await.map_err(|error| Outcome::BadRequest(error.to_string()))?;
         let (body, _gone) = Upload::whole(body);
         let request = http::Request::from_parts(head, body);
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
-        headers::strip(&mut head.headers);
+        hop_by_hop::strip(&mut head.headers);
         let mut body = Body::stream(Limited::new(body, MOST_BODY));
         // It counts as the caller's before all of it is here: many may be on their way.
         let mut place = room.and_then(|room| room.take(0));

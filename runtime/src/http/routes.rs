@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::pattern;
+use crate::body::is_hosts_own;
 use crate::escape::OneLine;
-use crate::headers::{baggage, percent};
-use crate::message::is_hosts_own;
+use crate::propagation::{baggage, percent};
 
 /// A way to a function, to be added to [`Routes`].
 ///
@@ -265,8 +265,8 @@ fn check(names: &[Arc<str>]) -> Result<(), Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::REQUEST_ID;
-    use crate::trace::{TRACE, TRACE_STATE};
+    use crate::body::REQUEST_ID;
+    use crate::propagation::trace::{TRACE, TRACE_STATE};
 
     fn parameters(routes: &Routes, path: &str) -> Vec<(String, String)> {
         let all = routes.find(path);

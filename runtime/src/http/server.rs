@@ -12,16 +12,16 @@ use tokio::sync::watch;
 
 use super::accept::Acceptor;
 use super::connection::{self, FAREWELL, Stop, Terms};
+use super::context_values::Authenticate;
 use super::exchange::Front;
 use super::header_limits::{self, HeaderLimits};
+use super::response_budget::Untaken;
 use super::routes::Routes;
 use super::tls::Tls;
-use super::untaken::Untaken;
-use super::values::Authenticate;
 use super::workers::Workers;
 use crate::cores;
 use crate::limits::mib;
-use crate::pace::Patience;
+use crate::limits::stall::Patience;
 use crate::runtime::Runtime;
 
 /// How long clients may take for a request's head, and how long they may pause

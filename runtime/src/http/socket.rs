@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::linger::{BYTES, Linger, Lingering};
-use crate::pace::{Pace, Patience};
+use crate::limits::stall::{Pace, Patience};
 
 /// What a client begins with that speaks HTTP/2 without having said so before.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

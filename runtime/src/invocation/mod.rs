@@ -22,14 +22,14 @@ use std::time::{Duration, Instant};
 use wasmtime::{Trap as TrapCode, WasmBacktrace};
 
 use self::cpu::{Meter, Metered};
-use crate::abi::{Exit, Misuse, Run, State, give_up_at, overdue};
-use crate::bounds;
+use crate::body::Response;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::engine::alarms::Alarms;
 use crate::engine::ticker::Ticking;
 use crate::function::{Deployed, Instance};
-use crate::message::Response;
+use crate::guest::{Exit, Misuse, Run, State, give_up_at, overdue};
+use crate::limits::fixed;
 use crate::outcome::{Outcome, Trap, Usage};
 
 /// The most frames of a backtrace, and the longest name that is demangled, in
@@ -193,7 +193,7 @@ fn not_made(error: &wasmtime::Error) -> Outcome {
 
 /// An error with all its causes, which may quote the guest.
 fn chain(error: &wasmtime::Error) -> String {
-    bounds::display(&format_args!("{error:#}"), bounds::MESSAGE)
+    fixed::display(&format_args!("{error:#}"), fixed::MESSAGE)
 }
 
 fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
@@ -208,7 +208,7 @@ fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
             // An import raised it, and every argument of an import is the
             // guest's. The WASI library has many such errors and no type for
             // them: a bad pointer, too much to copy, a full table.
-            Some(_) => trapped(state, error, bounds::display(&error.root_cause(), bounds::TEXT)),
+            Some(_) => trapped(state, error, fixed::display(&error.root_cause(), fixed::TEXT)),
             // Raised outside the guest: the host's own.
             None => Outcome::Host(chain(error)),
         };
@@ -235,7 +235,7 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
 /// of it is looked at.
 fn symbol(name: &str) -> String {
     if name.len() > SYMBOL {
-        return bounds::cut(name, bounds::TEXT).into_owned();
+        return fixed::cut(name, fixed::TEXT).into_owned();
     }
-    bounds::display(&format_args!("{:#}", rustc_demangle::demangle(name)), bounds::TEXT)
+    fixed::display(&format_args!("{:#}", rustc_demangle::demangle(name)), fixed::TEXT)
 }

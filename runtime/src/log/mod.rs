@@ -5,7 +5,6 @@
 
 mod fields;
 mod guest;
-mod rate;
 mod text;
 
 use std::fmt::Display;
@@ -16,14 +15,14 @@ pub(crate) use self::fields::Fields;
 #[cfg(feature = "cli")]
 pub(crate) use self::fields::Logged;
 pub(crate) use self::guest::{Line, Printed, Said, is_printed, is_said, left_out};
-pub(crate) use self::rate::{Rate, Taken};
 use self::text::shown;
-use crate::bounds;
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 pub(crate) use crate::escape::OneLine;
+use crate::limits::fixed;
+pub(crate) use crate::limits::log_rate::{Rate, Taken};
 use crate::outcome::{Outcome, Usage};
-use crate::trace::{SpanId, TRACE, Trace, TraceId};
+use crate::propagation::trace::{SpanId, TRACE, Trace, TraceId};
 
 /// The longest text of a failure's record, and its longest backtrace, in bytes.
 const TEXT: usize = 4 << 10;
@@ -63,7 +62,7 @@ macro_rules! line {
             target: $target,
             tracing::Level::$level,
             function = $about.function,
-            request_id = $about.ctx.value(&$crate::message::REQUEST_ID),
+            request_id = $about.ctx.value(&$crate::body::REQUEST_ID),
             trace_id = $about.trace_id().map(display),
             span_id = $about.span_id().map(display),
             $($rest)+
@@ -125,7 +124,7 @@ pub(crate) fn failure(
         return;
     }
     // A guest may have had a say in both.
-    let text = bounds::display(&OneLine(outcome), TEXT);
+    let text = fixed::display(&OneLine(outcome), TEXT);
     let backtrace = backtrace(outcome);
     let len = backtrace.as_deref().map_or(0, |names| length(OneLine(names))) + length(&text);
     if !fits(rate, &about, len) {
@@ -198,7 +197,7 @@ fn length(text: impl Display) -> usize {
 fn backtrace(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Trap(trap) if !trap.backtrace.is_empty() => {
-            Some(bounds::cut(&trap.backtrace.join(" < "), BACKTRACE).into_owned())
+            Some(fixed::cut(&trap.backtrace.join(" < "), BACKTRACE).into_owned())
         }
         _ => None,
     }

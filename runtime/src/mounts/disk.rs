@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Statx, StatxFlags, fstatfs, statx};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::task;
+use crate::spawn;
 
 /// How many threads wait for disks at once, for all guests together.
 static THREADS: Semaphore = Semaphore::const_new(64);
@@ -106,7 +106,7 @@ impl Disk {
             let _free = (share, thread);
             work()
         };
-        task::on_thread(work).await
+        spawn::on_thread(work).await
     }
 
     /// Lets go of something, which takes a thread where the disk has to be told.

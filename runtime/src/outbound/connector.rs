@@ -17,8 +17,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
+use super::connection::{Line, Places};
 use super::hosts::{Hosts, Scheme};
-use super::line::{Line, Places};
 use super::resolver::Resolver;
 use super::trust::{self, Secured};
 

@@ -5,8 +5,8 @@ use std::io;
 
 use super::connector::Unconnected;
 use super::upload::BrokenOff;
-use crate::bounds;
 use crate::context::{Cause, Done};
+use crate::limits::fixed;
 
 /// Why a fetch failed. What it says may be read by the function.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ impl FetchError {
             | Self::Tls(text)
             | Self::BadResponse(text)
             | Self::Redirect(text)
-            | Self::Exceeded(text) => bounds::shorten(text, bounds::MESSAGE),
+            | Self::Exceeded(text) => fixed::shorten(text, fixed::MESSAGE),
             Self::TooLarge { .. } | Self::Done(..) => {}
         }
         self

@@ -20,17 +20,17 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::Outbound;
+use super::connection::Cut;
 use super::error::FetchError;
-use super::line::Cut;
-use super::order::Order;
 use super::redirect;
+use super::request::Order;
 use super::upload::{Gone, Passed, Upload};
-use crate::bounds;
+use crate::body::{Body, REQUEST_ID, Response};
 use crate::context::{Cancel, Cause, Context, Done};
-use crate::headers;
-use crate::message::{Body, REQUEST_ID, Response};
-use crate::room::Place;
-use crate::trace::{TRACE, Trace};
+use crate::limits::bytes::Place;
+use crate::limits::fixed;
+use crate::propagation::trace::{TRACE, Trace};
+use crate::propagation::{self, hop_by_hop};
 
 /// How many pieces of a response may wait for the function.
 const AHEAD: usize = 2;
@@ -247,7 +247,7 @@ async fn run(
         fetched = outbound.fetch(&ctx, order, body, &pieces, &mut cut) => fetched,
         done = ctx.done() => Err(FetchError::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
     };
-    log(&ctx, &bounds::cut(url.authority(), bounds::TEXT), started, fetched.as_ref().err());
+    log(&ctx, &fixed::cut(url.authority(), fixed::TEXT), started, fetched.as_ref().err());
     if let Err(error) = fetched {
         tokio::select! {
             biased;
@@ -284,7 +284,7 @@ impl Outbound {
         if length.is_some_and(|length| length > self.body_limit) {
             return Err(too_large());
         }
-        let place = self.uploads.take(bounds::held(&head.headers));
+        let place = self.uploads.take(fixed::held(&head.headers));
         let place = place.ok_or_else(|| FetchError::full(self.uploads.limit))?;
         let answered =
             Answered { status: head.status, headers: head.headers, length, _place: place };
@@ -324,7 +324,7 @@ impl Outbound {
             let Some(next) = redirect::next(&order, &response)? else { return Ok(response) };
             followed += 1;
             if followed > order.redirects {
-                let to = bounds::cut(next.url.authority(), bounds::TEXT);
+                let to = fixed::cut(next.url.authority(), fixed::TEXT);
                 let most = order.redirects;
                 let text = format!("more than {most} redirects, the last one to {to}");
                 return Err(FetchError::Redirect(text));
@@ -346,8 +346,8 @@ impl Outbound {
         *request.method_mut() = order.method.clone();
         *request.uri_mut() = order.uri()?;
         *request.headers_mut() = order.headers.clone();
-        headers::strip(request.headers_mut());
-        headers::hand_down(ctx, &self.baggage, request.headers_mut());
+        hop_by_hop::strip(request.headers_mut());
+        propagation::inject(ctx, &self.baggage, request.headers_mut());
         if is_empty && [Method::POST, Method::PUT, Method::PATCH].contains(&order.method) {
             // Some want to be told that there is nothing.
             request.headers_mut().insert(CONTENT_LENGTH, 0.into());
@@ -356,7 +356,7 @@ impl Outbound {
         let mut response =
             response.map_err(|error| FetchError::of(&error as &(dyn Error + 'static)))?;
         let told = response.headers().get(CONTENT_LENGTH).cloned();
-        headers::strip(response.headers_mut());
+        hop_by_hop::strip(response.headers_mut());
         // Of the answer to HEAD it is all that is said of the body.
         if let Some(length) = told.filter(|_| order.method == Method::HEAD) {
             response.headers_mut().insert(CONTENT_LENGTH, length);

@@ -20,13 +20,13 @@
 
 mod address;
 mod client;
+mod connection;
 mod connector;
 mod error;
 mod fetch;
 mod hosts;
-mod line;
-mod order;
 mod redirect;
+mod request;
 mod resolver;
 mod trust;
 mod upload;
@@ -37,10 +37,10 @@ pub(crate) use self::client::{Client, client};
 pub(crate) use self::error::FetchError;
 pub(crate) use self::fetch::Fetch;
 pub(crate) use self::hosts::Hosts;
-pub(crate) use self::order::Order;
+pub(crate) use self::request::Order;
 pub(crate) use self::upload::{Passed, Upload};
+use crate::limits::bytes::Room;
 use crate::limits::{Limits, mib};
-use crate::room::Room;
 
 /// How many bytes are held for the fetches of one function: the heads of
 /// requests and responses, and the bodies of requests that are here as a whole.

@@ -8,9 +8,9 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::error::FetchError;
-use super::order::Order;
-use crate::bounds;
-use crate::message::Response;
+use super::request::Order;
+use crate::body::Response;
+use crate::limits::fixed;
 
 /// The request to make next, in place of `order`; `None` where the response is
 /// no redirect, or one that can't be followed, as the body is gone.
@@ -29,7 +29,7 @@ pub(super) fn next(order: &Order, response: &Response) -> Result<Option<Order>, 
         return Ok(None);
     }
     let nowhere = || {
-        let host = bounds::cut(order.url.authority(), bounds::TEXT);
+        let host = fixed::cut(order.url.authority(), fixed::TEXT);
         FetchError::Redirect(format!("{host} redirects to no address"))
     };
     let location = location.to_str().map_err(|_| nowhere())?;

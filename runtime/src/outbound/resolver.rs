@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
-use crate::task;
+use crate::spawn;
 
 /// How many look-ups of one function are under way at once.
 const MOST: usize = 8;
@@ -47,7 +47,7 @@ impl Service<Name> for Resolver {
         Box::pin(async move {
             let own = own.acquire_owned().await.map_err(io::Error::other)?;
             let shared = ALL.acquire().await.map_err(io::Error::other)?;
-            let looking_up = task::on_thread(move || {
+            let looking_up = spawn::on_thread(move || {
                 // Kept as long as the thread is, and not only by who waits for it.
                 let _places = (own, shared);
                 (name.as_str(), 0).to_socket_addrs()

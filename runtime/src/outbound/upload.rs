@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::message::Body;
+use crate::body::Body;
 
 /// The largest piece that is handed over at once, in bytes.
 const PIECE: usize = 64 << 10;

@@ -17,9 +17,9 @@ use tokio::task::JoinError;
 
 use super::asker::{Ask, Asker};
 use super::streamed::{Owed, Streamed};
+use crate::body::{Body, Response, announced};
 use crate::context::Cause;
-use crate::message::{Body, Response, announced};
-use crate::task::{Run, Task};
+use crate::spawn::{Run, Task};
 
 /// How an invocation ended.
 pub(crate) type Ended<A> = Result<Response, <A as Ask>::Failure>;

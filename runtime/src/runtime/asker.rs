@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::body::BodyError;
 use crate::context::{Cancel, Cause};
-use crate::message::BodyError;
-use crate::task::Task;
+use crate::spawn::Task;
 
 /// Who may ask.
 pub(crate) trait Ask: Clone + Send + Unpin + 'static {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use super::in_flight::Live;
 use super::provided::Catalogue;
 use super::{Capacity, Runtime, Shared};
-use crate::abi::Linkers;
 use crate::admission::Admission;
 use crate::context::Context;
 use crate::engine::cache::CacheSettings;
@@ -14,8 +14,8 @@ use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings, sizing};
 use crate::error::BuildError;
 use crate::function::{Budget, Keeper, Registry};
+use crate::guest::Linkers;
 use crate::limits::mib;
-use crate::live::Live;
 
 /// Settings of a [`Runtime`].
 #[derive(Clone, Debug)]

@@ -9,14 +9,14 @@ use tokio::runtime::Handle;
 use super::Shared;
 use super::provided::Provided;
 use super::running::Lineage;
-use crate::abi::{Called, Callees, Caller, Failed, Held};
+use crate::body::Request;
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::function::Entry;
+use crate::guest::{Called, Callees, Caller, Failed, Held};
 use crate::log::{self, Rate};
-use crate::message::Request;
 use crate::outcome::Outcome;
-use crate::trace::TRACE;
+use crate::propagation::trace::TRACE;
 
 impl Callees for Shared {
     fn call(

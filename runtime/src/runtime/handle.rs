@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Runtime;
+use crate::body::{Body, Response};
 use crate::context::Context;
 use crate::error::{DeployError, InvokeError};
 use crate::function::{Entry, Fresh, Function};
-use crate::message::{Body, Response};
 
 /// A function that is ready to run, and that is found by this handle alone. Cheap
 /// to clone; the clones are one function.

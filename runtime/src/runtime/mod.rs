@@ -17,6 +17,7 @@ mod asker;
 mod builder;
 mod calls;
 mod handle;
+pub(crate) mod in_flight;
 mod provided;
 mod running;
 #[cfg(feature = "server")]
@@ -37,18 +38,18 @@ pub(crate) use self::asked::{Asked, Ended};
 pub(crate) use self::asker::{Ask, Asker};
 pub use self::builder::RuntimeBuilder;
 pub use self::handle::FunctionHandle;
+use self::in_flight::{InvocationInfo, Live};
 use self::provided::Catalogue;
 use self::running::Lineage;
 pub use self::usage::FinalUsage;
-use crate::abi::{Callees, Linkers};
 use crate::admission::Admission;
+use crate::body::{Body, Request, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::Engine;
 use crate::error::{DeployError, InvokeError};
 use crate::function::{Deployed, Entry, Fresh, Function, Keeper, Kept, Registry, Workshop};
-use crate::live::{InvocationInfo, Live};
-use crate::message::{Body, Request, Response};
-use crate::trace::TRACE;
+use crate::guest::{Callees, Linkers};
+use crate::propagation::trace::TRACE;
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
 ///

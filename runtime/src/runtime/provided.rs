@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use super::running::Lineage;
 use super::{Runtime, Shared};
-use crate::abi::too_long;
-use crate::bounds;
+use crate::body::{Body, Request, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::{DeployError, InvokeError};
 use crate::function::Function;
+use crate::guest::too_long;
+use crate::limits::fixed;
 use crate::log::Rate;
-use crate::message::{Body, Request, Response};
 use crate::outcome::{Outcome, Usage};
 
 /// What a provided function does with a request.
@@ -136,11 +136,11 @@ impl Shared {
 /// The handler's response, whole.
 async fn answer(handler: &Handler, ctx: &Context, request: Request) -> Result<Response, Outcome> {
     let (head, body) = handler(ctx.clone(), request).await?.into_parts();
-    let len = bounds::headers_len(&head.headers);
-    if len > bounds::HEAD {
+    let len = fixed::headers_len(&head.headers);
+    if len > fixed::HEAD {
         return Err(Outcome::BadResponse(too_long(len)));
     }
-    let failed = |error| Outcome::BadResponse(bounds::display(&error, bounds::MESSAGE));
+    let failed = |error| Outcome::BadResponse(fixed::display(&error, fixed::MESSAGE));
     let body = body.bytes().await.map_err(failed)?;
     Ok(Response::from_parts(head, body.into()))
 }

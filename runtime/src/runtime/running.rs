@@ -7,17 +7,17 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::Shared;
-use crate::abi::{Outlet, Run};
+use super::in_flight::Live;
 use crate::admission::{CallPermit, CallTree, Permit};
-use crate::bounds;
+use crate::body::{Request, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
+use crate::guest::{Outlet, Run};
 use crate::invocation::Invocation;
-use crate::live::Live;
-use crate::message::{Request, Response};
+use crate::limits::fixed;
 use crate::outcome::{Outcome, Usage};
-use crate::trace::Trace;
+use crate::propagation::trace::Trace;
 
 /// Whose an invocation is.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ impl Shared {
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
         let function = self.functions.find(name);
         function.ok_or_else(|| {
-            let name = bounds::cut(name, bounds::TEXT);
+            let name = fixed::cut(name, fixed::TEXT);
             InvokeError::refused(name.into(), Outcome::NotFound)
         })
     }

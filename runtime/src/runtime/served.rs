@@ -7,11 +7,11 @@ use tokio::runtime::Handle;
 
 use super::Runtime;
 use super::running::Running;
-use crate::abi::Outlet;
+use crate::body::Request;
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::message::Request;
+use crate::guest::Outlet;
 
 impl Runtime {
     /// The function of that name.

@@ -18,9 +18,9 @@ use http_body::{Body as HttpBody, Frame};
 
 use super::asked::Ended;
 use super::asker::{Ask, Asker};
+use crate::body::{Body, BodyError};
 use crate::context::Cause;
-use crate::message::{Body, BodyError};
-use crate::task::Task;
+use crate::spawn::Task;
 
 /// The rest of a response. Dropping it before its end means that who asked for
 /// it went away.

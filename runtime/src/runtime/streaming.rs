@@ -8,11 +8,11 @@ use super::Runtime;
 use super::asked::Asked;
 use super::asker::{Ask, Asker};
 use super::usage::FinalUsage;
-use crate::abi::Outlet;
+use crate::body::{Body, BodyError, Request, Response};
 use crate::context::Context;
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::message::{Body, BodyError, Request, Response};
+use crate::guest::Outlet;
 use crate::outcome::{Outcome, Usage};
 
 impl Runtime {

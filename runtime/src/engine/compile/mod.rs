@@ -21,8 +21,8 @@ use wasmtime::Module;
 use super::Engine;
 use crate::cores;
 use crate::error::CompileError;
+use crate::escape::OneLine;
 use crate::limits::mib;
-use crate::log::OneLine;
 
 /// The most native code that a module may have, in bytes.
 pub(super) const MAX_CODE: usize = 512 << 20;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::listing::{Canceled, Listed};
 use super::token::Token;
-use crate::message::Body;
+use crate::body::Body;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);

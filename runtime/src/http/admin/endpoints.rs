@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::guard::{Guard, Refusal};
 use super::listing::{Canceled, Listed};
+use crate::body::Response;
 use crate::http::header_limits::HeaderLimits;
 use crate::http::{problem, refusal as request};
-use crate::message::Response;
 use crate::runtime::Runtime;
 
 /// All that can be asked, behind the guard.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Cause, Done};
-use crate::live::InvocationInfo;
+use crate::runtime::in_flight::InvocationInfo;
 
 /// One invocation of the list. Every key is always there; what there is none of
 /// is null.

@@ -1,0 +1,30 @@
+//! A function's way to other hosts.
+
+use std::sync::Arc;
+
+use crate::error::DeployError;
+use crate::limits::Limits;
+use crate::outbound::{Hosts, Outbound};
+use crate::propagation::baggage;
+
+/// Which other hosts a function may reach, and what goes along.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WayOut {
+    pub(super) hosts: Arc<[Box<str>]>,
+    pub(super) baggage: Arc<[Arc<str>]>,
+}
+
+impl WayOut {
+    /// The client for it, if it leads anywhere.
+    ///
+    /// # Errors
+    /// A host or a name that is none.
+    pub(super) fn outbound(&self, limits: &Limits) -> Result<Option<Arc<Outbound>>, DeployError> {
+        let hosts = Hosts::new(&*self.hosts);
+        let hosts = hosts.map_err(|error| DeployError::AllowHosts { reason: error.to_string() })?;
+        if let Some(name) = self.baggage.iter().find(|name| !baggage::is_name(name)) {
+            return Err(DeployError::Baggage { name: name.to_string() });
+        }
+        Ok(Outbound::new(hosts, self.baggage.clone(), limits))
+    }
+}

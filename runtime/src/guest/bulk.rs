@@ -1,0 +1,111 @@
+//! Buffers that may be large.
+//!
+//! The kernel takes about 0.1 ms to take back each MiB, and the thread that frees it
+//! waits. So a thread that may wait frees a large buffer, and not one that runs
+//! guests.
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+
+use crate::limits::bytes::Place;
+
+/// From how many bytes on a buffer is large.
+const LARGE: usize = 1 << 20;
+
+/// A buffer, with the reservation for its bytes if it has one. Both are
+/// released at the same time.
+#[derive(Default)]
+pub(crate) struct Bulk {
+    bytes: Vec<u8>,
+    place: Option<Place>,
+}
+
+impl Bulk {
+    /// A buffer with the given capacity in bytes.
+    pub(crate) fn with_capacity(bytes: usize, place: Option<Place>) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), place }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Makes it hold `bytes` in all without being moved again.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
+    }
+
+    /// Its bytes, to be shared.
+    pub(crate) fn freeze(mut self) -> Bytes {
+        if self.place.is_some() || self.is_large() {
+            return Bytes::from_owner(self);
+        }
+        std::mem::take(&mut self.bytes).into()
+    }
+
+    fn is_large(&self) -> bool {
+        self.bytes.capacity() >= LARGE
+    }
+}
+
+impl AsRef<[u8]> for Bulk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Bulk {
+    fn drop(&mut self) {
+        if !self.is_large() {
+            return;
+        }
+        if let Ok(handle) = Handle::try_current() {
+            let (bytes, place) = (std::mem::take(&mut self.bytes), self.place.take());
+            handle.spawn_blocking(move || {
+                drop(bytes);
+                drop(place);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::bytes::Room;
+
+    #[tokio::test]
+    async fn a_large_buffer_keeps_its_place_until_it_is_freed() {
+        let room = Room::new(4 << 20);
+        let mut bulk = Bulk::with_capacity(4 << 20, room.take(4 << 20));
+        bulk.extend_from_slice(b"bytes");
+        let bytes = bulk.freeze();
+        let part = bytes.slice(1..3);
+        drop(bytes);
+        assert!(room.take(1).is_none());
+        assert_eq!(part, b"yt"[..]);
+        drop(part);
+        let freed = async {
+            while room.take(4 << 20).is_none() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        let freed = tokio::time::timeout(std::time::Duration::from_secs(60), freed).await;
+        assert!(freed.is_ok(), "it is never freed");
+    }
+
+    #[test]
+    fn without_an_executor_it_is_freed_at_once() {
+        let room = Room::new(2 << 20);
+        drop(Bulk::with_capacity(2 << 20, room.take(2 << 20)).freeze());
+        assert!(room.take(2 << 20).is_some());
+    }
+}

@@ -1,0 +1,337 @@
+//! A request's head and its context as environment variables, beside the
+//! function's settings.
+//!
+//! Neither can pass for the other: no setting may have a name that is the
+//! request's own ([`is_requests_own`]), and no request makes a variable of
+//! another name. Nor can a header pass for another, or a value of the context:
+//! only names that become a variable in one way are taken.
+
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName};
+use http::uri::Authority;
+
+use crate::body::{FUNCTION, ROUTE_PREFIX};
+use crate::guest::memory::{parts, write};
+use crate::guest::state::run::Run;
+use crate::guest::state::{Call, State};
+use crate::guest::wasi::errno::SUCCESS;
+
+/// The most bytes that a request's variables take together. What would be more
+/// is left out, headers first.
+const MOST: usize = 256 << 10;
+
+/// The names of a request's variables that are not made of another name.
+const FIXED: [&str; 15] = [
+    "CONTENT_LENGTH",
+    "CONTENT_TYPE",
+    "GATEWAY_INTERFACE",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "REMOTE_ADDR",
+    "REQUEST_METHOD",
+    "REQUEST_URI",
+    "SCRIPT_NAME",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "SERVER_SOFTWARE",
+    "TRACEPARENT",
+    "TRACESTATE",
+];
+
+/// What all others begin with.
+const PREFIXES: [&str; 2] = ["HTTP_", "HOURGLASS_"];
+
+/// A header of that name would become the variable that programs take for the
+/// address of their proxy.
+const PROXY: &str = "proxy";
+
+/// Whether variables of that name are the request's, also where there is none:
+/// a setting may not have it.
+pub(crate) fn is_requests_own(name: &str) -> bool {
+    FIXED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// An environment as WASI hands it over.
+#[derive(Default)]
+pub(crate) struct Variables {
+    /// `NAME=value`, each with a zero behind it.
+    text: Vec<u8>,
+    /// Where each begins.
+    starts: Vec<u32>,
+}
+
+pub(crate) fn sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let variables = variables(state);
+    write(memory, count, &(variables.starts.len() as u32).to_le_bytes())?;
+    write(memory, size, &(variables.text.len() as u32).to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+pub(crate) fn get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let variables = variables(state);
+    for (index, start) in (0..).zip(&variables.starts) {
+        let at = pointers.saturating_add(4_u32.saturating_mul(index));
+        write(memory, at, &text.saturating_add(*start).to_le_bytes())?;
+    }
+    write(memory, text, &variables.text)?;
+    Ok(SUCCESS)
+}
+
+/// Made when they are first asked for: the two calls have to tell the same.
+fn variables(state: &mut State) -> &Variables {
+    let made = match state.run.cgi.as_mut().and_then(|cgi| cgi.variables.take()) {
+        Some(made) => made,
+        None => Variables::new(state),
+    };
+    state.run.cgi.get_or_insert_default().variables.insert(made)
+}
+
+impl Variables {
+    fn new(state: &mut State) -> Self {
+        let mut variables = Self::default();
+        for [name, _, value, _] in state.environment.variables() {
+            variables.add(name, value);
+        }
+        let mut request = Request { variables, room: MOST };
+        let trace = state.run.trace().to_string();
+        request.head(&state.run, &state.function);
+        request.context(&state.run, &state.function, &trace);
+        request.headers(&state.run.head.headers);
+        request.variables
+    }
+
+    fn add(&mut self, name: &[u8], value: &[u8]) {
+        // The settings are an operator's, and far from 4 GiB.
+        self.starts.push(self.text.len() as u32);
+        for part in [name, b"=", value, b"\0"] {
+            self.text.extend_from_slice(part);
+        }
+    }
+}
+
+/// Those of a request in the making.
+struct Request {
+    variables: Variables,
+    room: usize,
+}
+
+impl Request {
+    /// Adds one, if there is room for it and it can be one.
+    fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let value = value.as_ref();
+        let left = self.room.checked_sub(name.len() + value.len() + 2);
+        if let Some(left) = left
+            && !value.contains(&0)
+        {
+            self.room = left;
+            self.variables.add(name.as_bytes(), value);
+        }
+    }
+
+    fn head(&mut self, run: &Run, function: &str) {
+        let (uri, path) = (&run.head.uri, run.head.uri.path());
+        let (script, info) = split(path, function);
+        self.add("GATEWAY_INTERFACE", "CGI/1.1");
+        self.add("SERVER_SOFTWARE", concat!("hourglass/", env!("CARGO_PKG_VERSION")));
+        self.add("SERVER_PROTOCOL", format!("{:?}", run.head.version));
+        self.add("REQUEST_METHOD", run.head.method.as_str());
+        let host = run.head.headers.get(HOST).map(|host| host.as_bytes());
+        let host = host.and_then(|host| Authority::try_from(host).ok());
+        self.add("SERVER_NAME", host.as_ref().map_or("localhost", Authority::host));
+        let port = host.and_then(|host| host.port_u16()).unwrap_or(80);
+        self.add("SERVER_PORT", port.to_string());
+        self.add("SCRIPT_NAME", script);
+        self.add("PATH_INFO", decoded(info));
+        self.add("QUERY_STRING", uri.query().unwrap_or_default());
+        self.add("REQUEST_URI", uri.path_and_query().map_or(path, |target| target.as_str()));
+        if let Some(kind) = run.head.headers.get(CONTENT_TYPE) {
+            self.add("CONTENT_TYPE", kind);
+        }
+        let length = run.cgi.as_ref().and_then(|cgi| cgi.length);
+        if let Some(len) = length.filter(|&len| len > 0) {
+            self.add("CONTENT_LENGTH", len.to_string());
+        }
+    }
+
+    fn context(&mut self, run: &Run, function: &str, trace: &str) {
+        self.add("TRACEPARENT", trace);
+        self.add("HOURGLASS_FUNCTION", function);
+        if let Some(remaining) = run.ctx.remaining() {
+            self.add("HOURGLASS_REMAINING_MS", remaining.as_millis().to_string());
+        }
+        for (name, text) in run.ctx.values() {
+            match name {
+                FUNCTION | "traceparent" => {}
+                "client-address" => self.add("REMOTE_ADDR", text),
+                "request-id" => self.add("HOURGLASS_REQUEST_ID", text),
+                "tracestate" => self.add("TRACESTATE", text),
+                name => {
+                    if let Some(name) = of_value(name) {
+                        self.add(&name, text);
+                    }
+                }
+            }
+        }
+    }
+
+    fn headers(&mut self, headers: &HeaderMap) {
+        for name in headers.keys() {
+            let Some(variable) = of_header(name) else { continue };
+            // What was split on its way is put together as each was before.
+            let between = if name == COOKIE { "; " } else { ", " };
+            let values: Vec<_> =
+                headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
+            self.add(&variable, values.join(between.as_bytes()));
+        }
+    }
+}
+
+/// The part of a path that names the function, and the rest.
+fn split<'a>(path: &'a str, function: &str) -> (&'a str, &'a str) {
+    let rest = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(function));
+    match rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        Some(rest) => path.split_at(path.len() - rest.len()),
+        None => ("", path),
+    }
+}
+
+/// A path without its escapes, save those that are none, and that of the zero
+/// byte, which no variable can have.
+fn decoded(path: &str) -> Vec<u8> {
+    let (mut decoded, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let Some((&first, behind)) = rest.split_first() {
+        let (byte, behind) = escaped(rest).unwrap_or((first, behind));
+        decoded.push(byte);
+        rest = behind;
+    }
+    decoded
+}
+
+/// The byte that stands at the start as an escape, and what is behind it.
+fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (&[b'%', high, low], behind) = text.split_first_chunk()? else { return None };
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = u8::try_from(digit(high)? << 4 | digit(low)?).ok()?;
+    (byte != 0).then_some((byte, behind))
+}
+
+/// The variable of a header; `None` for one that has none: whose name has other
+/// signs than `-`, which could then pass for another's, and those that are told
+/// in another way, or must not be.
+fn of_header(name: &HeaderName) -> Option<String> {
+    if [CONTENT_LENGTH, CONTENT_TYPE].contains(name) || name == PROXY {
+        return None;
+    }
+    Some(format!("HTTP_{}", screaming(name.as_str())?))
+}
+
+/// The variable of a context's value; `None` for one that has none.
+fn of_value(name: &str) -> Option<String> {
+    match name.strip_prefix(ROUTE_PREFIX) {
+        Some(parameter) => Some(format!("HOURGLASS_ROUTE_{}", screaming(parameter)?)),
+        None => Some(format!("HOURGLASS_VALUE_{}", screaming(name)?)),
+    }
+}
+
+/// `like-this` as `LIKE_THIS`; `None` for a name of which that could not be
+/// told apart from another's.
+fn screaming(name: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_plain = !name.is_empty() && name.bytes().all(is_plain);
+    is_plain.then(|| name.to_ascii_uppercase().replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_path_behind_the_functions_name_is_its_own() {
+        for (path, expected) in [
+            ("/shop", ("/shop", "")),
+            ("/shop/", ("/shop", "/")),
+            ("/shop/tea/2", ("/shop", "/tea/2")),
+            ("/shopping", ("", "/shopping")),
+            ("/images/shop", ("", "/images/shop")),
+            ("/", ("", "/")),
+            ("", ("", "")),
+        ] {
+            assert_eq!(split(path, "shop"), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone_where_they_can_be() {
+        for (path, expected) in [
+            ("/plain+text", &b"/plain+text"[..]),
+            ("/a%20b%2F%2f%25", b"/a b//%"),
+            ("/gr%C3%BCn%FF", b"/gr\xc3\xbcn\xff"),
+            ("/%00%0", b"/%00%0"),
+            ("/%zz%4%+4%", b"/%zz%4%+4%"),
+        ] {
+            assert_eq!(decoded(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_two_names_become_one_variable() {
+        for (name, expected) in [
+            ("x-request-id", Some("HTTP_X_REQUEST_ID")),
+            ("x_request_id", None),
+            ("x.y", None),
+            ("proxy", None),
+            ("content-type", None),
+            ("content-length", None),
+        ] {
+            let header = HeaderName::from_static(name);
+            assert_eq!(of_header(&header).as_deref(), expected, "{name}");
+        }
+        for (name, expected) in [
+            ("tenant", Some("HOURGLASS_VALUE_TENANT")),
+            ("route.id", Some("HOURGLASS_ROUTE_ID")),
+            ("route-id", Some("HOURGLASS_VALUE_ROUTE_ID")),
+            ("Tenant", None),
+            ("a=b", None),
+            ("", None),
+        ] {
+            assert_eq!(of_value(name).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_requests_is_known_by_its_name() {
+        for name in FIXED.into_iter().chain(["HTTP_PROXY", "HOURGLASS_VALUE_X"]) {
+            assert!(is_requests_own(name), "{name}");
+        }
+        for name in ["PATH", "GREETING", "HTTPS", "http_x"] {
+            assert!(!is_requests_own(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_more_than_there_is_room_for() {
+        let mut request = Request { variables: Variables::default(), room: 10 };
+        request.add("AB", "0123456");
+        request.add("AB", "\0");
+        request.add("AB", "012345");
+        request.add("C", "");
+        assert_eq!(request.variables.text, b"AB=012345\0");
+        assert_eq!(request.variables.starts, [0]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_never_longer_for_being_decoded(path in "(%[0-9a-fA-F]{0,2}|/|.){0,20}") {
+            let decoded = decoded(&path);
+            prop_assert!(decoded.len() <= path.len());
+            prop_assert_eq!(decoded.contains(&0), path.contains('\0'));
+            let (script, info) = split(&path, "shop");
+            prop_assert_eq!(format!("{script}{info}"), path);
+        }
+    }
+}

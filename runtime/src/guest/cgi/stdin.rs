@@ -1,0 +1,79 @@
+//! Standard input: the request's body, as it arrives.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use crate::guest::code;
+use crate::guest::memory::{parts, range, read_u32, write};
+use crate::guest::state::run::Run;
+use crate::guest::state::{Call, State};
+use crate::guest::turn::PIECE;
+use crate::guest::wasi::MAX_RANGES;
+use crate::guest::wasi::errno::{IO, SUCCESS};
+use crate::guest::wasi::files;
+
+pub(crate) async fn fd_read(
+    mut call: Call<'_>,
+    fd: u32,
+    ranges: u32,
+    count: u32,
+    read: u32,
+) -> wasmtime::Result<i32> {
+    if fd != 0 {
+        // What is no standard input is as for every other guest.
+        return files::fd_read(call, fd, ranges, count, read).await;
+    }
+    // Checked before the wait, so that a bad range traps whatever arrives.
+    let (memory, state) = parts(&mut call)?;
+    let (ptr, cap) = first_range(memory, ranges, count)?;
+    range(memory, ptr, cap)?;
+    let ended = if cap == 0 { Ok(()) } else { fill(state).await };
+    let (memory, state) = parts(&mut call)?;
+    let Run { body, cgi, .. } = &mut state.run;
+    match ended {
+        Ok(()) => {}
+        Err(code::BODY_FAILED) => return Ok(IO),
+        // So that whoever reads on and on comes to an end.
+        Err(_done) => cgi.get_or_insert_default().cut = true,
+    }
+    let len = body.piece.len().min(cap as usize).min(PIECE);
+    let piece = body.piece.split_to(len);
+    write(memory, ptr, &piece)?;
+    write(memory, read, &(len as u32).to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// Waits for the next piece, and hands on before that what was printed.
+async fn fill(state: &mut State) -> Result<(), i32> {
+    let Run { body, ctx, .. } = &state.run;
+    if body.piece.is_empty() && body.body.is_empty() {
+        // The end is known before its source says so, which may take a moment.
+        return Ok(());
+    }
+    let ctx = ctx.clone();
+    let at_once = {
+        let mut filling = pin!(state.run.body.fill(&ctx));
+        poll_fn(|cx| Poll::Ready(filling.as_mut().poll(cx))).await
+    };
+    match at_once {
+        Poll::Ready(filled) => filled,
+        Poll::Pending => {
+            state.flush().await;
+            state.run.body.fill(&ctx).await
+        }
+    }
+}
+
+/// The first range with room in it: to be given less than one asked for is
+/// nothing new to a program.
+fn first_range(memory: &mut [u8], ranges: u32, count: u32) -> wasmtime::Result<(u32, u32)> {
+    for index in 0..count.min(MAX_RANGES) {
+        let at = ranges.saturating_add(index.saturating_mul(8));
+        let len = read_u32(memory, at.saturating_add(4))?;
+        if len > 0 {
+            return Ok((read_u32(memory, at)?, len));
+        }
+    }
+    Ok((0, 0))
+}

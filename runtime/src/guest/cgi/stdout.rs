@@ -1,0 +1,156 @@
+//! Standard output: the response, with its head or without.
+//!
+//! What is printed is held back until the guest is about to wait, has printed
+//! much, or prints something a while after the first of it. So a short program
+//! is answered for in one go, with the status of its failure where it fails,
+//! and a long one streams, no faster than its client takes it.
+
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+
+use super::head::{self, Found, LONGEST, Search};
+use crate::guest::memory::{parts, range, read_u32, write};
+use crate::guest::state::response::{Allowance, Outgoing};
+use crate::guest::state::run::Run;
+use crate::guest::state::{Call, State};
+use crate::guest::wasi::errno::{PIPE, SUCCESS};
+use crate::guest::wasi::{self, MAX_RANGES, MAX_WRITE};
+
+/// How much is held back, in bytes.
+const HELD: usize = 16 << 10;
+
+/// How long something is held back while the guest goes on printing.
+const WHILE: Duration = Duration::from_millis(10);
+
+/// What was printed of a response and not handed on.
+#[derive(Default)]
+pub(crate) struct Stdout {
+    held: BytesMut,
+    /// When the first of it was printed.
+    since: Option<Instant>,
+    /// The end of the head, as long as that is not found.
+    search: Search,
+    /// Whether something of it could not be handed on, or is no response:
+    /// nothing more is taken.
+    broken: bool,
+}
+
+pub(crate) async fn fd_write(
+    mut call: Call<'_>,
+    fd: u32,
+    ranges: u32,
+    count: u32,
+    written: u32,
+) -> wasmtime::Result<i32> {
+    if fd != 1 {
+        return wasi::fd_write(call, fd, ranges, count, written);
+    }
+    let (memory, state) = parts(&mut call)?;
+    let Some(cgi) = &mut state.run.cgi else { return Ok(PIPE) };
+    let total = cgi.stdout.take(memory, ranges, count)?;
+    print(state).await;
+    let (memory, state) = parts(&mut call)?;
+    if state.run.cgi.as_ref().is_none_or(|cgi| cgi.stdout.broken) {
+        return Ok(PIPE);
+    }
+    write(memory, written, &total.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+impl Stdout {
+    /// Takes what is in ranges of memory, and says how many bytes of it.
+    fn take(&mut self, memory: &mut [u8], ranges: u32, count: u32) -> wasmtime::Result<u32> {
+        let mut total: u32 = 0;
+        for index in 0..count.min(MAX_RANGES) {
+            let at = ranges.saturating_add(index.saturating_mul(8));
+            let ptr = read_u32(memory, at)?;
+            let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
+            let bytes = range(memory, ptr, len)?;
+            if !self.broken {
+                self.held.extend_from_slice(bytes);
+            }
+            total += len;
+        }
+        Ok(total)
+    }
+}
+
+/// Hands on what is due of it.
+async fn print(state: &mut State) {
+    find(&mut state.run, false);
+    let Some(cgi) = &mut state.run.cgi else { return };
+    let Stdout { held, since, .. } = &mut cgi.stdout;
+    let since = since.get_or_insert_with(Instant::now);
+    if held.len() > HELD || since.elapsed() >= WHILE {
+        flush(state).await;
+    }
+}
+
+/// Hands on what was printed, once its head is found.
+pub(crate) async fn flush(state: &mut State) {
+    let (most, kept) = (state.response_body, state.memory.limit);
+    let Run { ctx, cgi, response, outgoing, outlet, overflow, .. } = &mut state.run;
+    let (Some(cgi), Some(response)) = (cgi, response) else { return };
+    let Stdout { held, since, broken, .. } = &mut cgi.stdout;
+    if *broken {
+        return;
+    }
+    if let Outgoing::None = outgoing {
+        *outgoing = Outgoing::begin(outlet.take(), response, most, kept);
+    }
+    *since = None;
+    if !held.is_empty() {
+        *broken = outgoing.write(ctx, held.split().freeze(), overflow).await.is_err();
+    }
+}
+
+/// Completes the response, as nothing more will be printed.
+pub(crate) async fn finish(state: &mut State) {
+    find(&mut state.run, true);
+    if let Outgoing::None = state.run.outgoing {
+        let mut allowance = Allowance::new(state.response_body);
+        let Run { cgi: Some(cgi), response, overflow, .. } = &mut state.run else { return };
+        let Some(given) = response else { return };
+        let body = cgi.stdout.held.split().freeze();
+        match allowance.take(body.len()) {
+            Ok(()) => *given.body_mut() = body.into(),
+            Err(outcome) => {
+                *response = None;
+                overflow.get_or_insert(outcome);
+            }
+        }
+        return;
+    }
+    flush(state).await;
+    let Run { cgi, response, malformed, .. } = &mut state.run;
+    if cgi.as_ref().is_some_and(|cgi| cgi.stdout.broken) {
+        *response = None;
+        malformed.get_or_insert_with(|| "not all of it was taken".into());
+    }
+}
+
+/// Looks for the head in what was printed until now.
+fn find(run: &mut Run, is_all: bool) {
+    let Run { cgi: Some(cgi), response, malformed, .. } = run else { return };
+    let Stdout { held, search, broken, .. } = &mut cgi.stdout;
+    if response.is_some() || *broken {
+        return;
+    }
+    let read = match search.find(held) {
+        Found::Nothing if !is_all => return,
+        Found::Nothing if held.is_empty() => {
+            Err("it ended without a word on its standard output".into())
+        }
+        Found::Nothing | Found::Body => Ok(head::of_bare_body(held)),
+        Found::Head(len) => head::read(&held.split_to(len)),
+        Found::Endless => Err(format!("its head is longer than {LONGEST} bytes")),
+    };
+    match read {
+        Ok(head) => *response = Some(head),
+        Err(reason) => {
+            *malformed = Some(reason);
+            (*broken, *held) = (true, BytesMut::new());
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Calls of other functions, as a guest makes them and waits for them.
+//!
+//! A callee runs under a child of the context that the guest names, so it ends
+//! with that, and with its caller at the latest. A call that is waited for
+//! begins on the caller's thread, in the middle of its host call: most end
+//! there, and cost the guest no other call of the host. One that does not is a
+//! task from then on, and any other is one from the start.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+
+use http::Request;
+use wasmtime::Linker;
+
+use crate::body::Body;
+use crate::context::Cause;
+use crate::error::InvokeError;
+use crate::guest::capabilities::{Caller, Reach};
+use crate::guest::memory::{self, Written, bytes, parts, range, write_answer};
+use crate::guest::state::calls::{MOST, Pending};
+use crate::guest::state::{Call, State};
+use crate::guest::{MODULE, code, wire};
+use crate::limits::bytes::{Place, Room};
+use crate::limits::fixed::{self, NAME};
+use crate::outcome::Outcome;
+
+/// What describes a call: the context, and where the callee's name, the
+/// request's head and its body are, each with its length.
+type Words = (u32, u32, u32, u32, u32, u32, u32);
+
+/// The same, and where the answer goes and how much room is there.
+type Called = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
+
+pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap_async(MODULE, "call", |host: Call<'_>, words| Box::new(call(host, words)))?
+        .func_wrap_async(MODULE, "call_start", |call: Call<'_>, words| {
+            Box::new(start(call, words))
+        })?
+        .func_wrap_async(MODULE, "call_wait", |call: Call<'_>, (ctx, ptr, count)| {
+            Box::new(wait(call, ctx, ptr, count))
+        })?
+        .func_wrap_async(MODULE, "call_result", |call: Call<'_>, words| {
+            Box::new(result(call, words))
+        })?
+        .func_wrap(MODULE, "call_drop", |mut call: Call<'_>, handle: u32| {
+            if let Some(pending) = call.data_mut().run.calls.remove(handle) {
+                pending.cancel(Cause::Canceled);
+            }
+        })?
+        .func_wrap(MODULE, "call_detach", |mut call: Call<'_>, handle: u32| {
+            call.data_mut().run.calls.detach(handle);
+        })?;
+    Ok(())
+}
+
+async fn call(
+    mut call: Call<'_>,
+    (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap): Called,
+) -> wasmtime::Result<i64> {
+    let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
+    let Some(mut pending) = begin(&mut call, words).await? else {
+        return Ok(code::INVALID.into());
+    };
+    if let Some(mut written) = answer_at_once(&mut call, &mut pending, ptr, cap)? {
+        written.finish(&mut call).await?;
+        return Ok(written.len.into());
+    }
+    Ok(i64::from(call.data_mut().run.calls.add(pending)?) << 32)
+}
+
+/// Writes how a call ended that ends at its first poll, where that fits into the
+/// room that the guest gave.
+fn answer_at_once(
+    call: &mut Call<'_>,
+    pending: &mut Pending,
+    ptr: u32,
+    cap: u32,
+) -> wasmtime::Result<Option<Written>> {
+    let (memory, state) = parts(call)?;
+    // It wakes nothing: a call that has to wait becomes a task here, and is
+    // polled again by the wait for that.
+    let mut nobody = TaskContext::from_waker(Waker::noop());
+    if pending.poll(&mut nobody, &state.reach).is_pending() {
+        return Ok(None);
+    }
+    state.run.lent += pending.cpu();
+    let Some(ended) = pending.ended() else { return Ok(None) };
+    let written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
+    Ok(written.fits.then_some(written))
+}
+
+async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+    let Some(mut pending) = begin(&mut call, words).await? else { return Ok(code::INVALID) };
+    let state = call.data_mut();
+    pending.spawn(&state.reach);
+    Ok(state.run.calls.add(pending)?)
+}
+
+/// A call that may be made, once its body is copied.
+struct Admitted {
+    callee: Arc<str>,
+    request: Request<()>,
+    room: Arc<Room>,
+    /// The reservations for its head and its body.
+    head: Place,
+    body: Place,
+}
+
+/// Lets a call in, or has it refused; `None` where its words make no sense, or
+/// its name or its head is too long to be looked at.
+async fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
+    let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
+    let (memory, state) = parts(call)?;
+    let name = bytes(memory, name_ptr, name_len)?;
+    if name.len() > NAME {
+        return Ok(None);
+    }
+    let Ok(name) = str::from_utf8(name) else { return Ok(None) };
+    let Some(request) = wire::read_request(bytes(memory, head_ptr, head_len)?) else {
+        return Ok(None);
+    };
+    bytes(memory, body_ptr, body_len)?;
+    let Admitted { callee, request, room, head, body } =
+        match admit(state, name, (request, head_len), body_len) {
+            Ok(admitted) => admitted,
+            Err(refused) => return Ok(Some(*refused)),
+        };
+    let body = memory::copy(call, body_ptr, body_len, Some(body)).await?;
+    let Reach { callees, .. } = &*call.data().reach;
+    let Some(callees) = callees.upgrade() else {
+        let error = InvokeError::refused(callee.clone(), Outcome::Draining);
+        return Ok(Some(Pending::refused(callee, room, &error)));
+    };
+    let run = &mut call.data_mut().run;
+    let (trace, tree, held) = (run.trace(), run.tree(), room.clone());
+    let caller = Caller { id: run.id, depth: run.depth, trace, tree, room: held, head };
+    let (free, request) = (run.is_free(ctx), request.map(|()| Body::from(body)));
+    Ok(Some(match callees.call(caller, run.context(ctx)?, &callee, request) {
+        Ok(called) => Pending::new(called, room, free),
+        Err(error) => Pending::refused(callee, room, &error),
+    }))
+}
+
+/// Reserves what a call needs.
+///
+/// # Errors
+/// It is refused.
+fn admit(
+    state: &mut State,
+    name: &str,
+    (request, head_len): (Request<()>, u32),
+    body_len: u32,
+) -> Result<Admitted, Box<Pending>> {
+    let (reach, run) = (&state.reach, &mut state.run);
+    let room = run.calls.room(state.memory.limit);
+    let known = reach.callee(name);
+    let callee = known.map_or_else(|| name.into(), Arc::clone);
+    let refused = |outcome| {
+        let error = InvokeError::refused(callee.clone(), outcome);
+        Err(Box::new(Pending::refused(callee.clone(), room.clone(), &error)))
+    };
+    if run.calls.made >= reach.max_calls {
+        return refused(Outcome::CallsExceeded { limit: reach.max_calls });
+    }
+    run.calls.made += 1;
+    if known.is_none() {
+        return refused(Outcome::Forbidden);
+    }
+    // Held until the callee has ended.
+    let head = room.take(u64::from(head_len) + fixed::entries(request.headers()));
+    let (Some(head), Some(body)) = (head, room.take(body_len.into())) else {
+        let limit = room.limit;
+        if u64::from(body_len) > limit {
+            return refused(Outcome::BodyTooLarge { limit });
+        }
+        return refused(Outcome::BadRequest(format!(
+            "with its head it does not fit beside the caller's other calls, which share {limit} \
+             bytes, its memory limit; make fewer calls at once"
+        )));
+    };
+    Ok(Admitted { callee, request, room, head, body })
+}
+
+async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::Result<i32> {
+    if count == 0 || count as usize > MOST {
+        return Ok(code::INVALID);
+    }
+    let (memory, state) = parts(&mut call)?;
+    let (words, _) = range(memory, ptr, count * 4)?.as_chunks();
+    let list: Vec<_> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
+    for handle in &list {
+        state.run.known(*handle)?;
+    }
+    state.flush().await;
+    let (ctx, reach) = (state.run.context(ctx)?.clone(), state.reach.clone());
+    let run = &mut state.run;
+    let first = poll_fn(|cx| {
+        let ready = list.iter().position(|handle| run.poll_one(*handle, cx, &reach).is_ready());
+        ready.map_or(Poll::Pending, Poll::Ready)
+    });
+    Ok(tokio::select! {
+        biased;
+        place = first => place as i32,
+        done = ctx.done() => code::done(done),
+    })
+}
+
+async fn result(mut call: Call<'_>, words: (u32, u32, u32)) -> wasmtime::Result<i32> {
+    let (handle, ptr, cap) = words;
+    let (memory, state) = parts(&mut call)?;
+    let Some(ended) = state.run.calls.get(handle)?.ended() else { return Ok(code::INVALID) };
+    let mut written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
+    written.finish(&mut call).await?;
+    if written.fits {
+        call.data_mut().run.calls.remove(handle);
+    }
+    Ok(written.len)
+}

@@ -1,0 +1,151 @@
+//! Contexts that a guest derives from the one it has.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use wasmtime::Linker;
+
+use crate::context::Cause;
+use crate::guest::memory::{bytes, parts};
+use crate::guest::state::contexts::{Derived, LONGEST, Refused};
+use crate::guest::state::{Call, State};
+use crate::guest::{MODULE, Misuse, code};
+use crate::limits::fixed::{ELLIPSIS, TEXT};
+
+pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "context_derive", derive)?
+        .func_wrap(MODULE, "context_with_value", with_value)?
+        .func_wrap(MODULE, "context_without_cancel", without_cancel)?
+        .func_wrap(MODULE, "context_cancel", cancel)?
+        .func_wrap(MODULE, "context_drop", |mut call: Call<'_>, ctx: u32| {
+            // The guard in it cancels what can be canceled.
+            drop(call.data_mut().run.contexts.remove(ctx));
+        })?;
+    Ok(())
+}
+
+fn derive(mut call: Call<'_>, parent: u32, nanos: i64) -> wasmtime::Result<i32> {
+    let run = &mut call.data_mut().run;
+    let free = run.is_free(parent);
+    let parent = run.context(parent)?;
+    let (ctx, end) = match u64::try_from(nanos) {
+        Ok(nanos) => parent.with_timeout(Duration::from_nanos(nanos)),
+        Err(_negative) => parent.with_cancel(),
+    };
+    Ok(run.contexts.add(Derived { ctx, end: Some(end), free })?)
+}
+
+fn with_value(
+    mut call: Call<'_>,
+    parent: u32,
+    name_ptr: u32,
+    name_len: u32,
+    value_ptr: u32,
+    value_len: u32,
+) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let run = &mut state.run;
+    let free = run.is_free(parent);
+    let parent = run.context(parent)?.clone();
+    let (name, value) = (bytes(memory, name_ptr, name_len)?, bytes(memory, value_ptr, value_len)?);
+    if name.len() > LONGEST.0 || value.len() > LONGEST.1 {
+        return Ok(code::INVALID);
+    }
+    let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(value)) else {
+        return Ok(code::INVALID);
+    };
+    match run.contexts.valued(&parent, name, value)? {
+        Ok(ctx) => Ok(run.contexts.add(Derived { ctx, end: None, free })?),
+        Err(Refused::Invalid) => Ok(code::INVALID),
+        Err(Refused::Reserved) => Ok(code::RESERVED),
+    }
+}
+
+fn without_cancel(mut call: Call<'_>, parent: u32) -> wasmtime::Result<i32> {
+    let state = call.data_mut();
+    let Some(callees) = state.reach.callees.upgrade() else {
+        return Err(Misuse("its runtime is gone".into()).into());
+    };
+    let parent = state.run.context(parent)?.clone();
+    let derived = state.run.contexts.without_cancel(&parent, callees.root());
+    Ok(state.run.contexts.add(derived)?)
+}
+
+fn cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let Some(text) = start(bytes(memory, ptr, len)?) else { return Ok(code::INVALID) };
+    if ctx == 0 {
+        return Ok(code::INVALID);
+    }
+    match &state.run.contexts.get(ctx)?.end {
+        Some(end) => {
+            end.cancel_with(cause(&text));
+            Ok(code::OK)
+        }
+        None => Ok(code::INVALID),
+    }
+}
+
+/// A guest's text, cut after [`TEXT`] bytes; `None` where what is looked at is
+/// not UTF-8.
+fn start(text: &[u8]) -> Option<Cow<'_, str>> {
+    if text.len() <= TEXT {
+        return str::from_utf8(text).ok().map(Cow::Borrowed);
+    }
+    let kept = text.get(..TEXT - ELLIPSIS.len())?;
+    let valid = match str::from_utf8(kept) {
+        Ok(valid) => valid,
+        // The last character is cut in two.
+        Err(error) if error.error_len().is_none() => {
+            str::from_utf8(kept.get(..error.valid_up_to())?).ok()?
+        }
+        Err(_) => return None,
+    };
+    Some(Cow::Owned([valid, ELLIPSIS].concat()))
+}
+
+/// A cause in the words of a guest. What only a host can know is taken for
+/// words of the guest's own.
+fn cause(text: &str) -> Cause {
+    match text.split_once(": ") {
+        Some(("limit-exceeded", message)) => Cause::limit_exceeded(message),
+        Some(("custom", message)) => Cause::custom(message),
+        None if text == "canceled" => Cause::Canceled,
+        _ => Cause::custom(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_can_not_speak_for_the_host() {
+        for (text, expected) in [
+            ("canceled", "canceled"),
+            ("limit-exceeded: fuel", "limit-exceeded: fuel"),
+            ("custom: enough: two are there", "custom: enough: two are there"),
+            ("shutdown", "custom: shutdown"),
+            ("operator", "custom: operator"),
+            ("client-disconnected", "custom: client-disconnected"),
+            ("parent-done", "custom: parent-done"),
+            ("", "custom: "),
+        ] {
+            assert_eq!(cause(text).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_cause_is_cut_and_shows_it() {
+        assert_eq!(start(b"short").as_deref(), Some("short"));
+        assert_eq!(start(b"\xff"), None);
+        for text in ["x".repeat(9_000), "\u{e4}".repeat(1_000), format!("x{}", "ä".repeat(300))] {
+            let start = start(text.as_bytes()).expect("it is UTF-8");
+            let kept = start.strip_suffix('…').expect("it is cut");
+            assert!(text.starts_with(kept) && start.len() <= TEXT && kept.len() > TEXT - 7);
+        }
+        let exact = "x".repeat(TEXT);
+        assert_eq!(start(exact.as_bytes()).as_deref(), Some(&*exact));
+    }
+}

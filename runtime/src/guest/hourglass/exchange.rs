@@ -1,0 +1,171 @@
+//! The request and the response: how a guest takes one and gives the other.
+
+use bytes::Bytes;
+use wasmtime::Linker;
+
+use crate::body::{Body, Response};
+use crate::context::Context;
+use crate::guest::memory::{self, bytes, parts, range};
+use crate::guest::state::Call;
+use crate::guest::state::response::{Allowance, Outgoing, PIECE};
+use crate::guest::state::run::{Incoming, Run};
+use crate::guest::turn;
+use crate::guest::{MODULE, code, wire};
+use crate::outcome::Outcome;
+
+/// The functions here. A guest that imports none of them has its request and
+/// its response in another way: see [`crate::guest::cgi`].
+pub(crate) const FUNCTIONS: [&str; 5] =
+    ["request", "respond", "respond_begin", "respond_write", "body_read"];
+
+pub(crate) fn add_to(linker: &mut Linker<crate::guest::State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "request", request)?
+        .func_wrap_async(MODULE, "respond", |call: Call<'_>, words| Box::new(respond(call, words)))?
+        .func_wrap(MODULE, "respond_begin", respond_begin)?
+        .func_wrap_async(MODULE, "respond_write", |call: Call<'_>, (ptr, len): (u32, u32)| {
+            Box::new(respond_write(call, ptr, len))
+        })?
+        .func_wrap_async(MODULE, "body_read", |call: Call<'_>, (ptr, cap): (u32, u32)| {
+            Box::new(body_read(call, ptr, cap))
+        })?;
+    Ok(())
+}
+
+fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let len = wire::request_len(&state.run.head);
+    if let Ok(len) = u32::try_from(len)
+        && len <= cap
+    {
+        let room = range(memory, ptr, len)?;
+        wire::write_request(room, &state.run.head, state.run.body.body.len());
+    }
+    // The front bounds heads far below this; a longer one is cut off by it.
+    Ok(i32::try_from(len).unwrap_or(i32::MAX))
+}
+
+async fn respond(mut call: Call<'_>, words: (u32, u32, u32, u32)) -> wasmtime::Result<i32> {
+    let (head_ptr, head_len, body_ptr, body_len) = words;
+    let (memory, state) = parts(&mut call)?;
+    if let Err(outcome) = Allowance::new(state.response_body).take(body_len as usize) {
+        state.run.overflow.get_or_insert(outcome);
+        return Ok(code::BODY_FAILED);
+    }
+    let Some(mut response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
+        return Ok(code::INVALID);
+    };
+    *response.body_mut() = memory::copy(&mut call, body_ptr, body_len, None).await?.into();
+    call.data_mut().run.response = Some(response);
+    Ok(code::OK)
+}
+
+/// The response that a guest's head describes, without a body; `None` where
+/// there was one before, or it is malformed.
+fn read_head(
+    memory: &mut [u8],
+    run: &mut Run,
+    ptr: u32,
+    len: u32,
+) -> wasmtime::Result<Option<Response>> {
+    if run.response.is_some() || run.malformed.is_some() {
+        return Ok(None);
+    }
+    Ok(match wire::read_response(bytes(memory, ptr, len)?) {
+        Ok((status, headers)) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            Some(response)
+        }
+        Err(reason) => {
+            run.malformed = Some(reason);
+            None
+        }
+    })
+}
+
+fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let Some(response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
+        return Ok(code::INVALID);
+    };
+    let outlet = state.run.outlet.take();
+    let (most, held) = (state.response_body, state.memory.limit);
+    state.run.outgoing = Outgoing::begin(outlet, &response, most, held);
+    state.run.response = Some(response);
+    Ok(code::OK)
+}
+
+async fn respond_write(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let len = len.min(PIECE);
+    let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
+    let Run { ctx, outgoing, overflow, .. } = &mut state.run;
+    let written = outgoing.write(ctx, piece, overflow).await;
+    Ok(written.map_or_else(|code| code, |()| len as i32))
+}
+
+async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    // Checked before the wait, so that a bad range traps whatever arrives.
+    let (memory, state) = parts(&mut call)?;
+    range(memory, ptr, cap)?;
+    if cap == 0 {
+        return Ok(code::INVALID);
+    }
+    let ctx = state.run.ctx.clone();
+    if let Err(code) = state.run.body.fill(&ctx).await {
+        return Ok(code);
+    }
+    let (memory, state) = parts(&mut call)?;
+    // A whole body may have arrived as one piece: the guest asks again.
+    let len = state.run.body.piece.len().min(cap as usize).min(turn::PIECE);
+    let piece = state.run.body.piece.split_to(len);
+    range(memory, ptr, len as u32)?.copy_from_slice(&piece);
+    Ok(len as i32)
+}
+
+impl Incoming {
+    /// Waits until a piece is there; it stays empty at the end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The code for the guest: the context is done, or the body failed.
+    pub(crate) async fn fill(&mut self, ctx: &Context) -> Result<(), i32> {
+        if self.failure.is_some() {
+            return Err(code::BODY_FAILED);
+        }
+        if !self.piece.is_empty() {
+            return Ok(());
+        }
+        let next = tokio::select! {
+            biased;
+            next = self.body.next() => next,
+            done = ctx.done() => return Err(code::done(done)),
+        };
+        match next {
+            None => Ok(()),
+            Some(Ok(piece)) => self.accept(piece),
+            Some(Err(error)) => Err(self.fail(Outcome::BadRequest(error.to_string()))),
+        }
+    }
+
+    fn accept(&mut self, piece: Bytes) -> Result<(), i32> {
+        match self.left.checked_sub(piece.len() as u64) {
+            Some(left) => {
+                self.left = left;
+                self.piece = piece;
+                Ok(())
+            }
+            None => Err(self.fail(Outcome::BodyTooLarge { limit: self.limit })),
+        }
+    }
+
+    fn fail(&mut self, outcome: Outcome) -> i32 {
+        self.failure = Some(outcome);
+        self.body = Body::empty();
+        code::BODY_FAILED
+    }
+}

@@ -1,0 +1,178 @@
+//! Requests to other hosts, as a guest makes them and waits for them.
+//!
+//! A fetch is begun and goes on by itself; `call_wait` waits for its response's
+//! head as it waits for the end of a call, so that a guest may wait for some of
+//! both. Bodies go piece by piece, in either direction.
+
+use bytes::Bytes;
+use wasmtime::Linker;
+
+use crate::guest::memory::{self, bytes, parts, range, write_answer};
+use crate::guest::state::response::PIECE;
+use crate::guest::state::run::Incoming;
+use crate::guest::state::{Call, State};
+use crate::guest::wire::Answer;
+use crate::guest::{MODULE, code, turn, wire};
+use crate::limits::bytes::Place;
+use crate::limits::fixed;
+use crate::outbound::{Fetch, FetchError, Order, Passed};
+
+/// The length of a body that follows in pieces, and of one that is the
+/// invocation's own request's.
+const FOLLOWS: u32 = u32::MAX;
+const PASSED: u32 = u32::MAX - 1;
+
+pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap_async(MODULE, "fetch_start", |call: Call<'_>, words| {
+            Box::new(start(call, words))
+        })?
+        .func_wrap_async(MODULE, "fetch_write", |call: Call<'_>, (fetch, ptr, len)| {
+            Box::new(write(call, fetch, ptr, len))
+        })?
+        .func_wrap(MODULE, "fetch_head", head)?
+        .func_wrap_async(MODULE, "fetch_read", |call: Call<'_>, (fetch, ptr, cap)| {
+            Box::new(read(call, fetch, ptr, cap))
+        })?
+        .func_wrap(MODULE, "fetch_drop", |mut call: Call<'_>, fetch: u32| {
+            call.data_mut().run.fetches().remove(fetch);
+        })?;
+    Ok(())
+}
+
+/// The context, the most redirects, and where the head and the body are, each
+/// with its length.
+type Words = (u32, u32, u32, u32, u32, u32);
+
+async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+    let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = words;
+    let (memory, state) = parts(&mut call)?;
+    let Some((request, url)) = wire::read_order(bytes(memory, head_ptr, head_len)?) else {
+        return Ok(code::INVALID);
+    };
+    let body = match body_len {
+        FOLLOWS | PASSED => None,
+        len => Some(bytes(memory, body_ptr, len)?.len() as u64),
+    };
+    let head = u64::from(head_len) + fixed::entries(request.headers());
+    let (url, admitted) = (url.to_owned(), admit(state, head, body));
+    let order = match admitted {
+        Ok((head, body)) => {
+            let body = match body {
+                Some(place) => {
+                    Some(memory::copy(&mut call, body_ptr, body_len, Some(place)).await?)
+                }
+                None => None,
+            };
+            Order::new(request, &url, head, body, redirects)
+        }
+        Err(error) => Err(error),
+    };
+    let state = call.data_mut();
+    let fetch = match order {
+        Ok(order) => begin(state, ctx, order, body_len == PASSED)?,
+        Err(error) => Fetch::refused(error),
+    };
+    Ok(state.run.fetches().add(fetch)?)
+}
+
+/// Lets a guest begin one more fetch: reserves the bytes of its head, and of its
+/// body if that is here.
+fn admit(
+    state: &mut State,
+    head: u64,
+    body: Option<u64>,
+) -> Result<(Place, Option<Place>), FetchError> {
+    let exceeded = |text: String| Err(FetchError::Exceeded(text));
+    let Some(outbound) = &state.reach.outbound else {
+        let text = "the function may reach no other host: its `allow_hosts` is empty";
+        return Err(FetchError::Forbidden(text.into()));
+    };
+    let (most, at_once) = (outbound.max_fetches, outbound.at_once);
+    let uploads = outbound.uploads.clone();
+    let fetches = state.run.fetches();
+    if fetches.made >= most {
+        return exceeded(format!("the invocation has made {most} fetches, which is the most"));
+    }
+    fetches.made += 1;
+    if fetches.under_way() >= at_once as usize {
+        return exceeded(format!("{at_once} fetches are under way, which is the most"));
+    }
+    let full = || FetchError::full(uploads.limit);
+    let head = uploads.take(head).ok_or_else(full)?;
+    let Some(body) = body else { return Ok((head, None)) };
+    let body = uploads.take(body).ok_or_else(full)?;
+    Ok((head, Some(body)))
+}
+
+fn begin(state: &mut State, ctx: u32, order: Order, passes_body: bool) -> wasmtime::Result<Fetch> {
+    let step = state.run.trace().child();
+    let (Some(outbound), Some(tasks)) = (&state.reach.outbound, state.reach.tasks()) else {
+        return Ok(Fetch::refused(FetchError::Unreachable("the host has no tasks".into())));
+    };
+    let ctx = state.run.context(ctx)?.clone();
+    let passed = passes_body.then(|| state.run.body.take());
+    Ok(Fetch::begin(outbound, &ctx, step, order, passed, &tasks))
+}
+
+async fn write(mut call: Call<'_>, fetch: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let len = len.min(PIECE);
+    let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
+    state.flush().await;
+    Ok(match state.run.fetches().get(fetch)?.write(piece).await {
+        Ok(true) => len as i32,
+        Ok(false) => code::BODY_FAILED,
+        Err(done) => code::done(done),
+    })
+}
+
+fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let answer = match state.run.fetches().get(fetch)?.head() {
+        Some(Ok(head)) => {
+            Answer::Head { status: head.status, headers: &head.headers, length: head.length }
+        }
+        Some(Err(error)) => Answer::Failure {
+            outcome: error.name(),
+            text: fixed::display(error, fixed::MESSAGE).into(),
+            cause: error
+                .cause()
+                .map(|cause| fixed::display(cause, fixed::MESSAGE).into())
+                .unwrap_or_default(),
+        },
+        None => return Ok(code::INVALID),
+    };
+    Ok(write_answer(memory, ptr, cap, &answer)?.len)
+}
+
+async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+    // Checked before the wait, so that a bad range traps whatever arrives.
+    let (memory, state) = parts(&mut call)?;
+    range(memory, ptr, cap)?;
+    if cap == 0 {
+        return Ok(code::INVALID);
+    }
+    state.flush().await;
+    let most = (cap as usize).min(turn::PIECE);
+    match state.run.fetches().get(fetch)?.read(most).await {
+        Ok(piece) => {
+            let (memory, _) = parts(&mut call)?;
+            memory::write(memory, ptr, &piece)?;
+            Ok(piece.len() as i32)
+        }
+        Err(FetchError::Done(done, _)) => Ok(code::done(done)),
+        Err(_) => Ok(code::BODY_FAILED),
+    }
+}
+
+impl Incoming {
+    /// What is left of it, for somebody else to read. The guest finds its end.
+    fn take(&mut self) -> Passed {
+        Passed {
+            body: std::mem::take(&mut self.body),
+            piece: std::mem::take(&mut self.piece),
+            left: self.left,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What a guest logs by itself: with a level, which part of it says so, and
+//! names and values of its own.
+
+use tracing::Level;
+use wasmtime::Linker;
+
+use crate::guest::memory::{bytes, parts};
+use crate::guest::state::{Call, State};
+use crate::guest::{MODULE, code, wire};
+use crate::limits::fixed::HEAD;
+use crate::log::{self, Fields, Said};
+
+/// The levels, each at the place that is its number less one.
+const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+
+pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "log", log)?;
+    Ok(())
+}
+
+fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let (level, typed) = match level.checked_sub(code::TYPED) {
+        Some(level) => (level, true),
+        None => (level, false),
+    };
+    if let Some(place) = level.checked_sub(1) {
+        let Some(&level) = LEVELS.get(place as usize) else { return Ok(code::INVALID) };
+        let record = bytes(memory, ptr, len)?;
+        if record.len() > HEAD {
+            if log::is_said(level) {
+                let (stdio, speaker) = state.output();
+                stdio.journal.leave_out(&speaker, record.len());
+            }
+            return Ok(verbosity());
+        }
+        let Some(record) = wire::read_record(record) else { return Ok(code::INVALID) };
+        let (stdio, speaker) = state.output();
+        if level == Level::ERROR {
+            stdio.keep(record.message);
+        }
+        if log::is_said(level) {
+            let (message, module) = (record.message, record.target);
+            let fields = Fields { pairs: &record.pairs, typed };
+            stdio.journal.add(&speaker, &Said { level, message, module, fields });
+        }
+    }
+    Ok(verbosity())
+}
+
+/// The number of the last level that is logged, 0 where none is.
+fn verbosity() -> i32 {
+    let silent = LEVELS.iter().rev().take_while(|level| !log::is_said(**level)).count();
+    LEVELS.len().saturating_sub(silent) as i32
+}

@@ -1,0 +1,46 @@
+//! The imports of the context ABI, by what they are about.
+//!
+//! # Layout
+//! - [`exchange`]: the request and the response.
+//! - [`context`]: the context; [`derive`]: contexts derived from it.
+//! - [`call`]: calls of other functions; `fetch`: requests to other hosts.
+//! - [`log`]: log records; [`sha2`]: digests.
+
+mod call;
+mod context;
+mod derive;
+mod exchange;
+#[cfg(feature = "server")]
+mod fetch;
+#[cfg(not(feature = "server"))]
+#[path = "no_fetch.rs"]
+mod fetch;
+mod log;
+mod sha2;
+
+use wasmtime::Linker;
+
+use super::state::State;
+
+/// The import module of the context ABI, with its version.
+pub(crate) const MODULE: &str = "hourglass_v1";
+
+/// What the import modules of all versions start with.
+pub(crate) const MODULE_PREFIX: &str = "hourglass_v";
+
+/// Whether an import is one of those by which a guest takes its request or
+/// gives its response.
+pub(crate) fn is_exchange(module: &str, name: &str) -> bool {
+    module == MODULE && exchange::FUNCTIONS.contains(&name)
+}
+
+/// Adds all of them to a linker.
+pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    exchange::add_to(linker)?;
+    context::add_to(linker)?;
+    derive::add_to(linker)?;
+    call::add_to(linker)?;
+    fetch::add_to(linker)?;
+    log::add_to(linker)?;
+    sha2::add_to(linker)
+}

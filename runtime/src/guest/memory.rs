@@ -1,0 +1,181 @@
+//! Ranges of guest memory, checked before they are touched.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use wasmtime::Trap;
+
+use super::Misuse;
+use super::bulk::Bulk;
+use super::state::{Call, State};
+use super::turn::{PIECE, Turn};
+use super::wire::Answer;
+use crate::limits::bytes::Place;
+
+/// The caller's memory, and its state beside it.
+///
+/// # Errors
+/// A trap where the guest has no memory, which deploying it has ruled out.
+pub(crate) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8], &'a mut State)> {
+    let Some(memory) = call.data().linear else {
+        return Err(Trap::MemoryOutOfBounds.into());
+    };
+    Ok(memory.data_and_store_mut(call))
+}
+
+/// The range that a guest named.
+///
+/// # Errors
+/// A trap where it is not inside the memory.
+pub(crate) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&mut [u8]> {
+    memory.get_mut(places(ptr, len)?).ok_or_else(|| Trap::MemoryOutOfBounds.into())
+}
+
+/// The range that a guest named, to be read.
+///
+/// # Errors
+/// As [`range`].
+pub(crate) fn bytes(memory: &[u8], ptr: u32, len: u32) -> wasmtime::Result<&[u8]> {
+    memory.get(places(ptr, len)?).ok_or_else(|| Trap::MemoryOutOfBounds.into())
+}
+
+fn places(ptr: u32, len: u32) -> wasmtime::Result<Range<usize>> {
+    let (start, len) = (ptr as usize, len as usize);
+    let end = start.checked_add(len).ok_or(Trap::MemoryOutOfBounds)?;
+    Ok(start..end)
+}
+
+/// A `u32` at `ptr`.
+pub(crate) fn read_u32(memory: &mut [u8], ptr: u32) -> wasmtime::Result<u32> {
+    let bytes = range(memory, ptr, 4)?;
+    let bytes = <[u8; 4]>::try_from(&*bytes).map_err(|_| Trap::MemoryOutOfBounds)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+/// Writes `bytes` at `ptr`.
+pub(crate) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> wasmtime::Result<()> {
+    let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
+    range(memory, ptr, len)?.copy_from_slice(bytes);
+    Ok(())
+}
+
+/// Copies a range out of the guest's memory, however long it is: in pieces, and
+/// others have their turns between them. The copy keeps its reservation.
+///
+/// # Errors
+/// A trap where it is not inside the memory, or the guest has had its grace.
+pub(crate) async fn copy(
+    call: &mut Call<'_>,
+    ptr: u32,
+    len: u32,
+    place: Option<Place>,
+) -> wasmtime::Result<Bytes> {
+    let whole = bytes(parts(call)?.0, ptr, len)?;
+    if whole.is_empty() {
+        return Ok(Bytes::new());
+    }
+    if whole.len() <= PIECE {
+        let copied = Bytes::copy_from_slice(whole);
+        return Ok(match place {
+            Some(place) => place.keep(copied),
+            None => copied,
+        });
+    }
+    let mut copied = Bulk::with_capacity(whole.len(), place);
+    let mut turn = Turn::begin();
+    loop {
+        // Its memory does not change while the guest waits for this call.
+        let whole = bytes(parts(call)?.0, ptr, len)?;
+        let rest = whole.get(copied.len()..).unwrap_or_default();
+        copied.extend_from_slice(rest.get(..PIECE).unwrap_or(rest));
+        if copied.len() >= whole.len() {
+            return Ok(copied.freeze());
+        }
+        turn.pass(call).await?;
+    }
+}
+
+/// Writes `bytes` at `ptr`, however many they are, as [`copy`] reads.
+///
+/// # Errors
+/// As [`copy`]. Nothing is written where not all of it can be.
+pub(crate) async fn paste(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> wasmtime::Result<()> {
+    let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
+    range(parts(call)?.0, ptr, len)?;
+    let (mut turn, mut at) = (Turn::begin(), ptr);
+    for piece in bytes.chunks(PIECE) {
+        if at != ptr {
+            turn.pass(call).await?;
+        }
+        write(parts(call)?.0, at, piece)?;
+        at = at.saturating_add(piece.len() as u32);
+    }
+    Ok(())
+}
+
+/// What became of an answer.
+pub(crate) struct Written {
+    /// How long it is.
+    pub(crate) len: i32,
+    /// Whether it fits into the room that the guest gave.
+    pub(crate) fits: bool,
+    /// What is left of it to be written, and where.
+    rest: Option<(u32, Bytes)>,
+}
+
+/// Writes how a call or a fetch ended where that fits into the room that the
+/// guest gave. A long body is left to [`Written::finish`].
+///
+/// # Errors
+/// A trap where the room is not inside the memory, or the answer is longer than
+/// any memory.
+pub(crate) fn write_answer(
+    memory: &mut [u8],
+    ptr: u32,
+    cap: u32,
+    answer: &Answer<'_>,
+) -> wasmtime::Result<Written> {
+    let (head, body) = (answer.head_len(), answer.body());
+    let len = i32::try_from(head + body.len())
+        .map_err(|_| Misuse("a response is longer than its memory".into()))?;
+    let mut written = Written { len, fits: len.unsigned_abs() <= cap, rest: None };
+    if written.fits {
+        let room = range(memory, ptr, len.unsigned_abs())?;
+        let (room, rest) = room.split_at_mut_checked(head).ok_or(Trap::MemoryOutOfBounds)?;
+        answer.write_head(room);
+        if body.len() <= PIECE {
+            rest.copy_from_slice(body);
+        } else {
+            written.rest = Some((ptr.saturating_add(head as u32), body.clone()));
+        }
+    }
+    Ok(written)
+}
+
+impl Written {
+    /// Writes what is left of it.
+    ///
+    /// # Errors
+    /// As [`copy`].
+    pub(crate) async fn finish(&mut self, call: &mut Call<'_>) -> wasmtime::Result<()> {
+        match self.rest.take() {
+            Some((ptr, body)) => paste(call, ptr, &body).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes `bytes` where they fit into the room that the guest gave, and says
+/// how long they are.
+pub(crate) fn write_if_fits(
+    memory: &mut [u8],
+    ptr: u32,
+    cap: u32,
+    bytes: &[u8],
+) -> wasmtime::Result<i32> {
+    let len = i32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
+    if bytes.len() <= cap as usize {
+        write(memory, ptr, bytes)?;
+    }
+    Ok(len)
+}

@@ -1,0 +1,75 @@
+//! What a guest sees of its host: the imports of Hourglass and WASI.
+//!
+//! This is the only module that follows a guest's pointers. Every pointer and
+//! length is checked: a range outside the guest's memory traps, a size is bounded
+//! before anything is allocated, and nothing here panics.
+//!
+//! # Layout
+//! - [`state`]: what a store holds for its guest.
+//! - [`linker`]: everything a guest may import.
+//! - [`hourglass`]: the imports of the context ABI.
+//! - [`wasi`]: the imports of WASI, preview 1.
+//! - [`cgi`]: guests whose request and response are their standard input and
+//!   output.
+//! - [`capabilities`]: what a function may call and fetch.
+//! - [`memory`]: ranges of guest memory; [`bulk`]: copies of large ones; [`turn`]:
+//!   how long a call may keep the thread.
+//! - [`wire`]: how requests, responses and values are laid out in memory.
+//!
+//! The reference of the ABI, for authors of guests, is the documentation of the
+//! SDK's module `abi`.
+
+mod bulk;
+mod capabilities;
+mod cgi;
+mod hourglass;
+mod linker;
+mod memory;
+mod state;
+mod turn;
+mod wasi;
+mod wire;
+
+pub(crate) use capabilities::{Called, Callees, Caller, Failed, Held, Reach};
+pub(crate) use cgi::{Style, is_requests_own};
+pub(crate) use hourglass::{MODULE, MODULE_PREFIX, is_exchange};
+pub(crate) use linker::Linkers;
+pub(crate) use state::response::Outlet;
+pub(crate) use state::run::Run;
+pub(crate) use state::{State, give_up_at, overdue};
+pub(crate) use wasi::Exit;
+pub(crate) use wire::too_long;
+
+/// What a call answers where it does not answer with a length.
+pub(crate) mod code {
+    use crate::context::Done;
+
+    pub(crate) const OK: i32 = 0;
+    pub(crate) const CANCELED: i32 = -1;
+    pub(crate) const DEADLINE_EXCEEDED: i32 = -2;
+    pub(crate) const ABSENT: i32 = -3;
+    pub(crate) const INVALID: i32 = -4;
+    pub(crate) const BODY_FAILED: i32 = -5;
+    pub(crate) const RESERVED: i32 = -6;
+
+    /// Added to the level of a record whose values have types.
+    pub(crate) const TYPED: u32 = 16;
+
+    pub(crate) fn done(done: Done) -> i32 {
+        match done {
+            Done::Canceled => CANCELED,
+            Done::DeadlineExceeded => DEADLINE_EXCEEDED,
+        }
+    }
+}
+
+/// What a guest did that no guest may: its instance traps.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(String);
+
+impl Misuse {
+    fn unknown(what: &str, handle: u32) -> Self {
+        Self(format!("there is no {what} {handle}"))
+    }
+}

@@ -1,0 +1,185 @@
+//! The calls that a guest has made and not let go of, by their handles.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::context::{Cause, Context};
+use crate::error::InvokeError;
+use crate::guest::Misuse;
+use crate::guest::capabilities::{Called, Ended, Failed, Reach};
+use crate::limits::bytes::Room;
+use crate::outcome::{Outcome, Usage};
+use crate::spawn::Task;
+
+/// How many calls may have handles at once, also those that were refused: each
+/// may hold a text of 1 KiB.
+pub(crate) const MOST: usize = 4_096;
+
+/// The calls of one invocation.
+#[derive(Default)]
+pub(crate) struct Calls {
+    open: Slab<Pending>,
+    /// Those that the guest let go on without it.
+    detached: Vec<Pending>,
+    /// How many there were in all.
+    pub(crate) made: u32,
+    room: Option<Arc<Room>>,
+}
+
+/// One call. Dropping it cancels what is left of it, since its caller is done.
+pub(crate) struct Pending {
+    callee: Arc<str>,
+    /// Where its response is held.
+    room: Arc<Room>,
+    task: Task<Ended>,
+    /// The callee's context, as long as that has not ended.
+    ctx: Option<Context>,
+    ended: Option<Ended>,
+    /// Whether the end of the invocation does not end it at once.
+    free: bool,
+}
+
+impl Calls {
+    /// Where responses are held until they are taken; `limit` bytes of them.
+    pub(crate) fn room(&mut self, limit: u64) -> Arc<Room> {
+        self.room.get_or_insert_with(|| Room::new(limit)).clone()
+    }
+
+    /// Gives a call a handle.
+    ///
+    /// # Errors
+    /// There are too many that were not given back.
+    pub(crate) fn add(&mut self, pending: Pending) -> Result<i32, Misuse> {
+        if self.open.len() >= MOST {
+            return Err(Misuse(format!("it has {MOST} calls open, which is the most")));
+        }
+        // 0 is no handle.
+        Ok(i32::try_from(self.open.insert(pending) + 1).unwrap_or(i32::MAX))
+    }
+
+    /// The call of a handle.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn get(&mut self, handle: u32) -> Result<&mut Pending, Misuse> {
+        let place = place(handle);
+        place.and_then(|at| self.open.get_mut(at)).ok_or_else(|| Misuse::unknown("call", handle))
+    }
+
+    /// Takes a handle back.
+    pub(crate) fn remove(&mut self, handle: u32) -> Option<Pending> {
+        self.open.try_remove(place(handle)?)
+    }
+
+    /// Lets a call go on without its handle.
+    pub(crate) fn detach(&mut self, handle: u32) {
+        if let Some(pending) = self.remove(handle)
+            && pending.ended.is_none()
+        {
+            self.detached.push(pending);
+        }
+    }
+
+    /// Goes on with the call of a handle; ready once it has ended.
+    pub(crate) fn poll(
+        &mut self,
+        handle: u32,
+        cx: &mut TaskContext<'_>,
+        reach: &Reach,
+    ) -> Poll<()> {
+        match place(handle).and_then(|at| self.open.get_mut(at)) {
+            Some(pending) => pending.poll(cx, reach),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ends the calls, save those that were detached under a context which
+    /// outlives the invocation: they are returned.
+    pub(crate) fn leave(&mut self) -> Vec<Pending> {
+        self.open.clear();
+        self.detached.drain(..).filter(|pending| pending.free).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.detached.is_empty()
+    }
+}
+
+/// Where the call of a handle is.
+fn place(handle: u32) -> Option<usize> {
+    (handle as usize).checked_sub(1)
+}
+
+impl Pending {
+    /// A call on its way.
+    pub(crate) fn new(called: Called, room: Arc<Room>, free: bool) -> Self {
+        let Called { callee, run, ctx } = called;
+        Self { callee, room, task: Task::New(run), ctx: Some(ctx), ended: None, free }
+    }
+
+    /// A call that was refused.
+    pub(crate) fn refused(callee: Arc<str>, room: Arc<Room>, error: &InvokeError) -> Self {
+        let ended = Some(Err(Failed::new(&room, error)));
+        Self { callee, room, task: Task::Over, ctx: None, ended, free: false }
+    }
+
+    /// Makes it a task at once.
+    pub(crate) fn spawn(&mut self, reach: &Reach) {
+        self.task.spawn(|run| reach.spawn(run));
+    }
+
+    /// Goes on with it; ready once it has ended.
+    pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>, reach: &Reach) -> Poll<()> {
+        if self.ended.is_some() {
+            return Poll::Ready(());
+        }
+        let Poll::Ready(ended) = self.task.poll(cx, |run| reach.spawn(run)) else {
+            return Poll::Pending;
+        };
+        self.ctx = None;
+        self.ended = Some(ended.unwrap_or_else(|error| {
+            let outcome = Outcome::Host(format!("its task failed: {error}"));
+            let error = InvokeError::new(self.callee.clone(), outcome, Usage::default());
+            Err(Failed::new(&self.room, &error))
+        }));
+        Poll::Ready(())
+    }
+
+    /// Waits until it has ended, for one that is a task.
+    pub(crate) async fn wait(mut self) {
+        std::mem::replace(&mut self.task, Task::Over).join().await;
+        self.ctx = None;
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// The processor time that it took.
+    pub(crate) fn cpu(&self) -> Duration {
+        match &self.ended {
+            Some(Ok(held)) => held.cpu,
+            Some(Err(failed)) => failed.usage.cpu,
+            None => Duration::ZERO,
+        }
+    }
+
+    /// Cancels it, with the rest of its run, at most its grace, going on.
+    pub(crate) fn cancel(mut self, cause: Cause) {
+        if let Some(ctx) = self.ctx.take() {
+            ctx.end(cause);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(ctx) = self.ctx.take() {
+            ctx.end(Cause::ParentDone);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What a store holds for its guest during one invocation.
+//!
+//! # Layout
+//! - [`State`]: an instance's part; [`run`]: the part of one invocation.
+//! - [`response`]: the response that the guest gives.
+//! - [`contexts`], [`calls`], `fetches`, [`files`]: the tables of handles.
+//! - [`stdio`]: what the guest prints; [`log_quota`]: how much of it is logged.
+
+pub(crate) mod calls;
+pub(crate) mod contexts;
+#[cfg(feature = "server")]
+pub(crate) mod fetches;
+pub(crate) mod files;
+pub(crate) mod log_quota;
+pub(crate) mod response;
+pub(crate) mod run;
+pub(crate) mod stdio;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Caller, Memory, ResourceLimiter};
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::p1::WasiP1Ctx;
+
+use self::log_quota::Speaker;
+use self::run::Run;
+use self::stdio::Stdio;
+use super::capabilities::Reach;
+use super::cgi::Style;
+use crate::context::{Cause, Context};
+use crate::environment::Environment;
+use crate::limits::Limits;
+use crate::log::About;
+use crate::outcome::Outcome;
+
+/// The least that a tick lasts.
+const TICK: Duration = Duration::from_millis(1);
+
+/// What a store holds: what belongs to the instance as long as it lives, and
+/// the one invocation that it is for.
+pub(crate) struct State {
+    pub(crate) function: Arc<str>,
+    pub(crate) environment: Arc<Environment>,
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) style: Style,
+    grace: Duration,
+    /// The largest response body in bytes.
+    pub(crate) response_body: u64,
+    pub(crate) memory: MemoryMeter,
+    /// The instance's memory, once there is an instance.
+    pub(crate) linear: Option<Memory>,
+    pub(crate) run: Run,
+}
+
+/// Bounds an instance's memory and table, and keeps the peak.
+pub(crate) struct MemoryMeter {
+    pub(crate) limit: u64,
+    table_limit: u64,
+    /// The memory's largest size in bytes, which is also its present one:
+    /// memory never shrinks.
+    pub(crate) peak: u64,
+    /// Whether the guest was last refused memory that it asked for.
+    pub(crate) refused: bool,
+    /// Whether it ever was.
+    limited: bool,
+}
+
+impl State {
+    /// The state of an instance in which no guest code runs yet.
+    pub(crate) fn new(
+        function: Arc<str>,
+        environment: Arc<Environment>,
+        reach: Arc<Reach>,
+        style: Style,
+        (limits, table_limit): (&Limits, u64),
+    ) -> Self {
+        Self {
+            function,
+            environment,
+            reach,
+            style,
+            grace: limits.grace,
+            response_body: limits.response_body,
+            memory: MemoryMeter::new(limits.memory, table_limit),
+            linear: None,
+            run: Run::none(Instant::now()),
+        }
+    }
+
+    /// Lets host calls find the instance's memory.
+    pub(crate) fn attach(&mut self, memory: Memory) {
+        self.linear = Some(memory);
+    }
+
+    /// Makes it the state of one invocation.
+    pub(crate) fn begin(&mut self, run: Run) {
+        self.run = run;
+        self.prepare();
+        self.memory.refused = false;
+        self.memory.limited = false;
+    }
+
+    /// Forgets the invocation: its request, its context, what it held.
+    pub(crate) fn clear(&mut self) {
+        self.leave();
+        self.run = Run::none(self.run.started);
+    }
+
+    /// Ends what the invocation has started and left running. What it detached
+    /// under a context without cancel goes on for as long as that is allowed.
+    fn leave(&mut self) {
+        #[cfg(feature = "server")]
+        if let Some(mut fetches) = self.run.fetches.take() {
+            fetches.leave();
+        }
+        let Run { contexts, calls, .. } = &mut self.run;
+        if contexts.is_empty() && calls.is_empty() {
+            return;
+        }
+        // Calls first, as they are to hear that their caller is done rather
+        // than that a guard was dropped.
+        let (calls, guards) = (calls.leave(), contexts.leave());
+        let detach = self.reach.detach;
+        let outlives = !detach.is_zero() && !calls.is_empty();
+        let Some(tasks) = outlives.then(|| self.reach.tasks()).flatten() else {
+            drop(calls);
+            guards.iter().for_each(|guard| guard.cancel_with(Cause::ParentDone));
+            return;
+        };
+        tasks.spawn(async move {
+            let all = async {
+                for call in calls {
+                    call.wait().await;
+                }
+            };
+            // Where time is up, what is left is dropped, which ends it.
+            let _ = tokio::time::timeout(detach, all).await;
+            guards.iter().for_each(|guard| guard.cancel_with(Cause::ParentDone));
+        });
+    }
+
+    /// Whether nothing out of the ordinary happened: the context is not done,
+    /// the request's body was read to its end, and no limit was met.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        let body = &self.run.body;
+        let read = body.failure.is_none() && body.piece.is_empty() && body.body.is_empty();
+        read && !self.memory.limited && self.run.ctx.err().is_none()
+    }
+
+    /// Whether the guest has had its grace after its context was done.
+    pub(crate) fn overdue(&self) -> bool {
+        overdue(&self.run.ctx, self.grace)
+    }
+
+    /// Whether the guest has run for less than a tick.
+    pub(crate) fn is_young(&self) -> bool {
+        self.run.started.elapsed() < TICK
+    }
+
+    /// What it prints, and who that is.
+    pub(crate) fn output(&mut self) -> (&mut Stdio, Speaker<'_>) {
+        let Self { function, reach, run: Run { ctx, trace, stdio, .. }, .. } = self;
+        let about = About { function, ctx, step: *trace };
+        (stdio, Speaker { about, rate: &reach.rate })
+    }
+
+    /// Logs what is left of what it has printed. To be called when the guest
+    /// has ended.
+    pub(crate) fn end_output(&mut self) {
+        let (stdio, speaker) = self.output();
+        stdio.finish(&speaker);
+    }
+
+    /// Why the request's or the response's body broke off, where one did.
+    pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
+        self.run.body.failure.take().or_else(|| self.run.overflow.take())
+    }
+
+    /// WASI's own state, made when a guest first asks for something that only
+    /// `wasmtime-wasi` answers.
+    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        self.run.wasi.get_or_insert_with(|| {
+            // Nothing is opened for the guest, so there is nothing that it
+            // could make handles from.
+            Box::new(WasiCtxBuilder::new().build_p1())
+        })
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.end_output();
+        self.leave();
+    }
+}
+
+/// When a guest is interrupted; `None` while its context is not done.
+pub(crate) fn give_up_at(ctx: &Context, grace: Duration) -> Option<Instant> {
+    let since = ctx.done_since()?;
+    Some(since.checked_add(grace).unwrap_or(since))
+}
+
+/// Whether a guest has had its grace after its context was done.
+pub(crate) fn overdue(ctx: &Context, grace: Duration) -> bool {
+    give_up_at(ctx, grace).is_some_and(|at| at <= Instant::now())
+}
+
+impl MemoryMeter {
+    fn new(limit: u64, table_limit: u64) -> Self {
+        Self { limit, table_limit, peak: 0, refused: false, limited: false }
+    }
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let desired = desired as u64;
+        let allowed = desired <= self.limit && maximum.is_none_or(|most| desired <= most as u64);
+        self.refused = !allowed;
+        self.limited |= self.refused;
+        if allowed {
+            self.peak = self.peak.max(desired);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired as u64 <= self.table_limit && maximum.is_none_or(|most| desired <= most))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        self.limited = true;
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        1
+    }
+}
+
+/// Shorthand for a host call's caller.
+pub(crate) type Call<'a> = Caller<'a, State>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_was_met_is_not_forgotten() {
+        let limits = Limits { memory: 1 << 16, ..Limits::default() };
+        let mut state =
+            State::new("f".into(), Arc::default(), Reach::none(), Style::Exchange, (&limits, 0));
+        assert!(state.is_ordinary());
+        for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
+            let grown = state.memory.memory_growing(1 << 16, desired, None);
+            assert_eq!(grown.expect("an answer"), allowed);
+            assert!(!state.is_ordinary());
+        }
+        state.begin(Run::none(Instant::now()));
+        assert!(state.is_ordinary());
+    }
+}

@@ -1,0 +1,156 @@
+//! What a guest prints: line by line into the host's log, and the end of its
+//! standard error kept for the report of a trap.
+
+use super::log_quota::{Journal, Speaker};
+use crate::log::{self, Printed};
+
+/// How much of standard error a trap's report carries, in bytes.
+const TAIL: usize = 4 << 10;
+
+/// The longest line, in bytes. What is longer becomes several.
+const LINE: usize = 8 << 10;
+
+/// A guest's standard output and standard error.
+#[derive(Default)]
+pub(crate) struct Stdio {
+    /// What has no end of a line yet.
+    out: Vec<u8>,
+    err: Vec<u8>,
+    tail: Vec<u8>,
+    pub(crate) journal: Journal,
+}
+
+/// Which of the two a guest writes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sink {
+    Out,
+    Err,
+}
+
+impl Sink {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Out => "stdout",
+            Self::Err => "stderr",
+        }
+    }
+}
+
+impl Stdio {
+    /// Takes what the guest wrote, and logs at most `lines` lines, because
+    /// logging takes time. Returns how many bytes were taken.
+    pub(crate) fn write(
+        &mut self,
+        sink: Sink,
+        bytes: &[u8],
+        speaker: &Speaker<'_>,
+        lines: &mut usize,
+    ) -> usize {
+        let taken =
+            if log::is_printed() { self.print(sink, bytes, speaker, lines) } else { bytes.len() };
+        if sink == Sink::Err {
+            self.keep_tail(bytes.get(..taken).unwrap_or(bytes));
+        }
+        taken
+    }
+
+    fn print(
+        &mut self,
+        sink: Sink,
+        bytes: &[u8],
+        speaker: &Speaker<'_>,
+        lines: &mut usize,
+    ) -> usize {
+        let mut taken = 0;
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let mut rest = part;
+            while !rest.is_empty() {
+                if *lines == 0 {
+                    return taken;
+                }
+                let line = self.line(sink);
+                let room = LINE.saturating_sub(line.len()).min(rest.len());
+                let (now, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+                line.extend_from_slice(now);
+                rest = later;
+                taken += now.len();
+                if line.ends_with(b"\n") || line.len() >= LINE {
+                    self.log(sink, speaker);
+                    *lines -= 1;
+                }
+            }
+        }
+        taken
+    }
+
+    /// Logs what has no newline at its end, and how much was left out. To be
+    /// called when the guest has ended.
+    pub(crate) fn finish(&mut self, speaker: &Speaker<'_>) {
+        for sink in [Sink::Out, Sink::Err] {
+            if !self.line(sink).is_empty() {
+                self.log(sink, speaker);
+            }
+        }
+        self.journal.finish(speaker);
+    }
+
+    /// Keeps an error that the guest has logged for the report of a trap, as if
+    /// it were on its standard error.
+    pub(crate) fn keep(&mut self, message: &[u8]) {
+        self.keep_tail(message);
+        self.keep_tail(b"\n");
+    }
+
+    /// The end of what the guest wrote to standard error, and of the errors that
+    /// it logged.
+    pub(crate) fn tail(&self) -> String {
+        let text = String::from_utf8_lossy(&self.tail);
+        // What is not UTF-8 takes more once it is replaced.
+        let start = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
+        text.get(start..).unwrap_or_default().to_owned()
+    }
+
+    fn keep_tail(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..surplus);
+    }
+
+    fn line(&mut self, sink: Sink) -> &mut Vec<u8> {
+        match sink {
+            Sink::Out => &mut self.out,
+            Sink::Err => &mut self.err,
+        }
+    }
+
+    fn log(&mut self, sink: Sink, speaker: &Speaker<'_>) {
+        let mut line = std::mem::take(self.line(sink));
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        self.journal.add(speaker, &Printed { stream: sink.name(), text });
+        // Its room is for the next one.
+        line.clear();
+        *self.line(sink) = line;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::log::{About, Rate};
+
+    #[test]
+    fn the_tail_is_the_end() {
+        let (ctx, rate) = (Context::background(), Rate::of_output());
+        let about = About { function: "f", ctx: &ctx, step: None };
+        let (speaker, mut stdio) = (Speaker { about, rate: &rate }, Stdio::default());
+        stdio.write(Sink::Err, &[b'a'; TAIL], &speaker, &mut 9);
+        stdio.write(Sink::Err, b"the end", &speaker, &mut 9);
+        stdio.write(Sink::Out, b"not this", &speaker, &mut 9);
+        assert_eq!(stdio.tail().len(), TAIL);
+        assert!(stdio.tail().ends_with("athe end"));
+        stdio.write(Sink::Err, &[0xff; TAIL], &speaker, &mut 9);
+        assert!((TAIL - 3..=TAIL).contains(&stdio.tail().len()));
+    }
+}

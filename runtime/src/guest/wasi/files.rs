@@ -1,0 +1,372 @@
+//! The calls of WASI that read files: those of the folders that a function may
+//! read.
+//!
+//! What would have to wait for a disk is done by a thread that may. The guest
+//! waits for it no longer than until its context is done, and its end not at
+//! all. What the kernel has at hand takes less time than that thread's way there
+//! and back, and most is. Nothing here waits for anything else than a disk.
+
+use wasmtime::Linker;
+
+use super::errno::{AGAIN, BADF, CANCELED, INVAL, IO, NAMETOOLONG};
+use super::errno::{OVERFLOW, ROFS, SPIPE, SUCCESS};
+use super::folder::{self, Place};
+use super::{MAX_RANGES, MODULE};
+use crate::guest::memory::{bytes, parts, paste, range, read_u32, write};
+use crate::guest::state::files::{FIRST, Files};
+use crate::guest::state::{Call, State};
+use crate::mounts::{Disk, Mount};
+
+/// The longest path, in bytes.
+const MAX_PATH: u32 = 4_096;
+
+/// The most that one call reads, in bytes: of a file, and of a folder.
+const MAX_READ: u32 = 256 << 10;
+const MAX_LIST: u32 = 1 << 20;
+
+/// What `path_open` is asked for: a folder; to create what is not there, to
+/// have created it, to empty it; a right to write; to write at the end.
+const DIRECTORY: u32 = 1 << 1;
+const CHANGES: u32 = 1 << 0 | 1 << 2 | 1 << 3;
+const WRITE: u64 = 1 << 6;
+const APPEND: u32 = 1 << 0;
+
+/// The rights that a guest is told to have: to read, seek and tell, to open,
+/// list, follow and look at.
+const READ: u64 = 1 << 1;
+const RIGHTS: u64 = READ | 1 << 2 | 1 << 5 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 21;
+
+/// Why a call does not succeed: a code for the guest, or a trap.
+enum Fault {
+    Code(i32),
+    Trap(wasmtime::Error),
+}
+
+type Result<T> = std::result::Result<T, Fault>;
+
+pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "fd_prestat_get", |call: Call<'_>, fd, out| {
+            answer(fd_prestat_get(call, fd, out))
+        })?
+        .func_wrap(MODULE, "fd_prestat_dir_name", |call: Call<'_>, fd, ptr, len| {
+            answer(fd_prestat_dir_name(call, fd, ptr, len))
+        })?
+        .func_wrap(MODULE, "fd_fdstat_get", |call: Call<'_>, fd, out| {
+            answer(fd_fdstat_get(call, fd, out))
+        })?
+        .func_wrap(MODULE, "fd_close", |call: Call<'_>, fd| answer(fd_close(call, fd)))?
+        .func_wrap(MODULE, "fd_tell", |call: Call<'_>, fd, out| answer(fd_tell(call, fd, out)))?
+        .func_wrap_async(MODULE, "fd_seek", |call: Call<'_>, words| {
+            Box::new(async move { answer(fd_seek(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "fd_read", |call: Call<'_>, (fd, ranges, count, out)| {
+            Box::new(fd_read(call, fd, ranges, count, out))
+        })?
+        .func_wrap_async(MODULE, "fd_pread", |call: Call<'_>, (fd, ranges, count, at, out)| {
+            Box::new(async move { answer(fd_pread(call, fd, (ranges, count), at, out).await) })
+        })?
+        .func_wrap_async(MODULE, "fd_readdir", |call: Call<'_>, words| {
+            Box::new(async move { answer(fd_readdir(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "fd_filestat_get", |call: Call<'_>, (fd, out)| {
+            Box::new(async move { answer(fd_filestat_get(call, fd, out).await) })
+        })?
+        .func_wrap_async(MODULE, "path_filestat_get", |call: Call<'_>, words| {
+            Box::new(async move { answer(path_filestat_get(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "path_readlink", |call: Call<'_>, words| {
+            Box::new(async move { answer(path_readlink(call, words).await) })
+        })?
+        .func_wrap_async(MODULE, "path_open", |call: Call<'_>, words| {
+            Box::new(async move { answer(path_open(call, words).await) })
+        })?;
+    Ok(())
+}
+
+/// Answers with a code, where the descriptor is a good one.
+pub(crate) fn known(mut call: Call<'_>, fd: u32, code: i32) -> i32 {
+    let (files, mounts) = files(call.data_mut());
+    files.get(mounts, fd).map_or_else(|code| code, |_| code)
+}
+
+fn files(state: &mut State) -> (&mut Files, &[Mount]) {
+    (&mut state.run.files, &state.reach.mounts)
+}
+
+fn fd_prestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    let len = mount(state, fd)?.path.len() as u32;
+    // The first word says that it is a folder.
+    write(memory, out, &0_u32.to_le_bytes())?;
+    Ok(write(memory, out.saturating_add(4), &len.to_le_bytes())?)
+}
+
+fn fd_prestat_dir_name(mut call: Call<'_>, fd: u32, ptr: u32, len: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    let path = mount(state, fd)?.path.as_bytes();
+    if path.len() > len as usize {
+        return Err(NAMETOOLONG.into());
+    }
+    Ok(write(memory, ptr, path)?)
+}
+
+fn mount(state: &mut State, fd: u32) -> Result<&Mount> {
+    let (files, mounts) = files(state);
+    let place = files.get(mounts, fd)?.mount.ok_or(BADF)?;
+    Ok(mounts.get(place).ok_or(BADF)?)
+}
+
+fn fd_fdstat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    let (kind, rights) = match fd {
+        0 => (0, READ),
+        1 | 2 => (0, WRITE),
+        _ => {
+            let (files, mounts) = files(state);
+            (files.get(mounts, fd)?.kind, RIGHTS)
+        }
+    };
+    write(memory, out, &u64::from(kind).to_le_bytes())?;
+    write(memory, out.saturating_add(8), &rights.to_le_bytes())?;
+    Ok(write(memory, out.saturating_add(16), &rights.to_le_bytes())?)
+}
+
+fn fd_close(mut call: Call<'_>, fd: u32) -> Result<()> {
+    if fd < FIRST {
+        return Ok(());
+    }
+    let (files, mounts) = files(call.data_mut());
+    Ok(files.close(mounts, fd)?)
+}
+
+fn fd_tell(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let (memory, state) = parts(&mut call)?;
+    if fd < FIRST {
+        return Err(SPIPE.into());
+    }
+    let (files, mounts) = files(state);
+    let position = files.file(mounts, fd)?.position;
+    Ok(write(memory, out, &position.to_le_bytes())?)
+}
+
+async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> {
+    let (fd, by, whence, out) = words;
+    if fd < FIRST {
+        return Err(SPIPE.into());
+    }
+    let (list, mounts) = files(call.data_mut());
+    let open = list.file(mounts, fd)?;
+    let from = match whence {
+        0 => 0,
+        1 => open.position,
+        2 => {
+            let (file, disk) = open.parts();
+            quickly(&mut call, &disk, move |at_hand| folder::length(&file, at_hand)).await?
+        }
+        _ => return Err(INVAL.into()),
+    };
+    let position = from.checked_add_signed(by).ok_or(INVAL)?;
+    let (memory, state) = parts(&mut call)?;
+    let (list, mounts) = files(state);
+    list.file(mounts, fd)?.position = position;
+    Ok(write(memory, out, &position.to_le_bytes())?)
+}
+
+/// Reads from where the last read ended. Standard input is at its end.
+pub(crate) async fn fd_read(
+    call: Call<'_>,
+    fd: u32,
+    ranges: u32,
+    count: u32,
+    out: u32,
+) -> wasmtime::Result<i32> {
+    answer(read_on(call, fd, (ranges, count), out).await)
+}
+
+async fn read_on(mut call: Call<'_>, fd: u32, ranges: (u32, u32), out: u32) -> Result<()> {
+    if fd == 0 {
+        let (memory, _) = parts(&mut call)?;
+        return Ok(write(memory, out, &0_u32.to_le_bytes())?);
+    }
+    let (list, mounts) = files(call.data_mut());
+    let position = list.file(mounts, fd)?.position;
+    let len = read_at(&mut call, fd, ranges, position, out).await?;
+    let (list, mounts) = files(call.data_mut());
+    list.file(mounts, fd)?.position = position.saturating_add(len);
+    Ok(())
+}
+
+async fn fd_pread(
+    mut call: Call<'_>,
+    fd: u32,
+    ranges: (u32, u32),
+    position: u64,
+    out: u32,
+) -> Result<()> {
+    read_at(&mut call, fd, ranges, position, out).await.map(drop)
+}
+
+/// Reads into the ranges of a list, and tells how much it was.
+async fn read_at(
+    call: &mut Call<'_>,
+    fd: u32,
+    list: (u32, u32),
+    position: u64,
+    out: u32,
+) -> Result<u64> {
+    let (memory, state) = parts(call)?;
+    let (mut ranges, mut total) = (Vec::new(), 0);
+    for index in 0..list.1.min(MAX_RANGES) {
+        let at = list.0.saturating_add(index.saturating_mul(8));
+        let ptr = read_u32(memory, at)?;
+        let len = read_u32(memory, at.saturating_add(4))?.min(MAX_READ - total);
+        range(memory, ptr, len)?;
+        ranges.push((ptr, len));
+        total += len;
+    }
+    let (files, mounts) = files(state);
+    let (file, disk) = files.file(mounts, fd)?.parts();
+    let work = move |at_hand| folder::read(&file, position, total as usize, at_hand);
+    let read = quickly(call, &disk, work).await?;
+    let (memory, _) = parts(call)?;
+    let mut rest = &*read;
+    for (ptr, len) in ranges {
+        let (now, later) = rest.split_at_checked(len as usize).unwrap_or((rest, &[]));
+        write(memory, ptr, now)?;
+        rest = later;
+    }
+    write(memory, out, &(read.len() as u32).to_le_bytes())?;
+    Ok(read.len() as u64)
+}
+
+async fn fd_readdir(mut call: Call<'_>, words: (u32, u32, u32, u64, u32)) -> Result<()> {
+    let (fd, ptr, len, from, out) = words;
+    let (memory, state) = parts(&mut call)?;
+    range(memory, ptr, len)?;
+    if len > MAX_LIST {
+        return Err(OVERFLOW.into());
+    }
+    let (list, mounts) = files(state);
+    let (folder, disk) = list.folder(mounts, fd)?;
+    let work = move || folder::list(&folder, from, len as usize);
+    let listed = apart(&mut call, &disk, work).await?;
+    paste(&mut call, ptr, &listed).await?;
+    let (memory, _) = parts(&mut call)?;
+    Ok(write(memory, out, &(listed.len() as u32).to_le_bytes())?)
+}
+
+async fn fd_filestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+    let stat = if fd < FIRST {
+        [0; 64]
+    } else {
+        let (files, mounts) = files(call.data_mut());
+        let (file, disk) = files.get(mounts, fd)?.parts();
+        quickly(&mut call, &disk, move |at_hand| folder::about(&file, at_hand)).await?
+    };
+    let (memory, _) = parts(&mut call)?;
+    Ok(write(memory, out, &stat)?)
+}
+
+async fn path_filestat_get(mut call: Call<'_>, words: (u32, u32, u32, u32, u32)) -> Result<()> {
+    let (fd, flags, ptr, len, out) = words;
+    let stat = at(&mut call, fd, (ptr, len), flags, |place| place.stat()).await?;
+    let (memory, _) = parts(&mut call)?;
+    Ok(write(memory, out, &stat)?)
+}
+
+async fn path_readlink(mut call: Call<'_>, words: (u32, u32, u32, u32, u32, u32)) -> Result<()> {
+    let (fd, ptr, len, room, most, out) = words;
+    let mut link = at(&mut call, fd, (ptr, len), 0, |place| place.link()).await?;
+    link.truncate(most as usize);
+    let (memory, _) = parts(&mut call)?;
+    write(memory, room, &link)?;
+    Ok(write(memory, out, &(link.len() as u32).to_le_bytes())?)
+}
+
+/// What `path_open` is called with: the folder, how links are followed, the
+/// path and its length, what to do, the rights for it and for what is opened
+/// beneath it, flags of the descriptor, and where that goes.
+type Opening = (u32, u32, u32, u32, u32, u64, u64, u32, u32);
+
+async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
+    let (fd, flags, ptr, len, how, rights, _, writing, out) = words;
+    if how & CHANGES != 0 || rights & WRITE != 0 || writing & APPEND != 0 {
+        return Err(Fault::Code(known(call, fd, ROFS)));
+    }
+    call.data().run.files.has_room()?;
+    let folder = how & DIRECTORY != 0;
+    let found = at(&mut call, fd, (ptr, len), flags, move |place| place.open(folder)).await?;
+    let (memory, state) = parts(&mut call)?;
+    let opened = state.run.files.add(found)?;
+    Ok(write(memory, out, &opened.to_le_bytes())?)
+}
+
+/// Does something at a path beneath a folder.
+async fn at<T: Send + 'static>(
+    call: &mut Call<'_>,
+    fd: u32,
+    (ptr, len): (u32, u32),
+    flags: u32,
+    work: impl Fn(&Place<'_>) -> std::result::Result<T, i32> + Send + 'static,
+) -> Result<T> {
+    let (memory, state) = parts(call)?;
+    if len > MAX_PATH {
+        return Err(NAMETOOLONG.into());
+    }
+    let path = bytes(memory, ptr, len)?.to_vec();
+    let (files, mounts) = files(state);
+    let ((folder, disk), follow) = (files.folder(mounts, fd)?, flags & 1 == 1);
+    let its = disk.clone();
+    let work =
+        move |at_hand| work(&Place { folder: &folder, disk: &its, path: &path, follow, at_hand });
+    quickly(call, &disk, work).await
+}
+
+/// Does something at once where it need not wait for a disk, and else has it
+/// done.
+async fn quickly<T: Send + 'static>(
+    call: &mut Call<'_>,
+    disk: &Disk,
+    work: impl Fn(bool) -> std::result::Result<T, i32> + Send + 'static,
+) -> Result<T> {
+    match if disk.is_near() { work(true) } else { Err(AGAIN) } {
+        Err(AGAIN) => apart(call, disk, move || work(false)).await,
+        done => Ok(done?),
+    }
+}
+
+/// Has something done by a thread that may wait for a disk. Where the context is
+/// done first, the thread is left behind.
+async fn apart<T: Send + 'static>(
+    call: &mut Call<'_>,
+    disk: &Disk,
+    work: impl FnOnce() -> std::result::Result<T, i32> + Send + 'static,
+) -> Result<T> {
+    let ctx = call.data_mut().run.ctx.clone();
+    tokio::select! {
+        biased;
+        _ = ctx.done() => Err(CANCELED.into()),
+        done = disk.wait(work) => Ok(done.unwrap_or(Err(IO))?),
+    }
+}
+
+fn answer(result: Result<()>) -> wasmtime::Result<i32> {
+    match result {
+        Ok(()) => Ok(SUCCESS),
+        Err(Fault::Code(code)) => Ok(code),
+        Err(Fault::Trap(error)) => Err(error),
+    }
+}
+
+impl From<i32> for Fault {
+    fn from(code: i32) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<wasmtime::Error> for Fault {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Trap(error)
+    }
+}

@@ -1,0 +1,298 @@
+//! Reads what is beneath a folder of the host's, and nothing else.
+//!
+//! The kernel holds the way there: no path, no `..` and no link leads out of the
+//! folder (`openat2` with `RESOLVE_BENEATH`). Only plain files and folders are
+//! ever opened: to open a pipe waits for its other end, and tells that it is
+//! there; to open a device does whatever the device does.
+//!
+//! All of this may have to wait for a disk, so it is for threads that may. What
+//! the kernel has at hand of a disk that is near can be had without waiting:
+//! whatever is asked for in that way and would have to wait, or is on another
+//! disk, is [`errno::AGAIN`].
+
+use std::io::IoSliceMut;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom};
+use rustix::fs::{Statx, StatxFlags, StatxTimestamp};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use super::errno;
+use crate::mounts::{Disk, is_kernels};
+
+/// How often a path is looked up again that changed meanwhile.
+const TRIES: u32 = 16;
+
+/// How much is read of a folder at once, in bytes.
+const ENTRIES: usize = 32 << 10;
+
+/// The kinds of files, as WASI counts them.
+pub(crate) const FOLDER: u8 = 3;
+pub(crate) const FILE: u8 = 4;
+const LINK: u8 = 7;
+
+/// A path beneath a folder.
+pub(crate) struct Place<'a> {
+    pub(crate) folder: &'a OwnedFd,
+    /// Where the folder is.
+    pub(crate) disk: &'a Disk,
+    pub(crate) path: &'a [u8],
+    /// Whether a link at its end is followed.
+    pub(crate) follow: bool,
+    /// Whether only what is at hand is wanted.
+    pub(crate) at_hand: bool,
+}
+
+/// A plain file or a folder, open.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) file: OwnedFd,
+    pub(crate) kind: u8,
+    pub(crate) disk: Disk,
+}
+
+impl Place<'_> {
+    fn find(&self, flags: OFlags) -> Result<OwnedFd, i32> {
+        let follow = if self.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        let flags = flags | follow | OFlags::CLOEXEC;
+        let at_hand = ResolveFlags::CACHED | ResolveFlags::NO_XDEV;
+        let at_hand = if self.at_hand { at_hand } else { ResolveFlags::empty() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | at_hand;
+        let find = || fs::openat2(self.folder, self.path, flags, Mode::empty(), resolve);
+        if self.at_hand {
+            // Kernels before 5.12 do not know how to; and what leads out of the
+            // folder can't be told from what is on another disk.
+            return find().map_err(|error| match error {
+                Errno::INVAL | Errno::XDEV => errno::AGAIN,
+                error => errno::of(error),
+            });
+        }
+        let again = |found: &Result<_, _>| matches!(found, Err(Errno::AGAIN | Errno::INTR));
+        let found = (1..TRIES).map(|_| find()).find(|found| !again(found)).unwrap_or_else(find);
+        found.map_err(errno::of)
+    }
+
+    /// Opens a plain file or a folder.
+    pub(crate) fn open(&self, folder: bool) -> Result<Found, i32> {
+        // It is looked at first, and once more when it is open, as it may have
+        // become something else.
+        openable(&self.look(&self.find(OFlags::PATH)?)?, folder)?;
+        let file = self.find(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        let stat = self.look(&file)?;
+        let kind = openable(&stat, folder)?;
+        Ok(Found { file, kind, disk: self.disk.beneath(&stat) })
+    }
+
+    /// What is known about it, whatever it is.
+    pub(crate) fn stat(&self) -> Result<[u8; 64], i32> {
+        Ok(layout(&self.look(&self.find(OFlags::PATH)?)?))
+    }
+
+    /// Looks at what was found, and refuses what shows the kernel's state: it
+    /// may have been mounted there after the function was deployed.
+    fn look(&self, found: &OwnedFd) -> Result<Statx, i32> {
+        let stat = stat(found, self.at_hand)?;
+        if !self.disk.has(&stat) && is_kernels(found) {
+            return Err(errno::ACCES);
+        }
+        Ok(stat)
+    }
+
+    /// Where a link leads to.
+    pub(crate) fn link(&self) -> Result<Vec<u8>, i32> {
+        if self.at_hand {
+            return Err(errno::AGAIN);
+        }
+        let found = self.find(OFlags::PATH)?;
+        self.look(&found)?;
+        let link = fs::readlinkat(found, "", Vec::new());
+        // What is no link has no such entry.
+        link.map(|path| path.into_bytes()).map_err(|error| match error {
+            Errno::NOENT => errno::INVAL,
+            error => errno::of(error),
+        })
+    }
+}
+
+fn openable(stat: &Statx, folder: bool) -> Result<u8, i32> {
+    match kind(FileType::from_raw_mode(stat.stx_mode.into())) {
+        FILE if folder => Err(errno::NOTDIR),
+        LINK => Err(errno::LOOP),
+        kind @ (FILE | FOLDER) => Ok(kind),
+        _ => Err(errno::NOTSUP),
+    }
+}
+
+/// What is known about an open file; at hand, without asking the server that
+/// has it, if it is elsewhere.
+fn stat(file: &OwnedFd, at_hand: bool) -> Result<Statx, i32> {
+    let sync = if at_hand { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+    let stat = fs::statx(file, "", AtFlags::EMPTY_PATH | sync, wanted);
+    stat.map_err(errno::of)
+}
+
+/// What is known about an open file, as WASI lays it out.
+pub(crate) fn about(file: &OwnedFd, at_hand: bool) -> Result<[u8; 64], i32> {
+    Ok(layout(&stat(file, at_hand)?))
+}
+
+/// How long an open file is.
+pub(crate) fn length(file: &OwnedFd, at_hand: bool) -> Result<u64, i32> {
+    Ok(stat(file, at_hand)?.stx_size)
+}
+
+/// Reads at a position, at most so much.
+pub(crate) fn read(
+    file: &OwnedFd,
+    position: u64,
+    most: usize,
+    at_hand: bool,
+) -> Result<Vec<u8>, i32> {
+    if i64::try_from(position).is_err() {
+        return Err(errno::INVAL);
+    }
+    let mut bytes = vec![0; most];
+    let wait = if at_hand { ReadWriteFlags::NOWAIT } else { ReadWriteFlags::empty() };
+    let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], position, wait);
+    bytes.truncate(read.map_err(|error| match error {
+        // Not every file system knows how to.
+        Errno::OPNOTSUPP if at_hand => errno::AGAIN,
+        error => errno::of(error),
+    })?);
+    Ok(bytes)
+}
+
+/// Lists a folder from an entry on, as WASI lays the entries out, until so many
+/// bytes are full; the last entry is then cut off.
+pub(crate) fn list(folder: &OwnedFd, from: u64, most: usize) -> Result<Vec<u8>, i32> {
+    // A description of its own, as its place in the folder is nobody else's.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = fs::openat(folder, ".", flags, Mode::empty()).map_err(errno::of)?;
+    fs::seek(&folder, SeekFrom::Start(from)).map_err(errno::of)?;
+    let (mut listed, mut room) = (Vec::new(), Vec::with_capacity(ENTRIES));
+    let mut entries = RawDir::new(&folder, room.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(errno::of)?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        listed.extend_from_slice(&entry.next_entry_cookie().to_le_bytes());
+        listed.extend_from_slice(&entry.ino().to_le_bytes());
+        listed.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        listed.extend_from_slice(&[kind(entry.file_type()), 0, 0, 0]);
+        listed.extend_from_slice(name);
+        if listed.len() >= most {
+            listed.truncate(most);
+            break;
+        }
+    }
+    Ok(listed)
+}
+
+/// A kind of file as WASI counts it.
+fn kind(kind: FileType) -> u8 {
+    match kind {
+        FileType::BlockDevice => 1,
+        FileType::CharacterDevice => 2,
+        FileType::Directory => FOLDER,
+        FileType::RegularFile => FILE,
+        FileType::Socket => 6,
+        FileType::Symlink => LINK,
+        _ => 0,
+    }
+}
+
+/// What is known about a file, as WASI lays it out.
+fn layout(stat: &Statx) -> [u8; 64] {
+    let fields = [
+        fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        stat.stx_ino,
+        kind(FileType::from_raw_mode(stat.stx_mode.into())).into(),
+        stat.stx_nlink.into(),
+        stat.stx_size,
+        nanos(&stat.stx_atime),
+        nanos(&stat.stx_mtime),
+        nanos(&stat.stx_ctime),
+    ];
+    let mut laid_out = [0; 64];
+    for (room, field) in laid_out.as_chunks_mut::<8>().0.iter_mut().zip(fields) {
+        *room = field.to_le_bytes();
+    }
+    laid_out
+}
+
+/// A time as WASI counts it; what was before 1970 was then.
+fn nanos(time: &StatxTimestamp) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where this crate is, and what it says of itself.
+    fn folder() -> (OwnedFd, Disk, Vec<u8>) {
+        let path = env!("CARGO_MANIFEST_DIR");
+        let folder = fs::open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+        let manifest = std::fs::read(format!("{path}/Cargo.toml")).expect("there is one");
+        let folder = folder.expect("it is there");
+        let disk = Disk::of(&folder).expect("it is a folder");
+        (folder, disk, manifest)
+    }
+
+    #[test]
+    fn what_is_at_hand_is_what_is_there() {
+        let (folder, disk, manifest) = folder();
+        for at_hand in [false, true] {
+            let place = |path| Place { folder: &folder, disk: &disk, path, follow: true, at_hand };
+            let found = match place(b"Cargo.toml").open(false) {
+                // Not at hand, or not to be had in that way here.
+                Err(errno::AGAIN) if at_hand => return,
+                opened => opened.expect("it is a file"),
+            };
+            let Found { file, kind, disk: found } = found;
+            assert_eq!((kind, found.is_near()), (FILE, disk.is_near()));
+            assert_eq!(length(&file, at_hand), Ok(manifest.len() as u64));
+            let read = read(&file, 2, 1 << 20, at_hand);
+            assert!(read == Err(errno::AGAIN) || read.as_deref() == Ok(&manifest[2..]));
+            assert_eq!(place(b"Cargo.toml").stat(), about(&file, at_hand));
+            assert_eq!(place(b"src").open(true).map(|found| found.kind), Ok(FOLDER));
+            for (path, code) in [
+                (&b"Cargo.toml"[..], errno::NOTDIR),
+                (b"../Cargo.toml", errno::PERM),
+                (b"/etc/passwd", errno::PERM),
+                (b"missing", errno::NOENT),
+                (b"", errno::NOENT),
+            ] {
+                let opened = place(path).open(true).map(drop);
+                assert!(opened == Err(code) || at_hand && opened == Err(errno::AGAIN), "{path:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_goes_on_where_it_was_cut_off() {
+        let (folder, disk, _) = folder();
+        let src =
+            Place { folder: &folder, disk: &disk, path: b"src", follow: true, at_hand: false };
+        let Found { file: src, .. } = src.open(true).expect("it is a folder");
+        let whole = list(&src, 0, 1 << 20).expect("it is a folder");
+        let (mut parts, mut from) = (Vec::new(), 0);
+        loop {
+            let mut part = list(&src, from, 64).expect("it is a folder");
+            if part.len() < 64 {
+                parts.extend(part);
+                break;
+            }
+            // Of those that are cut off the first is whole.
+            let len = u32::from_le_bytes(*part[16..].first_chunk().expect("an entry")) as usize;
+            from = u64::from_le_bytes(*part.first_chunk().expect("an entry"));
+            part.truncate(24 + len);
+            parts.extend(part);
+        }
+        assert!(parts == whole && whole.len() > 500, "{} and {}", parts.len(), whole.len());
+    }
+}

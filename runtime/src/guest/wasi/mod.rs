@@ -1,0 +1,275 @@
+//! The few calls of WASI that every guest makes, answered at next to no cost.
+//!
+//! The rest is `wasmtime-wasi`'s, whose calls go through async machinery that
+//! would cost a short invocation more than the invocation itself. What it reads
+//! of files is in [`files`], so what is written to a
+//! descriptor that is no standard one is written to a bad one.
+//!
+//! Standard input is empty: a request's body comes through the context ABI; for
+//! guests that know nothing of that, see [`super::cgi`].
+
+pub(crate) mod errno;
+pub(crate) mod files;
+pub(crate) mod folder;
+pub(crate) mod read_only;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::io::Errno;
+use rustix::rand::GetRandomFlags;
+use wasmtime::Linker;
+
+use self::errno::{BADF, INTR, INVAL, IO, SUCCESS};
+use super::memory::{parts, range, read_u32, write};
+use super::state::stdio::Sink;
+use super::state::{Call, State};
+use super::turn::Turn;
+
+pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
+
+/// How many random bytes are made between two looks at the context. The kernel
+/// makes some 300 MB of them in a second.
+const RANDOM: u32 = 32 << 10;
+
+/// The most lines that one write logs; the guest writes the rest again.
+const MAX_LINES: usize = 64;
+
+/// The most ranges and bytes of one write that are looked at.
+pub(crate) const MAX_RANGES: u32 = 1_024;
+pub(crate) const MAX_WRITE: u32 = 64 << 10;
+
+/// The most subscriptions of one poll.
+const MAX_SUBSCRIPTIONS: u32 = 64;
+
+/// A guest's own end of its run, through `proc_exit`.
+#[derive(Debug, thiserror::Error)]
+#[error("exit with code {0}")]
+pub(crate) struct Exit(pub(crate) i32);
+
+pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, "args_sizes_get", args_sizes_get)?
+        .func_wrap(MODULE, "args_get", args_get)?
+        .func_wrap(MODULE, "environ_sizes_get", environ_sizes_get)?
+        .func_wrap(MODULE, "environ_get", environ_get)?
+        .func_wrap(MODULE, "clock_time_get", clock_time_get)?
+        .func_wrap_async(MODULE, "random_get", |call: Call<'_>, (ptr, len)| {
+            Box::new(random_get(call, ptr, len))
+        })?
+        .func_wrap(MODULE, "fd_write", fd_write)?
+        .func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+            Err(wasmtime::Error::new(Exit(code)))
+        })?
+        .func_wrap_async(
+            MODULE,
+            "poll_oneoff",
+            |call: Call<'_>, (subscriptions, events, count, stored): (u32, u32, u32, u32)| {
+                Box::new(poll_oneoff(call, Poll { subscriptions, events, count, stored }))
+            },
+        )?;
+    Ok(())
+}
+
+/// A program's one argument is its own name.
+fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let len = state.function.len() as u32 + 1;
+    write(memory, count, &1u32.to_le_bytes())?;
+    write(memory, size, &len.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    write(memory, pointers, &text.to_le_bytes())?;
+    let room = range(memory, text, state.function.len() as u32 + 1)?;
+    if let Some((end, name)) = room.split_last_mut() {
+        name.copy_from_slice(state.function.as_bytes());
+        *end = 0;
+    }
+    Ok(SUCCESS)
+}
+
+fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let environment = &state.environment;
+    write(memory, count, &(environment.variables().len() as u32).to_le_bytes())?;
+    write(memory, size, &(environment.len() as u32).to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// What the function was given as its settings, and nothing of the host's.
+fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    for variable in state.environment.variables() {
+        write(memory, pointers, &text.to_le_bytes())?;
+        pointers = pointers.saturating_add(4);
+        for part in variable {
+            write(memory, text, part)?;
+            text = text.saturating_add(part.len() as u32);
+        }
+    }
+    Ok(SUCCESS)
+}
+
+/// The monotonic clock starts with the invocation, so that it tells nothing
+/// about the host.
+fn clock_time_get(mut call: Call<'_>, id: u32, _: i64, out: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let Some(now) = clock(id, state.run.started) else { return Ok(INVAL) };
+    write(memory, out, &now.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// A clock's time in nanoseconds: 0 is the wall clock, 1 the monotonic one.
+fn clock(id: u32, started: Instant) -> Option<u64> {
+    let since = match id {
+        0 => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+        1 => started.elapsed(),
+        _ => return None,
+    };
+    Some(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+async fn random_get(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+    range(parts(&mut call)?.0, ptr, len)?;
+    let (mut turn, mut filled) = (Turn::begin(), 0);
+    loop {
+        let room = RANDOM.min(len - filled);
+        let room = range(parts(&mut call)?.0, ptr.saturating_add(filled), room)?;
+        match rustix::rand::getrandom(room, GetRandomFlags::empty()) {
+            Ok(more) => filled += more as u32,
+            Err(Errno::INTR) => {}
+            Err(_) => return Ok(IO),
+        }
+        if filled >= len {
+            return Ok(SUCCESS);
+        }
+        turn.pass(&mut call).await?;
+    }
+}
+
+pub(crate) fn fd_write(
+    mut call: Call<'_>,
+    fd: u32,
+    ranges: u32,
+    count: u32,
+    written: u32,
+) -> wasmtime::Result<i32> {
+    let sink = match fd {
+        1 => Sink::Out,
+        2 => Sink::Err,
+        _ => return Ok(BADF),
+    };
+    let (memory, state) = parts(&mut call)?;
+    let (mut total, mut lines): (u32, _) = (0, MAX_LINES);
+    for index in 0..count.min(MAX_RANGES) {
+        let at = ranges.saturating_add(index.saturating_mul(8));
+        let ptr = read_u32(memory, at)?;
+        let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
+        let (stdio, speaker) = state.output();
+        let taken = stdio.write(sink, range(memory, ptr, len)?, &speaker, &mut lines);
+        total += taken as u32;
+        if taken < len as usize {
+            break;
+        }
+    }
+    write(memory, written, &total.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// The arguments of `poll_oneoff`: where things are and how many.
+#[derive(Clone, Copy)]
+struct Poll {
+    subscriptions: u32,
+    events: u32,
+    count: u32,
+    stored: u32,
+}
+
+/// One thing that a guest waits for.
+struct Subscription {
+    user_data: [u8; 8],
+    kind: u8,
+    /// When a clock's time has come, from now; a descriptor is ready at once.
+    after: Duration,
+    error: i32,
+}
+
+const SUBSCRIPTION: u32 = 48;
+const EVENT: u32 = 32;
+const CLOCK: u8 = 0;
+
+/// Waits for the earliest of the subscriptions, or until the context is done,
+/// which a guest sees as an interrupted call.
+async fn poll_oneoff(mut call: Call<'_>, poll: Poll) -> wasmtime::Result<i32> {
+    if poll.count == 0 || poll.count > MAX_SUBSCRIPTIONS {
+        return Ok(INVAL);
+    }
+    let subscriptions = read_subscriptions(&mut call, poll)?;
+    let wait = subscriptions.iter().map(|each| each.after).min().unwrap_or_default();
+    if !wait.is_zero() {
+        call.data_mut().flush().await;
+        let ctx = call.data().run.ctx.clone();
+        tokio::select! {
+            biased;
+            _ = ctx.done() => return Ok(INTR),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    let (memory, _) = parts(&mut call)?;
+    let mut stored: u32 = 0;
+    for ready in subscriptions.iter().filter(|each| each.after <= wait) {
+        let at = poll.events.saturating_add(stored * EVENT);
+        write(memory, at, &ready.event())?;
+        stored += 1;
+    }
+    write(memory, poll.stored, &stored.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+fn read_subscriptions(call: &mut Call<'_>, poll: Poll) -> wasmtime::Result<Vec<Subscription>> {
+    let (memory, state) = parts(call)?;
+    (0..poll.count)
+        .map(|index| {
+            let at = poll.subscriptions.saturating_add(index * SUBSCRIPTION);
+            let bytes = range(memory, at, SUBSCRIPTION)?;
+            Ok(Subscription::read(bytes, state.run.started))
+        })
+        .collect()
+}
+
+impl Subscription {
+    fn read(bytes: &[u8], started: Instant) -> Self {
+        let u64_at = |at: usize| {
+            let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
+            u64::from_le_bytes(field.copied().unwrap_or_default())
+        };
+        let user_data = u64_at(0).to_le_bytes();
+        let kind = bytes.get(8).copied().unwrap_or_default();
+        if kind != CLOCK {
+            let standard = u64_at(16) as u32 <= 2;
+            let error = if standard { SUCCESS } else { BADF };
+            return Self { user_data, kind, after: Duration::ZERO, error };
+        }
+        let (timeout, absolute) = (u64_at(24), u64_at(40) & 1 == 1);
+        match clock(u64_at(16) as u32, started) {
+            Some(now) => {
+                let nanos = if absolute { timeout.saturating_sub(now) } else { timeout };
+                Self { user_data, kind, after: Duration::from_nanos(nanos), error: SUCCESS }
+            }
+            None => Self { user_data, kind, after: Duration::ZERO, error: INVAL },
+        }
+    }
+
+    /// The event that says that it is ready.
+    fn event(&self) -> [u8; EVENT as usize] {
+        let mut event = [0; EVENT as usize];
+        let [a, b, c, d, e, f, g, h] = self.user_data;
+        let [low, high] = (self.error as u16).to_le_bytes();
+        if let Some(head) = event.first_chunk_mut::<11>() {
+            *head = [a, b, c, d, e, f, g, h, low, high, self.kind];
+        }
+        event
+    }
+}

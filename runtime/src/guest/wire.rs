@@ -1,0 +1,409 @@
+//! How requests, responses and values are laid out in guest memory: little
+//! endian, every text and byte string behind its length as a `u32`.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+
+use super::capabilities::{Ended, Failed};
+use crate::body::Response;
+use crate::limits::fixed::{self, HEAD, headers_len};
+
+/// The most headers that a guest's request or response may have.
+pub(crate) const MAX_HEADERS: usize = 256;
+
+/// The most pairs that come with what a guest logs.
+const MAX_PAIRS: u32 = 64;
+
+/// The length of a body that is not known beforehand.
+const UNKNOWN: u64 = u64::MAX;
+
+/// How long a request's head is on the wire.
+pub(crate) fn request_len(head: &Parts) -> usize {
+    8 + 4 + head.method.as_str().len() + 4 + target(head).len() + headers_len(&head.headers)
+}
+
+/// Lays out a request's head in `room`, which is as long as
+/// [`request_len`] says.
+pub(crate) fn write_request(room: &mut [u8], head: &Parts, body_len: Option<u64>) {
+    let mut writer = Writer(room);
+    writer.put(&body_len.unwrap_or(UNKNOWN).to_le_bytes());
+    writer.bytes(head.method.as_str().as_bytes());
+    writer.bytes(target(head).as_bytes());
+    writer.headers(&head.headers);
+}
+
+/// The request's target in origin form.
+fn target(head: &Parts) -> &str {
+    head.uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// Lays out names and values.
+pub(crate) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Vec<u8> {
+    let mut out = vec![0; 4];
+    let mut count: u32 = 0;
+    for (name, value) in pairs {
+        for text in [name, &value] {
+            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+        count += 1;
+    }
+    if let Some(room) = out.first_chunk_mut() {
+        *room = count.to_le_bytes();
+    }
+    out
+}
+
+/// Reads a response's head.
+///
+/// # Errors
+/// What is wrong with it, in words for the author of the guest.
+pub(crate) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), String> {
+    if head.len() > HEAD {
+        return Err(too_long(head.len()));
+    }
+    let mut reader = Reader(head);
+    let status = final_status(reader.u16()?)?;
+    let headers = reader.headers()?;
+    if reader.0.is_empty() { Ok((status, headers)) } else { Err("bytes after the head".into()) }
+}
+
+/// The status of that number.
+///
+/// # Errors
+/// No response can have it.
+pub(crate) fn final_status(number: u16) -> Result<StatusCode, String> {
+    let status = StatusCode::from_u16(number).ok();
+    let status = status.filter(|status| !status.is_informational());
+    status.ok_or_else(|| format!("{number} is no final HTTP status"))
+}
+
+/// What is wrong with a response's head of that length.
+pub(crate) fn too_long(len: usize) -> String {
+    format!("its head has {len} bytes; the most is {HEAD}")
+}
+
+/// Reads the head of a request that a guest makes; `None` where it is malformed
+/// or longer than [`HEAD`].
+pub(crate) fn read_request(head: &[u8]) -> Option<Request<()>> {
+    let mut reader = Reader::of_head(head)?;
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
+    *request.uri_mut() = Uri::try_from(reader.bytes().ok()?).ok()?;
+    *request.headers_mut() = reader.headers().ok()?;
+    reader.0.is_empty().then_some(request)
+}
+
+/// Reads the head of a request to another host: all but the text of its URL,
+/// and that; `None` where it is malformed or longer than [`HEAD`].
+#[cfg(feature = "server")]
+pub(crate) fn read_order(head: &[u8]) -> Option<(Request<()>, &str)> {
+    let mut reader = Reader::of_head(head)?;
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
+    let url = str::from_utf8(reader.bytes().ok()?).ok()?;
+    *request.headers_mut() = reader.headers().ok()?;
+    reader.0.is_empty().then_some((request, url))
+}
+
+/// What a guest has logged.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) message: &'a [u8],
+    pub(crate) target: &'a [u8],
+    pub(crate) pairs: Vec<(&'a [u8], &'a [u8])>,
+}
+
+/// Reads what a guest has logged; `None` where it is malformed.
+pub(crate) fn read_record(record: &[u8]) -> Option<Record<'_>> {
+    let mut reader = Reader(record);
+    let (message, target) = (reader.bytes().ok()?, reader.bytes().ok()?);
+    let count = reader.u32().ok().filter(|&count| count <= MAX_PAIRS)?;
+    let pairs = (0..count).map(|_| Some((reader.bytes().ok()?, reader.bytes().ok()?)));
+    let pairs = pairs.collect::<Option<_>>()?;
+    reader.0.is_empty().then_some(Record { message, target, pairs })
+}
+
+/// How a call or a fetch ended, as its caller reads it.
+pub(crate) enum Answer<'a> {
+    Response(&'a Response, Bytes),
+    /// Of a body that is yet to be read so much is known.
+    #[cfg(feature = "server")]
+    Head {
+        status: StatusCode,
+        headers: &'a HeaderMap,
+        length: Option<u64>,
+    },
+    Failure {
+        outcome: &'static str,
+        text: Cow<'a, str>,
+        cause: Cow<'a, str>,
+    },
+}
+
+impl<'a> Answer<'a> {
+    pub(crate) fn new(ended: &'a Ended) -> Self {
+        match ended {
+            Ok(held) => match held.response.body().whole() {
+                Some(body) => Self::Response(&held.response, body),
+                None => Self::Failure {
+                    outcome: "bad-response",
+                    text: "its body is not whole".into(),
+                    cause: "".into(),
+                },
+            },
+            Err(Failed { outcome, text, cause, .. }) => {
+                Self::Failure { outcome, text: (&**text).into(), cause: (&**cause).into() }
+            }
+        }
+    }
+
+    /// What follows its head.
+    pub(crate) fn body(&self) -> &Bytes {
+        static NONE: Bytes = Bytes::new();
+        match self {
+            Self::Response(_, body) => body,
+            _ => &NONE,
+        }
+    }
+
+    /// How long it is on the wire, without its body.
+    pub(crate) fn head_len(&self) -> usize {
+        2 + match self {
+            Self::Response(response, _) => headers_len(response.headers()),
+            #[cfg(feature = "server")]
+            Self::Head { headers, .. } => headers_len(headers) + 8,
+            Self::Failure { outcome, text, cause } => 12 + outcome.len() + text.len() + cause.len(),
+        }
+    }
+
+    /// Lays it out, without its body, in `room`, which is as long as
+    /// [`head_len`](Self::head_len) says.
+    pub(crate) fn write_head(&self, room: &mut [u8]) {
+        let mut writer = Writer(room);
+        match self {
+            Self::Response(response, _) => {
+                writer.put(&response.status().as_u16().to_le_bytes());
+                writer.headers(response.headers());
+            }
+            #[cfg(feature = "server")]
+            Self::Head { status, headers, length } => {
+                writer.put(&status.as_u16().to_le_bytes());
+                writer.headers(headers);
+                writer.put(&length.unwrap_or(UNKNOWN).to_le_bytes());
+            }
+            Self::Failure { outcome, text, cause } => {
+                writer.put(&0_u16.to_le_bytes());
+                for part in [*outcome, text, cause] {
+                    writer.bytes(part.as_bytes());
+                }
+            }
+        }
+    }
+}
+
+/// Fills a range from its start; what does not fit is left out.
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some((room, rest)) = std::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.0 = rest;
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.put(&(bytes.len() as u32).to_le_bytes());
+        self.put(bytes);
+    }
+
+    fn headers(&mut self, headers: &HeaderMap) {
+        self.put(&(headers.len() as u32).to_le_bytes());
+        for (name, value) in headers {
+            self.bytes(name.as_str().as_bytes());
+            self.bytes(value.as_bytes());
+        }
+    }
+}
+
+/// Takes a range apart from its start.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// That of a request's head, unless it is too long to look at.
+    fn of_head(head: &'a [u8]) -> Option<Self> {
+        (head.len() <= HEAD).then_some(Self(head))
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or("the head is cut short")?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn u16(&mut self) -> Result<u16, String> {
+        let bytes = self.take(2)?;
+        Ok(bytes.try_into().map_or(0, u16::from_le_bytes))
+    }
+
+    fn u32(&mut self) -> Result<u32, String> {
+        let bytes = self.take(4)?;
+        Ok(bytes.try_into().map_or(0, u32::from_le_bytes))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], String> {
+        let len = self.u32()? as usize;
+        self.take(len)
+    }
+
+    fn headers(&mut self) -> Result<HeaderMap, String> {
+        let count = self.u32()? as usize;
+        if count > MAX_HEADERS {
+            return Err(format!("{count} headers, the most is {MAX_HEADERS}"));
+        }
+        let mut headers = HeaderMap::with_capacity(count);
+        for _ in 0..count {
+            let name = self.bytes()?;
+            let name = HeaderName::from_bytes(name)
+                .map_err(|_| format!("`{}` is no header name", fixed::lossy(name)))?;
+            let value = HeaderValue::from_bytes(self.bytes()?).map_err(|_| {
+                let name = fixed::cut(name.as_str(), fixed::TEXT);
+                format!("the value of header `{name}` has bytes that HTTP forbids")
+            })?;
+            headers.append(name, value);
+        }
+        Ok(headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::InvokeError;
+    use crate::limits::bytes::Room;
+    use crate::outcome::Outcome;
+
+    fn head(status: u16, headers: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut out = status.to_le_bytes().to_vec();
+        out.extend((headers.len() as u32).to_le_bytes());
+        for (name, value) in headers {
+            for part in [name.as_bytes(), value] {
+                out.extend((part.len() as u32).to_le_bytes());
+                out.extend(part);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_response_is_read() {
+        let (status, headers) =
+            read_response(&head(201, &[("x-a", b"1"), ("x-a", b"2")])).expect("well-formed");
+        assert_eq!(status, 201);
+        assert_eq!(headers.get_all("x-a").iter().count(), 2);
+    }
+
+    #[test]
+    fn a_malformed_response_says_why() {
+        for (bytes, why) in [
+            (head(99, &[]), "status"),
+            (head(101, &[]), "status"),
+            (head(200, &[("a b", b"")]), "header name"),
+            (head(200, &[("a", b"x\r\ny: z")]), "HTTP forbids"),
+            ([head(200, &[]), vec![0]].concat(), "after the head"),
+            (vec![200], "cut short"),
+        ] {
+            let error = read_response(&bytes).expect_err("malformed");
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_request_fills_its_room_exactly() {
+        let request = http::Request::get("/a?b=c").header("x-y", "z").body(()).expect("valid");
+        let (head, ()) = request.into_parts();
+        let mut room = vec![0xff; request_len(&head)];
+        write_request(&mut room, &head, None);
+        let mut reader = Reader(&room);
+        assert_eq!(reader.take(8).expect("length"), u64::MAX.to_le_bytes());
+        assert_eq!(reader.bytes().expect("method"), b"GET");
+        assert_eq!(reader.bytes().expect("target"), b"/a?b=c");
+        assert_eq!(reader.u32().expect("count"), 1);
+        assert_eq!(reader.bytes().expect("name"), b"x-y");
+        assert_eq!(reader.bytes().expect("value"), b"z");
+        assert!(reader.0.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_a_guest_makes_is_read() {
+        let mut head = Vec::new();
+        for part in ["PUT", "/a?b=c"] {
+            head.extend((part.len() as u32).to_le_bytes());
+            head.extend(part.as_bytes());
+        }
+        head.extend(1_u32.to_le_bytes());
+        for part in ["x-y", "z"] {
+            head.extend((part.len() as u32).to_le_bytes());
+            head.extend(part.as_bytes());
+        }
+        let request = read_request(&head).expect("well-formed");
+        assert_eq!((request.method().as_str(), request.uri().path()), ("PUT", "/a"));
+        assert_eq!(request.headers()["x-y"], "z");
+        head.push(0);
+        assert!(read_request(&head).is_none(), "bytes after the head");
+        assert!(read_request(&head[..head.len() - 2]).is_none(), "cut short");
+    }
+
+    #[test]
+    fn what_a_guest_logs_is_read() {
+        let part = |text: &str| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        let count = |count: u32| count.to_le_bytes().to_vec();
+        let record = [part("message"), part("target"), count(1), part("a"), part("b")].concat();
+        let read = read_record(&record).expect("well-formed");
+        assert_eq!((read.message, read.target), (&b"message"[..], &b"target"[..]));
+        assert_eq!(read.pairs, [(&b"a"[..], &b"b"[..])]);
+        for malformed in [
+            [record.clone(), vec![0]].concat(),
+            record[..record.len() - 1].to_vec(),
+            [part("message"), part("target"), count(u32::MAX)].concat(),
+        ] {
+            assert!(read_record(&malformed).is_none(), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_fills_its_room_exactly() {
+        let busy = InvokeError::refused("callee".into(), Outcome::Busy);
+        let failed = Err(Failed::new(&Room::new(1_000), &busy));
+        let failure = Answer::new(&failed);
+        let response = Response::new("body".into());
+        let body = response.body().whole().expect("it is whole");
+        let answer = Answer::Response(&response, body);
+        let mut room = vec![0xff; answer.head_len()];
+        answer.write_head(&mut room);
+        assert_eq!((&*room, &**answer.body()), (&b"\xc8\0\0\0\0\0"[..], &b"body"[..]));
+        let mut room = vec![0xff; failure.head_len()];
+        failure.write_head(&mut room);
+        let mut reader = Reader(&room);
+        assert_eq!(reader.u16().expect("status"), 0);
+        assert_eq!(reader.bytes().expect("outcome"), b"busy");
+        assert!(reader.bytes().expect("text").starts_with(b"as many"));
+        assert_eq!((reader.bytes().expect("cause"), reader.0), (&b""[..], &b""[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_response(&bytes);
+            let _ = read_request(&bytes);
+            let _ = read_record(&bytes);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! HTTP/2: many requests at once on one connection, within bounds.
+//!
+//! Each is a task of its own, on the event loop that serves the connection. A
+//! client can stop taking one response while it takes all others, which no
+//! socket shows: so each task looks after its own client, too.
+//!
+//! What one connection may make the host hold: 100 heads of 64 KiB, 1 MiB of
+//! bodies that functions have not read yet, and of each response its head and the
+//! pieces of a stream that wait for the client, some 320 KiB. Of responses that are given as
+//! a whole all connections share the [room](super::response_budget).
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2::Builder;
+use hyper_util::rt::TokioTimer;
+use tokio::task::JoinError;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::exchange::{Connection, Exchange, Front};
+use super::request_body::Paced;
+use super::unread::Unread;
+use crate::body::{Body, BodyError};
+use crate::limits::stall::{Pace, Patience};
+
+/// How many requests a client may have open. It is the least that the standard
+/// recommends; a client that wants more at once opens a second connection, which
+/// another core may serve.
+const MOST_STREAMS: u32 = 100;
+
+/// How many bytes of one request's body a client may be ahead of its function:
+/// two pieces as large as a guest takes at once.
+const STREAM_WINDOW: u32 = 128 << 10;
+
+/// And of all bodies on one connection: so many that some functions which do
+/// not read can't hold up the others.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// How many bytes of one response wait for its client in the server.
+const SEND_BUFFER: usize = 32 << 10;
+
+/// The largest piece of a response that is handed over at once: a frame.
+const PIECE: usize = 16 << 10;
+
+/// How long an answer is held back for a client that sends nothing more of its
+/// request, though it has not ended it.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// How many requests that a client has taken back may wait to be looked at, and
+/// how many it may have broken in all, until it is taken for one that only makes
+/// work. The latter counts as long as a connection lasts, which for a proxy is
+/// long.
+const MOST_TAKEN_BACK: usize = 20;
+const MOST_BROKEN: usize = 1_000;
+
+/// The settings of a connection. A client that does not answer for as long as
+/// `head` is gone.
+pub(super) fn settings(streams: Streams, front: &Front, head: Duration) -> Builder<Streams> {
+    let mut settings = Builder::new(streams);
+    front.headers.apply_to_http2(&mut settings);
+    settings
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MOST_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MOST_TAKEN_BACK)
+        .max_local_error_reset_streams(MOST_BROKEN)
+        .keep_alive_interval(head / 2)
+        .keep_alive_timeout(head / 2);
+    settings
+}
+
+/// Answers one request, so that a function can't tell that it is not HTTP/1.1.
+pub(super) async fn answer(
+    connection: Arc<Connection>,
+    mut request: hyper::Request<Incoming>,
+) -> Result<http::Response<Portions>, JoinError> {
+    join_cookies(request.headers_mut());
+    let request = request.map(|incoming| body(incoming, &connection));
+    let response = Exchange::new(connection, request).await?;
+    // Past a failure curl stops sending by itself.
+    let mut held = response.status().is_success().then(Held::default);
+    if response.body().len().is_some()
+        && let Some(mut held) = held.take()
+    {
+        poll_fn(|cx| held.poll(cx)).await;
+    }
+    Ok(response.map(|body| Portions::new(body, held)))
+}
+
+/// The end of an answer, held back until a client has sent what its function did
+/// not read, as long as it goes on sending. curl 7.88 never looks at its socket
+/// again when an answer is complete before its request: it sends what the window
+/// allows, and hangs. A whole answer is held back with its head.
+#[derive(Default)]
+struct Held {
+    idle: Option<Pin<Box<Sleep>>>,
+    before: Option<u64>,
+}
+
+impl Held {
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let (Poll::Pending, left @ Some(_)) = Stream::poll_unread(cx, true) else {
+            return Poll::Ready(());
+        };
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep(IDLE)));
+        if self.before != left {
+            self.before = left;
+            idle.as_mut().reset(Instant::now() + IDLE);
+        }
+        idle.as_mut().poll(cx)
+    }
+}
+
+/// A request's body. Its unread rest goes back to its stream's task.
+fn body(incoming: Incoming, connection: &Connection) -> Paced {
+    let ends = incoming.is_end_stream();
+    let body = Paced::new(incoming, connection.patience);
+    if ends {
+        return body;
+    }
+    let (rest, unread) = Unread::new(connection.front.lingering.clone());
+    // Outside of a stream it is not read.
+    let _ = STREAM.try_with(|stream| stream.unread.set(Some(unread)));
+    body.with_rest(rest)
+}
+
+/// Makes one header of a cookie that came in crumbs, as it has to be before
+/// anybody else reads it.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    if let (Some(first), Some(_second)) = (crumbs.next(), crumbs.next()) {
+        let mut whole = first.as_bytes().to_vec();
+        for crumb in headers.get_all(COOKIE).iter().skip(1) {
+            whole.extend_from_slice(b"; ");
+            whole.extend_from_slice(crumb.as_bytes());
+        }
+        // Headers and what is put between them make up a header.
+        if let Ok(whole) = HeaderValue::from_bytes(&whole) {
+            headers.insert(COOKIE, whole);
+        }
+    }
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+pub(super) struct Streams(Arc<Count>);
+
+struct Count {
+    open: AtomicUsize,
+    /// How many have begun or ended.
+    changes: AtomicU64,
+    patience: Patience,
+}
+
+impl Streams {
+    pub(super) fn new(patience: Patience) -> Self {
+        Self(Arc::new(Count { open: AtomicUsize::new(0), changes: AtomicU64::new(0), patience }))
+    }
+
+    /// Waits until there was none for so long, which it notices within twice
+    /// that time.
+    pub(super) async fn idle(&self, time: Duration) {
+        let Count { open, changes, .. } = &*self.0;
+        loop {
+            let before = changes.load(Ordering::Relaxed);
+            tokio::time::sleep(time).await;
+            if open.load(Ordering::Relaxed) == 0 && changes.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let open = Open::one(&self.0);
+        tokio::spawn(async move {
+            to_its_end(stream, open.0.patience).await;
+            drop(open);
+        });
+    }
+}
+
+/// One open stream, counted as long as this lives.
+struct Open(Arc<Count>);
+
+impl Open {
+    fn one(count: &Arc<Count>) -> Self {
+        count.open.fetch_add(1, Ordering::Relaxed);
+        count.changes.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What a stream's response has handed over.
+#[derive(Clone, Copy, Default)]
+struct Given {
+    /// How many bytes since somebody last looked.
+    bytes: usize,
+    /// Whether the client is to take the last of them before more is asked for.
+    waits: bool,
+}
+
+/// What the futures of a stream's task report to it.
+#[derive(Default)]
+struct Stream {
+    given: Cell<Given>,
+    /// The rest of its request's body, from when there is one.
+    unread: Cell<Option<Unread>>,
+}
+
+impl Stream {
+    /// Goes on with the rest of the request's body, and gives how many more bytes
+    /// of it are read. Ready where there is none, or no more is to be read.
+    fn poll_unread(cx: &mut TaskContext<'_>, answered: bool) -> (Poll<()>, Option<u64>) {
+        let poll = |stream: &Self| {
+            let Some(mut unread) = stream.unread.take() else { return (Poll::Ready(()), None) };
+            let (polled, left) = (unread.poll(cx, answered), unread.left());
+            if polled.is_pending() {
+                stream.unread.set(Some(unread));
+            }
+            (polled, left)
+        };
+        STREAM.try_with(poll).unwrap_or((Poll::Ready(()), None))
+    }
+}
+
+tokio::task_local! {
+    /// That of the stream whose task this is.
+    static STREAM: Stream;
+}
+
+/// Goes on with a stream as long as its client takes what it is given, and then
+/// with what is left of its request. Dropping a stream is telling its client
+/// that it broke off, and its function that the client has left.
+async fn to_its_end(stream: impl Future<Output = ()>, patience: Patience) {
+    let watched = async {
+        let (mut stream, mut pace, mut answered) = (pin!(stream), Pace::new(patience), false);
+        poll_fn(|cx| {
+            answered = answered || stream.as_mut().poll(cx).is_ready();
+            let (unread, _left) = Stream::poll_unread(cx, answered);
+            if answered {
+                return unread;
+            }
+            let Given { bytes, waits } = STREAM.with(|stream| stream.given.get());
+            if bytes > 0 || !waits {
+                pace.came(bytes);
+                STREAM.with(|stream| stream.given.set(Given { bytes: 0, waits }));
+            }
+            if waits { pace.poll_late(cx) } else { Poll::Pending }
+        })
+        .await;
+    };
+    STREAM.scope(Stream::default(), watched).await;
+}
+
+/// A response's body in pieces of bounded size, which tells when each is asked
+/// for: then the one before has been taken.
+pub(super) struct Portions {
+    body: Body,
+    rest: Bytes,
+    /// Whether its end waits, as the client does not look at it before.
+    held: Option<Held>,
+}
+
+impl Portions {
+    fn new(body: Body, held: Option<Held>) -> Self {
+        Self { body, rest: Bytes::new(), held }
+    }
+
+    /// Says that so many bytes are the client's to take; with `None`, that the
+    /// function is to give some.
+    fn tell(bytes: Option<usize>) {
+        // Outside of a stream nobody wants to know.
+        let _ = STREAM.try_with(|Stream { given, .. }| {
+            let before = given.get().bytes;
+            let all = before.saturating_add(bytes.unwrap_or_default());
+            given.set(Given { bytes: all, waits: bytes.is_some() });
+        });
+    }
+}
+
+impl HttpBody for Portions {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Self::tell(None);
+        while self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                // Trailers are not handed on in either version.
+                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
+                None => {
+                    if let Some(held) = &mut self.held {
+                        ready!(held.poll(cx));
+                    }
+                    return Poll::Ready(None);
+                }
+                others => return Poll::Ready(others),
+            }
+        }
+        let len = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(len);
+        Self::tell(Some(len));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.held.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower().saturating_add(rest));
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
+    }
+}

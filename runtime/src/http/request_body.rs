@@ -1,0 +1,92 @@
+//! The body of a request, which breaks off where its client stops sending it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::unread::Rest;
+use crate::body::BodyError;
+use crate::limits::stall::{Pace, Patience};
+
+/// A request's body, as long as its client goes on with it.
+pub(super) struct Paced {
+    /// Taken only where it is dropped.
+    incoming: Option<Incoming>,
+    pace: Pace,
+    /// Where the rest goes if this is dropped before the end.
+    rest: Option<Rest>,
+}
+
+impl Paced {
+    pub(super) fn new(incoming: Incoming, patience: Patience) -> Self {
+        Self { incoming: Some(incoming), pace: Pace::new(patience), rest: None }
+    }
+
+    /// Hands on the rest of it if it is dropped before its end.
+    pub(super) fn with_rest(mut self, rest: Rest) -> Self {
+        self.rest = Some(rest);
+        self
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        if let (Some(incoming), Some(rest)) = (self.incoming.take(), self.rest.take())
+            && !incoming.is_end_stream()
+        {
+            rest.take(incoming);
+        }
+    }
+}
+
+/// A client stopped in the middle of a body.
+#[derive(Debug)]
+struct Stopped(Patience);
+
+impl std::error::Error for Stopped {}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Patience { idle, rate } = self.0;
+        write!(f, "the client stopped sending: not a byte for {idle:?}")?;
+        if rate > 0 {
+            write!(f, ", or fewer than {rate} bytes a second on the whole")?;
+        }
+        Ok(())
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self { incoming, pace, rest } = &mut *self;
+        let Some(incoming) = incoming else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
+            if let Some(Ok(frame)) = &frame {
+                pace.came(frame.data_ref().map_or(0, Bytes::len));
+            } else if frame.is_none() {
+                *rest = None;
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(pace.poll_late(cx));
+        Poll::Ready(Some(Err(Stopped(pace.patience).into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}

@@ -1,0 +1,128 @@
+//! Bounds on what a guest can make the host read and keep, apart from bodies.
+//!
+//! Bodies have budgets ([`room`](super::bytes)). Everything else whose size a
+//! guest chooses has a fixed bound here, checked before the host reads, copies
+//! or parses it. `docs/host-memory.md` lists what holds what.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write};
+
+use http::HeaderMap;
+
+/// The longest name of a function, in bytes.
+pub(crate) const NAME: usize = 64;
+
+/// The longest head, in bytes as the ABI lays it out: the method, the URL, the
+/// names and values of headers, and the length in front of each. It holds for
+/// requests and responses, in both directions.
+pub(crate) const HEAD: usize = 64 << 10;
+
+/// The longest text of a guest's that an error quotes, in bytes.
+pub(crate) const TEXT: usize = 256;
+
+/// The longest text of an error that is kept, in bytes: a sentence of the
+/// host's around a few texts of a guest's.
+pub(crate) const MESSAGE: usize = 1 << 10;
+
+/// What a header takes in the host's memory beside its name and its value, in
+/// bytes: an entry of a [`HeaderMap`], which grows by doubling.
+const ENTRY: usize = 128;
+
+/// What stands for the part of a text that was cut off.
+pub(crate) const ELLIPSIS: &str = "…";
+
+/// How long headers are as the ABI lays them out.
+pub(crate) fn headers_len(headers: &HeaderMap) -> usize {
+    4 + headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum::<usize>()
+}
+
+/// How many bytes of the host's memory headers count for.
+pub(crate) fn held(headers: &HeaderMap) -> u64 {
+    headers_len(headers) as u64 + entries(headers)
+}
+
+/// How many of those are not names and values.
+pub(crate) fn entries(headers: &HeaderMap) -> u64 {
+    (headers.len() * ENTRY) as u64
+}
+
+/// The text in at most `most` bytes, the last ones an ellipsis where it was
+/// longer.
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let end = text.floor_char_boundary(most.saturating_sub(ELLIPSIS.len()));
+    Cow::Owned([text.get(..end).unwrap_or_default(), ELLIPSIS].concat())
+}
+
+/// Cuts a text in place.
+pub(crate) fn shorten(text: &mut String, most: usize) {
+    if let Cow::Owned(short) = cut(text, most) {
+        *text = short;
+    }
+}
+
+/// Bytes of a guest's as a text of at most [`TEXT`] bytes. No more of them is
+/// looked at.
+pub(crate) fn lossy(bytes: &[u8]) -> String {
+    let start = bytes.get(..TEXT + 1).unwrap_or(bytes);
+    cut(&String::from_utf8_lossy(start), TEXT).into_owned()
+}
+
+/// What `value` displays, in at most `most` bytes. No more of it is formatted.
+pub(crate) fn display(value: &(impl Display + ?Sized), most: usize) -> String {
+    let mut bounded = Bounded { text: String::new(), most };
+    // An error is that there is more than fits, which the text shows.
+    let _ = write!(bounded, "{value}");
+    cut(&bounded.text, most).into_owned()
+}
+
+/// A text that takes no more than one byte too many, by which it is seen to be
+/// too long.
+struct Bounded {
+    text: String,
+    most: usize,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let left = (self.most + 1).saturating_sub(self.text.len());
+        if part.len() < left {
+            self.text.push_str(part);
+            return Ok(());
+        }
+        let end = part.ceil_char_boundary(left);
+        self.text.push_str(part.get(..end).unwrap_or(part));
+        Err(fmt::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_cut_shows_it() {
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("longer", 5), "lo…");
+        assert_eq!(cut("aäää", 6), "aä…");
+        assert_eq!(cut("anything", 0), "…");
+        assert_eq!(lossy(&[0xff; 100]).chars().count(), 85);
+        assert_eq!(lossy(b"plain"), "plain");
+        assert_eq!(display(&"x".repeat(9), 9), "x".repeat(9));
+        assert_eq!(display(&format_args!("{}{}", "xxxx", "yyyyyy"), 9), "xxxxyy…");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_longer_than_its_bound(text in ".{0,40}", most in 3_usize..60) {
+            let short = cut(&text, most);
+            prop_assert!(short.len() <= most);
+            prop_assert_eq!(&*short == text.as_str(), text.len() <= most);
+            prop_assert_eq!(display(&text, most), short);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A connection to another host, as the client has it.
+//!
+//! It has a place among those that may be open, it fails where the other side
+//! takes nothing for too long, and it can be cut: a host that answers and never
+//! reads on would else hold what it was sent for as long as it likes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use rustix::process::{Resource, getrlimit};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::limits::stall::{Pace, Patience};
+
+/// How long the other side may take nothing of what is sent to it.
+const PATIENCE: Patience = Patience { idle: Duration::from_secs(30), rate: 0 };
+
+/// How many connections one function may have.
+const MOST: usize = 1_024;
+
+/// How many all functions may: a quarter of the descriptors that the process
+/// may have, as it needs the others for its clients.
+static ALL: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20) / 4;
+    Arc::new(Semaphore::new(most.min(1 << 20) as usize))
+});
+
+/// The places of one function's connections.
+#[derive(Clone, Debug)]
+pub(super) struct Places(Arc<Semaphore>);
+
+/// One of them, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place(#[expect(dead_code, reason = "they are held")] [OwnedSemaphorePermit; 2]);
+
+impl Places {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
+
+    /// A place, where there is one.
+    pub(super) fn take(&self) -> Option<Place> {
+        let own = self.0.clone().try_acquire_owned().ok()?;
+        Some(Place([own, ALL.clone().try_acquire_owned().ok()?]))
+    }
+}
+
+/// Cuts a connection. It comes with every response, among its extensions.
+#[derive(Clone, Debug)]
+pub(super) struct Cut(Arc<Notify>);
+
+impl Cut {
+    /// Ends the connection, whatever it is in the middle of.
+    pub(super) fn cut(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// A connection.
+pub(crate) struct Line {
+    stream: TokioIo<TcpStream>,
+    cut: Cut,
+    /// Ready once it was cut.
+    is_cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    over: bool,
+    pace: Pace,
+    _place: Place,
+}
+
+impl Line {
+    pub(super) fn new(stream: TokioIo<TcpStream>, place: Place) -> Self {
+        let notify = Arc::new(Notify::new());
+        let is_cut = Box::pin({
+            let notify = notify.clone();
+            async move { notify.notified().await }
+        });
+        Self {
+            stream,
+            cut: Cut(notify),
+            is_cut,
+            over: false,
+            pace: Pace::new(PATIENCE),
+            _place: place,
+        }
+    }
+
+    /// Who is at the other end.
+    #[cfg(test)]
+    pub(super) fn peer(&self) -> io::Result<std::net::SocketAddr> {
+        self.stream.inner().peer_addr()
+    }
+
+    /// Ready once it was cut, and for good.
+    fn poll_cut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if !self.over && self.is_cut.as_mut().poll(cx).is_ready() {
+            self.over = true;
+        }
+        if self.over { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// What a write came to, unless the other side takes nothing for too long.
+    fn patient<T>(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.poll_cut(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        if written.is_ready() {
+            // How much it was counts only where there is a rate.
+            self.pace.came(0);
+            return written;
+        }
+        ready!(self.pace.poll_late(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Read for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        room: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.poll_cut(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, room)
+    }
+}
+
+impl Write for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.patient(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.patient(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.patient(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.patient(cx, shut)
+    }
+}
+
+impl Connection for Line {
+    fn connected(&self) -> Connected {
+        self.stream.connected().extra(self.cut.clone())
+    }
+}

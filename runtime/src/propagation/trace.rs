@@ -1,0 +1,228 @@
+//! W3C trace context: which trace an invocation belongs to, and which of its
+//! steps it is.
+//!
+//! The host takes part in traces and keeps none: it hands on what came in,
+//! with a step of its own for every invocation, so that the logs and the traces
+//! of those around it can be put together.
+
+use std::fmt;
+use std::num::NonZero;
+use std::str::FromStr;
+
+use super::random;
+use crate::context::Key;
+
+/// The context value that says which trace an invocation belongs to, under the
+/// wire name `traceparent`.
+pub const TRACE: Key<Trace> = Key::protected("traceparent");
+
+/// The context value that others want carried along with the trace, under the
+/// wire name `tracestate`.
+pub const TRACE_STATE: Key<String> = Key::protected("tracestate");
+
+/// The length of a `traceparent` of the version that is written here.
+const LENGTH: usize = 55;
+
+/// The trace's id is a random number.
+const RANDOM: u8 = 0b10;
+
+/// The flags that have a meaning: sampled, and random. All others have to be
+/// written as zero.
+const FLAGS: u8 = 0b01 | RANDOM;
+
+/// A step of a trace. Displays as a `traceparent` header, and is read from one.
+///
+/// ```
+/// use hourglass::Trace;
+///
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let caller: Trace = text.parse()?;
+/// let step = caller.child();
+/// assert_eq!(step.trace_id(), caller.trace_id());
+/// assert_ne!(step.span_id(), caller.span_id());
+/// # Ok::<(), hourglass::TraceError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Trace {
+    trace: TraceId,
+    span: SpanId,
+    flags: u8,
+}
+
+/// What all steps of a trace have in common. Displays as 32 digits, of
+/// hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceId(NonZero<u128>);
+
+/// What a step of a trace has to itself. Displays as 16 digits, of hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpanId(NonZero<u64>);
+
+/// A text is no `traceparent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a traceparent: `00`, 32 and 16 digits that are not all zero, and 2 for the flags, with `-` between them"
+)]
+#[non_exhaustive]
+pub struct TraceError;
+
+impl Trace {
+    /// The first step of a new trace. It is not marked as sampled: that would
+    /// tell others that it has been recorded here.
+    pub fn root() -> Self {
+        let id = u128::from(random::next()) << 64 | u128::from(random::next());
+        let trace = TraceId(NonZero::new(id).unwrap_or(NonZero::<u128>::MIN));
+        Self { trace, span: SpanId::new(), flags: RANDOM }
+    }
+
+    /// A step that this one asks for: of the same trace, with the same flags.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { span: SpanId::new(), ..*self }
+    }
+
+    /// The id of the whole trace.
+    pub fn trace_id(&self) -> TraceId {
+        self.trace
+    }
+
+    /// The id of this step.
+    pub fn span_id(&self) -> SpanId {
+        self.span
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (known, more) = text.split_at_checked(LENGTH)?;
+        let mut fields = known.split('-');
+        let mut field = |digits| number(fields.next()?, digits);
+        let (version, trace, span, flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
+        // Later versions may have more fields, which are not looked at.
+        let ends = more.is_empty() || version != 0 && more.starts_with('-');
+        if version == 0xff || !ends {
+            return None;
+        }
+        Some(Self {
+            trace: TraceId(NonZero::new(trace)?),
+            span: SpanId(NonZero::new(span as u64)?),
+            flags: flags as u8 & FLAGS,
+        })
+    }
+}
+
+/// A number of exactly so many digits of hexadecimal, in lower case.
+fn number(text: &str, digits: usize) -> Option<u128> {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() != digits || !text.bytes().all(is_digit) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok()
+}
+
+impl SpanId {
+    fn new() -> Self {
+        Self(NonZero::new(random::next()).unwrap_or(NonZero::<u64>::MIN))
+    }
+}
+
+impl FromStr for Trace {
+    type Err = TraceError;
+
+    /// Reads a `traceparent` of any version.
+    fn from_str(text: &str) -> Result<Self, TraceError> {
+        Self::parse(text).ok_or(TraceError)
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{}-{:02x}", self.trace, self.span, self.flags)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn read(text: &str) -> Option<String> {
+        text.parse::<Trace>().ok().map(|trace| trace.to_string())
+    }
+
+    #[test]
+    fn a_later_version_is_read_as_far_as_it_is_known() {
+        assert_eq!(read(GOOD).as_deref(), Some(GOOD));
+        for more in ["", "-", "-what-the-future-will-be-like"] {
+            let later = GOOD.replacen("00", "cc", 1) + more;
+            assert_eq!(read(&later).as_deref(), Some(GOOD), "{later}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_traceparent_is_refused() {
+        for bad in [
+            "",
+            "00",
+            &GOOD[..54],
+            &format!("{GOOD}-"),
+            &format!("{GOOD}-00"),
+            &format!(" {GOOD}"),
+            &GOOD.replacen("00", "ff", 1),
+            &GOOD.replacen("00", "0x", 1),
+            &format!("{}.what", GOOD.replacen("00", "cc", 1)),
+            &GOOD.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            &GOOD.replace("b7ad6b7169203331", &"0".repeat(16)),
+            &GOOD.to_uppercase(),
+            &GOOD.replace("0af", "+af"),
+            &GOOD.replace('-', "_"),
+            &GOOD.replace("-01", "-1g"),
+            // The right length, with a dash in the wrong place.
+            "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_without_a_meaning_are_not_handed_on() {
+        assert_eq!(read(&GOOD.replace("-01", "-ff")), Some(GOOD.replace("-01", "-03")));
+    }
+
+    #[test]
+    fn a_child_is_another_step_of_the_same_trace() {
+        let parent: Trace = GOOD.parse().expect("a traceparent");
+        let child = parent.child();
+        assert_eq!((child.trace_id(), child.flags), (parent.trace_id(), parent.flags));
+        assert_ne!(child.span_id(), parent.span_id());
+        assert_ne!(Trace::root().trace_id(), Trace::root().trace_id());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text: String, near in "[0-9a-f]{1,3}-[0-9a-fä]{31,33}-[0-9a-f+]{15,17}-.{1,3}") {
+            let _ = (read(&text), read(&near));
+        }
+
+        #[test]
+        fn what_is_shown_is_read_as_the_same(trace in 1..=u128::MAX, span in 1..=u64::MAX, flags in 0..=FLAGS) {
+            let text = format!("00-{trace:032x}-{span:016x}-{flags:02x}");
+            prop_assert_eq!(read(&text), Some(text));
+            let root = Trace::root();
+            prop_assert_eq!(root.to_string().parse(), Ok(root));
+        }
+    }
+}
