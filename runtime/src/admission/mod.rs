@@ -8,9 +8,11 @@
 //! # Layout
 //! - [`Admission`]: the limit, and the way in; [`Permit`]: a root's.
 //! - [`permits`]: the permits themselves, spread over the cores.
+//! - [`begun`]: the calls that have not ended, before they come to the door too.
 //! - [`tree`]: what a call tree holds, and which of its calls wait.
 //! - [`growth`]: the trees that can go on once more permits are free.
 
+mod begun;
 mod growth;
 mod permits;
 mod sync;
@@ -43,6 +45,10 @@ pub(crate) struct Admission {
     /// to get another.
     reserve: f64,
     growth: Growth,
+    /// How many calls were made and have not ended, of all trees.
+    begun: AtomicUsize,
+    /// How many invocations may be in flight.
+    most: usize,
     /// How many calls wait, of all trees.
     waiting: AtomicUsize,
     /// How many calls of one tree may.
@@ -70,6 +76,8 @@ impl Admission {
             permits: Permits::new(most),
             reserve: (1.0 - share) / share,
             growth: Growth::new(),
+            begun: AtomicUsize::new(0),
+            most,
             waiting: AtomicUsize::new(0),
             most_waiting: most.max(LEAST_WAITING),
             draining: AtomicBool::new(false),

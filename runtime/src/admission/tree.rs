@@ -27,7 +27,8 @@
 //! # Bounds
 //! A call that waits holds its request and a task, and no permit. Of one tree as
 //! many may wait as may be in flight on the host, or 1,024 if that is more; of
-//! all trees four times as many. One more fails as busy.
+//! all trees four times as many. One more fails as busy. Those that were made and
+//! have not come here yet are bounded by [`begun`](super::begun).
 //!
 //! # Locks
 //! A tree's lock comes before that of [`growth`](super::growth). Permits are
@@ -41,14 +42,18 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::sync::{Mutex, MutexGuard};
+use super::sync::{AtomicUsize, Mutex, MutexGuard};
 use super::{Admission, WAITING_TREES};
 use crate::context::{Cause, Context};
 use crate::outcome::Outcome;
 
 /// What one tree's calls hold. It is made with the first call.
 #[derive(Default)]
-pub(crate) struct CallTree(Mutex<State>);
+pub(crate) struct CallTree {
+    state: Mutex<State>,
+    /// How many of its calls were made and have not ended.
+    pub(super) begun: AtomicUsize,
+}
 
 #[derive(Default)]
 struct State {
@@ -230,7 +235,7 @@ impl Admission {
 
 impl CallTree {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

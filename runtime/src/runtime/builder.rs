@@ -145,7 +145,8 @@ impl RuntimeBuilder {
     /// waits, the deepest first, and ends with its context as any other. At most
     /// as many calls of one request wait as [`max_in_flight`](Self::max_in_flight)
     /// says, or 1,024 if that is more, and those of all requests together four
-    /// times as many; one more is [`Outcome::Busy`](crate::Outcome::Busy). Where
+    /// times as many; one more is [`Outcome::Busy`](crate::Outcome::Busy), and so is one more than
+    /// can run and wait, as soon as it is made. Where
     /// nothing at all is left a call is busy too, unless others of its request
     /// are in flight that it can wait for.
     ///

@@ -32,6 +32,8 @@ impl Callees for Shared {
             return Err(InvokeError::refused(name.into(), Outcome::DepthExceeded { limit }));
         }
         let callee = self.callee(name)?;
+        let begun = self.admission.begin_call(&tree);
+        let begun = begun.map_err(|busy| InvokeError::refused(name.into(), busy))?;
         let step = trace.child();
         let guarded = match &callee {
             Callee::Function(_) => ctx.with_timeout(callee.timeout()),
@@ -44,7 +46,7 @@ impl Callees for Shared {
         };
         let (ctx, called) = (guarded.0.clone(), callee.name().clone());
         let run = Box::pin(async move {
-            let _head = head;
+            let _held = (head, begun);
             let (depth, tree) = (depth + 1, Some(tree));
             let lineage = Lineage { parent: id, depth, trace: Some(step), tree };
             let ctx = guarded.0.clone();
