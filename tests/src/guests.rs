@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 use anyhow::Result;
 use hourglass::{Function, build};
 
+use crate::names;
+
 /// The repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package has a folder above it")
@@ -28,8 +30,11 @@ pub fn module(guest: &str) -> &'static Path {
 /// A guest as a function under a name of its own, so that tests can tell theirs from others'.
 ///
 /// # Panics
-/// As [`module`].
+/// As [`module`]; and if a test of another file has a function of this name, and the lines of one of
+/// them are read.
+#[track_caller]
 pub fn function(name: &str, guest: &str) -> Function {
+    names::register(name);
     Function::from_file(name, module(guest)).expect("a built guest can be read")
 }
 

@@ -22,6 +22,7 @@ pub mod hung;
 pub mod input;
 pub mod lines;
 pub mod modules;
+mod names;
 pub mod process;
 pub mod program;
 pub mod tls;

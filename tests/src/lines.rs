@@ -11,7 +11,10 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-static LINES: Mutex<Vec<Line>> = Mutex::new(Vec::new());
+use crate::names;
+
+/// The recorded lines, by function.
+static LINES: Mutex<BTreeMap<String, Vec<Line>>> = Mutex::new(BTreeMap::new());
 static CHANGED: Notify = Notify::const_new();
 
 /// One line, and what stands beside it.
@@ -61,21 +64,22 @@ pub async fn told_times(function: &str, text: &str, times: usize) {
 
 /// How often a function has printed a line until now.
 pub fn count(function: &str, text: &str) -> usize {
-    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|line| line.is_of(function) && line.text == text).count()
+    with(function, |lines| lines.iter().filter(|line| line.text == text).count())
 }
 
-/// All that a function has said until now.
+/// All lines that a function has printed until now.
 pub fn of(function: &str) -> Vec<Line> {
+    with(function, <[Line]>::to_vec)
+}
+
+/// Reads the lines of one function.
+fn with<T>(function: &str, read: impl FnOnce(&[Line]) -> T) -> T {
+    names::read(function);
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|line| line.is_of(function)).cloned().collect()
+    read(lines.get(function).map_or(&[], Vec::as_slice))
 }
 
 impl Line {
-    fn is_of(&self, function: &str) -> bool {
-        self.field("function") == Some(function)
-    }
-
     /// A field, where it has it.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
@@ -97,7 +101,10 @@ impl Subscriber for Recorder {
         let (level, text) = (*event.metadata().level(), String::new());
         let mut line = Line { level, text, fields: BTreeMap::new() };
         event.record(&mut line);
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let function = line.field("function").unwrap_or_default().to_owned();
+        let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.entry(function).or_default().push(line);
+        drop(lines);
         CHANGED.notify_waiters();
     }
 

@@ -1,8 +1,37 @@
 //! What this process holds of the system.
 
-use std::fs;
+use std::process::Command;
+use std::{env, fs};
 
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
+
+/// Set in a process that runs a single test, to the path of that test.
+const DELEGATED: &str = "HOURGLASS_TESTS_DELEGATED";
+
+/// Runs a test in a process of its own, because what a process holds depends on all that runs in it.
+/// It returns `true` where the other process has run the test, and `false` in that process. `test` is
+/// the path of the calling test within its binary.
+///
+/// # Panics
+/// If the test fails there.
+pub fn delegated(test: &str) -> bool {
+    if env::var_os(DELEGATED).is_some_and(|delegated| delegated == test) {
+        return false;
+    }
+    let binary = env::current_exe().expect("the test's binary is known");
+    let output = Command::new(binary)
+        .args([test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"])
+        .env(DELEGATED, test)
+        .output()
+        .expect("the test's binary can be run");
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // A path that names no test would succeed too.
+    let passed = output.status.success() && out.contains("test result: ok. 1 passed");
+    assert!(passed, "`{test}` in a process of its own: {}\n{out}\n{err}", output.status);
+    print!("{out}");
+    true
+}
 
 /// What grows when something leaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,443 @@
+//! The code cache: it saves time, and runs nothing that others put there.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use hourglass::{BuildError, Context, Function, Runtime, RuntimeBuilder};
+use hourglass_tests::{guests, host, modules, program};
+use http::Request;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::geteuid;
+use tempfile::TempDir;
+
+/// A cache of its own, and its key.
+struct Place {
+    folder: TempDir,
+    cache: PathBuf,
+    state: PathBuf,
+}
+
+impl Place {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (cache, state) = (folder.path().join("made/on/demand"), folder.path().join("state"));
+        Ok(Self { folder, cache, state })
+    }
+
+    fn builder(&self) -> RuntimeBuilder {
+        Runtime::builder().max_in_flight(2).cache_dir(&self.cache).state_dir(&self.state)
+    }
+
+    fn key(&self) -> PathBuf {
+        self.state.join("cache-key")
+    }
+
+    /// Why no runtime can be made.
+    fn refused(&self) -> String {
+        let error = self.builder().build().unwrap_err();
+        let BuildError::Cache { source, .. } = &error else { panic!("{error:?}") };
+        source.to_string()
+    }
+
+    /// Deploys two functions, and runs them.
+    async fn run(&self) -> Result<()> {
+        run(self.builder(), &[201, 202]).await
+    }
+
+    /// The files of compiled code, with what tells whether they were written again.
+    fn compiled(&self) -> Vec<(PathBuf, u64)> {
+        let files = fs::read_dir(&self.cache).unwrap().map(|entry| entry.unwrap());
+        let code = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "code"));
+        let mut code: Vec<_> =
+            code.map(|file| (file.path(), file.metadata().unwrap().ino())).collect();
+        code.sort();
+        code
+    }
+}
+
+/// A module whose response has this status.
+fn with_status(status: u16) -> Vec<u8> {
+    modules::responding(&modules::head(status, &[]), 1, |_| ())
+}
+
+/// Deploys modules that respond with these statuses, and runs them.
+async fn run(builder: RuntimeBuilder, statuses: &[u16]) -> Result<()> {
+    let runtime = host::with(builder, []);
+    for status in statuses {
+        runtime.deploy(Function::from_bytes("f", with_status(*status))?)?;
+        let answer = runtime.invoke(&Context::background(), "f", Request::new("")).await?;
+        assert_eq!(answer.status(), *status);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_start_compiles_nothing() -> Result<()> {
+    let place = Place::new()?;
+    place.run().await?;
+    let first = place.compiled();
+    assert_eq!(first.len(), 2);
+    place.run().await?;
+    assert_eq!(place.compiled(), first);
+    // Only their owner reads them: a user who could write them could run code here.
+    for path in first.iter().map(|(path, _)| path).chain([&place.key()]) {
+        assert_eq!(fs::metadata(path)?.mode() & 0o077, 0, "{}", path.display());
+    }
+    for dir in [&place.cache, &place.state] {
+        assert_eq!(fs::metadata(dir)?.mode() & 0o077, 0, "{}", dir.display());
+    }
+    assert!(!place.cache.join("key").exists(), "the key is in the cache");
+    Ok(())
+}
+
+/// Flips one bit of a file.
+fn flip(path: &Path, at: impl Fn(usize) -> usize) {
+    let mut content = fs::read(path).unwrap();
+    let at = at(content.len());
+    content[at] ^= 1;
+    fs::write(path, content).unwrap();
+}
+
+fn fifo(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// What may happen to one file of compiled code; there is another beside it.
+type Change = fn(&Path, &Path);
+
+#[tokio::test]
+async fn a_changed_file_is_never_loaded() -> Result<()> {
+    let place = Place::new()?;
+    let changes: [(&str, Change); 14] = [
+        ("a bit at the start", |one, _| flip(one, |_| 0)),
+        ("a bit in the middle", |one, _| flip(one, |len| len / 2)),
+        ("a bit of the tag", |one, _| flip(one, |len| len - 1)),
+        ("cut short", |one, _| {
+            let content = fs::read(one).unwrap();
+            fs::write(one, &content[..content.len() / 2]).unwrap();
+        }),
+        ("shorter than a tag", |one, _| fs::write(one, "short").unwrap()),
+        ("empty", |one, _| fs::write(one, "").unwrap()),
+        ("another one's", |one, two| fs::write(one, fs::read(two).unwrap()).unwrap()),
+        ("larger than any code", |one, _| {
+            File::options().write(true).open(one).unwrap().set_len(1 << 40).unwrap();
+        }),
+        ("readable by others", |one, _| set_mode(one, 0o644)),
+        ("writable by a group", |one, _| set_mode(one, 0o660)),
+        ("a link", |one, _| {
+            let aside = one.with_extension("aside");
+            fs::rename(one, &aside).unwrap();
+            symlink(aside, one).unwrap();
+        }),
+        ("a link to nothing", |one, _| {
+            fs::remove_file(one).unwrap();
+            symlink("/no/such/file", one).unwrap();
+        }),
+        ("a FIFO", |one, _| {
+            fs::remove_file(one).unwrap();
+            fifo(one);
+        }),
+        ("another user's", |one, _| {
+            if geteuid().is_root() {
+                chown(one, Some(12_345), None).unwrap();
+            } else {
+                set_mode(one, 0o602);
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        place.run().await?;
+        let before = place.compiled();
+        let [(one, inode), (two, _)] = before.as_slice() else { panic!("{before:?}") };
+        // So that the inode of a file that is replaced cannot come back.
+        let kept = place.cache.join("kept");
+        fs::hard_link(one, &kept)?;
+        change(one, two);
+        let in_time = tokio::time::timeout(Duration::from_secs(60), place.run()).await;
+        in_time.unwrap_or_else(|_| panic!("{what}: it hangs"))?;
+        let after = place.compiled();
+        assert_ne!(after[0].1, *inode, "{what}: it was not compiled again");
+        // What was written in its place is good again.
+        place.run().await?;
+        assert_eq!(place.compiled(), after, "{what}");
+        fs::remove_file(kept)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_directory_in_the_place_of_a_file_is_left_alone() -> Result<()> {
+    let place = Place::new()?;
+    place.run().await?;
+    let (one, _) = place.compiled().remove(0);
+    fs::remove_file(&one)?;
+    fs::create_dir(&one)?;
+    place.run().await?;
+    assert!(one.is_dir());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_replaced() -> Result<()> {
+    let place = Place::new()?;
+    let mut keys = Vec::new();
+    for broken in [&[][..], b"short", &[7; 33], &[0; 32]] {
+        place.run().await?;
+        let before = place.compiled();
+        fs::write(place.key(), broken)?;
+        place.run().await?;
+        let key = fs::read(place.key())?;
+        assert_eq!(key.len(), 32);
+        assert_ne!(key, [0; 32]);
+        assert!(!keys.contains(&key), "a key came back");
+        keys.push(key);
+        // The files of the former key are not loaded, and those of the new one are.
+        let after = place.compiled();
+        assert_ne!(after, before);
+        place.run().await?;
+        assert_eq!(place.compiled(), after);
+    }
+    Ok(())
+}
+
+/// What may be wrong with a key or a directory, with what the error says of it.
+type Fault = (&'static str, fn(&Place) -> PathBuf);
+
+#[test]
+fn what_others_could_have_changed_is_refused() -> Result<()> {
+    fn aside(path: PathBuf) -> PathBuf {
+        let aside = path.with_extension("aside");
+        fs::rename(&path, &aside).unwrap();
+        symlink(aside, &path).unwrap();
+        path
+    }
+    fn mode(path: PathBuf, mode: u32) -> PathBuf {
+        set_mode(&path, mode);
+        path
+    }
+    fn foreign(path: PathBuf) -> PathBuf {
+        chown(&path, Some(12_345), None).unwrap();
+        path
+    }
+    let mut faults: Vec<Fault> = vec![
+        ("a symbolic link", |place| aside(place.cache.clone())),
+        ("a symbolic link", |place| aside(place.state.clone())),
+        ("a symbolic link", |place| aside(place.key())),
+        ("not a directory", |place| {
+            fs::remove_dir(&place.cache).unwrap();
+            fs::write(&place.cache, "").unwrap();
+            place.cache.clone()
+        }),
+        ("not a regular file", |place| {
+            fs::remove_file(place.key()).unwrap();
+            fifo(&place.key());
+            place.key()
+        }),
+        ("not a regular file", |place| {
+            fs::remove_file(place.key()).unwrap();
+            fs::create_dir(place.key()).unwrap();
+            place.key()
+        }),
+        ("chmod go-w ", |place| mode(place.cache.clone(), 0o770)),
+        ("chmod go-w ", |place| mode(place.cache.clone(), 0o1777)),
+        ("chmod go-w ", |place| mode(place.state.clone(), 0o775)),
+        ("chmod go-rwx ", |place| mode(place.key(), 0o640)),
+        ("chmod go-rwx ", |place| mode(place.key(), 0o606)),
+    ];
+    if geteuid().is_root() {
+        faults.extend([
+            ("belongs to user 12345", (|place| foreign(place.cache.clone())) as fn(&Place) -> _),
+            ("belongs to user 12345", |place| foreign(place.state.clone())),
+            ("belongs to user 12345", |place| foreign(place.key())),
+        ]);
+    }
+    for (says, fault) in faults {
+        let place = Place::new()?;
+        place.builder().build()?;
+        let path = fault(&place);
+        let error = place.refused();
+        assert!(error.contains(says) && error.contains(path.to_str().unwrap()), "{says}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_slash_does_not_follow_a_link() -> Result<()> {
+    let mut place = Place::new()?;
+    place.builder().build()?;
+    symlink(&place.cache, place.folder.path().join("link"))?;
+    for end in ["link/", "link/."] {
+        place.cache = place.folder.path().join(end);
+        assert!(place.refused().contains("a symbolic link"), "{end}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_key_is_not_kept_in_the_cache() -> Result<()> {
+    let mut place = Place::new()?;
+    place.state = place.cache.join("../demand");
+    let error = place.refused();
+    assert!(error.contains("both the cache and the state directory"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_cache_that_can_not_be_is_an_error() {
+    let file = guests::module("hello");
+    let builder = Runtime::builder().cache_dir(file).state_dir(guests::state_dir());
+    let error = builder.build().unwrap_err();
+    assert!(matches!(&error, BuildError::Cache { dir, .. } if dir == file), "{error}");
+}
+
+#[tokio::test]
+async fn the_least_recently_used_code_is_evicted() -> Result<()> {
+    let place = Place::new()?;
+    run(place.builder(), &[201]).await?;
+    let (first, _) = place.compiled().remove(0);
+    let size = fs::metadata(&first)?.len();
+    let room_for_two = || place.builder().cache_size(size * 5 / 2);
+    run(room_for_two(), &[202]).await?;
+    // Both are old, the first one older.
+    let hours = |hours: u64| SystemTime::now() - Duration::from_secs(3_600 * hours);
+    let both = place.compiled();
+    let is_first = |path: &Path| path == first;
+    for (path, _) in &both {
+        let age = if is_first(path) { 2 } else { 1 };
+        File::options().write(true).open(path)?.set_modified(hours(age))?;
+    }
+    // The second one is then used, and the first is not.
+    run(room_for_two(), &[202]).await?;
+    run(room_for_two(), &[203]).await?;
+    let left = place.compiled();
+    assert_eq!(left.len(), 2);
+    assert!(!left.iter().any(|(path, _)| is_first(path)), "the older one is still there");
+    assert_eq!(left.iter().filter(|left| both.contains(left)).count(), 1);
+    // One that would not fit at all evicts nothing.
+    run(place.builder().cache_size(size / 2), &[204]).await?;
+    assert_eq!(place.compiled(), left);
+    Ok(())
+}
+
+fn hourglass(arguments: &[&str]) -> Command {
+    program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), arguments)
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_agree_on_a_key() -> Result<()> {
+    let place = Place::new()?;
+    let module = place.folder.path().join("one.wasm");
+    fs::write(&module, with_status(201))?;
+    let start = || {
+        let mut command = hourglass(&["check", module.to_str().unwrap()]);
+        command.env("HOURGLASS_CACHE", &place.cache).env("HOURGLASS_STATE_DIR", &place.state);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+    };
+    let started: Vec<_> = (0..6).map(|_| start()).collect::<std::io::Result<_>>()?;
+    for child in started {
+        let ended = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && said.is_empty(), "{said}");
+    }
+    let before = place.compiled();
+    assert_eq!(before.len(), 1);
+    assert!(start()?.wait()?.success());
+    assert_eq!(place.compiled(), before);
+    Ok(())
+}
+
+/// A project that brings along a cache, in which the code of one module is under the name of
+/// another one, with a key that fits, wherever a key may be looked for.
+struct Planted {
+    project: TempDir,
+    home: TempDir,
+}
+
+impl Planted {
+    async fn new() -> Result<Self> {
+        let attacker = Place::new()?;
+        run(attacker.builder(), &[202]).await?;
+        let (evil, _) = attacker.compiled().remove(0);
+        run(attacker.builder(), &[201]).await?;
+        let mut both = attacker.compiled().into_iter().map(|(path, _)| path);
+        let victim = both.find(|path| *path != evil).unwrap();
+        let name = victim.file_name().unwrap().to_str().unwrap();
+
+        let (project, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let cache = project.path().join("cache");
+        fs::create_dir(&cache)?;
+        let mut content = fs::read(&evil)?;
+        content.truncate(content.len() - blake3::OUT_LEN);
+        let key = [7; blake3::KEY_LEN];
+        let mut tag = blake3::Hasher::new_keyed(&key);
+        tag.update(name.as_bytes()).update(&content);
+        content.extend(tag.finalize().as_bytes());
+        for (file, content) in [(name, &*content), ("key", &key), ("cache-key", &key)] {
+            fs::write(cache.join(file), content)?;
+            set_mode(&cache.join(file), 0o600);
+        }
+        fs::write(project.path().join("hourglass.toml"), "cache = \"cache\"\n")?;
+        fs::write(project.path().join("victim.wasm"), with_status(201))?;
+        Ok(Self { project, home })
+    }
+
+    /// Invokes the module in the project; gives its status and what was said.
+    fn invoke(&self, arguments: &[&str]) -> Result<(u64, String)> {
+        let mut command = hourglass(&["invoke", "victim.wasm", "--json"]);
+        command.args(arguments).current_dir(self.project.path()).env("HOME", self.home.path());
+        for unset in ["HOURGLASS_CACHE", "HOURGLASS_STATE_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"]
+        {
+            command.env_remove(unset);
+        }
+        let ended = command.output()?;
+        let said = String::from_utf8(ended.stderr)?;
+        assert!(ended.status.success(), "{said}");
+        let report: serde_json::Value = serde_json::from_slice(&ended.stdout)?;
+        Ok((report["status"].as_u64().unwrap(), said))
+    }
+}
+
+#[tokio::test]
+async fn code_planted_in_a_project_is_not_run() -> Result<()> {
+    let planted = Planted::new().await?;
+    let (status, said) = planted.invoke(&[])?;
+    assert_eq!(status, 201, "the planted code was run");
+    assert!(said.contains("hourglass.toml:1:9: `cache` is ignored"), "{said}");
+    let cache = planted.home.path().join(".cache/hourglass");
+    assert_eq!(fs::read_dir(cache)?.count(), 1);
+    assert!(planted.home.path().join(".local/state/hourglass/cache-key").exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn code_planted_in_a_cache_that_is_named_is_not_run_either() -> Result<()> {
+    let planted = Planted::new().await?;
+    let (status, said) = planted.invoke(&["--cache", "cache"])?;
+    assert_eq!(status, 201, "the planted code was run");
+    assert!(said.contains("is not what this cache wrote"), "{said}");
+    // What was compiled has replaced it.
+    assert_eq!(planted.invoke(&["--cache", "cache"])?, (201, String::new()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_safe_cache_the_program_runs_without_one() -> Result<()> {
+    let planted = Planted::new().await?;
+    fs::remove_file(planted.project.path().join("hourglass.toml"))?;
+    let cache = planted.home.path().join(".cache/hourglass");
+    fs::create_dir_all(&cache)?;
+    set_mode(&cache, 0o777);
+    let (status, said) = planted.invoke(&[])?;
+    assert_eq!(status, 201);
+    assert!(said.contains("compiled code is not kept") && said.contains("chmod go-w"), "{said}");
+    assert_eq!(fs::read_dir(&cache)?.count(), 0);
+    Ok(())
+}

@@ -1,0 +1,430 @@
+//! Compiling within bounds: a module can't hold up its host, nor take its memory.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use hourglass::{
+    CompileError, Compiler, Context, DeployError, Function, Runtime, RuntimeBuilder, mib,
+};
+use hourglass_tests::guests::function;
+use hourglass_tests::process::{self, Holdings};
+use hourglass_tests::{host, modules, program};
+use http::Request;
+use wasm_encoder::{BlockType, ValType};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hourglass-under-test");
+
+/// A runtime that compiles in processes, and keeps no code.
+fn with(compiler: Compiler) -> Runtime {
+    small().compiler(compiler).build().unwrap()
+}
+
+fn small() -> RuntimeBuilder {
+    Runtime::builder().max_in_flight(2)
+}
+
+/// A module that takes seconds and hundreds of megabytes to compile.
+fn costly() -> Vec<u8> {
+    modules::many_functions(20_000, |code| {
+        for number in 0..60 {
+            code.local_get(0).i32_const(number).i32_mul().i32_const(7).i32_xor().local_set(0);
+        }
+    })
+}
+
+fn why(runtime: &Runtime, wasm: impl Into<Vec<u8>>) -> CompileError {
+    match runtime.deploy(Function::from_bytes("f", wasm.into()).unwrap()).unwrap_err() {
+        DeployError::Compile(error) => error,
+        error => panic!("{error:?}"),
+    }
+}
+
+/// A program that stands in for the compiler.
+struct Script {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Script {
+    fn new(text: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("compiler");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        Ok(Self { path, _folder: folder })
+    }
+
+    fn compiler(&self) -> Compiler {
+        Compiler::process(&self.path)
+    }
+}
+
+#[tokio::test]
+async fn a_process_compiles_as_the_host_does() -> Result<()> {
+    let runtime = with(Compiler::process(PROGRAM));
+    runtime.deploy(function("hello", "hello"))?;
+    let request = Request::get("/hello/world").body("")?;
+    let answer = runtime.invoke(&Context::background(), "hello", request).await?;
+    assert_eq!(answer.status(), 200);
+    // What the compiler refuses it refuses in the same words.
+    let broken = modules::many_functions(1, |code| {
+        code.i32_const(1);
+    });
+    let here = why(&small().build()?, broken.clone());
+    let there = why(&runtime, broken);
+    assert!(matches!(there, CompileError::Invalid { .. }), "{there:?}");
+    assert_eq!(here.to_string(), there.to_string());
+    Ok(())
+}
+
+#[test]
+fn a_million_functions_are_refused_at_once() -> Result<()> {
+    if process::delegated("compilation::a_million_functions_are_refused_at_once") {
+        return Ok(());
+    }
+    let runtime = small().build()?;
+    let million = modules::many_functions(1_000_000, |_| ());
+    let function = Function::from_bytes("million", million)?;
+    let before = Holdings::now().memory;
+    let error = runtime.deploy(function).unwrap_err();
+    let grown = Holdings::now().memory.saturating_sub(before);
+    assert!(
+        matches!(error, DeployError::TooManyFunctions { count: 1_000_000, limit: 100_000 }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("raise `max_functions`"), "{error}");
+    assert!(grown < mib(64), "the host grew by {grown} bytes");
+    Ok(())
+}
+
+#[test]
+fn the_number_of_functions_is_a_setting() -> Result<()> {
+    let three = Function::from_bytes("three", modules::many_functions(3, |_| ()))?;
+    small().max_functions(3).build()?.deploy(three.clone())?;
+    let error = small().max_functions(2).build()?.deploy(three).unwrap_err();
+    assert!(matches!(error, DeployError::TooManyFunctions { count: 3, limit: 2 }), "{error:?}");
+    Ok(())
+}
+
+#[test]
+fn other_sections_have_their_limits() -> Result<()> {
+    let runtime = small().build()?;
+    let mut module = modules::Module::with_memory(1);
+    module.code(0, |_| ());
+    for _ in 0..100_001 {
+        module.global(0);
+    }
+    let error = runtime.deploy(Function::from_bytes("f", module.finish())?).unwrap_err();
+    assert!(matches!(error, DeployError::TooManyEntries { what: "globals", .. }), "{error:?}");
+    Ok(())
+}
+
+/// What a deploy says of a module that it refuses before it compiles it.
+fn refused(write: impl FnOnce(&mut modules::Module)) -> DeployError {
+    let mut module = modules::Module::with_memory(1_000);
+    write(&mut module);
+    let function = Function::from_bytes("f", module.finish()).unwrap();
+    small().build().unwrap().deploy(function).unwrap_err()
+}
+
+fn is_too_many(error: &DeployError, of: &str) {
+    assert!(
+        matches!(error, DeployError::TooManyEntries { what, .. } if *what == of),
+        "{of}: {error:?}"
+    );
+}
+
+#[test]
+fn what_each_instance_holds_is_bounded() {
+    let imports = refused(|module| {
+        for _ in 0..1_001 {
+            module.import(modules::WASI, "sched_yield", modules::takes(0));
+        }
+        module.code(0, |_| ());
+    });
+    is_too_many(&imports, "imports");
+    let globals = refused(|module| {
+        (0..10_001).for_each(|first| {
+            module.global(first);
+        });
+        module.code(0, |_| ());
+    });
+    is_too_many(&globals, "globals");
+}
+
+#[test]
+fn what_each_instance_has_to_be_given_is_bounded() -> Result<()> {
+    let data = vec![1; 2 << 20];
+    let scattered = |error: &DeployError| {
+        let found = matches!(error, DeployError::ScatteredData { limit: 0x10_0000, .. });
+        assert!(found, "{error:?}");
+    };
+    scattered(&refused(|module| {
+        module.bytes_at_sum((1, 2), &data).code(0, |_| ());
+    }));
+    scattered(&refused(|module| {
+        module.bytes(0, &data).bytes(60 << 20, b"far away").code(0, |_| ());
+    }));
+    // Instances share it where it is in one place, and there may be a little elsewhere.
+    let mut module = modules::Module::with_memory(1_000);
+    module.bytes(8, &data).bytes(10 << 20, b"near").code(0, |_| ());
+    small().build()?.deploy(Function::from_bytes("f", module.finish())?)?;
+    let mut module = modules::Module::with_memory(1_000);
+    module.bytes_at_sum((1, 2), b"a").bytes(60 << 20, b"b").code(0, |_| ());
+    small().build()?.deploy(Function::from_bytes("f", module.finish())?)?;
+
+    let elements = refused(|module| {
+        (0..4_096).for_each(|_| {
+            module.passive_element(0);
+        });
+        module.code(0, |_| ());
+    });
+    is_too_many(&elements, "table elements in passive or computed segments");
+    let mut module = modules::Module::with_memory(1);
+    module.table(5_000);
+    (0..5_000).for_each(|at| {
+        module.element(at, 0);
+    });
+    module.code(0, |_| ());
+    small().build()?.deploy(Function::from_bytes("f", module.finish())?)?;
+    Ok(())
+}
+
+/// The host could not clear one between two invocations.
+#[test]
+fn a_table_that_can_not_hold_null_is_refused() -> Result<()> {
+    let mut module = modules::Module::with_memory(1);
+    module.table_without_null(1_000, 0).code(0, |_| ());
+    let error = why(&small().build()?, module.finish());
+    assert!(matches!(error, CompileError::Invalid { .. }), "{error:?}");
+    Ok(())
+}
+
+#[test]
+fn code_that_takes_long_to_validate_is_refused_at_once() {
+    const THOUSAND: &[ValType] = &[ValType::I32; 1_000];
+    if process::delegated("compilation::code_that_takes_long_to_validate_is_refused_at_once") {
+        return;
+    }
+    let before = Holdings::now().memory;
+    // Two bytes that push a thousand values.
+    let calls = refused(|module| {
+        let many = module.import(modules::WASI, "many", (&[], THOUSAND));
+        module.code(0, |code| {
+            (0..100_000).for_each(|_| {
+                code.call(many);
+            });
+            code.unreachable();
+        });
+    });
+    is_too_many(&calls, "steps to validate one of its functions");
+    let branches = refused(|module| {
+        module.import(modules::WASI, "many", (&[], THOUSAND));
+        module.code(0, |code| {
+            code.block(BlockType::FunctionType(1)).unreachable();
+            code.br_table(vec![0; 50_000], 0).end().unreachable();
+        });
+    });
+    is_too_many(&branches, "steps to validate one of its functions");
+    let locals = refused(|module| {
+        for _ in 0..5_000 {
+            module.code(50_000, |_| ());
+        }
+    });
+    is_too_many(&locals, "steps to validate its functions");
+    let types = refused(|module| {
+        for _ in 0..501 {
+            module.import(modules::WASI, "many", (THOUSAND, THOUSAND));
+        }
+        module.code(0, |_| ());
+    });
+    is_too_many(&types, "parameters and results in its types");
+    let grown = Holdings::now().memory.saturating_sub(before);
+    assert!(grown < mib(128), "the host grew by {grown} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_that_takes_too_long_is_stopped_while_others_are_served() -> Result<()> {
+    let limit = Duration::from_millis(500);
+    let runtime = with(Compiler::process(PROGRAM).timeout(limit));
+    let ready = Function::from_bytes("ready", modules::silent())?;
+    // It is compiled within the limit, unless the machine is very busy.
+    while runtime.deploy(ready.clone()).is_err() {}
+    let compiling = tokio::task::spawn_blocking({
+        let (runtime, wasm) = (runtime.clone(), costly());
+        move || (why(&runtime, wasm), Instant::now())
+    });
+    let mut served = Vec::new();
+    while !compiling.is_finished() {
+        let _ = runtime.invoke(&Context::background(), "ready", Request::new("")).await;
+        served.push(Instant::now());
+    }
+    let (error, ended) = compiling.await?;
+    assert!(
+        matches!(error, CompileError::TimedOut { limit: named } if named == limit),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("raise `compile_timeout`"), "{error}");
+    assert!(served.iter().any(|at| *at < ended), "nothing was served meanwhile");
+    Ok(())
+}
+
+#[test]
+fn a_module_that_takes_too_much_memory_is_stopped() {
+    let runtime = with(Compiler::process(PROGRAM).memory(mib(128)));
+    let error = why(&runtime, costly());
+    assert!(matches!(error, CompileError::OutOfMemory { limit } if limit == mib(128)), "{error:?}");
+    assert!(error.to_string().contains("128 MiB"), "{error}");
+}
+
+#[test]
+fn how_a_compiler_process_fails_is_told() -> Result<()> {
+    let fails = |text: &str, timeout| -> Result<CompileError> {
+        let script = Script::new(text)?;
+        Ok(why(&with(script.compiler().timeout(timeout)), modules::silent()))
+    };
+    let (long, short) = (Duration::from_secs(60), Duration::from_millis(200));
+    let error = fails("kill -KILL $$", long)?;
+    assert!(matches!(error, CompileError::Killed), "{error:?}");
+
+    let error = fails("printf 'bad \\033[2J\\nword' >&2; exit 3", long)?;
+    let CompileError::Crashed { how, said } = &error else { panic!("{error:?}") };
+    assert_eq!((&**how, &**said), ("exit status: 3", "bad \\u{1b}[2J\\nword"));
+    assert!(!error.to_string().contains(char::is_control), "{error:?}");
+
+    let error = fails("kill -SEGV $$", long)?;
+    let CompileError::Crashed { how, .. } = &error else { panic!("{error:?}") };
+    assert!(how.contains("signal: 11"), "{how}");
+
+    // What is said where a panic has no memory left.
+    for said in ["Cannot allocate memory (os error 12)", "failed to initiate panic, error 5"] {
+        let error = fails(&format!("echo '{said}' >&2; kill -ABRT $$"), long)?;
+        assert!(matches!(error, CompileError::OutOfMemory { .. }), "{said}: {error:?}");
+    }
+
+    // Nothing, what is not code, and what does not end as code does.
+    for answer in ["exit 0", "echo code"] {
+        let error = fails(answer, long)?;
+        assert!(matches!(error, CompileError::Crashed { .. }), "{answer}: {error:?}");
+    }
+    // It floods, it closes its output and goes on, or leaves its output to another process.
+    for stubborn in ["yes >&2", "exec >&- 2>&-; sleep 600", "sleep 600 & exit 0", "exec sleep 600"]
+    {
+        let error = fails(stubborn, short)?;
+        assert!(matches!(error, CompileError::TimedOut { .. }), "{stubborn}: {error:?}");
+    }
+    let error = why(&with(Compiler::process("/no/such/program")), modules::silent());
+    assert!(matches!(error, CompileError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("/no/such/program"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn nothing_of_the_hosts_environment_reaches_a_compiler_process() -> Result<()> {
+    let script = Script::new("env | cut -d= -f1 | sort | tr '\\n' ' ' >&2; exit 3")?;
+    let error = why(&with(script.compiler()), modules::silent());
+    let CompileError::Crashed { said, .. } = &error else { panic!("{error:?}") };
+    // These are the shell's own.
+    let is_shells = |word: &&str| ["PWD", "_", "OLDPWD", "SHLVL"].contains(word);
+    let said: Vec<_> = said.split_whitespace().filter(|word| !is_shells(word)).collect();
+    assert_eq!(said, ["MIMALLOC_ARENA_EAGER_COMMIT", "RAYON_NUM_THREADS"]);
+    Ok(())
+}
+
+/// The processes that a process has started.
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Whether there is a process that has not ended.
+fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Waits until something is so. There is no event for it.
+fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !so() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_compiler_process_ends_with_its_host() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let wasm = folder.path().join("costly.wasm");
+    fs::write(&wasm, costly())?;
+    let mut command = program::command(PROGRAM, &["check", "--no-cache", path(&wasm)]);
+    let mut host = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut compiler = Vec::new();
+    wait_until("no compiler process starts", || {
+        compiler = children(host.id());
+        // It has limited itself.
+        compiler.first().is_some_and(|pid| {
+            let adjusted = fs::read_to_string(format!("/proc/{pid}/oom_score_adj"));
+            adjusted.is_ok_and(|value| value.trim() == "1000")
+        })
+    });
+    // Beyond its three streams it has nothing open, but the answer for a while.
+    let open = fs::read_dir(format!("/proc/{}/fd", compiler[0]))?;
+    let open: Vec<_> =
+        open.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(open.iter().all(|fd| ["0", "1", "2", "3"].contains(&&**fd)), "{open:?}");
+    host.kill()?;
+    host.wait()?;
+    wait_until("the compiler process goes on", || !runs(compiler[0]));
+    Ok(())
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_program_bounds_what_it_compiles() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let wasm = folder.path().join("costly.wasm");
+    fs::write(&wasm, costly())?;
+    for (flags, says) in [
+        (["--compile-timeout", "100ms"], "raise `compile_timeout`"),
+        (["--compile-memory", "128MiB"], "raise `compile_memory`"),
+        (["--max-functions", "19999"], "20000 functions, the limit is 19999"),
+    ] {
+        let mut command = program::command(PROGRAM, &["check", "--no-cache", path(&wasm)]);
+        let ended = command.args(flags).output()?;
+        let said = String::from_utf8(ended.stdout)?;
+        assert!(!ended.status.success() && said.contains(says), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_compiler_process_is_not_started_by_hand() -> Result<()> {
+    let ended = program::command(PROGRAM, &["compile-module"]).stdin(Stdio::null()).output()?;
+    assert!(!ended.status.success());
+    assert!(String::from_utf8(ended.stderr)?.contains("not to be typed"));
+    let mut command = program::command(PROGRAM, &["compile-module", "1", "1000000000", "9"]);
+    let ended = command.stdin(Stdio::null()).output()?;
+    assert!(String::from_utf8(ended.stderr)?.contains("the host has ended"));
+    Ok(())
+}
+
+#[test]
+fn code_of_a_process_is_kept_in_the_cache() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let builder = |program: &str| {
+        let builder = small().compiler(Compiler::process(program));
+        builder.cache_dir(folder.path().join("cache")).state_dir(folder.path().join("state"))
+    };
+    host::with(builder(PROGRAM), [function("hello", "hello")]);
+    // It is loaded from there, or this one would fail.
+    host::with(builder("/no/such/program"), [function("hello", "hello")]);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! A client that goes away takes its invocation with it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use hourglass::Function;
+use hourglass_tests::guests::function;
+use hourglass_tests::host::{self, Host};
+use hourglass_tests::lines;
+
+const LONG: Duration = Duration::from_secs(600);
+const GRACE: Duration = Duration::from_millis(20);
+
+/// Starts a request to a function that is stuck and goes away.
+async fn goes_away(name: &str, way: &str) -> Result<()> {
+    let stuck = function(name, "stuck").timeout(LONG).grace(GRACE);
+    goes_away_from(stuck, format!("GET /{name}/{way} HTTP/1.1\r\nhost: x\r\n\r\n")).await
+}
+
+/// Sends what a function begins with that does not end by itself, and goes away; the host must be
+/// idle by itself long before it has drained.
+async fn goes_away_from(function: Function, sent: impl AsRef<[u8]>) -> Result<()> {
+    let name = function.name().to_owned();
+    let host = Host::serve([function]).await?;
+    let mut client = host.client().await?;
+    client.send(sent).await?;
+    lines::told(&name, "begun").await;
+    assert_eq!(host.runtime.in_flight(), 1);
+    drop(client);
+    assert_eq!(host.runtime.shutdown(LONG).await, 0, "it had to be canceled by somebody else");
+    assert_eq!(host.runtime.in_flight(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_spins_is_ended() -> Result<()> {
+    goes_away("gone-spin", "spin").await
+}
+
+#[tokio::test]
+async fn one_that_sleeps_is_ended() -> Result<()> {
+    goes_away("gone-sleep", "sleep-again").await
+}
+
+#[tokio::test]
+async fn one_that_checks_ends_itself() -> Result<()> {
+    goes_away("gone-check", "check").await
+}
+
+#[tokio::test]
+async fn a_function_is_told_why() -> Result<()> {
+    let name = "gone-told";
+    let host = Host::serve([function(name, "stuck").timeout(LONG).grace(LONG)]).await?;
+    let mut client = host.client().await?;
+    client.send(format!("GET /{name}/print HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
+    lines::told(name, "begun").await;
+    drop(client);
+    lines::told(name, "cause: client-disconnected").await;
+    assert_eq!(host.runtime.shutdown(LONG).await, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_waits_for_the_rest_of_its_body_is_ended() -> Result<()> {
+    for head in
+        ["content-length: 10\r\n\r\nfirst", "transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"]
+    {
+        let host = Host::serve([function("gone-body", "echo").timeout(LONG).grace(LONG)]).await?;
+        let mut client = host.client().await?;
+        client.send(format!("POST /gone-body HTTP/1.1\r\nhost: x\r\n{head}")).await?;
+        host::in_flight(&host.runtime, 1).await;
+        drop(client);
+        assert_eq!(host.runtime.shutdown(LONG).await, 0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_its_body_is_ended() -> Result<()> {
+    let body = "x".repeat(100_000);
+    // All of it was sent, or one byte was not.
+    for (name, length) in [("gone-unread", 100_000), ("gone-unsent", 100_001)] {
+        let head = format!("POST /{name}/hold HTTP/1.1\r\nhost: x\r\ncontent-length: {length}");
+        let holds = function(name, "stream").timeout(LONG).grace(GRACE);
+        goes_away_from(holds, format!("{head}\r\n\r\n{body}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_whose_client_has_sent_a_part_of_its_next_request_is_ended() -> Result<()> {
+    let sent = "GET /gone-ahead/sleep HTTP/1.1\r\nhost: x\r\n\r\nGET /";
+    goes_away_from(function("gone-ahead", "stuck").timeout(LONG).grace(GRACE), sent).await?;
+    // Its response has begun.
+    let sent = "GET /gone-amid/wait HTTP/1.1\r\nhost: x\r\n\r\nGET /";
+    goes_away_from(function("gone-amid", "stream").timeout(LONG).grace(GRACE), sent).await
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_http_is_a_bad_request_and_the_last() -> Result<()> {
+    let host = Host::serve([function("gone-odd", "echo").timeout(LONG).grace(LONG)]).await?;
+    let mut client = host.client().await?;
+    let head = "POST /gone-odd HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.send(format!("{head}no length\r\n")).await?;
+    assert_eq!(client.answer(&http::Method::POST).await?.status(), 400);
+    client.closed().await?;
+    assert_eq!(host.runtime.shutdown(LONG).await, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn others_are_not_touched() -> Result<()> {
+    let name = "gone-other";
+    let host = Host::serve([function(name, "stuck").timeout(LONG).grace(GRACE)]).await?;
+    let mut stays = host.client().await?;
+    let mut leaves = host.client().await?;
+    stays.send(format!("GET /{name}/sleep HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
+    leaves.send(format!("GET /{name}/sleep HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
+    lines::told_times(name, "begun", 2).await;
+    drop(leaves);
+    host::in_flight(&host.runtime, 1).await;
+    // It is still there to be canceled, and its client to be answered.
+    assert_eq!(host.runtime.shutdown(Duration::ZERO).await, 1);
+    assert_eq!(stays.answer(&http::Method::GET).await?.status(), 503);
+    Ok(())
+}

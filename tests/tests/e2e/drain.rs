@@ -1,0 +1,132 @@
+//! How a server stops: what runs may finish, and what does not is told why it has to.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use hourglass::{Context, Outcome};
+use hourglass_tests::client::Client;
+use hourglass_tests::guests::function;
+use hourglass_tests::host::{self, Host};
+use hourglass_tests::{input, lines};
+use http::{Method, Request};
+use serde_json::Value;
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn what_runs_may_finish() -> Result<()> {
+    let runtime = host::runtime([function("finishes", "echo").timeout(LONG)]);
+    let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
+    let (address, mut client) = (host.address, host.client().await?);
+    let mut idle = host.client().await?;
+    assert_eq!(idle.get("/finishes").await?.status(), 200);
+    client.send("POST /finishes HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nfirst").await?;
+    host::in_flight(&runtime, 1).await;
+
+    let ended = host.stop();
+    // Who is idle is let go, and who is new is not let in.
+    idle.closed().await?;
+    refused(address).await?;
+    assert!(!ended.is_finished());
+
+    client.send("last").await?;
+    let answer = client.answer(&Method::POST).await?;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.body(), b"firstlast");
+    client.closed().await?;
+    assert_eq!(ended.await?.canceled, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_to_do_is_done_at_once() -> Result<()> {
+    let runtime = host::runtime([function("hello", "hello")]);
+    let host = Host::start(runtime, |server| server.drain(LONG)).await?;
+    assert_eq!(host.get("/hello").await?.status(), 200);
+    let started = Instant::now();
+    assert_eq!(host.stop().await?.canceled, 0);
+    assert!(started.elapsed() < Duration::from_secs(60));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_does_not_finish_is_told_to_and_has_its_grace() -> Result<()> {
+    let grace = Duration::from_millis(40);
+    let drain = Duration::from_millis(60);
+    let runtime = host::runtime([
+        function("drain-answers", "stuck").timeout(LONG).grace(LONG),
+        function("drain-checks", "stuck").timeout(LONG).grace(LONG),
+        function("drain-spins", "stuck").timeout(LONG).grace(grace),
+    ]);
+    let host = Host::start(runtime.clone(), |server| server.drain(drain)).await?;
+    let ways = [("drain-answers", "answer"), ("drain-checks", "check"), ("drain-spins", "spin")];
+    let mut clients = Vec::new();
+    for (name, way) in ways {
+        let mut client = host.client().await?;
+        client.send(format!("GET /{name}/{way} HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
+        lines::told(name, "begun").await;
+        clients.push(client);
+    }
+
+    let stopped = Instant::now();
+    let drained = host.stop().await?;
+    assert_eq!(drained.canceled, 3);
+    assert!(stopped.elapsed() >= drain + grace, "{:?}", stopped.elapsed());
+    assert_eq!(runtime.in_flight(), 0);
+
+    let [answers, checks, spins] = clients.as_mut_slice() else { unreachable!() };
+    let answer = answers.answer(&Method::GET).await?;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.body(), b"shutdown");
+    for client in [checks, spins] {
+        let answer = client.answer(&Method::GET).await?;
+        assert_eq!(answer.status(), 503);
+        let problem: Value = serde_json::from_slice(answer.body())?;
+        assert_eq!(
+            (&problem["outcome"], &problem["cause"]),
+            (&"canceled".into(), &"shutdown".into())
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_shut_down_takes_nothing_more() -> Result<()> {
+    let runtime = host::runtime([function("hello", "hello"), function("held", "echo")]);
+    let (feed, body) = input::fed();
+    let held = tokio::spawn({
+        let runtime = runtime.clone();
+        // Not under the runtime's own context, so that it is waited for, not canceled.
+        async move { runtime.invoke(&Context::background(), "held", Request::new(body)).await }
+    });
+    feed.asked().await;
+    let ending = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.shutdown(Duration::ZERO).await }
+    });
+    runtime.context().done().await;
+    let error =
+        runtime.invoke(&Context::background(), "hello", Request::new("")).await.unwrap_err();
+    assert!(matches!(error.outcome(), Outcome::Draining), "{error}");
+    assert!(!ending.is_finished());
+    feed.give("the end");
+    drop(feed);
+    assert_eq!(held.await??.into_body().bytes().await.unwrap(), "the end");
+    ending.await?;
+    assert_eq!(runtime.in_flight(), 0);
+    Ok(())
+}
+
+/// Waits until nobody listens there any more. There is no event for it.
+async fn refused(address: std::net::SocketAddr) -> Result<()> {
+    let refused = async {
+        loop {
+            match Client::connect(address).await {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    Ok(tokio::time::timeout(Duration::from_secs(60), refused).await?)
+}

@@ -1,0 +1,368 @@
+//! An instance that was used before can't be told from a new one, and is only used again where that
+//! is certain.
+//!
+//! The module under test, `keeps`, looks for what an earlier run has left behind before it does
+//! anything else, and exits where it finds something.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use hourglass::{Body, Context, Fresh, Function, Instances, InvokeError, Kept};
+use hourglass::{Response, Runtime, Usage, mib};
+use hourglass_tests::guests::function;
+use hourglass_tests::input::{self, Feed};
+use hourglass_tests::modules::keeps::{self, WAY, Way};
+use hourglass_tests::modules::{self, lax};
+use hourglass_tests::{host, lines, process};
+use http::Request;
+
+const LONG: Duration = Duration::from_secs(600);
+
+/// A function that answers with a status of its own.
+fn keeps(name: &str, status: u16) -> Function {
+    let function = Function::from_bytes(name, keeps::module(status)).unwrap();
+    function.memory(mib(1)).timeout(LONG).grace(Duration::ZERO)
+}
+
+/// Runs it without anything to wait for.
+async fn run(runtime: &Runtime, name: &str, way: Way) -> Result<Response, InvokeError> {
+    let ctx = Context::background().with_value(&WAY, way.letter());
+    runtime.invoke(&ctx, name, Request::new("")).await
+}
+
+/// Runs it, so that it returns with its answer, and says which status that has.
+async fn status(runtime: &Runtime, name: &str) -> u16 {
+    answer(run(runtime, name, Way::Answer).await)
+}
+
+fn answer(ended: Result<Response, InvokeError>) -> u16 {
+    ended.unwrap_or_else(|error| panic!("it found something: {error}")).status().as_u16()
+}
+
+/// Waits until a run asks for its request's body, which it does once it has found nothing.
+async fn asked<F>(running: &mut F, feed: &Feed)
+where
+    F: Future<Output = Result<Response, InvokeError>> + Unpin,
+{
+    tokio::select! {
+        ended = running => panic!("{ended:?}"),
+        () = feed.asked() => {}
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_runs_find_nothing_of_each_other() {
+    let runtime = host::with(host::builder(), [keeps("many", 200)]);
+    for number in 0..10_000 {
+        match number % 100 {
+            33 => assert_eq!(answer(run(&runtime, "many", Way::Pause).await), 200),
+            66 => assert!(run(&runtime, "many", Way::Trap).await.is_err()),
+            _ => assert_eq!(status(&runtime, "many").await, 200),
+        }
+    }
+    // Few are made again and again, rather than many once.
+    assert!((1..=4).contains(&runtime.kept().instances), "{:?}", runtime.kept());
+    assert!(runtime.kept().memory >= keeps::SIZE / 2);
+}
+
+#[tokio::test]
+async fn what_idle_instances_hold_beside_memory_counts() -> anyhow::Result<()> {
+    const ENTRIES: u64 = 65_536;
+    let head = modules::head(200, &[]);
+    let mut module = modules::Module::with_memory(1);
+    let respond = module.import(modules::CONTEXT, "respond", modules::takes(4));
+    module.table(ENTRIES).bytes(0, &head).code(0, |code| {
+        code.i32_const(0).i32_const(head.len() as i32).i32_const(0).i32_const(0);
+        code.call(respond).drop();
+    });
+    let function = Function::from_bytes("table", module.finish())?;
+    let runtime = host::with(host::builder(), [function]);
+    assert_eq!(status(&runtime, "table").await, 200);
+    let kept = runtime.kept();
+    assert!(kept.instances == 1 && kept.memory >= ENTRIES * 8, "{kept:?}");
+    Ok(())
+}
+
+/// Who sees to it that a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Itself,
+    Cancel,
+    Deadline,
+    Drop,
+}
+
+/// A way to end that is not a plain return, and what comes of it.
+struct Case {
+    way: Way,
+    by: By,
+    outcome: &'static str,
+    /// What the function may have.
+    memory: u64,
+    grace: Duration,
+    body: &'static str,
+}
+
+impl Case {
+    fn new(way: Way, by: By, outcome: &'static str) -> Self {
+        Self { way, by, outcome, memory: keeps::SIZE, grace: Duration::ZERO, body: "" }
+    }
+
+    fn name(&self) -> String {
+        format!("{:?}-{:?}-{}-{}", self.way, self.by, self.memory >> 16, self.body.len())
+    }
+
+    /// Makes one instance that is kept, ends it in this way, and runs another one.
+    async fn check(self) {
+        let name = self.name();
+        let function = keeps(&name, 200).memory(self.memory).grace(self.grace);
+        let runtime = host::with(host::builder().max_in_flight(4), [function]);
+        process::stay_on_this_core();
+        for _ in 0..2 {
+            assert_eq!(status(&runtime, &name).await, 200, "{name}");
+            assert_eq!(runtime.kept().instances, 1, "{name}");
+            assert_eq!(self.end(&runtime, &name).await, self.outcome, "{name}");
+            assert_eq!(runtime.kept(), Kept::default(), "{name}");
+        }
+        assert_eq!(status(&runtime, &name).await, 200, "{name}");
+        assert_eq!(runtime.kept().instances, 1, "{name}");
+    }
+
+    /// Says how the invocation ended.
+    async fn end(&self, runtime: &Runtime, name: &str) -> &'static str {
+        let mut budget = Duration::from_millis(40);
+        loop {
+            let background = Context::background().with_value(&WAY, self.way.letter());
+            let limit = if self.by == By::Deadline { budget } else { LONG };
+            let (ctx, cancel) = background.with_timeout(limit);
+            let dirty = lines::count(name, "dirty");
+            let mut running = Box::pin(runtime.invoke(&ctx, name, Request::new(self.body)));
+            if matches!(self.by, By::Cancel | By::Drop) {
+                tokio::select! {
+                    ended = &mut running => panic!("{name}: {ended:?}"),
+                    () = lines::told_times(name, "dirty", dirty + 1) => {}
+                }
+            }
+            match self.by {
+                By::Drop => return "dropped",
+                By::Cancel => cancel.cancel(),
+                By::Itself | By::Deadline => {}
+            }
+            let outcome = match running.await {
+                Ok(_) => "response",
+                Err(error) => error.outcome().name(),
+            };
+            // On a busy machine the deadline may come before the guest has come that far.
+            if self.by != By::Deadline || lines::count(name, "dirty") > dirty {
+                return outcome;
+            }
+            budget *= 2;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_did_not_plainly_return_is_not_used_again() {
+    let itself = |way, outcome| Case::new(way, By::Itself, outcome);
+    let cases = [
+        itself(Way::Trap, "trap"),
+        itself(Way::Exit, "exit"),
+        itself(Way::ExitZero, "response"),
+        itself(Way::Malformed, "bad-response"),
+        itself(Way::Silent, "bad-response"),
+        Case::new(Way::Spin, By::Cancel, "canceled"),
+        Case::new(Way::Wait, By::Cancel, "canceled"),
+        Case::new(Way::Spin, By::Deadline, "deadline-exceeded"),
+        Case::new(Way::Wait, By::Deadline, "deadline-exceeded"),
+        Case::new(Way::Spin, By::Drop, "dropped"),
+        Case::new(Way::Wait, By::Drop, "dropped"),
+        // It answers within its grace.
+        Case { grace: LONG, ..Case::new(Way::Late, By::Cancel, "response") },
+        Case { grace: LONG, ..Case::new(Way::Late, By::Deadline, "response") },
+        // It leaves the request's body alone.
+        Case { body: "unread", ..itself(Way::Answer, "response") },
+        // It is refused more memory, and it is given more.
+        itself(Way::Grow, "response"),
+        Case { memory: mib(1), ..itself(Way::Grow, "response") },
+    ];
+    for case in cases {
+        case.check().await;
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_waited_and_returned_is_used_again() {
+    let runtime = host::with(host::builder(), [keeps("waits", 203)]);
+    process::stay_on_this_core();
+    for _ in 0..20 {
+        assert_eq!(answer(run(&runtime, "waits", Way::Pause).await), 203);
+        let (feed, body) = input::fed();
+        let ctx = Context::background().with_value(&WAY, Way::Read.letter());
+        let mut reading = Box::pin(runtime.invoke(&ctx, "waits", Request::new(body)));
+        asked(&mut reading, &feed).await;
+        feed.give("a piece of it");
+        drop(feed);
+        assert_eq!(answer(reading.await), 203);
+        assert_eq!(runtime.kept().instances, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_changes_what_is_not_put_back_is_made_anew() -> Result<()> {
+    let runtime = host::builder().build()?;
+    for (instruction, module) in lax::all() {
+        let Fresh::Made { why } = runtime.deploy(Function::from_bytes("lax", module)?)? else {
+            panic!("{instruction} was overlooked")
+        };
+        assert!(why.contains(&format!("`{instruction}`")), "{why}");
+        for round in 0..100 {
+            assert_eq!(status(&runtime, "lax").await, lax::FRESH, "{instruction}, {round}");
+        }
+        assert_eq!(runtime.kept(), Kept::default());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_version_takes_no_instance_of_the_old_one() -> Result<()> {
+    let runtime = host::with(host::builder(), [keeps("same", 201)]);
+    assert_eq!(status(&runtime, "same").await, 201);
+    assert_eq!(runtime.kept().instances, 1);
+    runtime.deploy(keeps("same", 202))?;
+    host::nothing_kept(&runtime).await;
+    assert_eq!(status(&runtime, "same").await, 202);
+
+    // One that is in flight meanwhile ends well, and its instance with it.
+    let (feed, body) = input::fed();
+    let ctx = Context::background().with_value(&WAY, Way::Read.letter());
+    let mut old = Box::pin(runtime.invoke(&ctx, "same", Request::new(body)));
+    asked(&mut old, &feed).await;
+    runtime.deploy(keeps("same", 203))?;
+    assert_eq!(status(&runtime, "same").await, 203);
+    drop(feed);
+    assert_eq!(answer(old.await), 202);
+    assert_eq!(status(&runtime, "same").await, 203);
+    runtime.deploy(Function::from_bytes("same", lax::all()[0].1.clone())?)?;
+    host::nothing_kept(&runtime).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_wants_new_instances_gets_them() -> Result<()> {
+    let runtime = host::builder().build()?;
+    let fresh = runtime.deploy(keeps("new", 200).instances(Instances::New))?;
+    assert!(matches!(fresh, Fresh::Made { .. }), "{fresh}");
+    let none = host::with(host::builder().idle_memory(0), [keeps("new", 200)]);
+    for runtime in [runtime, none] {
+        for _ in 0..20 {
+            assert_eq!(status(&runtime, "new").await, 200);
+            assert_eq!(runtime.kept(), Kept::default());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_more_is_kept_than_there_is_room_for() {
+    let names: Vec<_> =
+        (0..40_u16).map(|number| (format!("one-of-{number}"), 200 + number)).collect();
+    let functions = names.iter().map(|(name, status)| keeps(name, *status));
+    let runtime = host::with(host::builder().idle_memory(mib(1)), functions);
+    let mut most = 0;
+    for round in 0..6 {
+        // Each of them twice, so that it finds the instance that it had before, if that was kept.
+        for (name, expected) in names.iter().flat_map(|each| [each; 2]) {
+            assert_eq!(status(&runtime, name).await, *expected, "{name}, {round}");
+            let kept = runtime.kept();
+            assert!(kept.memory <= mib(1), "{kept:?}");
+            most = most.max(kept.instances);
+        }
+    }
+    assert!((1..40).contains(&most), "{most}");
+}
+
+/// The functions that several threads use at once.
+fn shared() -> Runtime {
+    host::with(host::builder(), [200, 201, 202].map(|status| keeps(&format!("f{status}"), status)))
+}
+
+/// Uses them in turn, in ways that end with an answer.
+async fn use_all(runtime: &Runtime, times: usize) {
+    let ways = [Way::Answer, Way::Pause, Way::Answer, Way::Read, Way::Answer];
+    for (number, way) in (0..times).zip(ways.into_iter().cycle()) {
+        let expected = 200 + number as u16 % 3;
+        let ctx = Context::background().with_value(&WAY, way.letter());
+        let body = if way == Way::Read { Body::from("a body") } else { Body::empty() };
+        let ended = runtime.invoke(&ctx, &format!("f{expected}"), Request::new(body)).await;
+        assert_eq!(answer(ended), expected, "{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_that_move_between_threads_find_nothing_of_each_other() -> Result<()> {
+    let runtime = shared();
+    let mut tasks = Vec::new();
+    for _ in 0..8 {
+        let runtime = runtime.clone();
+        tasks.push(tokio::spawn(async move { use_all(&runtime, 250).await }));
+    }
+    for task in tasks {
+        task.await?;
+    }
+    let kept = runtime.kept().instances;
+    assert!((1..=64).contains(&kept), "{kept}");
+    Ok(())
+}
+
+#[test]
+fn threads_find_nothing_of_each_other() {
+    let runtime = shared();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                tokio.unwrap().block_on(use_all(&runtime, 500));
+            });
+        }
+    });
+    assert!((1..=64).contains(&runtime.kept().instances));
+}
+
+#[tokio::test]
+async fn a_later_run_has_the_peak_memory_of_the_first() {
+    let runtime = host::with(host::builder(), [keeps("peaks", 200)]);
+    let peak = async |way| {
+        let answer = run(&runtime, "peaks", way).await.unwrap();
+        answer.extensions().get::<Usage>().unwrap().peak_memory
+    };
+    assert_eq!(peak(Way::Answer).await, keeps::SIZE);
+    for _ in 0..5 {
+        assert_eq!(peak(Way::Answer).await, keeps::SIZE);
+        assert_eq!(peak(Way::Grow).await, keeps::SIZE + (1 << 16));
+        assert_eq!(peak(Way::Answer).await, keeps::SIZE);
+    }
+}
+
+#[tokio::test]
+async fn what_a_compiler_makes_is_reset() -> Result<()> {
+    let runtime = host::builder().build()?;
+    for name in ["echo", "memory", "hello"] {
+        assert_eq!(runtime.deploy(function(name, name).memory(mib(4)))?, Fresh::Reset, "{name}");
+    }
+    assert_eq!(runtime.check(&function("stuck", "stuck"))?, Fresh::Reset);
+    let ctx = Context::background();
+    for round in 0..20 {
+        let sent = "x".repeat(round * 1_000);
+        let echoed = runtime.invoke(&ctx, "echo", Request::new(sent.clone())).await?;
+        assert_eq!(echoed.into_body().bytes().await.unwrap(), sent);
+        let searches = Request::get("/memory/search/123456789abcdef1").body(())?;
+        let searched = runtime.invoke(&ctx, "memory", searches).await?.into_body();
+        let expected = format!("searched {}: 0 left over", mib(4));
+        assert_eq!(searched.bytes().await.unwrap(), expected, "{round}");
+        let greeted = runtime.invoke(&ctx, "hello", Request::new("")).await?;
+        assert_eq!(greeted.status(), 200);
+    }
+    assert!((1..10).contains(&runtime.kept().instances), "{:?}", runtime.kept());
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! No byte of one invocation is ever seen by another, however the one ended.
+//!
+//! Every runtime here runs one invocation at a time, so that the next one is given the slot that
+//! the last one left.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use hourglass::{Context, Done, Function, InvokeError, Outcome, Response, Runtime, mib};
+use hourglass_tests::guests::function;
+use hourglass_tests::modules::dirty::{self, Dirt, End};
+use hourglass_tests::{host, lines};
+use http::Request;
+
+const LONG: Duration = Duration::from_secs(600);
+
+async fn get(runtime: &Runtime, name: &str, path: &str) -> Result<Response, InvokeError> {
+    let request = Request::get(path).body(()).unwrap();
+    runtime.invoke(&Context::background(), name, request).await
+}
+
+/// How a guest that has filled its memory ends.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Return,
+    Panic,
+    Cancel,
+    Drop,
+}
+
+/// A compiler's guest fills all that it has: its stack, its statics, its heap.
+#[tokio::test]
+async fn a_compiled_guest_leaves_nothing_behind() -> Result<()> {
+    let limits = |name| function(name, "memory").memory(mib(4)).timeout(LONG).grace(Duration::ZERO);
+    let runtime = host::with(
+        host::builder().max_in_flight(1),
+        ["fills", "searches"].map(limits).into_iter().chain([stranger()]),
+    );
+    for round in 0..8_u64 {
+        for (number, way) in
+            [Way::Return, Way::Panic, Way::Cancel, Way::Drop].into_iter().enumerate()
+        {
+            // Words that no program holds by itself, and others in every round.
+            let pattern =
+                0xa5c3_96f0_5a3c_690f ^ ((round << 8) + number as u64).wrapping_mul(0x9e37_79b9);
+            fill(&runtime, pattern, way).await?;
+            for name in ["fills", "searches"] {
+                let path = format!("/{name}/search/{pattern:x}");
+                let answer = get(&runtime, name, &path).await?.into_body().bytes().await.unwrap();
+                assert_eq!(answer, format!("searched {}: 0 left over", mib(4)), "{round} {way:?}");
+                fill(&runtime, pattern, way).await?;
+            }
+            // To a module of another kind, all memory is zero.
+            assert_eq!(get(&runtime, "stranger", "/").await?.status(), 200, "{round} {way:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn fill(runtime: &Runtime, pattern: u64, way: Way) -> Result<()> {
+    let (ctx, cancel) = Context::background().with_cancel();
+    let end = match way {
+        Way::Return => "return",
+        Way::Panic => "panic",
+        Way::Cancel | Way::Drop => "spin",
+    };
+    let filled = lines::count("fills", "filled");
+    let request = Request::get(format!("/fills/fill/{pattern:x}/{end}")).body(())?;
+    let mut running = Box::pin(runtime.invoke(&ctx, "fills", request));
+    match way {
+        Way::Return => {
+            let heap: u64 = text(running.await?).await.parse()?;
+            // What is not heap is a megabyte of stack, the statics, and the guest's own.
+            assert!((mib(2)..mib(3)).contains(&heap), "{heap}");
+        }
+        Way::Panic => {
+            let error = running.await.unwrap_err();
+            assert!(crashed(&error), "{error}");
+        }
+        Way::Cancel | Way::Drop => {
+            tokio::select! {
+                ended = &mut running => panic!("{ended:?}"),
+                () = lines::told_times("fills", "filled", filled + 1) => {}
+            }
+            if matches!(way, Way::Cancel) {
+                cancel.cancel();
+                let error = running.await.unwrap_err();
+                assert!(matches!(error.outcome(), Outcome::Done(Done::Canceled, _)), "{error}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A guest that crashes after it was refused memory counts as one that crashes because of that.
+fn crashed(error: &InvokeError) -> bool {
+    matches!(error.outcome(), Outcome::Trap(_) | Outcome::OutOfMemory { .. })
+}
+
+async fn text(answer: Response) -> String {
+    String::from_utf8(answer.into_body().bytes().await.unwrap().to_vec()).unwrap()
+}
+
+/// A module whose memory is zero at first, all of it.
+fn stranger() -> Function {
+    let dirt = Dirt { pages: 1, stride: 65_536, table: 2, end: End::Answer };
+    Function::from_bytes("stranger", dirt.module()).unwrap().memory(mib(4))
+}
+
+/// Modules that check all that they have and then dirty it, in turn in the same slots.
+#[tokio::test]
+async fn dirt_is_never_found() -> Result<()> {
+    let mut functions = Vec::new();
+    // All at once, a word on every page, and a word on every other page; little memory, and more
+    // than is kept resident; tables around the size from which on they are cleared by hand.
+    for (stride, pages, table) in
+        [(8, 40, 10), (4_096, 4, 512), (8_192, 40, 513), (12_288, 1, 5_000), (65_528, 17, 65_536)]
+    {
+        for end in [End::Answer, End::Trap, End::Spin, End::Wait] {
+            let name = format!("dirt-{stride}-{end:?}");
+            let module = Dirt { pages, stride, table, end }.module();
+            let memory = if stride == 4_096 { mib(1) } else { mib(5) };
+            let limits = |function: Function| function.memory(memory).timeout(LONG);
+            functions.push((end, name.clone(), limits(Function::from_bytes(name, module)?)));
+        }
+    }
+    let grace = Duration::ZERO;
+    let runtime = host::with(
+        host::builder().max_in_flight(1),
+        functions.iter().map(|(_, _, function)| function.clone().grace(grace)),
+    );
+    for round in 0..10 {
+        for (end, name, _) in &functions {
+            // Twice, so that it meets its own dirt as well as others'.
+            for _ in 0..2 {
+                run_dirty(&runtime, *end, name, round % 2 == 0).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs one and checks that it found nothing: else it would have exited.
+async fn run_dirty(runtime: &Runtime, end: End, name: &str, cancel_it: bool) {
+    let (ctx, cancel) = Context::background().with_cancel();
+    let dirty = lines::count(name, "dirty");
+    let mut running = Box::pin(runtime.invoke(&ctx, name, Request::new("")));
+    match end {
+        End::Answer => assert_eq!(running.await.unwrap().status(), 200, "{name}"),
+        End::Trap => {
+            let error = running.await.unwrap_err();
+            assert!(crashed(&error), "{name}: {error}");
+        }
+        End::Spin | End::Wait => {
+            tokio::select! {
+                ended = &mut running => panic!("{name}: {ended:?}"),
+                () = lines::told_times(name, "dirty", dirty + 1) => {}
+            }
+            if cancel_it {
+                cancel.cancel();
+                let error = running.await.unwrap_err();
+                assert!(matches!(error.outcome(), Outcome::Done(Done::Canceled, _)), "{error}");
+            }
+        }
+    }
+    assert_eq!(lines::count(name, "dirty"), dirty + 1, "{name}");
+}
+
+/// A function reference of one module must not be callable by another.
+#[tokio::test]
+async fn an_empty_entry_of_a_table_stays_empty() -> Result<()> {
+    let sizes = [2, 512, 513, 2_000, 65_536];
+    let mut functions = Vec::new();
+    for table in sizes {
+        let dirt = Dirt { pages: 1, stride: 65_536, table, end: End::Answer };
+        let sets = Function::from_bytes(format!("sets-{table}"), dirt.module())?;
+        functions.push(sets.memory(mib(1)));
+        functions.push(Function::from_bytes(format!("calls-{table}"), dirty::calling_null(table))?);
+    }
+    let runtime = host::with(host::builder().max_in_flight(1), functions);
+    for _ in 0..20 {
+        for table in sizes {
+            assert_eq!(get(&runtime, &format!("sets-{table}"), "/").await?.status(), 200);
+            let error = get(&runtime, &format!("calls-{table}"), "/").await.unwrap_err();
+            let Outcome::Trap(trap) = error.outcome() else { panic!("{table}: {error}") };
+            assert!(trap.reason.contains("uninitialized element"), "{trap}");
+        }
+    }
+    Ok(())
+}

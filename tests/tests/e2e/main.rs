@@ -1,0 +1,51 @@
+//! End-to-end tests: real guests, real sockets, real servers. Each module is named after its subject.
+//!
+//! All of them share one process, so that the guests are built once and the engine is linked once.
+//! This has two rules:
+//!
+//! - The lines that guests print are recorded by function name. A function whose lines a test reads
+//!   needs a name that no other module uses; [`hourglass_tests::guests::function`] checks it.
+//! - A test that measures what the process holds (memory, threads, descriptors) runs in a process of
+//!   its own: see [`hourglass_tests::process::delegated`].
+//!
+//! The tests in `host_memory` are a binary of their own, because they replace the allocator.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod admin;
+mod architecture;
+mod call_trees;
+mod calls;
+mod cascade;
+mod cgi;
+mod code_cache;
+mod compilation;
+mod concurrency;
+mod context_values;
+mod descriptor_limits;
+mod disconnects;
+mod drain;
+mod early_responses;
+mod embedding;
+mod examples;
+mod failures;
+mod fetch;
+mod function_lifecycle;
+mod header_limits;
+mod http2;
+mod http_basics;
+mod instance_reset;
+mod interruption;
+mod isolation;
+mod languages;
+mod logs;
+mod mounts;
+mod program;
+mod remote_calls;
+mod sandbox;
+mod slow_clients;
+mod soak;
+mod ssrf;
+mod streams;
+mod thread_limits;
+mod tls;
