@@ -335,5 +335,4 @@ impl fmt::Debug for Error {
 }
 
 #[cfg(test)]
-#[path = "error_tests.rs"]
 mod tests;

@@ -103,5 +103,4 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 }
 
 #[cfg(test)]
-#[path = "native_tests.rs"]
 mod tests;

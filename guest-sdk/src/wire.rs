@@ -207,5 +207,4 @@ fn put_len(out: &mut Vec<u8>, len: usize) {
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
 mod tests;

@@ -144,5 +144,4 @@ impl Group {
 }
 
 #[cfg(test)]
-#[path = "group_tests.rs"]
 mod tests;

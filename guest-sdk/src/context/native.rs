@@ -304,5 +304,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-#[path = "native_tests.rs"]
 mod tests;

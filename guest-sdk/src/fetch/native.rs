@@ -73,5 +73,4 @@ impl Fetched {
 }
 
 #[cfg(test)]
-#[path = "native_tests.rs"]
 mod tests;

@@ -369,5 +369,4 @@ impl fmt::Debug for CallTree {
 }
 
 #[cfg(all(test, not(interleavings)))]
-#[path = "tree_tests.rs"]
 mod tests;

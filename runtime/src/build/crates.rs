@@ -232,5 +232,4 @@ fn find_manifests(dir: &Path, manifests: &mut BTreeSet<PathBuf>) -> io::Result<(
 }
 
 #[cfg(test)]
-#[path = "crates_tests.rs"]
 mod tests;

@@ -109,5 +109,4 @@ impl CompilerError {
 }
 
 #[cfg(test)]
-#[path = "messages_tests.rs"]
 mod tests;

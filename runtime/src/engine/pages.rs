@@ -420,5 +420,4 @@ unsafe impl Ioctl for ScanArg {
 }
 
 #[cfg(test)]
-#[path = "pages_tests.rs"]
 mod tests;

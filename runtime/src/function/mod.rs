@@ -29,11 +29,6 @@ mod settings;
 mod size;
 mod weight;
 
-#[cfg(test)]
-mod differential_tests;
-#[cfg(test)]
-mod generated;
-
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -257,16 +252,4 @@ impl Deployed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::is_name;
-
-    #[test]
-    fn names_are_plain() {
-        for good in ["hello", "a", "v1.2-x_y"] {
-            assert!(is_name(good), "{good}");
-        }
-        for bad in ["", ".hidden", "a/b", "a b", "ä", &"x".repeat(65)] {
-            assert!(!is_name(bad), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -101,5 +101,4 @@ fn foreign(error: wasmparser::BinaryReaderError) -> String {
 }
 
 #[cfg(test)]
-#[path = "proof_tests.rs"]
 mod tests;

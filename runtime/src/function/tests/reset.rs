@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use wasmtime::Trap;
 
-use super::blueprint::Blueprint;
-use super::instance::{Clean, Instance};
-use super::module::{self, Checked};
-use super::{Budget, Function, Keeper, Workshop, generated};
+use super::random_modules;
 use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings};
+use crate::function::blueprint::Blueprint;
+use crate::function::instance::{Clean, Instance};
+use crate::function::module::{self, Checked};
+use crate::function::{Budget, Function, Keeper, Workshop};
 use crate::guest::{Linkers, Reach, Run};
 use crate::limits::mib;
 
@@ -67,7 +68,7 @@ impl Bench {
 
     /// Runs a module on new instances and on one that is reset, and compares.
     async fn compare(&self, seed: u64, counts: &mut Counts) {
-        let wasm = generated::module(seed);
+        let wasm = random_modules::module(seed);
         let checked = module::check(&wasm, u32::MAX).expect("a generated module is valid");
         if checked.proof.is_err() {
             counts.refused += 1;
@@ -131,7 +132,7 @@ async fn an_instance_that_was_reset_is_like_a_new_one() {
 fn an_instance_is_made_without_being_preempted() {
     let bench = Bench::new();
     for seed in 0..SEEDS / 10 {
-        let wasm = generated::module(seed);
+        let wasm = random_modules::module(seed);
         let checked = module::check(&wasm, u32::MAX).expect("a generated module is valid");
         let blueprint = bench.blueprint(&checked);
         let mut store = blueprint.store();
