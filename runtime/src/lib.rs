@@ -25,11 +25,11 @@
 //!   how an invocation ended.
 //! - [`context`]: deadlines, cancellation, values; `limits`; `environment`: the
 //!   variables of a function; `escape`: untrusted text; `cores`: per-core data;
-//!   `spawn`: tasks and threads; [`build`]: functions from source.
+//!   `spawn`: tasks and threads.
 //!
 //! # Features
 //! - `server`: HTTP: the front, and functions' way out.
-//! - `cli` (default): the program, and with it `server` and `build`.
+//! - `cli` (default): the program, and with it `server`.
 //!
 //! An embedder who wants only [`Runtime::invoke`] sets
 //! `default-features = false` and compiles neither.
@@ -53,8 +53,6 @@ mod propagation;
 mod runtime;
 mod spawn;
 
-#[cfg(feature = "cli")]
-pub mod build;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "server")]

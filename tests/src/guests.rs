@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use anyhow::Result;
-use hourglass::{Function, build};
+use hourglass::Function;
+use hourglass_build as build;
 
 use crate::names;
 

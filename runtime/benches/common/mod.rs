@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hourglass::build::{self, progress::Quiet};
+use hourglass_build::{self as build, progress::Quiet};
 
 /// The program's allocator, for both sides of every comparison.
 #[global_allocator]

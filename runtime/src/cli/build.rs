@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::output;
-use crate::build::{self, FunctionCrate};
 use crate::escape::OneLine;
+use hourglass_build::{self as build, FunctionCrate};
 
 /// Builds the functions under a path and prints where their modules are.
 #[derive(Debug, clap::Args)]

@@ -17,9 +17,9 @@ use super::report::Report;
 use super::signals::Signals;
 use super::unshown::Unshown;
 use crate::body::{REQUEST_ID, Request};
-use crate::build::TARGET;
 use crate::context::{Cause, Context};
 use crate::runtime::Runtime;
+use hourglass_build::TARGET;
 
 /// Runs a function once, in this process, and prints the body of its response.
 ///

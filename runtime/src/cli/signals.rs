@@ -18,7 +18,7 @@ use tokio::runtime;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::oneshot;
 
-use crate::build;
+use hourglass_build as build;
 
 /// What a shell adds to a signal's number for the exit code of a program that
 /// the signal ended.

@@ -9,7 +9,7 @@ use super::deploy::{self, Module};
 use super::options::ServeOptions;
 use super::signals::Signals;
 use super::{build, output, serve};
-use crate::build::FunctionCrate;
+use hourglass_build::FunctionCrate;
 
 /// Builds the functions under a path and serves them.
 ///
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     let UpArgs { path, options } = args;
     // Whatever can fail at once comes before the build, which takes a while.
     let config = Config::find(if path.is_file() { path.parent().unwrap_or(path) } else { path })?;
-    let functions = crate::build::functions(path)?;
+    let functions = hourglass_build::functions(path)?;
     let ready_made = ready_made(&config, &functions)?;
     let names = functions.iter().map(FunctionCrate::name);
     config.check_routes(names.chain(ready_made.iter().map(|module| &*module.name)))?;

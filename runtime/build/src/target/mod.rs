@@ -6,14 +6,17 @@
 //! the whole target or as it was: the work is done in a staging folder on the
 //! same file system, and one rename puts the result in place.
 
+mod debian;
+mod rustup;
+mod stage;
+
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::command::CommandError;
-use super::compiler::{self, Compiler};
-use super::progress::Progress;
-use super::stage::{self, Stage};
-use super::{debian, rustup, stdlib};
+use self::stage::Stage;
+use crate::command::CommandError;
+use crate::compiler::{self, Compiler};
+use crate::progress::Progress;
 
 /// What functions are built for: WebAssembly with the first WASI preview.
 pub const TARGET: &str = "wasm32-wasip1";
@@ -140,7 +143,7 @@ fn from_debian(compiler: &Compiler, progress: &mut dyn Progress) -> Result<(), W
     let sources = debian::fetch(&compiler.release, &stage.0.join("debian"), progress)?;
     let sysroot = stage.0.join("sysroot");
     let target = sysroot.join("lib/rustlib").join(TARGET);
-    stdlib::build(compiler, &sources, &target.join("lib"), progress)?;
+    debian::stdlib::build(compiler, &sources, &target.join("lib"), progress)?;
     progress.step("trying the new target");
     compiler.links_with(&sysroot)?;
     fs::write(target.join(MARK), MARK_TEXT)?;

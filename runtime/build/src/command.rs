@@ -48,14 +48,14 @@ pub enum CommandError {
 }
 
 /// One line that a program wrote, without its end.
-pub(super) enum Line {
+pub(crate) enum Line {
     Out(String),
     Err(String),
 }
 
 /// Runs `command` to its end, hands every line to `on_line` as it comes, and
 /// tells how it ended. A `limit` of `None` waits as long as it takes.
-pub(super) fn watch(
+pub(crate) fn watch(
     command: &mut Command,
     limit: Option<Duration>,
     on_line: &mut dyn FnMut(Line),
@@ -106,7 +106,7 @@ pub(super) fn watch(
 
 /// Runs `command` within `limit`, returns what it wrote to standard output.
 /// Every line that it writes to standard error goes to `on_err` as well.
-pub(super) fn output(
+pub(crate) fn output(
     command: &mut Command,
     limit: Duration,
     on_err: &mut dyn FnMut(&str),
@@ -142,14 +142,14 @@ fn read_lines(from: impl Read + Send + 'static, kind: fn(String) -> Line, to: Se
 }
 
 /// Appends `line` and a line's end.
-pub(super) fn push_line(text: &mut String, line: &str) {
+pub(crate) fn push_line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
 }
 
 /// What of a program's standard error says why it failed: from its first
 /// error on, or else the end of it; `most` lines, without the empty ones.
-pub(super) fn telling(stderr: &str, most: usize) -> String {
+pub(crate) fn telling(stderr: &str, most: usize) -> String {
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     let is_error =
         |line: &&str| ["error", "E:", "Err:", "W: Fail"].iter().any(|word| line.starts_with(word));

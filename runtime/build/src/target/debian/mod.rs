@@ -7,14 +7,16 @@
 //! apt configuration holds, and its keyring is what the packages are checked
 //! against.
 
+pub(super) mod stdlib;
+mod suites;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use std::{fs, io};
 
-use super::command::{self, CommandError};
-use super::progress::Progress;
-use super::suites;
+use crate::command::{self, CommandError};
+use crate::progress::Progress;
 
 /// The packages: the one that has to match the compiler, and the C library.
 const RUST_SRC: &str = "rust-src";
@@ -30,16 +32,16 @@ const KEYRINGS: [&str; 2] = [
 ];
 
 /// What was fetched and unpacked.
-pub(super) struct Sources {
+pub(crate) struct Sources {
     /// The workspace of the standard library.
-    pub(super) library: PathBuf,
+    pub(crate) library: PathBuf,
     /// The folder with the C library's archives and start files.
-    pub(super) libc: PathBuf,
+    pub(crate) libc: PathBuf,
 }
 
 /// Why the packages could not be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DebianError {
+pub(crate) enum DebianError {
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error("cannot work in the temporary folder")]
@@ -54,7 +56,7 @@ pub(super) enum DebianError {
 
 /// Finds the suite with the source of exactly `release`, and unpacks its
 /// packages in the new folder `dir`.
-pub(super) fn fetch(
+pub(crate) fn fetch(
     release: &str,
     dir: &Path,
     progress: &mut dyn Progress,

@@ -135,7 +135,7 @@ fn run(
 }
 
 /// The cargo to call: the one that called this program, else that on the PATH.
-pub(super) fn program() -> OsString {
+pub(crate) fn program() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
@@ -144,7 +144,7 @@ pub(super) fn program() -> OsString {
 /// A program started by `cargo run` or `cargo test` finds variables about
 /// itself in its environment; an inner cargo would pass them on to compilers
 /// and build scripts, and some of them would take a crate for changed.
-pub(super) fn command(dir: &Path) -> Command {
+pub(crate) fn command(dir: &Path) -> Command {
     let mut cargo = Command::new(program());
     cargo.current_dir(dir);
     for name in env::vars_os().map(|(name, _)| name) {
@@ -174,8 +174,8 @@ fn is_outer_cargos(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::progress::Quiet;
     use super::*;
+    use crate::progress::Quiet;
 
     #[test]
     fn what_the_outer_cargo_says_of_itself_is_told_from_what_the_user_says() {

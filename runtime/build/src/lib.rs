@@ -1,11 +1,11 @@
-//! Builds functions: finds the crates that are functions, sees to it that the
-//! compiler can build for their target, and builds them.
+//! Builds functions from source: finds the crates that are functions, adds their
+//! target to the compiler, and builds them.
 //!
-//! Three calls, in this order, are the whole of it:
+//! Three calls, in this order:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use hourglass::build;
+//! use hourglass_build as build;
 //!
 //! let mut progress = build::progress::to_stderr();
 //! let path = std::path::Path::new("examples");
@@ -24,14 +24,13 @@
 //! # Layout
 //!
 //! - `crates`: which crates under a path are functions.
-//! - [`target`]: the `wasm32-wasip1` target, and the ways to get it: rustup
-//!   (`rustup`), or Debian's packages (`debian` finds and unpacks them,
-//!   `stdlib` compiles them).
-//! - `cargo`: one cargo call for all functions of a workspace; `messages`
-//!   reads what it says.
-//! - [`progress`]: how the caller learns how far it is.
-//! - `command`: running another program, within a time and with its words
-//!   kept; `running` ends those that run; `compiler` asks rustc about itself.
+//! - [`target`]: the `wasm32-wasip1` target, from rustup (`rustup`), or compiled
+//!   from Debian's packages (`debian`) where rustup's server cannot be reached.
+//! - `cargo`: one cargo call for all functions of a workspace; `messages` reads
+//!   its output.
+//! - [`progress`]: progress reports for the caller.
+//! - `command`: runs another program within a time limit; `running` kills those
+//!   that run; `compiler` queries rustc.
 //!
 //! Everything here blocks its thread: call it before an async runtime starts,
 //! or from a thread where blocking is allowed. Nothing here writes to stdout.
@@ -40,14 +39,9 @@ mod cargo;
 mod command;
 mod compiler;
 mod crates;
-mod debian;
 mod messages;
 pub mod progress;
 mod running;
-mod rustup;
-mod stage;
-mod stdlib;
-mod suites;
 pub mod target;
 
 pub use cargo::{BuildFailure, Built, build};

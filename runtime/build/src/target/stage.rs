@@ -4,17 +4,17 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::progress::Progress;
-use super::target::TARGET;
+use super::TARGET;
+use crate::progress::Progress;
 
 /// A folder to work in, on the file system of the sysroot so that a rename out
 /// of it is one step. Only the holder of the lock has one, so that its name can
 /// be fixed, and whatever a killed process left in it is thrown away.
-pub(super) struct Stage(pub(super) PathBuf);
+pub(crate) struct Stage(pub(crate) PathBuf);
 
 impl Stage {
     /// An empty one in `rustlib`.
-    pub(super) fn new(rustlib: &Path) -> io::Result<Self> {
+    pub(crate) fn new(rustlib: &Path) -> io::Result<Self> {
         let stage = Self(rustlib.join(".hourglass"));
         let made = stage.remove().and_then(|()| fs::create_dir(&stage.0));
         let told = |error: io::Error| {
@@ -42,7 +42,7 @@ impl Drop for Stage {
 
 /// Holds the compiler's folder against other processes until it is dropped.
 /// The folder itself is the lock, so that no file is left behind.
-pub(super) fn lock(rustlib: &Path, progress: &mut dyn Progress) -> io::Result<File> {
+pub(crate) fn lock(rustlib: &Path, progress: &mut dyn Progress) -> io::Result<File> {
     let folder = File::open(rustlib)?;
     match folder.try_lock() {
         Ok(()) => {}
@@ -59,8 +59,8 @@ pub(super) fn lock(rustlib: &Path, progress: &mut dyn Progress) -> io::Result<Fi
 mod tests {
     use std::error::Error;
 
-    use super::super::progress::Quiet;
     use super::*;
+    use crate::progress::Quiet;
 
     #[test]
     fn a_stage_throws_away_what_was_left_in_it_and_itself() -> Result<(), Box<dyn Error>> {

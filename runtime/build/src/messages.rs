@@ -10,7 +10,7 @@ use super::command;
 
 /// What one call of cargo said.
 #[derive(Default)]
-pub(super) struct Messages {
+pub(crate) struct Messages {
     /// The module of each program, by package and name.
     modules: HashMap<(PackageId, String), PathBuf>,
     errors: Vec<CompilerError>,
@@ -28,7 +28,7 @@ struct CompilerError {
 
 /// What of a line the reader may want to know at once.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(crate) enum News {
     /// A program of this package and name is built, or was already.
     Module(PackageId, String),
     /// The compiler warns.
@@ -37,7 +37,7 @@ pub(super) enum News {
 
 impl Messages {
     /// Takes in one line of cargo's standard output.
-    pub(super) fn read(&mut self, line: &str) -> Option<News> {
+    pub(crate) fn read(&mut self, line: &str) -> Option<News> {
         match serde_json::from_str(line).ok()? {
             Message::CompilerArtifact(artifact) => self.artifact(artifact),
             Message::CompilerMessage(message) => self.diagnostic(message),
@@ -46,7 +46,7 @@ impl Messages {
     }
 
     /// Takes in one line of cargo's standard error.
-    pub(super) fn read_stderr(&mut self, line: &str) {
+    pub(crate) fn read_stderr(&mut self, line: &str) {
         // Says only that there were errors, and those come by themselves.
         if !line.starts_with("error: could not compile")
             && !line.starts_with("warning: build failed")
@@ -82,7 +82,7 @@ impl Messages {
     /// The module of a program, or the words that say why there is none: the
     /// compiler's about the program, or else whatever was said about the crates
     /// that it may depend on.
-    pub(super) fn outcome(&self, package: &PackageId, program: &str) -> Result<PathBuf, String> {
+    pub(crate) fn outcome(&self, package: &PackageId, program: &str) -> Result<PathBuf, String> {
         if let Some(module) = self.modules.get(&(package.clone(), program.to_owned())) {
             return Ok(module.clone());
         }

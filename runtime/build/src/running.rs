@@ -18,14 +18,14 @@ struct Groups {
 /// A program that runs, as the leader of a process group. Dropping this forgets
 /// the group and has to come before the program is waited for: afterwards
 /// another process may have its id.
-pub(super) struct Running(Pid);
+pub(crate) struct Running(Pid);
 
 impl Running {
     /// Starts a program, which has to get a process group of its own.
     ///
     /// # Errors
     /// What the system says; `Interrupted` after [`kill_running`].
-    pub(super) fn start(command: &mut Command) -> io::Result<(Child, Self)> {
+    pub(crate) fn start(command: &mut Command) -> io::Result<(Child, Self)> {
         let mut groups = groups();
         if groups.closed {
             return Err(io::ErrorKind::Interrupted.into());
@@ -37,7 +37,7 @@ impl Running {
     }
 
     /// Kills the program and its children.
-    pub(super) fn kill(self) {
+    pub(crate) fn kill(self) {
         // An error is a group that has ended.
         let _ = kill_process_group(self.0, Signal::KILL);
     }

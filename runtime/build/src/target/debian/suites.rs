@@ -5,7 +5,7 @@
 /// The archives and suites in what `apt-get update --print-uris` writes. That,
 /// rather than `apt-get indextargets`, because it answers as well on a machine
 /// that never fetched a package list, such as a fresh container.
-pub(super) fn archives(printed: &str) -> Vec<(String, String)> {
+pub(crate) fn archives(printed: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for line in printed.lines() {
         let Some((address, _)) = line.strip_prefix('\'').and_then(|line| line.split_once('\''))
@@ -24,7 +24,7 @@ pub(super) fn archives(printed: &str) -> Vec<(String, String)> {
 
 /// Which suites of which archive to look at, the likely ones first: compilers
 /// are newer than stable releases are, and backports are small to look at.
-pub(super) fn candidates(configured: &[(String, String)]) -> Vec<(&str, String)> {
+pub(crate) fn candidates(configured: &[(String, String)]) -> Vec<(&str, String)> {
     let mut candidates = Vec::new();
     for (archive, _) in configured {
         let own = configured.iter().filter(|(other, _)| other == archive);
@@ -48,7 +48,7 @@ pub(super) fn candidates(configured: &[(String, String)]) -> Vec<(&str, String)>
 }
 
 /// Packages and their versions in what `apt-cache madison` writes.
-pub(super) fn versions(madison: &str) -> Vec<(String, String)> {
+pub(crate) fn versions(madison: &str) -> Vec<(String, String)> {
     let columns = madison.lines().filter_map(|line| {
         let mut columns = line.split('|').map(|column| column.trim().to_owned());
         Some((columns.next()?, columns.next()?))
@@ -58,7 +58,7 @@ pub(super) fn versions(madison: &str) -> Vec<(String, String)> {
 
 /// The version that the packaged program gives itself: `1.95.0` of
 /// `1.95.0+dfsg1-2~bpo13+1`. That of a beta, `1.96.0~beta.2`, stays whole.
-pub(super) fn upstream(version: &str) -> &str {
+pub(crate) fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, version)| version);
     version.split(['+', '-']).next().unwrap_or(version)
 }

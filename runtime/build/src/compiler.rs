@@ -14,17 +14,17 @@ use super::target::TARGET;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A Rust compiler: which one, and where its libraries are.
-pub(super) struct Compiler {
+pub(crate) struct Compiler {
     /// Its version without the commit, such as `1.95.0`.
-    pub(super) release: String,
+    pub(crate) release: String,
     /// The folder that everything belonging to it is under.
-    pub(super) sysroot: PathBuf,
+    pub(crate) sysroot: PathBuf,
 }
 
 impl Compiler {
     /// The compiler in use at `dir`. A folder can choose its own, so every
     /// question is asked from there.
-    pub(super) fn at(dir: &Path) -> Result<Self, CommandError> {
+    pub(crate) fn at(dir: &Path) -> Result<Self, CommandError> {
         let ask = |what: &[&str]| command::output(rustc(dir).args(what), LIMIT, &mut |_| ());
         Ok(Self {
             release: release(&ask(&["-vV"])?),
@@ -33,24 +33,24 @@ impl Compiler {
     }
 
     /// The folder that holds one folder of libraries for each target.
-    pub(super) fn rustlib(&self) -> PathBuf {
+    pub(crate) fn rustlib(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib")
     }
 
     /// The compiler's program itself, past rustup, whatever the folder.
-    pub(super) fn rustc(&self) -> PathBuf {
+    pub(crate) fn rustc(&self) -> PathBuf {
         self.sysroot.join("bin/rustc")
     }
 
     /// The cargo that came with the compiler, or else the one in use.
-    pub(super) fn cargo(&self) -> OsString {
+    pub(crate) fn cargo(&self) -> OsString {
         let own = self.sysroot.join("bin/cargo");
         if own.is_file() { own.into() } else { super::cargo::program() }
     }
 
     /// Links an empty program against the libraries under `sysroot`, with
     /// link-time optimisation, which is what asks the most of them.
-    pub(super) fn links_with(&self, sysroot: &Path) -> Result<(), CommandError> {
+    pub(crate) fn links_with(&self, sysroot: &Path) -> Result<(), CommandError> {
         let mut rustc = Command::new(self.rustc());
         link(rustc.args(["-Clto=fat", "--sysroot"]).arg(sysroot))
     }
@@ -59,7 +59,7 @@ impl Compiler {
 /// Whether the compiler in use at `dir` can build for the target. Its own word
 /// is the only good answer: files can be there and be half of what is needed,
 /// or be left over from a compiler since replaced.
-pub(super) fn links(dir: &Path) -> Result<(), CommandError> {
+pub(crate) fn links(dir: &Path) -> Result<(), CommandError> {
     link(&mut rustc(dir))
 }
 

@@ -20,14 +20,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A program that is a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionCrate {
-    pub(super) name: String,
-    pub(super) dir: PathBuf,
-    pub(super) origin: Origin,
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) origin: Origin,
 }
 
 /// What is known about the package that a function is a program of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// A package, and the root of its workspace.
     Package { id: PackageId, workspace: PathBuf },
     /// cargo cannot read the manifest; this is what it says.

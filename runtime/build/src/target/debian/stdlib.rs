@@ -11,18 +11,18 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use super::command::{self, CommandError};
-use super::compiler::Compiler;
-use super::debian::Sources;
-use super::progress::Progress;
-use super::target::TARGET;
+use super::Sources;
+use crate::command::{self, CommandError};
+use crate::compiler::Compiler;
+use crate::progress::Progress;
+use crate::target::TARGET;
 
 /// It takes a minute on two cores, and the crates have to be downloaded.
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Why the standard library could not be compiled.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StdlibError {
+pub(crate) enum StdlibError {
     #[error(transparent)]
     Cargo(#[from] CommandError),
     #[error("cannot put the libraries together")]
@@ -31,7 +31,7 @@ pub(super) enum StdlibError {
 
 /// Compiles the standard library in `sources` and puts it, with the C library,
 /// into the new folder `lib`. On failure `lib` may be there, half filled.
-pub(super) fn build(
+pub(crate) fn build(
     compiler: &Compiler,
     sources: &Sources,
     lib: &Path,
