@@ -198,6 +198,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 }
 
+/// Waits until no server listens at an address any more.
+///
+/// # Panics
+/// If one still listens after a minute.
+pub async fn refused(address: SocketAddr) {
+    let refused = async {
+        loop {
+            match Client::connect(address).await {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    assert!(timeout(PATIENCE, refused).await.is_ok(), "a server still listens at {address}");
+}
+
 /// A request's line and headers, without the empty line behind them. Its host is `test` where it
 /// names none.
 fn head_of<B>(request: &Request<B>) -> Vec<u8> {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
-use crate::{guests, lines};
+use crate::{guests, lines, poll};
 
 /// How many turns of others a function that is not held up can't miss.
 const TURNS: usize = 200;
@@ -47,62 +47,52 @@ pub fn with(builder: RuntimeBuilder, functions: impl IntoIterator<Item = Functio
     runtime
 }
 
-/// Waits until exactly so many invocations are in flight. There is no event for it.
+/// Waits until exactly `expected` invocations are in flight.
 ///
 /// # Panics
 /// If that takes a minute.
 pub async fn in_flight(runtime: &Runtime, expected: usize) {
-    let reached = async {
-        while runtime.in_flight() != expected {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(Duration::from_secs(60), reached).await;
-    assert!(in_time.is_ok(), "{} in flight, not {expected}", runtime.in_flight());
+    poll::until(|| match runtime.in_flight() {
+        count if count == expected => Ok(()),
+        count => Err(format!("{count} in flight, not {expected}")),
+    })
+    .await;
 }
 
-/// Waits until exactly so many invocations are listed, and gives the list. They enter it only after
-/// about a tick, and there is no event for it.
+/// Waits until exactly `expected` invocations are listed, and returns the list. An invocation is
+/// listed only after about a tick.
 ///
 /// # Panics
 /// If that takes a minute.
 pub async fn listed(runtime: &Runtime, expected: usize) -> Vec<InvocationInfo> {
-    let reached = async {
-        loop {
-            let listed = runtime.invocations();
-            if listed.len() == expected {
-                return listed;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(Duration::from_secs(60), reached).await;
-    in_time.unwrap_or_else(|_| panic!("{:?}, not {expected}", runtime.invocations()))
+    poll::until(|| match runtime.invocations() {
+        listed if listed.len() == expected => Ok(listed),
+        listed => Err(listed),
+    })
+    .await
 }
 
-/// Waits until nothing is in flight, and checks that nothing is left of what was.
+/// Waits until no invocation is in flight, and checks that no invocation and no context remains.
 ///
 /// # Panics
-/// As [`in_flight`], and if something is left.
+/// As [`in_flight`], and if something remains.
 pub async fn nothing_left(runtime: &Runtime) {
     in_flight(runtime, 0).await;
     assert_eq!(runtime.invocations().len(), 0);
     assert_eq!(runtime.context().children(), 0);
 }
 
-/// Waits until no instance is kept. There is no event for it: whoever looks through the idle ones
-/// at that moment may be the last to let go of them.
+/// Waits until no idle instance is kept. The evictor may hold the last reference to one while it
+/// scans the pool.
 ///
 /// # Panics
 /// If that takes ten seconds, which is less than an instance may be idle.
 pub async fn nothing_kept(runtime: &Runtime) {
-    let reached = async {
-        while runtime.kept().instances != 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(Duration::from_secs(10), reached).await;
-    assert!(in_time.is_ok(), "{:?}", runtime.kept());
+    poll::until_within(Duration::from_secs(10), || match runtime.kept() {
+        kept if kept.instances == 0 => Ok(()),
+        kept => Err(kept),
+    })
+    .await;
 }
 
 /// A server that runs in the background.

@@ -23,6 +23,7 @@ pub mod input;
 pub mod lines;
 pub mod modules;
 mod names;
+pub mod poll;
 pub mod process;
 pub mod program;
 pub mod tls;

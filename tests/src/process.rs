@@ -67,6 +67,18 @@ impl Holdings {
     }
 }
 
+/// The processes that a process has started and not reaped.
+pub fn children(id: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// Whether a process exists and has not ended.
+pub fn is_running(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
 /// Keeps this thread on the core that it is on. Idle instances wait at the core that they were last
 /// used on, and whoever comes from another one may miss one: so that it is certain which instance
 /// is taken next.

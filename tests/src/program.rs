@@ -7,9 +7,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::guests;
+
+/// How long a test waits for the program.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program with a command, away from the settings of whoever runs the tests. Only tests
 /// themselves know where the `program` is. It listens on a free port.
@@ -75,14 +78,18 @@ impl Started {
     /// # Errors
     /// What the system says; `TimedOut` after a minute.
     pub fn ended(mut self) -> Result<ExitStatus> {
-        // There is no event for it that could be waited for with a bound.
-        for _ in 0..60_000 {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            thread::sleep(Duration::from_millis(1));
+        let (tell, ended) = mpsc::channel();
+        let pid = Pid::from_child(&self.child);
+        thread::spawn(move || {
+            // It leaves the status to `wait` below. An error is a child that was killed on drop.
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let _ = waitid(WaitId::Pid(pid), options);
+            let _ = tell.send(());
+        });
+        match ended.recv_timeout(LIMIT) {
+            Ok(()) => self.child.wait(),
+            Err(_) => Err(ErrorKind::TimedOut.into()),
         }
-        Err(ErrorKind::TimedOut.into())
     }
 }
 
@@ -172,5 +179,5 @@ fn lines(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
 }
 
 fn next(lines: &mpsc::Receiver<String>) -> Option<String> {
-    lines.recv_timeout(Duration::from_secs(60)).ok()
+    lines.recv_timeout(LIMIT).ok()
 }

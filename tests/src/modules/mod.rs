@@ -29,8 +29,8 @@ pub type Signature<'a> = (&'a [ValType], &'a [ValType]);
 
 /// `i32`s in, an `i32` out: the signature of most calls of both ABIs.
 pub const fn takes(parameters: usize) -> Signature<'static> {
-    const MOST: &[ValType] = &[ValType::I32; 8];
-    (MOST.split_at(parameters).0, &[ValType::I32])
+    const ALL: &[ValType] = &[ValType::I32; 8];
+    (ALL.split_at(parameters).0, &[ValType::I32])
 }
 
 /// A module in the making. Imported functions come first in its index space, then its own, which

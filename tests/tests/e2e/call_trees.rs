@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use hourglass::{Cause, Context, Function, InvokeError, Response, Runtime};
 use hourglass_tests::guests::function;
-use hourglass_tests::host;
+use hourglass_tests::{host, poll};
 use http::Request;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// How long anything here may take, which is only as long where it hangs.
-const MOST: Duration = Duration::from_secs(60);
+/// How long a test waits before it fails as hung.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A function called `gated` that waits for a permit, and the permits.
 fn gate(runtime: &Runtime) -> Arc<Semaphore> {
@@ -44,7 +44,7 @@ fn start(
 }
 
 async fn text(answer: JoinHandle<Result<Response, InvokeError>>) -> String {
-    let answer = tokio::time::timeout(MOST, answer).await.expect("it hangs").unwrap().unwrap();
+    let answer = tokio::time::timeout(LIMIT, answer).await.expect("it hangs").unwrap().unwrap();
     String::from_utf8(answer.into_body().bytes().await.unwrap().to_vec()).unwrap()
 }
 
@@ -74,12 +74,11 @@ async fn a_synchronous_call_waits_too() {
     let callers = start(&runtime, &ctx, "/caller/start/caller/4/call/gated");
     // The root and four others, or five: in whichever order they come, some that are called in the
     // middle of their caller's host call have to wait.
-    let full = async {
-        while runtime.in_flight() < 5 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(MOST, full).await.expect("they come");
+    poll::until(|| match runtime.in_flight() {
+        count if count < 5 => Err(format!("{count} in flight")),
+        _ => Ok(()),
+    })
+    .await;
     gate.add_permits(4);
     assert_eq!(text(callers).await, "200\n".repeat(4));
     host::nothing_left(&runtime).await;
@@ -123,7 +122,7 @@ async fn calls_that_wait_end_with_their_context() {
     let fan_out = start(&runtime, &ctx, "/caller/start/gated/50");
     host::in_flight(&runtime, 5).await;
     cancel.cancel_with(Cause::Operator);
-    let ended = tokio::time::timeout(MOST, fan_out).await.expect("it hangs").unwrap();
+    let ended = tokio::time::timeout(LIMIT, fan_out).await.expect("it hangs").unwrap();
     if let Ok(answer) = ended {
         let answer = answer.into_body().bytes().await.unwrap();
         assert_eq!(answer, "canceled\n".repeat(50));
@@ -137,7 +136,7 @@ async fn calls_that_wait_do_not_keep_the_host_from_its_end() {
     let _gate = gate(&runtime);
     let fan_out = start(&runtime, runtime.context(), "/caller/start/gated/50");
     host::in_flight(&runtime, 5).await;
-    let shutdown = tokio::time::timeout(MOST, runtime.shutdown(Duration::from_millis(10)));
+    let shutdown = tokio::time::timeout(LIMIT, runtime.shutdown(Duration::from_millis(10)));
     assert!(shutdown.await.expect("it hangs") > 0);
     assert_eq!(runtime.in_flight(), 0);
     let _ = fan_out.await;

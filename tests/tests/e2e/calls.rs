@@ -283,14 +283,17 @@ async fn a_drain_lets_callers_come_to_their_end() -> Result<()> {
         let runtime = runtime.clone();
         async move { runtime.shutdown(LONG).await }
     });
-    loop {
-        // There is no event for a door that closes.
-        let refused = runtime.invoke(&Context::background(), "echo", Request::new("")).await;
-        match refused.map_err(|error| error.outcome().name()) {
-            Err("draining") => break,
-            _ => tokio::task::yield_now().await,
+    // There is no event for the start of a drain.
+    let drains = async {
+        loop {
+            let refused = runtime.invoke(&Context::background(), "echo", Request::new("")).await;
+            match refused.map_err(|error| error.outcome().name()) {
+                Err("draining") => break,
+                _ => tokio::task::yield_now().await,
+            }
         }
-    }
+    };
+    tokio::time::timeout(LONG / 10, drains).await?;
     feed.give("late");
     drop(feed);
     let answer = waiting.await??.into_body().bytes().await.unwrap();

@@ -12,7 +12,7 @@ use hourglass::{
 };
 use hourglass_tests::guests::function;
 use hourglass_tests::process::{self, Holdings};
-use hourglass_tests::{host, modules, program};
+use hourglass_tests::{host, modules, poll, program};
 use http::Request;
 use wasm_encoder::{BlockType, ValType};
 
@@ -335,27 +335,6 @@ fn nothing_of_the_hosts_environment_reaches_a_compiler_process() -> Result<()> {
     Ok(())
 }
 
-/// The processes that a process has started.
-fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-/// Whether there is a process that has not ended.
-fn runs(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
-/// Waits until something is so. There is no event for it.
-fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !so() {
-        assert!(Instant::now() < until, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
 #[test]
 fn a_compiler_process_ends_with_its_host() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -363,23 +342,26 @@ fn a_compiler_process_ends_with_its_host() -> Result<()> {
     fs::write(&wasm, costly())?;
     let mut command = program::command(PROGRAM, &["check", "--no-cache", path(&wasm)]);
     let mut host = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let mut compiler = Vec::new();
-    wait_until("no compiler process starts", || {
-        compiler = children(host.id());
-        // It has limited itself.
-        compiler.first().is_some_and(|pid| {
-            let adjusted = fs::read_to_string(format!("/proc/{pid}/oom_score_adj"));
+    let compiler = poll::until_blocking(|| {
+        let child = process::children(host.id()).first().copied();
+        // The compiler has applied its limits once it has adjusted this.
+        let is_limited = child.is_some_and(|id| {
+            let adjusted = fs::read_to_string(format!("/proc/{id}/oom_score_adj"));
             adjusted.is_ok_and(|value| value.trim() == "1000")
-        })
+        });
+        child.filter(|_| is_limited).ok_or("no compiler process has started")
     });
     // Beyond its three streams it has nothing open, but the answer for a while.
-    let open = fs::read_dir(format!("/proc/{}/fd", compiler[0]))?;
+    let open = fs::read_dir(format!("/proc/{compiler}/fd"))?;
     let open: Vec<_> =
         open.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(open.iter().all(|fd| ["0", "1", "2", "3"].contains(&&**fd)), "{open:?}");
     host.kill()?;
     host.wait()?;
-    wait_until("the compiler process goes on", || !runs(compiler[0]));
+    poll::until_blocking(|| match process::is_running(compiler) {
+        true => Err("the compiler process goes on"),
+        false => Ok(()),
+    });
     Ok(())
 }
 

@@ -1,11 +1,10 @@
 //! How a server stops: what runs may finish, and what does not is told why it has to.
 
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use hourglass::{Context, Outcome};
-use hourglass_tests::client::Client;
+use hourglass_tests::client;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::{input, lines};
@@ -27,7 +26,7 @@ async fn what_runs_may_finish() -> Result<()> {
     let ended = host.stop();
     // Who is idle is let go, and who is new is not let in.
     idle.closed().await?;
-    refused(address).await?;
+    client::refused(address).await;
     assert!(!ended.is_finished());
 
     client.send("last").await?;
@@ -116,17 +115,4 @@ async fn a_runtime_that_is_shut_down_takes_nothing_more() -> Result<()> {
     ending.await?;
     assert_eq!(runtime.in_flight(), 0);
     Ok(())
-}
-
-/// Waits until nobody listens there any more. There is no event for it.
-async fn refused(address: std::net::SocketAddr) -> Result<()> {
-    let refused = async {
-        loop {
-            match Client::connect(address).await {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
-                _ => tokio::task::yield_now().await,
-            }
-        }
-    };
-    Ok(tokio::time::timeout(Duration::from_secs(60), refused).await?)
 }

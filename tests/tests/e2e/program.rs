@@ -1,15 +1,14 @@
 //! The program itself: what it prints, what it answers, and how it ends.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use anyhow::Result;
-use hourglass_tests::client::Client;
+use hourglass_tests::client::{self, Client};
 use hourglass_tests::guests::{module, repository};
-use hourglass_tests::modules;
 use hourglass_tests::program::{self, Serving, Started};
+use hourglass_tests::{modules, poll, process};
 use http::Method;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -81,7 +80,7 @@ async fn it_serves_and_ends_in_order() -> Result<()> {
         client.send("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n").await?;
         assert_eq!(client.interim().await?, 100);
         serving.signal(signal);
-        refused(serving.address).await;
+        client::refused(serving.address).await;
         client.send("last").await?;
         assert_eq!(client.answer(&Method::POST).await?.body(), b"last");
         assert_eq!(serving.ended()?.code(), Some(0), "{signal:?}");
@@ -105,17 +104,6 @@ async fn what_does_not_end_is_ended_when_it_has_drained() -> Result<()> {
     assert_eq!(problem["cause"], "shutdown");
     assert_eq!(serving.ended()?.code(), Some(0));
     Ok(())
-}
-
-/// Waits until nobody listens there any more. There is no event for it.
-async fn refused(address: SocketAddr) {
-    let refused = async {
-        while Client::connect(address).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let in_time = tokio::time::timeout(std::time::Duration::from_secs(60), refused).await;
-    assert!(in_time.is_ok(), "it still listens");
 }
 
 #[tokio::test]
@@ -363,32 +351,18 @@ fn a_signal_ends_what_builds_functions_too() -> Result<()> {
     fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let mut command = hourglass(&["up", path(folder.path())]);
     let started = Started::new(command.env("CARGO", &cargo))?;
-    let both = wait_for(|| {
+    let both = poll::until_blocking(|| {
         let ids = fs::read_to_string(&ids).unwrap_or_default();
-        let ids: Vec<i32> = ids.lines().filter_map(|id| id.parse().ok()).collect();
-        (ids.len() == 2).then_some(ids)
+        let ids: Vec<u32> = ids.lines().filter_map(|id| id.parse().ok()).collect();
+        if ids.len() == 2 { Ok(ids) } else { Err(ids) }
     });
     started.signal(Signal::TERM);
     assert_eq!(started.ended()?.code(), Some(143));
-    wait_for(|| both.iter().all(|id| is_gone(*id)).then_some(()));
+    poll::until_blocking(|| match both.iter().find(|id| process::is_running(**id)) {
+        Some(id) => Err(format!("process {id} goes on")),
+        None => Ok(()),
+    });
     Ok(())
-}
-
-/// Whether a process has ended, reaped or not.
-fn is_gone(id: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    status.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z'))
-}
-
-/// Polls until there is a value. There is no event for it.
-fn wait_for<T>(value: impl Fn() -> Option<T>) -> T {
-    for _ in 0..60_000 {
-        if let Some(value) = value() {
-            return value;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    panic!("it does not happen within a minute");
 }
 
 #[test]
