@@ -9,4 +9,4 @@ if ! command -v clang >/dev/null || [ ! -e "$(clang --target=wasm32-wasi --print
 fi
 out=../../target/wasm32-wasip1/release
 mkdir -p "$out"
-clang --target=wasm32-wasi -O2 -Wall -Wextra -Werror -I ../../bindings/c upper.c -o "$out/c-upper.wasm"
+clang --target=wasm32-wasi -O2 -Wall -Wextra -Werror -I ../../guest-sdk/bindings/c upper.c -o "$out/c-upper.wasm"

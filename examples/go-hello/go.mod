@@ -4,4 +4,4 @@ go 1.24
 
 require hourglass v0.0.0
 
-replace hourglass => ../../bindings/go/hourglass
+replace hourglass => ../../guest-sdk/bindings/go/hourglass

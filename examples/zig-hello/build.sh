@@ -11,4 +11,4 @@ target=$(cd ../.. && pwd)/target
 mkdir -p "$target/wasm32-wasip1/release"
 export ZIG_LOCAL_CACHE_DIR="$target/zig/local" ZIG_GLOBAL_CACHE_DIR="$target/zig/global"
 zig build-exe -target wasm32-wasi -OReleaseSmall -femit-bin="$target/wasm32-wasip1/release/zig-hello.wasm" \
-    --dep hourglass -Mroot=hello.zig -Mhourglass=../../bindings/zig/hourglass.zig
+    --dep hourglass -Mroot=hello.zig -Mhourglass=../../guest-sdk/bindings/zig/hourglass.zig

@@ -282,7 +282,7 @@
 //! A module that imports none of the functions of the request and the response is run as a CGI
 //! script is (RFC 3875), so that any WASI preview 1 command is a function, of whichever language.
 //! That is decided when it is deployed. It may import all the other functions here; there are
-//! wrappers of those of the invocation's own context in the folder `bindings`, for C, Go and Zig.
+//! wrappers of those of the invocation's own context in the folder `guest-sdk/bindings`, for C, Go and Zig.
 //!
 //! **The request's body** is standard input, piece by piece as it arrives. Reading fails with `EIO`
 //! when the client broke off or sent more than the function accepts, and gives the end of the input
