@@ -5,7 +5,6 @@ use std::fmt;
 
 use http::StatusCode;
 
-use crate::body::Unread;
 use crate::{BodyError, CallError, Context, Done, FetchError, Problem, Response, keys};
 
 /// What a handler returns: [`std::result::Result`] with this crate's [`Error`].
@@ -22,8 +21,8 @@ pub(crate) type Boxed = Box<dyn StdError + Send + Sync>;
 /// | error | status | detail |
 /// |---|---|---|
 /// | one with a [status](Error::status), or a [`Problem`] | its own | its text, so that must be fit for the client to read |
-/// | a [`BodyError`] of the client's request | 400 | what is wrong with the body |
-/// | an error of reading the request's body, where it broke off or is too large | the host answers, with 400 or 413 | the host's |
+/// | a [`BodyError`] of the client's request, if its content is malformed | 400 | what is wrong with the body |
+/// | a [`BodyError`] of a request's body that did not arrive | the host answers, with 400 or 413 | the host's |
 /// | a [`CallError`], a [`FetchError`], a [`BodyError`] of their responses | 502, 503 or 504, as the type says | none |
 /// | [`Done`], as [`Context::check`] returns it | not answered at all: see [`Error::done`] | |
 /// | any other | 500 | none |
@@ -64,8 +63,8 @@ enum Verdict<'a> {
     Call(&'a CallError),
     Fetch(&'a FetchError),
     Done(Done),
-    /// It says that the request's body can't be read.
-    Unread,
+    /// The client's body did not arrive. The host answers.
+    Incomplete,
 }
 
 impl Error {
@@ -87,7 +86,7 @@ impl Error {
             Some(Verdict::Problem(problem)) => problem.status(),
             Some(Verdict::Call(error)) => error.status(),
             Some(Verdict::Fetch(error)) => error.status(),
-            Some(Verdict::Unread) => StatusCode::BAD_REQUEST,
+            Some(Verdict::Incomplete) => StatusCode::BAD_REQUEST,
             Some(Verdict::Done(_)) | None => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -164,10 +163,11 @@ impl Error {
         }
     }
 
-    /// Whether it says that the request's body can't be read, and nothing in it has a status.
+    /// Whether the host answers it: the client's body did not arrive, and nothing that decides before
+    /// that has a status.
     #[cfg(any(target_arch = "wasm32", test))]
-    pub(crate) fn is_unread(&self) -> bool {
-        matches!(self.verdict(), Some(Verdict::Unread))
+    pub(crate) fn is_incomplete(&self) -> bool {
+        matches!(self.verdict(), Some(Verdict::Incomplete))
     }
 
     fn verdict(&self) -> Option<Verdict<'_>> {
@@ -198,20 +198,27 @@ impl<'a> Verdict<'a> {
             return Some(Self::Status(*status, error));
         }
         if let Some(error) = error.downcast_ref() {
-            return Some(match error {
-                BodyError::Client(text) => Self::Status(StatusCode::BAD_REQUEST, text),
-                BodyError::Upstream { error, .. } => Self::Fetch(error),
-                BodyError::Callee { error, .. } => Self::Call(error),
-            });
+            return Self::of_body(error);
+        }
+        if let Some(CallError::Body { error, .. }) = error.downcast_ref() {
+            return Self::of_body(error);
         }
         let problem = error.downcast_ref().map(Self::Problem);
         let call = || error.downcast_ref().map(Self::Call);
         let fetch = || error.downcast_ref().map(Self::Fetch);
         let done = || error.downcast_ref().copied().map(Self::Done);
-        if error.is::<Unread>() {
-            return Some(Self::Unread);
-        }
         problem.or_else(call).or_else(fetch).or_else(done)
+    }
+
+    fn of_body(error: &'a BodyError) -> Option<Self> {
+        match error {
+            BodyError::Client(text) => Some(Self::Status(StatusCode::BAD_REQUEST, text)),
+            BodyError::Incomplete => Some(Self::Incomplete),
+            BodyError::Done(done) => Some(Self::Done(*done)),
+            BodyError::Written(_) => None,
+            BodyError::Upstream { error, .. } => Some(Self::Fetch(error)),
+            BodyError::Callee { error, .. } => Some(Self::Call(error)),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::context::{CancelOnDrop, Handler, announce};
 use crate::pending::Failure;
-use crate::{Context, Error, Request, Response};
+use crate::{Context, Request, Response};
 
 /// What runs on a thread, or has ended. Dropping it cancels the context that it runs under.
 #[derive(Debug)]
@@ -25,19 +25,23 @@ struct Slot<E> {
     detached: Option<(CancelOnDrop, Context)>,
 }
 
+/// Makes the result of a response, while the handler's context is not canceled yet.
+type Finish<E> = fn(&Context, &str, Response) -> Result<Response, E>;
+
 /// Has a request answered under a child of `ctx`, and does not wait.
 pub(crate) fn start<E: Failure + Send + 'static>(
     ctx: &Context,
     target: &str,
     handler: Option<Handler>,
     request: Request,
+    finish: Finish<E>,
 ) -> Result<Started<E>, E> {
     let handler = handler.ok_or_else(|| E::unanswered(target, "nobody answers it"))?;
     let (child, cancel) = ctx.for_callee();
     let slot = Arc::new(Mutex::new(Slot { result: None, detached: None }));
     let (name, place) = (target.to_owned(), slot.clone());
     let run = move || {
-        let result = run(&child, &name, &handler, request);
+        let result = run(&child, &name, &handler, request, finish);
         lock(&place).result = Some(result);
         announce();
     };
@@ -64,15 +68,6 @@ impl<E: Failure> Started<E> {
     }
 }
 
-/// A handler whose responses have whole bodies.
-pub(crate) fn complete(handler: Handler) -> Handler {
-    Arc::new(move |ctx, request| {
-        let response = handler(ctx, request)?;
-        response.body().try_whole().map_err(|error| Error::from(error.clone()))?;
-        Ok(response)
-    })
-}
-
 fn lock<E>(slot: &Mutex<Slot<E>>) -> MutexGuard<'_, Slot<E>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -83,14 +78,17 @@ fn run<E: Failure>(
     target: &str,
     handler: &Handler,
     request: Request,
+    finish: Finish<E>,
 ) -> Result<Response, E> {
     // What is done before it begins is not begun.
     if let Some(done) = ctx.err() {
         return Err(E::done(target, ctx, done));
     }
-    let answered = catch_unwind(AssertUnwindSafe(|| handler(ctx, request)));
+    let answered = catch_unwind(AssertUnwindSafe(|| {
+        handler(ctx, request).map(|response| finish(ctx, target, response))
+    }));
     match answered {
-        Ok(Ok(response)) => Ok(response),
+        Ok(Ok(result)) => result,
         Ok(Err(error)) => error.answer(ctx).map_err(|done| E::done(target, ctx, done)),
         Err(panic) => Err(E::panicked(target, words(&*panic))),
     }

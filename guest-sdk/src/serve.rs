@@ -11,11 +11,10 @@ use crate::{Context, Error, IntoResponse, Request, Response};
 /// - The handler returns [`Done`](crate::Done), mostly through `ctx.check()?`, or
 ///   [`CallError::Done`](crate::CallError::Done), and the context is done indeed: `serve` returns
 ///   without a response, and the host reports how the context ended.
-/// - The handler asks for the whole of a body that does not come, since the client broke off or
-///   sent too much, or the context is done before it is here: the process exits with code 1, and
-///   the host reports why.
-/// - A body that is [streamed](crate::Body::stream) fails half-way: the same, and the client sees
-///   that the response broke off.
+/// - The handler returns the [`BodyError`](crate::BodyError) of a request's body that the client did
+///   not send in full: the process exits with code 1, and the host answers with 400 or 413.
+/// - A body that is [streamed](crate::Body::stream) fails halfway: the process exits with code 1, and
+///   the client sees that the response broke off.
 /// - The handler panics: the message goes to the log as one record at level `error`, with the fields
 ///   `file` and `line`, and the instance traps. A panic hook that `main` sets after this has begun,
 ///   as in the handler, takes the place of that.
@@ -67,10 +66,6 @@ where
     native::refuse(handler, on_error);
 }
 
-/// All of the request's body.
-#[cfg(target_arch = "wasm32")]
-pub(crate) use guest::collect;
-
 /// Inside of a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
@@ -89,11 +84,6 @@ mod guest {
         Body, BodyError, Context, Done, Error, IntoResponse, Request, Response, Writer, wire,
     };
 
-    /// The most that is allocated because a client announced it; a body that really is larger
-    /// makes its buffer grow.
-    const ANNOUNCED: u64 = 16 << 20;
-    /// The least room that a read of a growing body is given.
-    const PIECE: usize = 16 << 10;
     /// Of a request's body that is the response's, as much is answered as a whole.
     const SMALL: usize = 16 << 10;
 
@@ -105,12 +95,18 @@ mod guest {
     {
         panic::set_hook(Box::new(panicked));
         let ctx = Context::of_invocation();
-        let response = handler(&ctx, receive()).into_response();
+        let response = handler(&ctx, receive()).into_response().and_then(readable);
         match response.or_else(|error| fail(&ctx, &error, on_error)) {
             Ok(response) => respond(&ctx, response),
             // To return costs the host less than an exit, which unwinds the stack.
             Err(_done) => {}
         }
+    }
+
+    /// The response, unless its body is one that could not be read.
+    fn readable(response: Response) -> Result<Response, Error> {
+        response.body().check()?;
+        Ok(response)
     }
 
     /// The request. Its body may still be on its way.
@@ -121,24 +117,6 @@ mod guest {
             Ok(request) => request.map(Body::of_request),
             Err(malformed) => exit(&malformed.to_string()),
         }
-    }
-
-    /// Reads all of the body. When its length is known, it is read into exactly as much memory,
-    /// and nothing is read past its end.
-    pub(crate) fn collect(length: Option<u64>) -> Bytes {
-        let room = length.map_or(PIECE, |length| length.min(ANNOUNCED) as usize);
-        let mut body = Vec::with_capacity(room);
-        while length != Some(body.len() as u64) {
-            if body.len() == body.capacity() {
-                body.reserve(PIECE);
-            }
-            match exchange::read_body(&mut body) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(_) => unreadable(),
-            }
-        }
-        body.into()
     }
 
     /// Ends the invocation because the request's body does not come. The host knows why, and answers
@@ -154,7 +132,7 @@ mod guest {
     where
         F: FnOnce(&Context, &Error) -> Response,
     {
-        if error.is_unread() {
+        if error.is_incomplete() {
             unreadable();
         }
         let response = error.answer_with(ctx, on_error)?;
@@ -175,7 +153,7 @@ mod guest {
         match error.find() {
             Some(BodyError::Upstream { host, status, .. }) => sender("upstream", host, status),
             Some(BodyError::Callee { function, status, .. }) => sender("callee", function, status),
-            Some(BodyError::Client(_)) | None => {}
+            Some(_) | None => {}
         }
         record::error(format_args!("{error:?}"), &fields);
     }
@@ -255,14 +233,14 @@ mod guest {
             response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
         }
         begin(&response);
-        let passed = copy(&mut Body::from_source(source), &mut Writer::client());
+        let passed = copy(&mut response.body().resume(source), &mut Writer::client());
         passed.unwrap_or_else(|error| break_off(ctx, &error.into()));
     }
 
     /// Ends a response in the middle: the host lets nobody take it for complete.
     #[cold]
     fn break_off(ctx: &Context, error: &Error) -> ! {
-        if !error.is_unread() && error.answer(ctx).is_ok() {
+        if !error.is_incomplete() && error.answer(ctx).is_ok() {
             log(error);
         }
         exit("")

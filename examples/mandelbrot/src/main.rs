@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn size(answer: &Response) -> Result<(u32, u32)> {
-        let picture = image::load_from_memory(answer.body().as_ref())?;
+        let picture = image::load_from_memory(&answer.body().collect()?)?;
         Ok((picture.width(), picture.height()))
     }
 

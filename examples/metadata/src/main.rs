@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use hourglass_sdk::http::HeaderMap;
-use hourglass_sdk::{Context, Json, Request, serve};
+use hourglass_sdk::{Context, Json, Request, Result, serve};
 use serde::Serialize;
 
 fn main() {
@@ -50,18 +50,18 @@ struct Pair {
     value: String,
 }
 
-fn metadata(ctx: &Context, req: Request) -> Json<Metadata> {
-    Json(Metadata { request: of_request(&req), context: of_context(ctx) })
+fn metadata(ctx: &Context, req: Request) -> Result<Json<Metadata>> {
+    Ok(Json(Metadata { request: of_request(&req)?, context: of_context(ctx) }))
 }
 
-fn of_request(req: &Request) -> RequestData {
-    RequestData {
+fn of_request(req: &Request) -> Result<RequestData> {
+    Ok(RequestData {
         method: req.method().to_string(),
         path: req.uri().path().to_owned(),
         query: req.uri().query().map(str::to_owned),
         headers: pairs_of(req.headers()),
-        body_bytes: req.body().len(),
-    }
+        body_bytes: req.body().collect()?.len(),
+    })
 }
 
 fn of_context(ctx: &Context) -> ContextData {
@@ -86,13 +86,13 @@ fn pairs_of(headers: &HeaderMap) -> Vec<Pair> {
 
 #[cfg(test)]
 mod tests {
-    use hourglass_sdk::{Cause, Result, keys};
+    use hourglass_sdk::{Cause, keys};
     use serde_json::{Value, json};
 
     use super::*;
 
     fn shown(ctx: &Context, req: Request) -> Result<Value> {
-        Ok(serde_json::to_value(metadata(ctx, req).0)?)
+        Ok(serde_json::to_value(metadata(ctx, req)?.0)?)
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn stage(
         return Ok(answer);
     }
     // What is wrong with the Markdown is for whoever posted it to know.
-    let said = String::from_utf8_lossy(answer.body().as_ref()).into_owned();
+    let said = String::from_utf8_lossy(&answer.body().collect()?).into_owned();
     Err(Error::status(answer.status(), format!("{function}: {}", said.trim_end())))
 }
 

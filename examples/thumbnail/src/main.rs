@@ -28,7 +28,7 @@ fn main() {
 
 fn thumbnail(ctx: &Context, req: Request) -> Result<Response> {
     let width = width(&req)?;
-    let (picture, format) = decode(req.body().as_ref()).map_err(not_a_picture)?;
+    let (picture, format) = decode(&req.body().collect()?).map_err(not_a_picture)?;
     let small = shrink::to_width(ctx, &picture, width)?;
 
     let mut file = Cursor::new(Vec::new());
@@ -103,7 +103,7 @@ mod tests {
     fn a_photo_becomes_a_small_photo() -> Result<()> {
         let answer = thumbnail(&Context::background(), post("/thumbnail?width=100", PHOTO)?)?;
         assert_eq!(answer.headers()["content-type"], "image/jpeg");
-        let (large, small) = (decode(PHOTO)?.0, decode(answer.body().as_ref())?.0);
+        let (large, small) = (decode(PHOTO)?.0, decode(&answer.body().collect()?)?.0);
         assert_eq!(small.width(), 100);
         assert_eq!(small.height(), large.height() * 100 / large.width());
         Ok(())
@@ -113,7 +113,7 @@ mod tests {
     fn a_png_stays_a_png_and_is_not_enlarged() -> Result<()> {
         let answer = thumbnail(&Context::background(), post("/thumbnail", png(30, 20)?)?)?;
         assert_eq!(answer.headers()["content-type"], "image/png");
-        let small = decode(answer.body().as_ref())?.0;
+        let small = decode(&answer.body().collect()?)?.0;
         assert_eq!(small.dimensions(), (30, 20));
         assert_eq!(small.get_pixel(29, 19).0, [10, 200, 30, 255]);
         Ok(())

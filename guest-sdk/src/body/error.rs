@@ -1,32 +1,50 @@
-//! Why a body is not what it was read as.
+//! Errors of reading a body.
 
 use std::fmt;
+use std::io;
 
 use http::StatusCode;
 
-use crate::{CallError, FetchError};
+use crate::{CallError, Done, Error, FetchError};
 
-/// Why a body cannot be read as [text](crate::Body::text) or as [JSON](crate::Body::json).
+/// Why a body cannot be read, or is not the [text](crate::Body::text) or the
+/// [JSON](crate::Body::json) that the handler expects.
 ///
-/// The variant says who sent the body. A handler may pass it on by `?`: a malformed request is
-/// answered with 400 and the reason; a malformed response of another host or function is not the
-/// client's mistake, and is answered as the [`FetchError`] or the [`CallError`] is, mostly with 502.
-/// The reason then goes to the function's log, with the sender's name and status as fields.
+/// The variant says where the error comes from. A handler that returns the error with `?` gets this
+/// answer:
+///
+/// | variant | answer |
+/// |---|---|
+/// | [`Client`](Self::Client) | 400 with the text |
+/// | [`Incomplete`](Self::Incomplete) | the host's: 400, or 413 where the body is too large |
+/// | [`Done`](Self::Done) | the host's, if the invocation's own context is done; else 500 |
+/// | [`Written`](Self::Written) | 500 |
+/// | [`Upstream`](Self::Upstream), [`Callee`](Self::Callee) | as the [`FetchError`] or the [`CallError`] in it: mostly 502 |
+///
+/// For the last two, the text goes to the function's log and not to the client, with the sender's
+/// name and the response's status as fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// A body that the client sent, or that the function made itself.
+    /// The content is malformed, in a body of the client or of the function itself.
     Client(String),
-    /// The body of a response of another host.
+    /// The client's body ended early, is malformed as HTTP, or is larger than the function accepts.
+    /// The host knows which.
+    Incomplete,
+    /// The context was done before the body had arrived.
+    Done(Done),
+    /// The closure of a [streamed](crate::Body::stream) body failed for this reason.
+    Written(String),
+    /// The response of another host broke off, or its content is malformed.
     Upstream {
-        /// The host, and its port where the URL names one.
+        /// The host, with the port if the URL names one.
         host: String,
         /// The response's status.
         status: StatusCode,
         /// What is wrong with the body.
         error: FetchError,
     },
-    /// The body of a response of another function.
+    /// The content of another function's response is malformed.
     Callee {
         /// The function's name.
         function: String,
@@ -37,10 +55,41 @@ pub enum BodyError {
     },
 }
 
+impl BodyError {
+    /// The error of a closure that writes a body.
+    pub(crate) fn written(error: &Error) -> Self {
+        match (error.find(), error.done()) {
+            (Some(body), _) => Self::clone(body),
+            (None, Some(done)) => Self::Done(done),
+            (None, None) => Self::Written(error.to_string()),
+        }
+    }
+
+    /// The error of a read that failed with this code of the host's.
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn from_code(code: i32) -> Self {
+        crate::abi::done(code).map_or(Self::Incomplete, Self::Done)
+    }
+
+    /// The error of an [`io::Read`].
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            Self::Done(done) => io::Error::other(done),
+            Self::Incomplete => io::Error::new(io::ErrorKind::ConnectionAborted, self),
+            _ => io::Error::other(self),
+        }
+    }
+}
+
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(text) => f.write_str(text),
+            Self::Written(reason) => write!(f, "the body broke off: {reason}"),
+            Self::Incomplete => {
+                f.write_str("the request's body broke off, is malformed, or is too large")
+            }
+            Self::Done(done) => done.fmt(f),
             Self::Upstream { error, .. } => error.fmt(f),
             Self::Callee { error, .. } => error.fmt(f),
         }
@@ -50,7 +99,7 @@ impl fmt::Display for BodyError {
 /// It has no source: its text is that of the error in it.
 impl std::error::Error for BodyError {}
 
-/// Who sent a body that is not the client's.
+/// The sender of a body that is not the client's.
 #[derive(Debug)]
 pub enum Origin {
     Upstream { url: String, host: String, status: StatusCode },
@@ -58,7 +107,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// What is wrong with the body.
+    /// The error for malformed content.
     pub(super) fn malformed(&self, text: &str) -> BodyError {
         match self {
             Self::Upstream { url, status, .. } => {
@@ -72,7 +121,7 @@ impl Origin {
         }
     }
 
-    /// Why the body broke off.
+    /// The error for a body that broke off.
     pub(super) fn failed(&self, error: FetchError) -> BodyError {
         match self {
             Self::Upstream { host, status, .. } => {

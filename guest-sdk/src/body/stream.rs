@@ -1,64 +1,50 @@
-//! Bodies that are not here yet: a request's, which the client may still be sending, and those that
-//! a closure writes once somebody takes them.
+//! Bodies that have not arrived: the client's, those of fetched responses, and those that a closure
+//! writes.
 
-use std::fmt;
-use std::io::{self, Write};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+use super::error::BodyError;
+use super::writer::{Closure, written};
+use crate::FetchError;
 #[cfg(target_arch = "wasm32")]
 use crate::abi::exchange;
 use crate::fetch::Fetched;
-use crate::{FetchError, Result};
 
-/// How much of a body that comes from elsewhere is handed on at once.
+/// The most that is allocated because a client announced it. A larger body makes its buffer grow.
 #[cfg(target_arch = "wasm32")]
-pub(crate) const PASSED: usize = 64 << 10;
+const ANNOUNCED: u64 = 16 << 20;
+/// The least room for one read of a body whose length is unknown.
+#[cfg(target_arch = "wasm32")]
+const PIECE: usize = 16 << 10;
 
-/// What writes a body.
-pub(crate) type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
-
-/// A body that is read or written once, by the first who asks for it.
+/// A body that is read or written once, by the first that asks for it.
 pub(crate) struct Stream {
     source: Mutex<Source>,
-    /// All of it, where somebody has asked for all of it.
-    whole: OnceLock<std::result::Result<Bytes, FetchError>>,
+    /// The result of reading all of it, once that was asked for.
+    whole: OnceLock<Result<Bytes, Broken>>,
 }
 
 /// Where the pieces come from.
 pub(crate) enum Source {
-    /// The host, which has so many bytes, if it knows.
+    /// The client, by way of the host. The length is `None` if it is unknown.
     #[cfg(target_arch = "wasm32")]
     Host(Option<u64>),
-    /// Another host, by way of this one, which has so many bytes to come, if it knows.
+    /// Another host. The length is `None` if it is unknown.
     Fetched(Fetched, Option<u64>),
     /// A closure.
     Written(Closure),
-    /// Somebody has taken them.
+    /// Nowhere: the pieces were taken.
     Gone,
 }
 
-/// Where a body's closure writes to: see [`Body::stream`](crate::Body::stream).
-///
-/// Each write goes out as a piece of its own, at once, and waits while the client is some pieces
-/// behind: wrap it in a [`BufWriter`](std::io::BufWriter) to write many small ones.
-///
-/// # Errors
-///
-/// A write fails when the context is done, with an error that `?` turns into one that says so, and
-/// when nobody takes the response any more.
-pub struct Writer<'a>(Sink<'a>);
-
-enum Sink<'a> {
-    /// The client.
-    #[cfg(target_arch = "wasm32")]
-    Client,
-    /// Another host, and whether that has refused to take any more.
-    #[cfg(target_arch = "wasm32")]
-    Fetch(&'a Fetched, bool),
-    /// Memory.
-    Memory(&'a mut Vec<u8>),
+/// Why a body is not whole.
+pub(super) enum Broken {
+    /// A fetched response broke off.
+    Fetch(FetchError),
+    /// Any other body did.
+    Body(BodyError),
 }
 
 impl Stream {
@@ -66,198 +52,77 @@ impl Stream {
         Self { source: Mutex::new(source), whole: OnceLock::new() }
     }
 
-    /// All of it.
-    ///
-    /// # Errors
-    ///
-    /// It comes from another host, and broke off.
-    pub(super) fn whole(&self) -> std::result::Result<&Bytes, &FetchError> {
+    /// Reads all of it. Later calls return the same result.
+    pub(super) fn whole(&self) -> Result<&Bytes, &Broken> {
         let collect = || match self.take() {
             #[cfg(target_arch = "wasm32")]
-            Source::Host(length) => Ok(crate::serve::collect(length)),
-            Source::Fetched(fetched, length) => fetched.collect(length),
+            Source::Host(length) => collect(length).map_err(Broken::Body),
+            Source::Fetched(fetched, length) => fetched.collect(length).map_err(Broken::Fetch),
             Source::Written(write) => {
-                Ok(written(write).unwrap_or_else(|error| panic!("the body broke off: {error:?}")))
+                written(write).map_err(|error| Broken::Body(BodyError::written(&error)))
             }
             Source::Gone => Ok(Bytes::new()),
         };
         self.whole.get_or_init(collect).as_ref()
     }
 
-    /// All of it, where somebody has asked for all of it and got it.
-    pub(crate) fn known(&self) -> Option<&Bytes> {
-        self.whole.get()?.as_ref().ok()
+    /// The result of [`whole`](Self::whole), if that was asked for.
+    pub(super) fn known(&self) -> Option<Result<&Bytes, &Broken>> {
+        self.whole.get().map(Result::as_ref)
     }
 
-    /// Where it comes from, for whoever takes it from there.
-    pub(crate) fn take(&self) -> Source {
-        // Nothing under the lock can panic half-way through a change.
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut source, Source::Gone)
+    /// The length of what is left, if it is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        match &*self.lock() {
+            #[cfg(target_arch = "wasm32")]
+            Source::Host(length) => *length,
+            Source::Fetched(_, length) => *length,
+            Source::Written(_) | Source::Gone => None,
+        }
     }
 
-    /// Reads the next piece from the host; `None` where it comes from nowhere else.
+    /// Takes the source, so that no later call finds it.
+    pub(super) fn take(&self) -> Source {
+        std::mem::replace(&mut *self.lock(), Source::Gone)
+    }
+
+    /// Reads the next piece from the host; `None` if it does not come from there.
     #[cfg(target_arch = "wasm32")]
-    pub(super) fn read(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is left is not counted: the host tells the end.
+    pub(super) fn read(&self, room: &mut [u8]) -> Option<Result<usize, Broken>> {
+        let mut source = self.lock();
+        // The rest is not counted: the host reports the end.
         match &mut *source {
             Source::Host(length) | Source::Fetched(_, length) => *length = None,
             Source::Written(_) | Source::Gone => return None,
         }
         Some(match &*source {
             _ if room.is_empty() => Ok(0),
-            Source::Fetched(fetched, _) => fetched.read(room),
-            _ => exchange::read(room).map_err(unread),
+            Source::Fetched(fetched, _) => fetched.read(room).map_err(Broken::Fetch),
+            _ => exchange::read(room).map_err(|code| Broken::Body(BodyError::from_code(code))),
         })
     }
-}
 
-/// Writes a body's pieces to where they go next.
-#[cfg(target_arch = "wasm32")]
-pub(crate) fn copy(body: &mut super::Body, writer: &mut Writer<'_>) -> io::Result<()> {
-    use std::io::Read;
-    let mut room = vec![0; PASSED];
-    while let read @ 1.. = body.read(&mut room)? {
-        writer.write_all(room.get(..read).unwrap_or_default())?;
+    fn lock(&self) -> MutexGuard<'_, Source> {
+        // No change under the lock can panic halfway.
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    Ok(())
 }
 
-/// Runs a closure whose body nobody takes piece by piece.
-pub(crate) fn written(write: Closure) -> Result<Bytes> {
-    let mut body = Vec::new();
-    write(&mut Writer(Sink::Memory(&mut body)))?;
+/// Reads all of the client's body. If the length is known, the buffer has exactly that size and
+/// nothing is read past it.
+#[cfg(target_arch = "wasm32")]
+fn collect(length: Option<u64>) -> Result<Bytes, BodyError> {
+    let room = length.map_or(PIECE, |length| length.min(ANNOUNCED) as usize);
+    let mut body = Vec::with_capacity(room);
+    while length != Some(body.len() as u64) {
+        if body.len() == body.capacity() {
+            body.reserve(PIECE);
+        }
+        match exchange::read_body(&mut body) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(code) => return Err(BodyError::from_code(code)),
+        }
+    }
     Ok(body.into())
-}
-
-impl Writer<'static> {
-    /// The one that writes to the client, once the response's head was committed.
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn client() -> Self {
-        Self(Sink::Client)
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-impl<'a> Writer<'a> {
-    /// The one that writes the body of a fetch's request.
-    pub(crate) fn fetch(fetched: &'a Fetched) -> Self {
-        Self(Sink::Fetch(fetched, false))
-    }
-
-    /// Whether the other host takes no more, which its response explains.
-    pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.0, Sink::Fetch(_, true))
-    }
-}
-
-impl Writer<'_> {
-    /// Writes a server-sent event with this data, and a name unless that is empty. The response's
-    /// `content-type` must be `text/event-stream`.
-    ///
-    /// ```
-    /// use hourglass_sdk::{Body, Response, Result};
-    ///
-    /// fn hello() -> Result<Response> {
-    ///     let events = Body::stream(|writer| Ok(writer.event("greeting", "hello\nworld")?));
-    ///     Ok(Response::builder().header("content-type", "text/event-stream").body(events)?)
-    /// }
-    /// # let text = hello().unwrap().body().text().unwrap().to_owned();
-    /// # assert_eq!(text, "event: greeting\ndata: hello\ndata: world\n\n");
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As those of any other write. [`io::ErrorKind::InvalidInput`] for a name of several lines.
-    pub fn event(&mut self, name: &str, data: &str) -> io::Result<()> {
-        let mut text = String::with_capacity(name.len() + data.len() + 20);
-        if name.contains(['\n', '\r']) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an event's name is one line"));
-        }
-        if !name.is_empty() {
-            text.extend(["event: ", name, "\n"]);
-        }
-        // A lone carriage return would end a line as well.
-        for line in data.split('\n').flat_map(|line| line.trim_end_matches('\r').split('\r')) {
-            text.extend(["data: ", line, "\n"]);
-        }
-        text.push('\n');
-        self.write_all(text.as_bytes())
-    }
-}
-
-impl Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            #[cfg(target_arch = "wasm32")]
-            Sink::Client => exchange::write(bytes).map_err(failed),
-            // An empty piece would be the end.
-            #[cfg(target_arch = "wasm32")]
-            Sink::Fetch(..) if bytes.is_empty() => Ok(0),
-            #[cfg(target_arch = "wasm32")]
-            Sink::Fetch(fetched, refused) => fetched.write(bytes).map_err(|code| {
-                *refused = true;
-                failed(code)
-            }),
-            Sink::Memory(body) => body.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What a code of the host's means for whoever reads or writes.
-#[cfg(target_arch = "wasm32")]
-fn failed(code: i32) -> io::Error {
-    match crate::abi::done(code) {
-        Some(done) => io::Error::other(done),
-        None => io::Error::new(io::ErrorKind::ConnectionAborted, Broken),
-    }
-}
-
-/// What a code of the host's means for a handler that reads its request.
-#[cfg(target_arch = "wasm32")]
-fn unread(code: i32) -> io::Error {
-    match crate::abi::done(code) {
-        Some(done) => io::Error::other(done),
-        None => io::Error::new(io::ErrorKind::ConnectionAborted, Unread),
-    }
-}
-
-/// A request's body that the host could not read to its end. The host knows why, and whether the
-/// client is to blame: an invocation that ends without a response is answered as that says.
-#[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only a host makes it"))]
-pub(crate) struct Unread;
-
-impl fmt::Display for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request's body broke off, is malformed, or is too large")
-    }
-}
-
-impl std::error::Error for Unread {}
-
-/// A body that broke off.
-#[cfg(target_arch = "wasm32")]
-#[derive(Debug)]
-struct Broken;
-
-#[cfg(target_arch = "wasm32")]
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the other side of the body is gone")
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-impl std::error::Error for Broken {}
-
-impl fmt::Debug for Writer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Writer")
-    }
 }

@@ -8,7 +8,7 @@ use super::calls::Started;
 use crate::body::Origin;
 use crate::named::named;
 use crate::pending::private;
-use crate::{Cause, Context, Done};
+use crate::{BodyError, Cause, Context, Done};
 
 /// Why a call of another function has no response.
 ///
@@ -49,6 +49,15 @@ pub enum CallError {
     OutOfMemory(String),
     /// The callee gave no response, or none that is HTTP.
     BadResponse(String),
+    /// The request's body cannot be read, so the call was not made.
+    ///
+    /// A handler that returns this error answers as it would with the [`BodyError`] itself.
+    Body {
+        /// The callee.
+        function: String,
+        /// What is wrong with the body.
+        error: Box<BodyError>,
+    },
     /// The request's body is longer than the callee takes.
     BodyTooLarge(String),
     /// The response is longer than a caller can be given.
@@ -86,6 +95,8 @@ named! {
         DepthExceeded = "depth-exceeded",
         CallsExceeded = "calls-exceeded",
         Host = "host",
+        ;
+        Body = "request-body"
     }
 }
 
@@ -94,6 +105,14 @@ impl CallError {
     #[must_use]
     pub fn name(&self) -> &str {
         self.told().0
+    }
+
+    /// The failure of a call whose request's body cannot be read.
+    pub(super) fn body(ctx: &Context, function: &str, error: BodyError) -> Self {
+        match error {
+            BodyError::Done(done) => private::Failure::done(function, ctx, done),
+            error => Self::Body { function: function.to_owned(), error: Box::new(error) },
+        }
     }
 
     /// The status that it is answered with when a handler hands it on.
@@ -147,6 +166,9 @@ impl fmt::Display for CallError {
         match self {
             Self::Done { function, done, cause } => {
                 write!(f, "`{function}`: {done} (cause: {cause})")
+            }
+            Self::Body { function, error } => {
+                write!(f, "`{function}`: the request's body cannot be read: {error}")
             }
             told => f.write_str(told.told().1),
         }

@@ -14,8 +14,8 @@ pub struct Started(i32);
 /// Calls a function and waits for its response: one call of the host, where nobody has to wait and
 /// the response is small.
 pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Response, CallError> {
-    let (head, body) = (wire::call(&request), whole(function, &request)?);
-    match abi::call::call(ctx.handle(), function, &head, body) {
+    let (head, body) = (wire::call(&request), whole(ctx, function, &request)?);
+    match abi::call::call(ctx.handle(), function, &head, &body) {
         Ok(Begun::Ended(result)) => read(function, result),
         Ok(Begun::Open(handle)) => {
             let call = Started(handle);
@@ -30,8 +30,8 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
 
 /// Calls a function and does not wait.
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
-    let (head, body) = (wire::call(&request), whole(function, &request)?);
-    let started = abi::call::start(ctx.handle(), function, &head, body);
+    let (head, body) = (wire::call(&request), whole(ctx, function, &request)?);
+    let started = abi::call::start(ctx.handle(), function, &head, &body);
     started.map(Started).map_err(|code| failed(ctx, function, head.len(), code))
 }
 
@@ -65,10 +65,8 @@ impl Drop for Started {
 }
 
 /// The request's body, which may have to arrive first.
-fn whole<'a>(function: &str, request: &'a Request) -> Result<&'a Bytes, CallError> {
-    request.body().try_whole().map_err(|error| {
-        CallError::BadRequest(format!("`{function}`: the request's body broke off: {error}"))
-    })
+fn whole(ctx: &Context, function: &str, request: &Request) -> Result<Bytes, CallError> {
+    request.body().collect().map_err(|error| CallError::body(ctx, function, error))
 }
 
 fn read(function: &str, result: Bytes) -> Result<Response, CallError> {

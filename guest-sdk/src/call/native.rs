@@ -4,7 +4,7 @@ use http::Uri;
 
 use super::CallError;
 use crate::pending::private;
-use crate::{Context, Request, Response, keys, native, pending};
+use crate::{BodyError, Context, Request, Response, keys, native, pending};
 
 /// A call whose response is awaited.
 #[derive(Debug)]
@@ -19,11 +19,22 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
 /// Calls a function and does not wait.
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
     let handler = ctx.function(function);
+    let body = request.body().collect().map_err(|error| CallError::body(ctx, function, error))?;
     let ctx = ctx.with_host_value(&keys::FUNCTION, function.to_owned());
-    let request = in_origin_form(request);
-    // A callee's response is complete when its call has ended, as inside of a host.
-    let handler = handler.map(native::complete);
-    native::start(&ctx, function, handler, request).map(Started)
+    let request = in_origin_form(request.map(|_| body.into()));
+    native::start(&ctx, function, handler, request, complete).map(Started)
+}
+
+/// A callee's response, which is complete when its call has ended. Inside of a host, the function exits
+/// with code 1 if its body breaks off.
+fn complete(ctx: &Context, function: &str, response: Response) -> Result<Response, CallError> {
+    match response.body().collect() {
+        Ok(body) => Ok(response.map(|_| body.into())),
+        Err(error) => Err(match (&error, ctx.err()) {
+            (BodyError::Done(_), Some(done)) => private::Failure::done(function, ctx, done),
+            _ => CallError::Exit(format!("`{function}`: the response is incomplete: {error}")),
+        }),
+    }
 }
 
 impl private::Started<CallError> for Started {

@@ -40,14 +40,22 @@ fn an_error_without_a_status_tells_the_client_nothing() {
 }
 
 #[test]
-fn what_can_not_be_read_of_a_request_is_left_to_the_host_unless_it_has_a_status() {
-    let unread = || std::io::Error::new(std::io::ErrorKind::ConnectionAborted, Unread);
-    let error = Error::new(unread());
-    assert!(error.is_unread());
-    assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
-    let error = Error::status(StatusCode::CONFLICT, unread());
-    assert!(!error.is_unread());
-    assert_eq!(error.status_code(), StatusCode::CONFLICT);
+fn the_host_answers_an_incomplete_request_unless_the_error_has_a_status() {
+    let function = "callee".to_owned();
+    let of_call = CallError::Body { function, error: Box::new(BodyError::Incomplete) };
+    let errors: [fn(CallError) -> Error; 3] = [
+        |_| BodyError::Incomplete.into(),
+        |_| std::io::Error::other(BodyError::Incomplete).into(),
+        |of_call| of_call.into(),
+    ];
+    for make in errors {
+        let error = make(of_call.clone());
+        assert!(error.is_incomplete(), "{error:?}");
+        assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
+        let error = Error::status(StatusCode::CONFLICT, make(of_call.clone()));
+        assert!(!error.is_incomplete(), "{error:?}");
+        assert_eq!(error.status_code(), StatusCode::CONFLICT);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::fetches::Started;
 use crate::body::Origin;
 use crate::named::named;
 use crate::pending::private;
-use crate::{Cause, Context, Done};
+use crate::{Cause, Context, Done, Error};
 
 /// Why a fetch has no response, or not the whole of one.
 ///
@@ -93,6 +93,14 @@ impl FetchError {
                 StatusCode::GATEWAY_TIMEOUT
             }
             _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The failure of a fetch whose request's body broke off.
+    pub(super) fn body(ctx: &Context, url: &str, error: Error) -> Self {
+        match error.done() {
+            Some(done) => private::Failure::done(url, ctx, done),
+            None => Self::Body(format!("{url}: the request's body broke off: {error}")),
         }
     }
 

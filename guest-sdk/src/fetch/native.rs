@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::FetchError;
-use crate::body::{Source, written};
-use crate::context::CancelOnDrop;
+use super::error::FetchError;
+use super::fetched::Fetched;
+use crate::body::Source;
 use crate::pending::private;
-use crate::{Body, Context, Request, Response, native};
+use crate::{Body, BodyError, Context, Error, Request, Response, native};
 
 /// A fetch whose response is awaited.
 #[derive(Debug)]
@@ -15,20 +15,17 @@ pub struct Started {
     ctx: Context,
 }
 
-/// A response's body. As inside of a host it arrives after the head, under the context of the
-/// fetch: when that is done, the body breaks off.
-#[derive(Debug)]
-pub(crate) struct Fetched {
-    url: String,
-    ctx: Context,
-    /// Ends what the handler goes on with.
-    _cancel: CancelOnDrop,
-    body: Body,
-}
-
-/// Fetches and does not wait.
+/// Fetches and does not wait, except for the request's body to be written.
 pub(super) fn start(ctx: &Context, url: &str, request: Request) -> Result<Started, FetchError> {
-    let run = native::start(ctx, url, ctx.fetcher(), request)?;
+    let body = request.body().collect().map_err(|error| {
+        let error = match error {
+            BodyError::Written(reason) => Error::new(reason),
+            error => error.into(),
+        };
+        FetchError::body(ctx, url, error)
+    })?;
+    let request = request.map(|_| body.into());
+    let run = native::start(ctx, url, ctx.fetcher(), request, |_, _, response| Ok(response))?;
     Ok(Started { run, ctx: ctx.clone() })
 }
 
@@ -40,36 +37,35 @@ impl private::Started<FetchError> for Started {
     fn result(self, url: &str) -> Result<Response, FetchError> {
         let Self { run, ctx } = self;
         let (response, cancel) = run.result(url)?;
+        let url = url.to_owned();
         Ok(response.map(|body| {
-            let fetched = Fetched { url: url.to_owned(), ctx, _cancel: cancel, body };
+            let fetched = Fetched::new(move || {
+                check(&ctx, &url)?;
+                let whole = collect(&body, &url);
+                check(&ctx, &url)?;
+                // The handler may write the body until here.
+                drop(cancel);
+                whole
+            });
             Body::from_source(Source::Fetched(fetched, None))
         }))
     }
 }
 
-impl Fetched {
-    /// All of the response's body.
-    pub(crate) fn collect(self, _: Option<u64>) -> Result<Bytes, FetchError> {
-        self.check()?;
-        let whole = match self.body.pieces() {
-            Err(whole) => Ok(whole.clone()),
-            Ok(Source::Written(write)) => written(write).map_err(|error| {
-                FetchError::BadResponse(format!(
-                    "{}: the response's body broke off: {error}",
-                    self.url
-                ))
-            }),
-            Ok(Source::Fetched(fetched, length)) => fetched.collect(length),
-            Ok(Source::Gone) => Ok(Bytes::new()),
+/// All of a body that the handler sends.
+fn collect(body: &Body, url: &str) -> Result<Bytes, FetchError> {
+    body.collect().map_err(|error| {
+        let reason = match error {
+            BodyError::Upstream { error, .. } => return error,
+            BodyError::Written(reason) => reason,
+            error => error.to_string(),
         };
-        self.check()?;
-        whole
-    }
+        FetchError::BadResponse(format!("{url}: the response's body broke off: {reason}"))
+    })
+}
 
-    fn check(&self) -> Result<(), FetchError> {
-        let done = self.ctx.check();
-        done.map_err(|done| private::Failure::done(&self.url, &self.ctx, done))
-    }
+fn check(ctx: &Context, url: &str) -> Result<(), FetchError> {
+    ctx.check().map_err(|done| private::Failure::done(url, ctx, done))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crate::{
-    Body, CallError, Cause, Context, Done, Error, Group, Key, Pending, Request, Response, Result,
-    StatusCode, join_all, keys, select,
+    Body, BodyError, CallError, Cause, Context, Done, Error, Group, Key, Pending, Request,
+    Response, Result, StatusCode, join_all, keys, select,
 };
 
 /// How long nothing takes here, unless something is broken.
@@ -177,6 +177,30 @@ fn a_callees_streamed_response_is_complete() {
         })
     });
     assert_eq!(text(ctx.with_timeout(HOUR).call("streams", get("/"))), "all of it");
+}
+
+#[test]
+fn a_callee_whose_response_breaks_off_has_failed() {
+    let ctx = Context::background()
+        .with_function("torn", |_, _| Body::stream(|_| Err(Error::new("it is torn"))));
+    let error = ctx.call("torn", get("/")).expect_err("the response is incomplete");
+    assert!(matches!(error, CallError::Exit(_)), "{error}");
+    assert!(error.to_string().ends_with("it is torn"), "{error}");
+}
+
+#[test]
+fn a_call_fails_if_its_requests_body_cannot_be_read() {
+    let torn = |error: fn() -> Error| Request::post("/").body(Body::stream(move |_| Err(error())));
+    let ctx = functions();
+    let request = torn(|| Error::new("it is torn")).expect("is valid");
+    let error = ctx.call("echo", request).expect_err("the body is torn");
+    let CallError::Body { function, error: body } = &error else { panic!("{error}") };
+    assert_eq!((&**function, &**body), ("echo", &BodyError::Written("it is torn".to_owned())));
+    assert_eq!(error.name(), "request-body");
+    assert_eq!(Error::from(error).status_code(), StatusCode::INTERNAL_SERVER_ERROR);
+    let request = torn(|| Done::Canceled.into()).expect("is valid");
+    let error = ctx.call("echo", request).expect_err("the writer gave up");
+    assert!(matches!(error, CallError::Done { done: Done::Canceled, .. }), "{error}");
 }
 
 #[test]

@@ -55,22 +55,48 @@ async fn all_pieces_come_in_order_and_the_connection_goes_on() -> Result<()> {
 
 #[tokio::test]
 async fn a_body_that_can_not_be_read_is_not_the_functions_fault() -> Result<()> {
-    // As this one is read, its handler's own `?` meets the error.
-    let host = Host::serve([function("reads", "stream").request_body(10)]).await?;
-    for (body, status, detail) in [
-        ("-1\r\n", 400, "the request's body"),
-        ("4\r\nbody\r\nx\r\n", 400, "the request's body"),
-        ("b\r\n01234567890\r\n0\r\n\r\n", 413, "10 bytes"),
-    ] {
-        let mut client = host.client().await?;
-        let head = "POST /reads/count HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-        client.send(format!("{head}{body}")).await?;
-        let answer = client.answer(&http::Method::POST).await?;
-        let said = String::from_utf8_lossy(answer.body());
-        assert_eq!(answer.status(), status, "{body:?}: {said}");
-        assert!(said.contains(detail), "{body:?}: {said}");
+    let function = |name, module| function(name, module).request_body(10);
+    let host = Host::serve([
+        function("reads", "stream"),
+        function("calls", "caller").calls(["echo"]),
+        function("echo", "echo"),
+    ])
+    .await?;
+    // The handlers return the error of a piecewise read, of reading all, and of a call.
+    for path in ["/reads/count", "/reads/twice", "/calls/status/echo"] {
+        for (body, status, detail) in BROKEN {
+            let (answered, said) = post_chunks(&host, path, body).await?;
+            assert_eq!(answered, status, "{path} {body:?}: {said}");
+            assert!(said.contains(detail), "{path} {body:?}: {said}");
+        }
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_may_answer_a_body_that_can_not_be_read() -> Result<()> {
+    let host = Host::serve([function("reads", "stream").request_body(10)]).await?;
+    for (body, ..) in BROKEN {
+        let (status, said) = post_chunks(&host, "/reads/own", body).await?;
+        assert_eq!((status, &*said), (422, "the handler answers"), "{body:?}");
+    }
+    Ok(())
+}
+
+/// Chunks that do not make a body of 10 bytes; and the host's answer: its status, and a part of it.
+const BROKEN: [(&str, u16, &str); 3] = [
+    ("-1\r\n", 400, "the request's body"),
+    ("4\r\nbody\r\nx\r\n", 400, "the request's body"),
+    ("b\r\n01234567890\r\n0\r\n\r\n", 413, "10 bytes"),
+];
+
+/// Posts these chunks, and returns the status and the body of the answer.
+async fn post_chunks(host: &Host, path: &str, body: &str) -> Result<(u16, String)> {
+    let mut client = host.client().await?;
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    client.send(format!("{head}{body}")).await?;
+    let answer = client.answer(&http::Method::POST).await?;
+    Ok((answer.status().as_u16(), String::from_utf8(answer.into_body())?))
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ fn call(ctx: &Context, req: Request, name: &str, rest: &[&str]) -> Result<Body> 
         Err(error) => return Ok(format!("{} {error}", error.name()).into()),
     };
     let mut text = format!("{} ", answer.status().as_u16()).into_bytes();
-    text.extend_from_slice(answer.body().as_ref());
+    text.extend_from_slice(&answer.body().collect()?);
     Ok(text.into())
 }
 
@@ -152,7 +152,7 @@ fn drop_one(ctx: &Context, name: &str, rest: &[&str]) -> Result<String> {
 fn detach(ctx: &Context, req: &Request, name: &str, rest: &[&str]) -> Result<String> {
     begin(&ctx.without_cancel(), name, rest)?.detach();
     println!("begun");
-    let _ = req.body().len();
+    req.body().collect()?;
     Ok("detached".to_owned())
 }
 

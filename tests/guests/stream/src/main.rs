@@ -16,7 +16,8 @@
 //! | `/events/N` | sends N server-sent events |
 //! | `/pause` | writes a line, waits a while, and prints that it was not told to end |
 //! | `/announce/LEN/...` | any of these, with a head that announces a length |
-//! | `/twice` | asks for the body as a whole, and reads it then |
+//! | `/twice` | reads all of the body at once, and then piece by piece |
+//! | `/own` | answers with status 422 if the body cannot be read |
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -58,7 +59,7 @@ fn stream(ctx: &Context, req: Request) -> Result<Response> {
             Err(Error::new("half-way"))
         }),
         ["trap"] => after_a_line(move || {
-            let len = req.body().len();
+            let len = req.body().collect()?.len();
             panic!("half-way, after {len} bytes")
         }),
         ["flood"] => flood(),
@@ -74,6 +75,12 @@ fn stream(ctx: &Context, req: Request) -> Result<Response> {
             Ok(())
         }),
         ["twice"] => twice(req.into_body())?.into(),
+        ["own"] => match req.body().collect() {
+            Ok(whole) => whole.into(),
+            Err(_) => {
+                return Ok(Response::builder().status(422).body("the handler answers".into())?);
+            }
+        },
         _ => return Err(Error::new(format!("there is no such way: {path}"))),
     };
     let mut response = Response::builder();

@@ -14,7 +14,7 @@ fn main() {
 
 fn stuck(ctx: &Context, req: Request) -> Result<String> {
     // It gets stuck once its whole body is here, and before that it waits for it.
-    let _ = req.body().len();
+    req.body().collect()?;
     println!("begun");
     let path = req.uri().path();
     match path.rsplit('/').next().unwrap_or_default() {
