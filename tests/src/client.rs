@@ -1,5 +1,5 @@
-//! An HTTP/1.1 client that sends exactly what it is told to, so that a test can also send half of
-//! a request, or go away in the middle of it.
+//! An HTTP/1.1 client that sends exact bytes, so that a test can also send half a request, or
+//! disconnect in the middle of one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long it waits for the end of a connection.
+/// How long the client waits for the end of a connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection. Dropping it closes it.
@@ -22,15 +22,15 @@ impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the socket.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         Ok(Self(BufReader::new(TcpStream::connect(address).await?)))
     }
 
-    /// The same connection twice, so that one can send while the other receives.
+    /// Two handles of one connection, so that one can send while the other receives.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the socket.
     pub fn twins(self) -> io::Result<[Self; 2]> {
         let stream = self.0.into_inner().into_std()?;
         let twin = TcpStream::from_std(stream.try_clone()?)?;
@@ -39,12 +39,12 @@ impl Client {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Speaks over a connection that is there.
+    /// Uses an existing connection.
     pub fn over(stream: S) -> Self {
         Self(BufReader::new(stream))
     }
 
-    /// A GET, and its answer.
+    /// Sends a GET, and waits for the response.
     ///
     /// # Errors
     /// Those of [`send`](Self::send) and [`answer`](Self::answer).
@@ -52,8 +52,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.request(&Request::get(target).body("").map_err(io::Error::other)?).await
     }
 
-    /// A request with a whole body, and its answer. Its length is told, unless the request names
-    /// a `transfer-encoding`: then the body goes out as it is.
+    /// Sends a request with its body, and waits for the response. Adds a `content-length`, unless
+    /// the request has a `transfer-encoding`: then the body is sent unchanged.
     ///
     /// # Errors
     /// Those of [`send`](Self::send) and [`answer`](Self::answer).
@@ -75,17 +75,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the socket.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.0.write_all(bytes.as_ref()).await?;
         self.0.flush().await
     }
 
-    /// Waits for the answer to a request of this method.
+    /// Waits for the response to a request with this method.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` where the connection ends, `InvalidData` where it is
-    /// no HTTP.
+    /// Those of the socket; `UnexpectedEof` if the connection ends, `InvalidData` if the bytes are
+    /// not HTTP.
     pub async fn answer(&mut self, method: &Method) -> io::Result<Response<Vec<u8>>> {
         let (head, ()) = self.head().await?.into_parts();
         let mut answer = Response::from_parts(head, Vec::new());
@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(answer)
     }
 
-    /// Waits for the head of an answer, and leaves its body where it is.
+    /// Waits for the head of a response, and does not read its body.
     ///
     /// # Errors
     /// As [`answer`](Self::answer).
@@ -123,10 +123,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(answer)
     }
 
-    /// Waits for the next piece of an answer that comes in pieces; `None` is its end.
+    /// Waits for the next chunk of a chunked response. `None` is its end.
     ///
     /// # Errors
-    /// As [`answer`](Self::answer): `UnexpectedEof` where it breaks off.
+    /// As [`answer`](Self::answer); `UnexpectedEof` if the response is aborted.
     pub async fn piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         let len = usize::from_str_radix(&self.line().await?, 16).map_err(invalid)?;
         let piece = self.bytes(len).await?;
@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok((len > 0).then_some(piece))
     }
 
-    /// Waits for the status that comes before the answer itself, such as 100.
+    /// Waits for an interim status such as 100.
     ///
     /// # Errors
     /// As [`answer`](Self::answer).
@@ -144,20 +144,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(status)
     }
 
-    /// Waits for exactly so many bytes.
+    /// Reads exactly `len` bytes.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` where the connection ends before.
+    /// Those of the socket; `UnexpectedEof` if the connection ends before.
     pub async fn bytes(&mut self, len: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         self.0.read_exact(&mut bytes).await?;
         Ok(bytes)
     }
 
-    /// Waits for the server to close the connection without another word.
+    /// Waits until the server closes the connection without sending anything.
     ///
     /// # Errors
-    /// What the system says; `InvalidData` where there was another word, `TimedOut` after a minute.
+    /// Those of the socket; `InvalidData` if the server sends something, `TimedOut` after a minute.
     pub async fn closed(&mut self) -> io::Result<()> {
         match timeout(PATIENCE, self.0.fill_buf()).await?? {
             [] => Ok(()),
@@ -165,10 +165,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// Reads until the server closes the connection, whatever it says before.
+    /// Reads until the server closes the connection, and returns the bytes read.
     ///
     /// # Errors
-    /// What the system says, save that the connection was reset; `TimedOut` after a minute.
+    /// Those of the socket except a connection reset; `TimedOut` after a minute.
     pub async fn ended(&mut self) -> io::Result<Vec<u8>> {
         let mut said = Vec::new();
         match timeout(PATIENCE, self.0.read_to_end(&mut said)).await? {
@@ -214,8 +214,7 @@ pub async fn refused(address: SocketAddr) {
     assert!(timeout(PATIENCE, refused).await.is_ok(), "a server still listens at {address}");
 }
 
-/// A request's line and headers, without the empty line behind them. Its host is `test` where it
-/// names none.
+/// A request line and its headers, without the empty line after them. The default host is `test`.
 fn head_of<B>(request: &Request<B>) -> Vec<u8> {
     let mut text = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
     if !request.headers().contains_key(HOST) {

@@ -1,7 +1,7 @@
 //! Builds the functions under test: the crates in `tests/guests`, and the examples.
 //!
-//! They are built once per process, by the code that `hourglass up` builds with; for the processes
-//! after the first one cargo finds nothing to do.
+//! They are built once per process, by the code behind `hourglass up`. In later processes, cargo
+//! has nothing to do.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -28,28 +28,28 @@ pub fn module(guest: &str) -> &'static Path {
     built.get(guest).unwrap_or_else(|| panic!("no guest is called `{guest}`"))
 }
 
-/// A guest as a function under a name of its own, so that tests can tell theirs from others'.
+/// A guest as a function with a name that identifies the test.
 ///
 /// # Panics
-/// As [`module`]; and if a test of another file has a function of this name, and the lines of one of
-/// them are read.
+/// As [`module`]; and if a test of another file has a function of this name, and the lines of one
+/// of them are read.
 #[track_caller]
 pub fn function(name: &str, guest: &str) -> Function {
     names::register(name);
     Function::from_file(name, module(guest)).expect("a built guest can be read")
 }
 
-/// Where the compiled code of all tests is kept, so that each guest is compiled once.
+/// The code cache of all tests, so that each guest is compiled once.
 pub fn code_cache() -> PathBuf {
     module("hello").with_file_name("tests-code-cache")
 }
 
-/// Where the key of that cache is.
+/// The directory with the key of that cache.
 pub fn state_dir() -> PathBuf {
     module("hello").with_file_name("tests-state")
 }
 
-/// The modules, or why there are none: every test has to be able to tell.
+/// The modules, or the error, which every test reports.
 static BUILT: LazyLock<Result<BTreeMap<String, PathBuf>, String>> =
     LazyLock::new(|| build().map_err(|error| format!("{error:#}")));
 
@@ -63,7 +63,7 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     built.map(|built| Ok((built.function.name().to_owned(), built.outcome?))).collect()
 }
 
-/// Tells that guests are built when there is anything to build, which is once.
+/// Reports a build of the guests if there is anything to build.
 #[derive(Default)]
 struct News {
     step: Option<String>,
@@ -83,7 +83,8 @@ impl build::Progress for News {
     fn part(&mut self, _: &str, _: usize, _: usize) {}
 
     fn note(&mut self, text: &str) {
-        // Past the test's own capture; that it may fail is no reason to fail.
+        // `stderr` directly, which the test harness does not capture. A failure to print is
+        // ignored.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 

@@ -13,16 +13,16 @@ use tokio::task::JoinHandle;
 use crate::client::Client;
 use crate::{guests, lines, poll};
 
-/// How many turns of others a function that is not held up can't miss.
+/// After this many requests of others without output, a function is blocked.
 const TURNS: usize = 200;
 
-/// The settings of a runtime for tests: few slots, and the code cache that all tests share.
+/// The settings of a runtime for tests: few slots, the shared code cache, and recorded output.
 pub fn builder() -> RuntimeBuilder {
     lines::record();
     cached(Runtime::builder().max_in_flight(64))
 }
 
-/// The same settings, with the code cache that all tests share.
+/// Settings with the code cache that all tests share.
 pub fn cached(builder: RuntimeBuilder) -> RuntimeBuilder {
     builder.cache_dir(guests::code_cache()).state_dir(guests::state_dir())
 }
@@ -30,12 +30,12 @@ pub fn cached(builder: RuntimeBuilder) -> RuntimeBuilder {
 /// A runtime with these functions.
 ///
 /// # Panics
-/// If it can't be made, or one of them can't be deployed.
+/// If it cannot be built, or a function cannot be deployed.
 pub fn runtime(functions: impl IntoIterator<Item = Function>) -> Runtime {
     with(builder(), functions)
 }
 
-/// A runtime of these settings with these functions.
+/// A runtime with these settings and functions.
 ///
 /// # Panics
 /// As [`runtime`].
@@ -98,16 +98,16 @@ pub async fn nothing_kept(runtime: &Runtime) {
 /// A server that runs in the background.
 #[derive(Debug)]
 pub struct Host {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
-    /// What it is in front of.
+    /// Its runtime.
     pub runtime: Runtime,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Drained>,
 }
 
 impl Host {
-    /// Serves these functions, on a free port.
+    /// Serves these functions on a free port.
     ///
     /// # Errors
     /// Those of the sockets.
@@ -115,7 +115,7 @@ impl Host {
         Self::start(runtime(functions), |server| server).await
     }
 
-    /// Serves a runtime by a server with settings.
+    /// Serves a runtime with these server settings.
     ///
     /// # Errors
     /// Those of the sockets.
@@ -127,13 +127,13 @@ impl Host {
         let address = server.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
-            // An error is a sender that was dropped, which also means to stop.
+            // A dropped sender also stops the server.
             let _ = stopped.await;
         }));
         Ok(Self { address, runtime, stop, running })
     }
 
-    /// A connection of its own.
+    /// Opens a connection.
     ///
     /// # Errors
     /// Those of the sockets.
@@ -141,17 +141,17 @@ impl Host {
         Client::connect(self.address).await
     }
 
-    /// One GET over a connection of its own.
+    /// Sends a GET over a new connection.
     ///
     /// # Errors
-    /// Those of the sockets, and an answer that is no HTTP.
+    /// Those of the sockets, and `InvalidData` if the response is not HTTP.
     pub async fn get(&self, target: &str) -> io::Result<Response<Vec<u8>>> {
         self.client().await?.get(target).await
     }
 
-    /// Waits until a function that prints a line again and again does so no more, as it is held up,
-    /// and tells how often it has. There is no event for it; what shows it is that others get their
-    /// turns over and over, and it does not take its own.
+    /// Waits until a function that prints a line in a loop is blocked, and returns how often it has
+    /// printed it. There is no event for it: the function counts as blocked if it prints nothing
+    /// while others are served many times.
     ///
     /// # Panics
     /// If it prints the line `most` times, or that takes a minute.
@@ -172,10 +172,10 @@ impl Host {
         in_time.expect("the server answers")
     }
 
-    /// Tells the server to stop; the handle is for how it ended.
+    /// Stops the server. The handle returns how it ended.
     #[must_use]
     pub fn stop(self) -> JoinHandle<Drained> {
-        // An error is a server that has ended, which the handle tells.
+        // On an error the server has ended, which the handle reports.
         let _ = self.stop.send(());
         self.running
     }

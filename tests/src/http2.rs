@@ -1,4 +1,4 @@
-//! An HTTP/2 client, and the frames of one that does as it likes.
+//! An HTTP/2 client, and raw frames for clients that misbehave.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,36 +16,36 @@ use tokio::task::JoinHandle;
 
 use crate::client;
 
-/// What a client begins with.
+/// The client connection preface.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How many bytes of one response it takes ahead.
+/// The initial window of a stream.
 pub const WINDOW: u32 = 64 << 10;
 
-/// The kind of a frame that carries a piece of a body.
+/// The frame type DATA.
 pub const DATA: u8 = 0;
 
-/// That of one that carries a head.
+/// The frame type HEADERS.
 pub const HEADERS: u8 = 1;
 
-/// That of one that takes a request back, or breaks its answer off.
+/// The frame type RST_STREAM.
 pub const RESET: u8 = 3;
 
-/// That of one with settings.
+/// The frame type SETTINGS.
 pub const SETTINGS: u8 = 4;
 
-/// That of one by which more may be sent.
+/// The frame type WINDOW_UPDATE.
 pub const WINDOW_UPDATE: u8 = 8;
 
-/// That of one that lets the connection go.
+/// The frame type GOAWAY.
 pub const GOAWAY: u8 = 7;
 
 const PING: u8 = 6;
 
-/// The flag of a stream's last frame.
+/// The flag END_STREAM.
 pub const END: u8 = 1;
 
-/// One connection. It is closed when this is dropped, and all that is under way on it.
+/// One connection. Dropping it closes the connection and all its streams.
 #[derive(Debug)]
 pub struct Client {
     sender: SendRequest<Body>,
@@ -56,15 +56,15 @@ impl Client {
     /// Connects without encryption.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the socket.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         Self::over(TcpStream::connect(address).await?).await
     }
 
-    /// Speaks HTTP/2 over a connection that is there.
+    /// Speaks HTTP/2 over an existing connection.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the socket.
     pub async fn over(
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> io::Result<Self> {
@@ -77,8 +77,8 @@ impl Client {
         Ok(Self { sender, driver: tokio::spawn(connection) })
     }
 
-    /// Starts a request; the future is for its head. Dropping that, or the body
-    /// behind it, takes the request back.
+    /// Starts a request, and returns a future of the response's head. Dropping it, or the body,
+    /// resets the stream.
     pub fn start<B: Into<Body>>(
         &mut self,
         request: Request<B>,
@@ -86,10 +86,10 @@ impl Client {
         self.sender.send_request(request.map(Into::into))
     }
 
-    /// A request, and all of its answer.
+    /// Sends a request, and waits for the whole response.
     ///
     /// # Errors
-    /// What hyper says.
+    /// Those of hyper.
     pub async fn request(
         &mut self,
         request: Request<impl Into<Body>>,
@@ -98,7 +98,7 @@ impl Client {
         Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 
-    /// A GET for a path, and its answer.
+    /// Sends a GET for a path, and waits for the whole response.
     ///
     /// # Errors
     /// As [`request`](Self::request).
@@ -106,11 +106,10 @@ impl Client {
         self.request(get(path)).await
     }
 
-    /// Waits until the server wants nothing more on this connection, and has
-    /// closed it.
+    /// Waits until the server has closed the connection.
     ///
     /// # Errors
-    /// How it was closed, where that was not in order.
+    /// If it was not closed gracefully.
     pub async fn closed(mut self) -> hyper::Result<()> {
         let ended = (&mut self.driver).await;
         ended.expect("it does not panic")
@@ -126,20 +125,20 @@ impl Drop for Client {
 /// A GET for a path.
 ///
 /// # Panics
-/// If it is none.
+/// If it is not a valid path.
 pub fn get(path: &str) -> Request<Body> {
     Request::get(url(path)).body(Body::empty()).expect("a path")
 }
 
-/// The address of a path.
+/// The URL of a path.
 pub fn url(path: &str) -> String {
     format!("http://test{path}")
 }
 
-/// The next piece of a response; `None` is its end.
+/// The next piece of a response. `None` is its end.
 ///
 /// # Errors
-/// How it broke off.
+/// If the response is aborted.
 pub async fn piece(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
     match body.frame().await {
         Some(frame) => Ok(frame?.into_data().ok()),
@@ -147,30 +146,30 @@ pub async fn piece(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
     }
 }
 
-/// A frame, as it goes over the wire.
+/// An encoded frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let len = (payload.len() as u32).to_be_bytes();
     [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A frame that the server has sent.
+/// A frame from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What it is.
+    /// Its type.
     pub kind: u8,
-    /// What is particular about it.
+    /// Its flags.
     pub flags: u8,
-    /// Which request it is about; 0 is the connection.
+    /// Its stream; 0 is the connection.
     pub stream: u32,
-    /// What it carries.
+    /// Its payload.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// Waits for the next one, and answers pings meanwhile.
+    /// Waits for the next frame. Replies to pings.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` where the connection ends.
+    /// Those of the socket; `UnexpectedEof` if the connection ends.
     pub async fn next(client: &mut client::Client) -> io::Result<Self> {
         loop {
             let head = client.bytes(9).await?;
@@ -188,7 +187,7 @@ impl Frame {
         }
     }
 
-    /// Waits for one of this kind, whatever comes before.
+    /// Waits for a frame of this type, and discards others.
     ///
     /// # Errors
     /// As [`next`](Self::next).
@@ -202,36 +201,35 @@ impl Frame {
     }
 }
 
-/// What a server says that lets a connection go: the last request that it answers, and that
-/// nothing is wrong.
+/// A GOAWAY without an error, with the last stream that the server processes.
 pub fn goaway(last: u32) -> Frame {
     let payload = [last.to_be_bytes(), [0; 4]].concat();
     Frame { kind: GOAWAY, flags: 0, stream: 0, payload }
 }
 
-/// An empty list of settings, which comes after the preface.
+/// An empty SETTINGS frame, which follows the preface.
 pub fn settings() -> Vec<u8> {
     frame(SETTINGS, 0, 0, &[])
 }
 
-/// The head of a GET, as a whole request.
+/// The HEADERS frame of a GET without a body.
 pub fn headers(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, 0x05, stream, &block(0x82, path))
 }
 
-/// The head of a POST, whose body follows.
+/// The HEADERS frame of a POST, before its body.
 pub fn begin(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, 0x04, stream, &block(0x83, path))
 }
 
-/// The last piece of a request's body.
+/// The last DATA frame of a request.
 pub fn last(stream: u32, piece: &[u8]) -> Vec<u8> {
     frame(DATA, END, stream, piece)
 }
 
-/// The fields of a head, of which the method is an entry of the table.
+/// An HPACK header block. The method is an index of the static table.
 fn block(method: u8, path: &str) -> Vec<u8> {
-    // Another of its entries, and two with their texts.
+    // The scheme as another index, then path and authority as literals.
     let mut block = vec![method, 0x86];
     for (name, text) in [(0x04, path), (0x01, "test")] {
         block.extend([name, text.len() as u8]);
@@ -240,7 +238,7 @@ fn block(method: u8, path: &str) -> Vec<u8> {
     block
 }
 
-/// That a client takes its request back.
+/// A RST_STREAM frame with the code CANCEL.
 pub fn reset(stream: u32) -> Vec<u8> {
     frame(RESET, 0, stream, &8_u32.to_be_bytes())
 }

@@ -1,5 +1,4 @@
-//! A file system that never answers: a FUSE one whose server does not say anything after it has
-//! begun.
+//! A file system that never answers: a FUSE file system whose server stops after initialization.
 
 use std::fs::File;
 use std::io::{self, Read, Write, stderr};
@@ -9,29 +8,28 @@ use std::thread::{self, JoinHandle};
 
 use tempfile::TempDir;
 
-/// What the kernel asks the server.
+/// FUSE operations.
 const INIT: u32 = 26;
 const STATFS: u32 = 17;
 
-/// What the server says to the first question: version 7.31 of the protocol, writes of a page, and
-/// nothing of all that it might do.
+/// The reply to INIT: protocol version 7.31, writes of one page, and no optional features.
 const BEGINS: [u32; 16] = [7, 31, 0, 0, 0, 4_096, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// One that is mounted. Dropping it fails all that wait for it.
+/// A mounted file system. Dropping it fails all pending operations.
 #[derive(Debug)]
 pub struct Hung {
     folder: TempDir,
     server: Option<JoinHandle<()>>,
-    /// Unmounts it when its input ends; and after five minutes, as nobody who waits for such a file
-    /// system can be killed, and no process that has such a thread ends.
+    /// Unmounts it when its input ends, and after five minutes at the latest: a thread that waits
+    /// for such a file system cannot be killed, and its process cannot end.
     unmounts: Child,
 }
 
 impl Hung {
-    /// Mounts one; `None`, and a word about it, where this process may not.
+    /// Mounts one. Prints a note and returns `None` without the permission.
     ///
     /// # Errors
-    /// What the system says to what anybody may do.
+    /// Those of operations that need no permission.
     pub fn mount() -> io::Result<Option<Self>> {
         let folder = tempfile::tempdir()?;
         let Ok(device) = File::options().read(true).write(true).open("/dev/fuse") else {
@@ -51,12 +49,12 @@ impl Hung {
             .arg(folder.path())
             .stdin(Stdio::piped())
             .spawn()?;
-        // It ends when the file system does.
+        // It ends with the file system.
         let server = thread::spawn(move || while serve(&device).is_ok() {});
         Ok(Some(Self { folder, server: Some(server), unmounts }))
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -64,7 +62,7 @@ impl Hung {
 
 impl Drop for Hung {
     fn drop(&mut self) {
-        // To wait for it closes its input.
+        // `wait` closes its input.
         if self.unmounts.wait().is_ok_and(|status| status.success()) {
             let _ = self.server.take().map(JoinHandle::join);
         }
@@ -76,10 +74,10 @@ fn skipped<T>(why: &str) -> io::Result<Option<T>> {
     Ok(None)
 }
 
-/// Reads one question, and answers only what comes before any file: to begin, and what kind of a
-/// file system it is, which it does not know.
+/// Reads one request. Replies only to INIT and, with an error, to STATFS, which precede any file
+/// operation.
 fn serve(mut device: &File) -> io::Result<()> {
-    // Its length, what it is, and its number; the rest does not matter.
+    // The header starts with length, opcode and request id.
     let mut asked = vec![0; 64 << 10];
     if device.read(&mut asked)? < 16 {
         return Err(io::ErrorKind::InvalidData.into());
@@ -88,7 +86,7 @@ fn serve(mut device: &File) -> io::Result<()> {
     let (error, body): (i32, &[u32]) = match u32::from_ne_bytes(kind.try_into().unwrap_or_default())
     {
         INIT => (0, &BEGINS),
-        // There is no such call.
+        // ENOSYS
         STATFS => (-38, &[]),
         _ => return Ok(()),
     };

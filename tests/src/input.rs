@@ -1,5 +1,5 @@
-//! A request body that the test feeds, piece by piece, and that tells when it is asked for one: so
-//! a test knows that a guest waits for input, and decides when, and whether, it gets some.
+//! A request body that the test feeds piece by piece, and that notifies the test when it is polled.
+//! A test thus knows when a guest waits for input, and decides when it gets some.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use hourglass::Body;
 use http_body::Frame;
 use tokio::sync::{Notify, mpsc};
 
-/// The test's end of a body. Dropping it ends the body.
+/// The sending half of a body. Dropping it ends the body.
 #[derive(Debug)]
 pub struct Feed {
     pieces: mpsc::UnboundedSender<Bytes>,
@@ -24,13 +24,13 @@ impl Feed {
         self.asked.notified().await;
     }
 
-    /// Gives the next piece. A guest that has ended does not get it.
+    /// Sends the next piece. It is discarded if the guest has ended.
     pub fn give(&self, piece: impl Into<Bytes>) {
         let _ = self.pieces.send(piece.into());
     }
 }
 
-/// A body, and what feeds it.
+/// A body and its sending half.
 pub fn fed() -> (Feed, Body) {
     let (pieces, arriving) = mpsc::unbounded_channel();
     let asked = Arc::new(Notify::new());
@@ -51,7 +51,7 @@ impl http_body::Body for Fed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        // Told after the waker is in place, so that a piece given then is heard of.
+        // Notified after the waker is registered, so that a piece sent then wakes the task.
         let polled = self.arriving.poll_recv(cx);
         self.asked.notify_one();
         polled.map(|piece| Some(Ok(Frame::data(piece?))))

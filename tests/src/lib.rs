@@ -1,17 +1,20 @@
-//! What the end-to-end tests share: real guests, made by the real compiler, in front of them real
-//! sockets, and ways to learn *when* something happens rather than to wait and hope.
+//! Shared helpers of the end-to-end tests: real guests built by the real compiler, real sockets,
+//! and events to wait for instead of sleeping.
 //!
 //! # Layout
 //! - [`guests`]: builds the functions under test.
-//! - [`modules`]: makes modules by hand that no compiler would.
+//! - [`modules`]: hand-written modules that no compiler would emit.
 //! - [`host`]: a runtime, and a server on a free port.
-//! - [`client`]: an HTTP client that sends exactly what it is told to.
-//! - [`http2`]: one for HTTP/2.
+//! - [`client`]: an HTTP/1.1 client that sends exact bytes.
+//! - [`http2`]: an HTTP/2 client, and raw frames.
 //! - [`hung`]: a file system that never answers.
 //! - [`input`]: a request body that the test feeds.
-//! - [`lines`]: what guests print.
+//! - [`lines`]: the recorded output of guests.
 //! - [`tls`]: certificates, and clients that trust them.
-//! - [`process`]: what this process holds of the system.
+//! - `names`: checks that recorded functions have unique names.
+//! - [`poll`]: waits for states that have no event.
+//! - [`upstream`]: another host for functions to fetch from.
+//! - [`process`]: resources of this process, and tests in their own processes.
 //! - [`program`]: the program under test.
 
 pub mod client;

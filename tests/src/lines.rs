@@ -1,4 +1,5 @@
-//! What guests print, as the host logs it: how a guest tells a test where it is.
+//! Output of guests, recorded from the host's log. A test waits for a line to know how far a guest
+//! is.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -17,26 +18,27 @@ use crate::names;
 static LINES: Mutex<BTreeMap<String, Vec<Line>>> = Mutex::new(BTreeMap::new());
 static CHANGED: Notify = Notify::const_new();
 
-/// One line, and what stands beside it.
+/// A recorded line.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// Its level.
     pub level: Level,
     /// Its text.
     pub text: String,
-    /// The fields that it has, as text.
+    /// Its fields as text.
     pub fields: BTreeMap<&'static str, String>,
 }
 
-/// Starts to record what guests print, in the whole process.
+/// Starts to record the output of guests in this process.
 pub fn record() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        tracing::subscriber::set_global_default(Recorder).expect("nobody else records");
+        tracing::subscriber::set_global_default(Recorder)
+            .expect("no other subscriber is installed");
     });
 }
 
-/// Waits until a function has printed a line, now or earlier.
+/// Waits until a function prints a line. Returns at once if it has printed it before.
 ///
 /// # Panics
 /// If that takes a minute.
@@ -44,7 +46,7 @@ pub async fn told(function: &str, text: &str) {
     told_times(function, text, 1).await;
 }
 
-/// Waits until a function has printed a line so many times.
+/// Waits until a function has printed a line at least `times` times.
 ///
 /// # Panics
 /// If that takes a minute.
@@ -62,12 +64,12 @@ pub async fn told_times(function: &str, text: &str, times: usize) {
     assert!(in_time.is_ok(), "{function} has not said {text:?}, but {:#?}", of(function));
 }
 
-/// How often a function has printed a line until now.
+/// How often a function has printed a line.
 pub fn count(function: &str, text: &str) -> usize {
     with(function, |lines| lines.iter().filter(|line| line.text == text).count())
 }
 
-/// All lines that a function has printed until now.
+/// All lines of a function.
 pub fn of(function: &str) -> Vec<Line> {
     with(function, <[Line]>::to_vec)
 }
@@ -80,7 +82,7 @@ fn with<T>(function: &str, read: impl FnOnce(&[Line]) -> T) -> T {
 }
 
 impl Line {
-    /// A field, where it has it.
+    /// The value of a field.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
@@ -108,7 +110,7 @@ impl Subscriber for Recorder {
         CHANGED.notify_waiters();
     }
 
-    // Lines are events; there are no spans among them.
+    // Lines are events, not spans.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }

@@ -1,7 +1,7 @@
 //! The names of functions, checked to be unique where tests read what functions print.
 //!
-//! The tests of many modules run in one process, and [`crate::lines`] tells their functions apart by
-//! name only. Two modules that share a name would see each other's lines.
+//! The tests of many modules run in one process, and [`crate::lines`] tells their functions apart
+//! by name only. Two modules that share a name would see each other's lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;

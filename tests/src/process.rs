@@ -1,4 +1,4 @@
-//! What this process holds of the system.
+//! Resources of processes, and tests that run in a process of their own.
 
 use std::process::Command;
 use std::{env, fs};
@@ -8,9 +8,9 @@ use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 /// Set in a process that runs a single test, to the path of that test.
 const DELEGATED: &str = "HOURGLASS_TESTS_DELEGATED";
 
-/// Runs a test in a process of its own, because what a process holds depends on all that runs in it.
-/// It returns `true` where the other process has run the test, and `false` in that process. `test` is
-/// the path of the calling test within its binary.
+/// Runs a test in a process of its own, because what a process holds depends on all that runs in
+/// it. It returns `true` where the other process has run the test, and `false` in that process.
+/// `test` is the path of the calling test within its binary.
 ///
 /// # Panics
 /// If the test fails there.
@@ -33,7 +33,7 @@ pub fn delegated(test: &str) -> bool {
     true
 }
 
-/// What grows when something leaks.
+/// Resources that grow with a leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holdings {
     /// Resident memory in bytes.
@@ -47,10 +47,10 @@ pub struct Holdings {
 }
 
 impl Holdings {
-    /// What it holds now.
+    /// The current resources of this process.
     ///
     /// # Panics
-    /// Where there is no `/proc`.
+    /// Without `/proc`.
     pub fn now() -> Self {
         let read = |path| fs::read_to_string(path).expect("there is a /proc");
         let entries = |path| fs::read_dir(path).expect("there is a /proc").count();
@@ -79,12 +79,11 @@ pub fn is_running(id: u32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// Keeps this thread on the core that it is on. Idle instances wait at the core that they were last
-/// used on, and whoever comes from another one may miss one: so that it is certain which instance
-/// is taken next.
+/// Pins this thread to its current core, so that it is certain which idle instance is taken next:
+/// idle instances are kept per core.
 ///
 /// # Panics
-/// Where the system does not allow it.
+/// If the system does not allow it.
 pub fn stay_on_this_core() {
     let mut here = CpuSet::new();
     here.set(sched_getcpu());

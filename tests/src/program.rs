@@ -1,4 +1,4 @@
-//! The program under test, run as its users run it.
+//! The program under test, run as a process.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Result};
 use std::net::SocketAddr;
@@ -14,25 +14,25 @@ use crate::guests;
 /// How long a test waits for the program.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The program with a command, away from the settings of whoever runs the tests. Only tests
-/// themselves know where the `program` is. It listens on a free port.
+/// A command of the program, without settings from the environment, on a free port. `program` is
+/// its path, which cargo passes only to tests.
 pub fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOURGLASS_")) {
         command.env_remove(name);
     }
     command.args(arguments).env("HOURGLASS_CACHE", guests::code_cache());
-    // Without it a test would need the default port, which others may use.
+    // The default port may be in use.
     command.env("HOURGLASS_LISTEN", "127.0.0.1:0");
     command.env("HOURGLASS_STATE_DIR", guests::state_dir());
     command
 }
 
-/// A program that runs. It is killed when the test is over, or fails.
+/// A running program. It is killed on drop.
 #[derive(Debug)]
 pub struct Started {
     child: Child,
-    /// What it logs, line by line, from a thread of its own so that it never has to wait.
+    /// Its log, line by line. A thread reads it, so that the program never blocks.
     log: mpsc::Receiver<String>,
 }
 
@@ -40,22 +40,22 @@ impl Started {
     /// Starts it.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the process.
     pub fn new(command: &mut Command) -> Result<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let log = lines(child.stderr.take().expect("it is piped"));
         Ok(Self { child, log })
     }
 
-    /// Its process's id.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until it has logged something, and gives all until then.
+    /// Waits until it has logged a text, and returns the log up to that line.
     ///
     /// # Panics
-    /// If it ends before that, or says nothing for a minute.
+    /// If it ends before, or logs nothing for a minute.
     pub fn told(&self, text: &str) -> String {
         let mut told = String::new();
         while !told.contains(text) {
@@ -73,15 +73,15 @@ impl Started {
         kill_process(Pid::from_child(&self.child), signal).expect("it is still there");
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has exited.
     ///
     /// # Errors
-    /// What the system says; `TimedOut` after a minute.
+    /// Those of the process; `TimedOut` after a minute.
     pub fn ended(mut self) -> Result<ExitStatus> {
         let (tell, ended) = mpsc::channel();
         let pid = Pid::from_child(&self.child);
         thread::spawn(move || {
-            // It leaves the status to `wait` below. An error is a child that was killed on drop.
+            // The status stays for `wait` below. On an error the child was killed on drop.
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             let _ = waitid(WaitId::Pid(pid), options);
             let _ = tell.send(());
@@ -95,29 +95,29 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // An error is one that has ended.
+        // On an error it has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A program that serves.
+/// A running server.
 #[derive(Debug)]
 pub struct Serving {
     started: Started,
     out: mpsc::Receiver<String>,
-    /// Where it serves.
+    /// Its address.
     pub address: SocketAddr,
 }
 
 impl Serving {
-    /// Starts it and waits until it has said where it serves.
+    /// Starts it, and waits until it prints its address.
     ///
     /// # Errors
-    /// It does not start.
+    /// If it cannot be started.
     ///
     /// # Panics
-    /// If it says something else first.
+    /// If it prints something else first.
     pub fn start(command: &mut Command) -> Result<Self> {
         let mut started = Started::new(command)?;
         let out = lines(started.child.stdout.take().expect("it is piped"));
@@ -130,10 +130,10 @@ impl Serving {
         Ok(Self { address: address.parse().map_err(std::io::Error::other)?, started, out })
     }
 
-    /// The next line of what it says about itself, after that of where it serves.
+    /// The next line of its output after its address.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there is no further line.
     pub fn line(&self) -> String {
         next(&self.out).expect("it says more")
     }
@@ -168,7 +168,7 @@ impl Serving {
     }
 }
 
-/// Reads lines in a thread of its own, so that the program never waits for its reader.
+/// Reads lines in a thread, so that the program never blocks on its output.
 fn lines(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (line, lines) = mpsc::channel();
     let mut reader = BufReader::new(from).lines();

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A certificate and its key, in files of their own.
+/// Files with a certificate and its key.
 #[derive(Debug)]
 pub struct Pair {
     _folder: TempDir,
@@ -24,15 +24,15 @@ pub struct Pair {
     pub key: PathBuf,
 }
 
-/// What a client knows a server by.
+/// A certificate that a client trusts.
 #[derive(Clone, Debug)]
 pub struct Trust(CertificateDer<'static>);
 
 impl Pair {
-    /// A new one, and what a client knows it by.
+    /// Creates a certificate, and the trust in it.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the file system, the socket and the certificate generator.
     pub fn new() -> Result<(Self, Trust)> {
         let folder = tempfile::tempdir()?;
         let [certificate, key] = ["chain.pem", "key.pem"].map(|name| folder.path().join(name));
@@ -41,10 +41,10 @@ impl Pair {
         Ok((pair, trust))
     }
 
-    /// Replaces it by another one.
+    /// Replaces the certificate in the files.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the file system, the socket and the certificate generator.
     pub fn renew(&self) -> Result<Trust> {
         let (trust, certificate, key) = made()?;
         fs::write(&self.certificate, certificate)?;
@@ -53,7 +53,7 @@ impl Pair {
     }
 }
 
-/// A certificate and its key, as they stand in files.
+/// Generates a certificate and its key, in PEM.
 fn made() -> Result<(Trust, String, String)> {
     let names = ["localhost", "127.0.0.1"].map(str::to_owned);
     let made = rcgen::generate_simple_self_signed(names).map_err(Error::other)?;
@@ -62,10 +62,10 @@ fn made() -> Result<(Trust, String, String)> {
 }
 
 impl Trust {
-    /// Connects to a server that has this certificate, and names these versions of HTTP.
+    /// Connects to a server with this certificate, and offers these protocols.
     ///
     /// # Errors
-    /// What the system says; `InvalidData` where the server has another one.
+    /// Those of the socket; `InvalidData` if the server has another certificate.
     pub async fn connect(
         &self,
         address: SocketAddr,
@@ -84,10 +84,10 @@ impl Trust {
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
-    /// Whether a server has this certificate now.
+    /// Whether a server currently has this certificate.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the file system, the socket and the certificate generator.
     pub async fn is_of(&self, address: SocketAddr) -> Result<bool> {
         match self.connect(address, &[]).await {
             Ok(_) => Ok(true),

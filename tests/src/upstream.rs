@@ -1,5 +1,5 @@
-//! Another host, as a function may ask it: a plain server that answers with the very bytes that a
-//! test gives it, and tells what it was asked.
+//! Another host for functions to fetch from: a server that sends the exact bytes of a test, and
+//! reports its requests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,33 +9,33 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 
-/// What is answered to a request with this head.
+/// The response to a request with this head.
 type Answer = dyn Fn(&str) -> String + Send + Sync;
 
-/// A server that answers every request on a connection in the same way.
+/// A server that responds to every request with the same function.
 #[derive(Debug)]
 pub struct Upstream {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     told: Mutex<mpsc::UnboundedReceiver<Told>>,
 }
 
-/// What happens to it.
+/// An event of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Told {
-    /// A connection.
+    /// A connection was accepted.
     Connected,
-    /// A request: its head.
+    /// A request arrived: its head.
     Asked(String),
-    /// The end of a connection.
+    /// A connection ended.
     Closed,
 }
 
 impl Upstream {
-    /// Starts one on a free port. An answer that is empty leaves the request unanswered.
+    /// Starts a server on a free port. An empty response leaves the request unanswered.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the socket.
     pub async fn start(
         answer: impl Fn(&str) -> String + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -48,7 +48,7 @@ impl Upstream {
                 let (tell, answer) = (tell.clone(), answer.clone());
                 tokio::spawn(async move {
                     let _ = tell.send(Told::Connected);
-                    // An error is a client that has left.
+                    // On an error the client has disconnected.
                     let _ = serve(stream, &tell, &*answer).await;
                     let _ = tell.send(Told::Closed);
                 });
@@ -57,20 +57,20 @@ impl Upstream {
         Ok(Self { address, told: Mutex::new(told) })
     }
 
-    /// A URL of this path.
+    /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Waits for what happens next.
+    /// Waits for the next event.
     ///
     /// # Panics
-    /// If it has ended.
+    /// If the server has ended.
     pub async fn told(&self) -> Told {
         self.told.lock().await.recv().await.expect("the server goes on as long as its test")
     }
 
-    /// Waits for the next request, and gives its head.
+    /// Waits for the next request, and returns its head.
     pub async fn asked(&self) -> String {
         loop {
             if let Told::Asked(head) = self.told().await {
@@ -85,7 +85,7 @@ impl Upstream {
     }
 }
 
-/// Answers the requests of one connection. A body is read where its length is told.
+/// Responds to the requests of one connection. Reads bodies with a `content-length`.
 async fn serve(
     stream: TcpStream,
     tell: &mpsc::UnboundedSender<Told>,
@@ -115,12 +115,12 @@ async fn serve(
     }
 }
 
-/// A whole answer with this text.
+/// A complete response with this text.
 pub fn ok(text: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len())
 }
 
-/// An answer that leads elsewhere.
+/// A redirect.
 pub fn redirect(status: u16, location: &str) -> String {
     format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
 }

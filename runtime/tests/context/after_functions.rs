@@ -1,4 +1,4 @@
-//! What after-functions promise beyond Go.
+//! Guarantees of after-functions beyond Go's.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
@@ -47,7 +47,7 @@ async fn the_background_never_calls() {
 }
 
 #[test]
-fn of_a_stop_and_a_cancel_at_the_same_time_one_wins() {
+fn one_of_a_concurrent_stop_and_cancel_wins() {
     let calls = Arc::new(AtomicUsize::new(0));
     let mut stops = 0;
     let (mut ends, rounds) = (vec![], 200);
@@ -73,14 +73,14 @@ fn of_a_stop_and_a_cancel_at_the_same_time_one_wins() {
         ends.push(ended);
     }
     for ended in ends {
-        // Returns once the function has run, or was dropped.
+        // Returns once the function has run or was dropped.
         assert!(ended.recv().is_err());
     }
     assert_eq!(stops + calls.load(SeqCst), rounds);
 }
 
 #[tokio::test]
-async fn a_function_that_panics_harms_nobody() {
+async fn a_panic_in_an_after_function_is_contained() {
     let (context, cancel) = Context::background().with_cancel();
     let (raise, raised) = oneshot::channel();
     let _first = context.after_func(|| panic!("on purpose"));

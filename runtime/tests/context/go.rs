@@ -1,4 +1,4 @@
-//! Answers to Go's tests of trees, deadlines and values.
+//! Go's tests of trees, deadlines and values.
 
 use std::error::Error;
 use std::sync::Barrier;
@@ -21,8 +21,8 @@ async fn background() {
     assert_eq!(format!("{context:?}"), "Context { end: None, remaining: None, values: [] }");
 }
 
-/// Go's second root is for whoever does not know yet which context to use; here
-/// it is what a field has that nobody has set.
+/// Go's second root is a placeholder for a context that is not known yet. Here the default of a
+/// field takes that role.
 #[tokio::test]
 async fn todo() {
     let context = Context::default();
@@ -142,7 +142,7 @@ fn values() {
     assert_eq!(see(&c2), (Some(1), Some(2), None));
     let c3 = c2.with_value(&three, 3);
     assert_eq!(see(&c3), (Some(1), Some(2), Some(3)));
-    // Go shadows with nil; here it takes a value that means nothing.
+    // Go shadows with nil. Here the shadowing value is an empty one.
     let c4 = c3.with_value(&one, 0);
     assert_eq!(see(&c4), (Some(0), Some(2), Some(3)));
     assert_eq!(see(&c3), (Some(1), Some(2), Some(3)));
@@ -186,7 +186,7 @@ async fn interlocked_cancels() {
     task.await.unwrap();
 }
 
-/// Numbers that look random and are the same every time.
+/// Deterministic pseudo-random numbers.
 fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move |below| {
@@ -202,7 +202,7 @@ struct Layers {
     context: Context,
     /// The guards of those layers that have one.
     guards: Vec<Cancel>,
-    /// The values that the others have added.
+    /// The values that the other layers have added.
     values: Vec<(Key<usize>, usize)>,
 }
 

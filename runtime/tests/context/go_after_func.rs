@@ -1,4 +1,4 @@
-//! Answers to Go's tests of after-functions and of foreign contexts.
+//! Go's tests of after-functions and of foreign contexts.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::{HOUR, LONG, expired};
 fn flag(context: &Context) -> (AfterFunc, oneshot::Receiver<()>) {
     let (raise, raised) = oneshot::channel();
     let after = context.after_func(move || {
-        // The test may have ended without looking.
+        // The test may have ended without checking.
         let _ = raise.send(());
     });
     (after, raised)
@@ -80,14 +80,13 @@ fn after_func_called_asynchronously() {
         wait.recv().unwrap();
         end.send(()).unwrap();
     });
-    // Would never return, if it waited.
+    // It would never return if it waited.
     cancel.cancel();
     go.send(()).unwrap();
     ended.recv().unwrap();
 }
 
-/// No parent of ours takes a task to follow; only a deadline that somebody
-/// is to hear of does.
+/// Following a parent takes no task. Only a deadline that something waits for does.
 #[tokio::test]
 async fn custom_context_goroutines() {
     let tasks = || Handle::current().metrics().num_alive_tasks();

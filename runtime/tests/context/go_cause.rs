@@ -1,4 +1,4 @@
-//! Answers to Go's tests of causes.
+//! Go's tests of causes.
 
 use std::thread;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{LONG, canceled};
 
-/// A way of ending a context: guards are kept, or the end is another.
+/// A way of ending a context. Guards are kept, because dropping one would end it differently.
 type Row = (&'static str, fn(&mut Vec<Cancel>) -> Context, Option<End>);
 type End = (Done, Cause);
 
@@ -22,8 +22,8 @@ const CHILD: Cause = Cause::Operator;
 const TOO_SLOW: Cause = Cause::ParentDone;
 const NOW: Duration = Duration::ZERO;
 
-/// The rows of Go's test, in its order, with a few of our own between them. Go's
-/// `TODO` is the background here.
+/// The rows of Go's test in its order, with a few additional ones. Go's `TODO` is the background
+/// here.
 const ROWS: [Row; 25] = [
     ("background", |_| Context::background(), None),
     ("with_cancel", |guards| keep(Context::background().with_cancel(), guards), None),
@@ -236,7 +236,7 @@ fn cause_race() {
         let (context, cancel) = Context::background().with_cancel();
         thread::scope(|scope| {
             scope.spawn(|| cancel.cancel_with(cause.clone()));
-            // Nothing, and then at once the right one.
+            // None, and then immediately the right one.
             let seen = loop {
                 if let Some(seen) = context.cause() {
                     break seen;
@@ -249,8 +249,7 @@ fn cause_race() {
     }
 }
 
-/// Something foreign ends, for a reason of its own; the task that watches it
-/// hands that on.
+/// Something foreign ends with its own cause. The task that watches it passes the cause on.
 #[tokio::test]
 async fn custom_context_propagation() {
     let (end, ended) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! What guards and the tree promise beyond Go.
+//! Guarantees of guards and of the tree beyond Go's.
 
 use std::cell::Cell;
 use std::sync::Barrier;
@@ -18,14 +18,14 @@ fn dropping_the_guard_cancels() {
 }
 
 #[test]
-fn whatever_is_shared_between_threads_can_be() {
+fn shared_types_are_send_and_sync() {
     fn shareable<T: Send + Sync + Unpin + 'static>() {}
     shareable::<(Context, Cancel, AfterFunc, Cause, Done)>();
     shareable::<Key<Cell<u8>>>();
 }
 
 #[test]
-fn a_parent_forgets_those_whose_handles_are_gone() {
+fn a_parent_forgets_dropped_children() {
     let (parent, _guard) = Context::background().with_cancel();
     for _ in 0..100_000 {
         drop(parent.with_cancel());
@@ -34,7 +34,7 @@ fn a_parent_forgets_those_whose_handles_are_gone() {
 }
 
 #[test]
-fn a_context_lives_through_those_between_it_and_the_one_that_is_canceled() {
+fn a_cancel_reaches_a_context_whose_ancestors_are_dropped() {
     let (parent, cancel) = Context::background().with_cancel();
     let (middle, _middle_guard) = parent.with_cancel();
     let (child, _guard) = middle.with_cancel();
@@ -46,7 +46,7 @@ fn a_context_lives_through_those_between_it_and_the_one_that_is_canceled() {
 
 /// Three threads cancel one tree, two of them at its root.
 #[test]
-fn every_cancel_returns_only_when_every_descendant_is_done() {
+fn every_cancel_returns_after_all_descendants_are_done() {
     // A binary tree in the order of a heap.
     const SIZE: usize = 127;
     let is_below = |mut node: usize, top: usize| {
@@ -77,7 +77,7 @@ fn every_cancel_returns_only_when_every_descendant_is_done() {
     }
 }
 
-/// What one thread has seen, all see from then on.
+/// What one thread has observed, all threads observe from then on.
 #[test]
 fn an_end_never_changes() {
     for _ in 0..200 {

@@ -1,4 +1,4 @@
-//! Chains so long that anything recursive would overflow the stack.
+//! Chains long enough to overflow the stack of a recursive implementation.
 
 use hourglass::{Cancel, Cause, Context, Key};
 use tokio::time::advance;
@@ -19,14 +19,14 @@ fn chain() -> (Vec<Context>, Vec<Cancel>) {
 }
 
 #[test]
-fn are_canceled_from_the_top() {
+fn long_chains_are_canceled_from_the_top() {
     let (contexts, guards) = chain();
     guards[0].cancel_with(Cause::Shutdown);
     assert!(contexts.iter().all(|context| context.cause() == Some(Cause::Shutdown)));
 }
 
 #[test]
-fn are_dropped_in_either_order() {
+fn long_chains_are_dropped_in_either_order() {
     let (contexts, guards) = chain();
     drop(contexts);
     drop(guards);
@@ -36,7 +36,7 @@ fn are_dropped_in_either_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expire() {
+async fn long_chains_expire() {
     let (first, guard) = Context::background().with_timeout(HOUR);
     let mut guards = vec![guard];
     let mut last = first.clone();
@@ -53,7 +53,7 @@ async fn expire() {
 }
 
 #[test]
-fn of_values_are_dropped() {
+fn long_chains_of_values_are_dropped() {
     let key = Key::new("depth");
     let mut context = Context::background();
     for depth in 0..LENGTH {

@@ -1,21 +1,22 @@
-//! What the context promises, one test for each behaviour.
+//! The guarantees of contexts, one test for each behavior.
 //!
-//! The modules `go*` answer the tests of Go's `context` package, which is the
-//! model, under the names that they have there: all 37 of them but
+//! The modules `go*` contain the tests of Go's `context` package, which is the
+//! model, under their names there: all 37 of them but
 //!
 //! - `WithValueChecksKey`, `InvalidDerivedFail`, which cannot be written in
-//!   Rust: a key that cannot be compared, or a parent that is not there, does not
-//!   compile;
-//! - `Allocs`, which is in `context_allocations`, because it takes an allocator
-//!   of its own.
+//!   Rust: a key that cannot be compared, or a missing parent, does not compile;
+//! - `Allocs`, which is in `context_allocations`, because it needs its own
+//!   global allocator, and therefore its own binary.
 //!
-//! Where Go wraps a context into another type, a context is a type here and not
-//! an interface: a clone or a layer of values stands for the wrapper. For the
-//! same reason no parent is foreign. `CustomContext*` ask of ours what Go asks
-//! of a foreign one; only `CustomContextPropagation` has something foreign to
+//! follow, as one follows it here: with a guard.
+//! Go's tests wrap contexts into other types. Here a context is a type and not
+//! an interface, so a clone or a layer of values replaces the wrapper, and no
+//! parent is foreign. `CustomContext*` check for our contexts what Go checks for
+//! foreign ones. Only `CustomContextPropagation` follows something foreign, with
+//! a guard.
 //! follow, as one follows it here: with a guard.
 //!
-//! Time is tokio's: a test that pauses it need not wait for a deadline.
+//! Time is tokio's, so a test that pauses it does not wait for a deadline.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed anyway")]
 
@@ -46,7 +47,7 @@ fn expired(context: &Context) -> bool {
     context.err() == Some(Done::DeadlineExceeded)
 }
 
-/// Whether waiting for the context would take time.
+/// Whether waiting for the context would block.
 async fn blocks(context: &Context) -> bool {
     tokio::select! {
         biased;

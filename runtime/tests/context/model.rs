@@ -1,7 +1,7 @@
-//! Random trees of contexts against a model that is too simple to be wrong.
+//! Random trees of contexts, compared with a simple model.
 //!
-//! Time stands still but for the hours that a step lets pass: what a context is
-//! must not depend on when, or whether, somebody looked at it.
+//! Time only advances in steps of hours: the state of a context must not depend
+//! on when, or whether, it was observed.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -15,8 +15,8 @@ use tokio::time::advance;
 
 use super::HOUR;
 
-/// What is done to a tree. Numbers are taken modulo whatever there is to choose
-/// from; deadlines are so many hours from now.
+/// An operation on a tree. Numbers are taken modulo the number of choices.
+/// Deadlines are in hours from now.
 #[derive(Clone, Debug)]
 enum Step {
     Cancelable { parent: usize },
@@ -63,13 +63,13 @@ fn cause(number: u8) -> Cause {
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
-/// How, why and since when.
+/// How, why and when it ended.
 type End = (Done, Cause, i32);
 
-/// A deadline, in hours since the beginning, and what it gives as the cause.
+/// A deadline in hours since the start, and its cause.
 type Deadline = (i32, Cause);
 
-/// Something that can end, in the model.
+/// A node that can end, in the model.
 struct Node {
     parent: Option<usize>,
     deadline: Option<Deadline>,
@@ -91,7 +91,7 @@ struct ModelAfter {
 
 #[derive(Default)]
 struct Model {
-    /// How many hours have passed.
+    /// The hours that have passed.
     now: i32,
     nodes: Vec<Node>,
     afters: Vec<ModelAfter>,
@@ -165,7 +165,7 @@ impl Model {
     }
 }
 
-/// The contexts under test beside their model.
+/// The contexts under test with their model.
 struct World {
     model: Model,
     views: Vec<(Context, View)>,
@@ -208,7 +208,7 @@ impl World {
             Step::Wait { hours } => {
                 self.model.wait(hours.into());
                 advance(HOUR * hours.into()).await;
-                // The tasks that wait for a deadline have their turn.
+                // Lets the tasks that wait for a deadline run.
                 yield_now().await;
             }
             Step::Cancelable { parent } => {
@@ -237,7 +237,7 @@ impl World {
             }
             Step::Look { context } => self.compare(self.view(context)),
             Step::DropContext { context } => {
-                // The background stays, so that there always is a parent.
+                // The background stays, so that there is always a parent.
                 let context = context % self.views.len();
                 if context > 0 {
                     self.views.swap_remove(context);
@@ -315,11 +315,11 @@ impl World {
         }
     }
 
-    /// Looks at everything, and ends it.
+    /// Checks every context, and ends it.
     fn finish(mut self) -> BTreeSet<usize> {
         self.views.iter().for_each(|pair| self.compare(pair));
-        // Only now: those nobody has a handle on can still be unaware that
-        // their deadline has passed, until their guards are gone.
+        // Not before: a context without a handle may not have observed its
+        // deadline before its guard is dropped.
         let (unseen, seen): (Vec<_>, Vec<_>) = std::mem::take(&mut self.guards)
             .into_iter()
             .partition(|(_, node)| self.model.end(Some(*node)).is_some());
@@ -350,7 +350,7 @@ fn run(steps: Vec<Step>) {
             world.apply(step).await;
         }
         let expected = world.finish();
-        // Ends when no function is left that could still be called.
+        // Ends when no function can be called any more.
         let mut got = vec![];
         while let Some(number) = calls.recv().await {
             got.push(number);
@@ -360,14 +360,14 @@ fn run(steps: Vec<Step>) {
     });
 }
 
-/// What random steps have found, in their shortest form.
+/// Regressions that random steps have found, in their shortest form.
 #[test]
-fn what_was_mended_stays_so() {
+fn regressions_stay_fixed() {
     use Step::*;
     let expired = |parent, hours| Deadline { parent, hours, cause: 2 };
     run(vec![expired(0, -2), Cancel { guard: 0, cause: 0 }]);
     run(vec![After { context: 0 }, Stop { after: 0 }]);
-    // The parent's end is first, whichever deadline is.
+    // The parent ends first, regardless of the deadlines.
     run(vec![expired(0, -2), Deadline { parent: 1, hours: -3, cause: 0 }]);
 }
 
@@ -375,7 +375,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn a_tree_does_as_its_model(steps in prop::collection::vec(step(), 1..60)) {
+    fn a_tree_behaves_as_its_model(steps in prop::collection::vec(step(), 1..60)) {
         run(steps);
     }
 }

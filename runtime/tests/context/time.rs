@@ -1,4 +1,4 @@
-//! Deadlines, in paused time where that can be.
+//! Deadlines, in paused time if possible.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ async fn the_end_comes_at_the_deadline_and_not_before() {
 }
 
 #[tokio::test]
-async fn nobody_is_woken_before_the_deadline() {
+async fn no_waiter_wakes_before_the_deadline() {
     for microseconds in [10, 900, 1_100, 2_500] {
         let at = Instant::now() + Duration::from_micros(microseconds);
         let (context, _guard) = Context::background().with_deadline(at);
@@ -55,7 +55,7 @@ fn the_earlier_deadline_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_equal_deadlines_the_parents_counts() {
+async fn the_parents_of_two_equal_deadlines_counts() {
     let at = tokio::time::Instant::now().into_std() + HOUR;
     let (parent, _guard) = Context::background().with_deadline_cause(at, Cause::Operator);
     let (child, _guard) = parent.with_deadline_cause(at, Cause::Shutdown);
@@ -66,7 +66,7 @@ async fn of_two_equal_deadlines_the_parents_counts() {
 }
 
 #[tokio::test]
-async fn a_timeout_beyond_the_clock_is_none() {
+async fn a_timeout_beyond_the_clock_sets_no_deadline() {
     let (context, _guard) = Context::background().with_timeout(Duration::MAX);
     assert_eq!(context.deadline(), None);
     assert!(blocks(&context).await);
@@ -75,7 +75,7 @@ async fn a_timeout_beyond_the_clock_is_none() {
     let (child, _guard) = parent.with_timeout(Duration::MAX);
     assert_eq!(child.deadline(), parent.deadline());
 
-    // The longest that the clock knows is a deadline like any other.
+    // The longest time that the clock can represent is an ordinary deadline.
     let longest = Duration::from_secs(i64::MAX as u64 / 2);
     let (context, _guard) = Context::background().with_timeout(longest);
     assert!(context.deadline().is_some());
@@ -96,7 +96,7 @@ async fn an_expiry_is_seen_in_the_whole_tree() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn since_when_it_is_done_does_not_depend_on_who_asks_when() {
+async fn the_time_of_the_end_does_not_depend_on_observers() {
     let start = tokio::time::Instant::now().into_std();
     let (expired, _guard) = Context::background().with_timeout(HOUR);
     let (canceled, cancel) = Context::background().with_timeout(2 * HOUR);

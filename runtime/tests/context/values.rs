@@ -1,4 +1,4 @@
-//! Values, typed and on the wire.
+//! Typed values and wire values.
 
 use hourglass::{Context, Key};
 
@@ -6,7 +6,7 @@ const PRINCIPAL: Key<String> = Key::new("principal");
 const ATTEMPT: Key<u32> = Key::new("attempt");
 
 #[test]
-fn on_the_wire_they_are_texts_nearest_first_without_the_hidden() {
+fn wire_values_are_texts_nearest_first_without_shadowed_ones() {
     let context = Context::background()
         .with_value(&PRINCIPAL, "ada".to_owned())
         .with_value(&ATTEMPT, 1)
@@ -17,7 +17,7 @@ fn on_the_wire_they_are_texts_nearest_first_without_the_hidden() {
     assert_eq!(wire, expected.map(|(name, text)| (name, text.to_owned())));
     assert_eq!(context.value_text("principal").as_deref(), Some("ada"));
     assert_eq!(context.value_text("attempt").as_deref(), Some("2"));
-    assert_eq!(context.value_text("nobody"), None);
+    assert_eq!(context.value_text("unknown"), None);
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_key_is_its_name_and_its_type() {
     let context = Context::background().with_value(&number, 1).with_value(&text, "one".to_owned());
     assert_eq!(context.value(&number), Some(1));
     assert_eq!(context.value(&text).as_deref(), Some("one"));
-    // On the wire there is only the name.
+    // The wire only has the name.
     assert_eq!(context.value_text("same").as_deref(), Some("one"));
     assert_eq!(context.values().count(), 1);
 

@@ -1,11 +1,11 @@
-//! Those who wait in `done`.
+//! Tasks that wait in `done`.
 
 use hourglass::{Cause, Context, Done};
 
 use super::{LONG, SHORT, canceled};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everybody_is_woken() {
+async fn all_waiters_wake() {
     for timeout in [None, Some(LONG)] {
         let background = Context::background();
         let (context, cancel) = match timeout {
@@ -32,7 +32,7 @@ async fn everybody_is_woken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_has_waited_finds_all_descendants_done() {
+async fn a_woken_waiter_finds_all_descendants_done() {
     for _ in 0..200 {
         let (context, cancel) = Context::background().with_cancel();
         let below: Vec<_> = (0..50).map(|_| context.with_cancel()).collect();
@@ -44,7 +44,7 @@ async fn whoever_has_waited_finds_all_descendants_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_was_given_up_loses_nothing() {
+async fn a_canceled_wait_loses_nothing() {
     let (context, cancel) = Context::background().with_timeout(LONG);
     for _ in 0..3 {
         let waited = tokio::time::timeout(SHORT, context.done()).await;

@@ -1,27 +1,27 @@
-//! An allocator that counts what each thread asks of another one.
+//! An allocator that counts the requests of each thread.
 #![allow(unsafe_code, reason = "an allocator is unsafe by nature")]
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 
-/// Hands every request on to `A`.
+/// Passes every request to `A`.
 pub(crate) struct Counting<A>(pub(crate) A);
 
-/// What this thread has asked for so far.
+/// The requests of this thread so far.
 #[derive(Clone, Copy)]
 pub(crate) struct Counts {
-    /// How often it asked for memory.
+    /// The number of allocations.
     pub(crate) allocations: usize,
-    /// The bytes that it has and has not given back.
+    /// The allocated bytes that are not freed.
     pub(crate) bytes: isize,
 }
 
 thread_local! {
-    // Needs neither memory nor a destructor, so the allocator may use it.
+    // It needs neither memory nor a destructor, so the allocator may use it.
     static COUNTS: Cell<Counts> = const { Cell::new(Counts { allocations: 0, bytes: 0 }) };
 }
 
-/// Calls `run`, and says what it asked for.
+/// Calls `run`, and returns its requests.
 pub(crate) fn counts(run: impl FnOnce()) -> Counts {
     let before = COUNTS.get();
     run();
@@ -38,13 +38,12 @@ fn count(allocations: usize, bytes: isize) {
         .set(Counts { allocations: counts.allocations + allocations, bytes: counts.bytes + bytes });
 }
 
-// SAFETY: every method hands its arguments on to `A` as they are and returns
-// what `A` returns; counting neither allocates nor panics nor touches memory
-// that is handed out.
+// SAFETY: every method passes its arguments to `A` and returns its result.
+// Counting neither allocates nor panics nor accesses allocated memory.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size() as isize);
-        // SAFETY: what the caller promises is what `A` needs.
+        // SAFETY: the caller's promises are those that `A` needs.
         unsafe { self.0.alloc(layout) }
     }
 

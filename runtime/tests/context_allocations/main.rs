@@ -1,6 +1,5 @@
-//! What contexts ask of the allocator: the answer to `TestAllocs`, the one test
-//! of Go's `context` that needs an allocator of its own, and what else is
-//! promised about memory.
+//! Allocations of contexts: Go's `TestAllocs`, and other guarantees about
+//! memory. It is a binary of its own because it replaces the global allocator.
 
 mod counting;
 
@@ -20,7 +19,7 @@ const KEY: Key<u8> = Key::new("key");
 const NANOSECOND: Duration = Duration::from_nanos(1);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Waits for a context that is done already.
+/// Waits for a context that is already done.
 fn wait(context: &Context) -> Done {
     let mut task = task::Context::from_waker(Waker::noop());
     match pin!(context.done()).poll(&mut task) {
@@ -29,7 +28,7 @@ fn wait(context: &Context) -> Done {
     }
 }
 
-/// What is counted, Go's ceiling, and ours.
+/// An operation, Go's limit of its allocations, and ours.
 type Row = (&'static str, fn(), usize, usize);
 
 const ROWS: [Row; 5] = [
@@ -41,7 +40,7 @@ const ROWS: [Row; 5] = [
         2,
     ),
     (
-        "with_timeout, expired, and somebody who waits",
+        "with_timeout, expired, and a waiter",
         || {
             let (context, _guard) = Context::background().with_timeout(NANOSECOND);
             while context.err().is_none() {}
@@ -51,7 +50,7 @@ const ROWS: [Row; 5] = [
         1,
     ),
     (
-        "with_cancel, canceled, and somebody who waits",
+        "with_cancel, canceled, and a waiter",
         || {
             let (context, cancel) = Context::background().with_cancel();
             cancel.cancel();
@@ -61,7 +60,7 @@ const ROWS: [Row; 5] = [
         1,
     ),
     (
-        "with_timeout, canceled, and somebody who waits",
+        "with_timeout, canceled, and a waiter",
         || {
             let (context, cancel) = Context::background().with_timeout(LONG);
             cancel.cancel();
@@ -82,7 +81,7 @@ fn allocs() {
     }
 }
 
-/// Beyond Go: all that a context in use needs, and no timer.
+/// Beyond Go: all allocations of a context in use, without a timer.
 #[test]
 fn deriving_and_leaving_ask_for_one_allocation() {
     let (parent, _guard) = Context::background().with_value(&KEY, 7).with_timeout(LONG);

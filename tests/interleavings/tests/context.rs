@@ -1,4 +1,4 @@
-//! What the context promises to threads that meet in it.
+//! The guarantees of contexts under concurrency.
 //!
 //! Loom runs each test once for every order of the threads' steps at locks and
 //! atomics that could make a difference: more than ten thousand, where there are
@@ -15,7 +15,7 @@ use std::task::{self, Poll, Wake, Waker};
 use hourglass_interleavings::{Cancel, Cause, Context, Done, every_order};
 use loom::thread;
 
-/// Were the tree not upon loom, there would be one.
+/// Without loom's primitives in the tree, there would be one order.
 #[test]
 fn the_orders_are_more_than_one() {
     let causes = Arc::new(Mutex::new(HashSet::new()));
@@ -45,7 +45,7 @@ fn canceled(context: &Context, cause: Cause) -> bool {
 }
 
 #[test]
-fn of_two_cancels_one_gives_the_cause_that_all_see_for_good() {
+fn one_of_two_cancels_sets_the_cause_for_all_readers() {
     every_order(|| {
         let (parent, cancel) = root();
         let (child, _guard) = parent.with_cancel();
@@ -69,7 +69,7 @@ fn of_two_cancels_one_gives_the_cause_that_all_see_for_good() {
 }
 
 #[test]
-fn a_child_derived_during_a_cancel_is_done_when_both_are_over() {
+fn a_child_derived_during_a_cancel_is_done_afterwards() {
     every_order(|| {
         let (parent, cancel) = root();
         let early = [parent.with_cancel(), parent.with_cancel()];
@@ -83,7 +83,7 @@ fn a_child_derived_during_a_cancel_is_done_when_both_are_over() {
 }
 
 #[test]
-fn a_child_whose_guard_goes_during_its_parents_cancel_has_one_end() {
+fn a_child_whose_guard_is_dropped_during_a_cancel_ends_once() {
     every_order(|| {
         let (parent, cancel) = root();
         let (child, guard) = parent.with_cancel();
@@ -99,7 +99,7 @@ fn a_child_whose_guard_goes_during_its_parents_cancel_has_one_end() {
 }
 
 #[test]
-fn a_child_that_nobody_else_knows_leaves_its_parent_that_is_being_canceled() {
+fn a_child_may_be_dropped_while_its_parent_is_canceled() {
     every_order(|| {
         let (parent, cancel) = root();
         let (child, guard) = parent.with_cancel();
@@ -111,9 +111,9 @@ fn a_child_that_nobody_else_knows_leaves_its_parent_that_is_being_canceled() {
     });
 }
 
-/// The guard goes while the last handle still derives from it.
+/// The guard is dropped while the last handle derives a child.
 #[test]
-fn a_guard_that_goes_ends_what_is_being_derived_below_it() {
+fn dropping_a_guard_ends_a_child_being_derived() {
     every_order(|| {
         let (parent, _guard) = root();
         let (child, guard) = parent.with_cancel();
@@ -130,7 +130,7 @@ fn a_guard_that_goes_ends_what_is_being_derived_below_it() {
 }
 
 #[test]
-fn two_children_that_leave_at_once_keep_a_third_in_reach() {
+fn two_children_dropped_at_once_do_not_detach_a_third() {
     every_order(|| {
         let (parent, cancel) = root();
         let ((first, first_guard), (_, third_guard)) = (parent.with_cancel(), parent.with_cancel());
@@ -148,7 +148,7 @@ fn two_children_that_leave_at_once_keep_a_third_in_reach() {
 }
 
 #[test]
-fn two_children_are_dropped_while_their_parent_is_canceled() {
+fn two_children_may_be_dropped_while_their_parent_is_canceled() {
     every_order(|| {
         let (parent, cancel) = root();
         let (known, guard) = parent.with_cancel();
@@ -162,8 +162,8 @@ fn two_children_are_dropped_while_their_parent_is_canceled() {
     });
 }
 
-/// One thread cancels the root, one drops what is between it and the leaf that
-/// the third is just deriving.
+/// One thread cancels the root, one drops the parent of the leaf that the third
+/// derives.
 #[test]
 fn a_grandchild_derived_during_a_cancel_of_the_root_is_done_afterwards() {
     every_order(|| {
@@ -181,9 +181,9 @@ fn a_grandchild_derived_during_a_cancel_of_the_root_is_done_afterwards() {
     });
 }
 
-/// Two threads sweep one tree; neither may leave before its part is done.
+/// Two threads cancel one tree. Neither may return before its part is done.
 #[test]
-fn every_cancel_returns_only_when_every_descendant_is_done() {
+fn every_cancel_returns_after_all_descendants_are_done() {
     every_order(|| {
         let (top, cancel) = root();
         let (middle, cancel_middle) = top.with_cancel();
@@ -214,7 +214,7 @@ fn an_after_function_runs_once_or_its_stop_is_true() {
         canceling.join().unwrap();
         assert!(!after.stop());
         assert_eq!(context.children(), 0);
-        // Until the function has run or was dropped.
+        // Waits until the function has run or was dropped.
         assert_eq!(ran.into_iter().count(), usize::from(!stopped));
     });
 }
@@ -243,7 +243,7 @@ impl Wake for Woken {
 }
 
 #[test]
-fn whoever_waits_is_woken_and_finds_all_descendants_done() {
+fn a_waiter_wakes_and_finds_all_descendants_done() {
     every_order(|| {
         let (context, cancel) = root();
         let (child, _guard) = context.with_cancel();

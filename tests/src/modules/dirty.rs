@@ -1,26 +1,26 @@
-//! A module that leaves behind as much as it can, and first looks for what others did.
+//! A module that looks for state of other instances, and leaves as much state as it can.
 //!
-//! An instance of it takes all the memory that it gets, and exits with one of the codes below
-//! unless everything is as the module says: the memory, its variable, its table. Then it writes to
-//! all of them, says `dirty`, and ends in one of several ways.
+//! An instance grows its memory as far as it can, and exits with one of the codes below if memory,
+//! global or table differ from their initial state. Then it writes to all of them, prints `dirty`,
+//! and ends in one of several ways.
 
 use wasm_encoder::{BlockType, InstructionSink, MemArg, ValType};
 
 use super::{CONTEXT, Module, WASI, spin, takes};
 
-/// The memory was not as the module says.
+/// The memory was not in its initial state.
 pub const MEMORY: i32 = 77;
-/// The variable was not.
+/// The global was not.
 pub const GLOBAL: i32 = 78;
 /// The table was not.
 pub const TABLE: i32 = 79;
-/// A function was in the table that only another instance can have put there.
+/// A function of another instance was in the table.
 pub const STRANGER: i32 = 80;
 
-/// Where the memory is not zero at first, and what is there.
+/// The address of the only initial word that is not zero, and its value.
 const PLACE: i32 = 1_024;
 const FIRST: i64 = 0x1111_2222_3333_4444;
-/// What it writes everywhere.
+/// The value that it writes.
 const PATTERN: i64 = 0x5ec2_e75e_c2e7_5ec2;
 
 /// How it ends.
@@ -30,20 +30,20 @@ pub enum End {
     Answer,
     /// With a trap.
     Trap,
-    /// Not at all: it spins.
+    /// Never: it spins.
     Spin,
-    /// Not at all: it waits for its context, again and again.
+    /// Never: it waits for its context in a loop.
     Wait,
 }
 
-/// How much it leaves behind.
+/// How much state it leaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Dirt {
-    /// The pages of memory at first.
+    /// The initial pages of memory.
     pub pages: u64,
-    /// How far the words it writes are apart, in bytes: a multiple of 8.
+    /// The distance of the words it writes in bytes, a multiple of 8.
     pub stride: i32,
-    /// The entries of its table, more than one.
+    /// The size of its table, more than one entry.
     pub table: u64,
     /// How it ends.
     pub end: End,
@@ -76,15 +76,15 @@ impl Dirt {
             print(code, calls);
             self.end(code, calls);
         });
-        // The one function that is in the table from the start: it counts its calls.
+        // The only function in the initial table. It counts its calls.
         module.code(0, |code| {
             code.global_get(0).i64_const(1).i64_add().global_set(0);
         });
-        // The one that is put into it later, which must never be called.
+        // The function that is added to the table later, which must never be called.
         module.code(0, |code| {
             code.i32_const(STRANGER).call(calls.exit);
         });
-        // It may only be referred to where the module says so beforehand.
+        // `ref.func` requires a declaration.
         module.declare(stranger);
         module.finish()
     }
@@ -131,7 +131,7 @@ const SIZE: u32 = 1;
 
 const WORD: MemArg = MemArg { offset: 0, align: 3, memory_index: 0 };
 
-/// Takes all memory, leaves its size in [`SIZE`], and looks at every word of it.
+/// Grows the memory to its limit, stores its size in [`SIZE`], and checks every word.
 fn check_memory(code: &mut InstructionSink<'_>, calls: Calls) {
     code.loop_(BlockType::Empty);
     code.i32_const(1).memory_grow(0).i32_const(-1).i32_ne().br_if(0).end();
@@ -145,7 +145,7 @@ fn check_memory(code: &mut InstructionSink<'_>, calls: Calls) {
     code.local_get(SIZE).i32_lt_u().br_if(0).end();
 }
 
-/// Looks at every entry of the table, and calls the one in the middle.
+/// Checks every entry of the table, and calls the one in the middle.
 fn check_table(code: &mut InstructionSink<'_>, calls: Calls, middle: i32) {
     code.i32_const(0).local_set(AT).loop_(BlockType::Empty);
     code.local_get(AT).table_get(0).ref_is_null();
@@ -163,7 +163,7 @@ fn exit_if(code: &mut InstructionSink<'_>, calls: Calls, with: i32) {
     code.if_(BlockType::Empty).i32_const(with).call(calls.exit).end();
 }
 
-/// Prints `dirty`, from the memory's first bytes.
+/// Prints `dirty`, using the first bytes of the memory.
 fn print(code: &mut InstructionSink<'_>, calls: Calls) {
     let text = i64::from_le_bytes(*b"dirty\n\0\0");
     code.i32_const(0).i64_const(16 | (6 << 32)).i64_store(WORD);
@@ -171,8 +171,8 @@ fn print(code: &mut InstructionSink<'_>, calls: Calls) {
     code.i32_const(1).i32_const(0).i32_const(1).i32_const(8).call(calls.write).drop();
 }
 
-/// Finds a function in its table that only another module's instance can have put there: calls
-/// the last entry, which is null.
+/// Calls the last entry of its table, which is null unless an instance of another module has set
+/// it.
 pub fn calling_null(table: u64) -> Vec<u8> {
     let mut module = Module::with_memory(1);
     module.table(table);

@@ -1,71 +1,71 @@
-//! A module that keeps something in every place that a reset has to see to, and first looks for
-//! what an earlier run has kept there.
+//! A module that changes all state that a reset restores, and first looks for changes of an earlier
+//! run.
 //!
-//! It exits with one of the codes below where it finds anything. Else it changes all of it, and
-//! ends in the way that its caller's [`WAY`] says.
+//! It exits with one of the codes below if it finds any. Otherwise it changes the state, and ends
+//! as the context value [`WAY`] says.
 
 use hourglass::Key;
 use wasm_encoder::{BlockType, InstructionSink, MemArg, ValType};
 
 use super::{CONTEXT, Module, WASI, spin, takes};
 
-/// The variable that nobody outside of the module knows was not as the module says.
+/// The global that is not exported was not in its initial state.
 pub const HIDDEN: i32 = 61;
-/// The one that it exports was not.
+/// The exported global was not.
 pub const EXPORTED: i32 = 62;
-/// The one that goes down and up, as a compiler's stack pointer does, was not.
+/// The global that is decremented and restored, as a stack pointer is, was not.
 pub const STACK: i32 = 63;
-/// The one that counts calls was not.
+/// The global that counts calls was not.
 pub const COUNTER: i32 = 64;
 /// The memory was not.
 pub const MEMORY: i32 = 65;
 
-/// What it exits with when it is to exit, after which it has found nothing.
+/// The code of an exit on request, if it has found nothing.
 pub const CODE: i32 = 9;
 
 /// The size of its memory, in bytes.
 pub const SIZE: u64 = 3 << 16;
 
-/// Tells it how to end.
+/// The context value that selects how it ends.
 pub const WAY: Key<char> = Key::new("way");
 
 /// How it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// With its answer.
+    /// With a response.
     Answer,
-    /// With its answer, once it has read the request's body to its end.
+    /// With a response, after it has read the request body.
     Read,
-    /// With its answer, once it has waited for a moment.
+    /// With a response, after a short sleep.
     Pause,
-    /// With its answer, once its context is done. It says `dirty` before.
+    /// With a response, once its context is done. It prints `dirty` before.
     Late,
-    /// With its answer, having asked for another page of memory.
+    /// With a response, after it has grown its memory by a page.
     Grow,
-    /// With its answer, and then by exiting with 0.
+    /// With a response, followed by an exit with 0.
     ExitZero,
     /// By exiting with [`CODE`].
     Exit,
     /// With a trap.
     Trap,
-    /// With an answer that is none.
+    /// With a malformed response.
     Malformed,
-    /// Without an answer.
+    /// Without a response.
     Silent,
-    /// Not at all: it says `dirty` and computes.
+    /// Never: it prints `dirty` and spins.
     Spin,
-    /// Not at all: it says `dirty` and waits for its context, again and again.
+    /// Never: it prints `dirty` and waits for its context in a loop.
     Wait,
 }
 
 impl Way {
-    /// What it is told by.
+    /// Its value of [`WAY`].
     pub fn letter(self) -> char {
         char::from(b'a' + self as u8)
     }
 }
 
-/// The module, which answers with a status.
+/// The module, which responds with a status.
 pub fn module(status: u16) -> Vec<u8> {
     let mut module = Module::with_memory(SIZE >> 16);
     let calls = Calls {
@@ -112,13 +112,13 @@ pub fn module(status: u16) -> Vec<u8> {
     module.finish()
 }
 
-/// The variables: their first values, and the codes for those that differ.
+/// The globals: their initial values, and the exit codes if they differ.
 const GLOBALS: [(i64, i32); 4] = [(11, HIDDEN), (-5, EXPORTED), (1 << 16, STACK), (0, COUNTER)];
 const STACK_AT: u32 = 2;
 const COUNTER_AT: u32 = 3;
 
-/// Where things are in the memory: the head of the answer, the name of the value that it asks for,
-/// and a word on another page are there from the start.
+/// The memory layout. The response head, the name of the context value, and a word on another page
+/// are initial data.
 const HEAD: i32 = 1_024;
 const NAME: i32 = 32;
 const FAR: i32 = (1 << 16) + 8_192;
@@ -129,10 +129,10 @@ const TEXT: i32 = 64;
 const ROOM: i32 = 128;
 
 const WORD: i64 = 0x1111_2222_3333_4444;
-/// What it writes.
+/// The value that it writes.
 const PATTERN: i64 = 0x5ec2_e75e_c2e7_5ec2;
 
-/// The locals: an address, which later is the letter that it was told, and another one.
+/// The locals: an address, later the value of [`WAY`], and another address.
 const AT: u32 = 0;
 const PLACE: u32 = 1;
 
@@ -148,10 +148,10 @@ struct Calls {
     exit: u32,
 }
 
-/// Wherever it is, also between two words.
+/// An unaligned access.
 const ANY: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
 
-/// Looks at every word of the memory: zero, but for those that the module brings along.
+/// Checks that every word of the memory is zero, except for the initial data.
 fn check_memory(code: &mut InstructionSink<'_>, calls: Calls, first: &[(i32, i64)]) {
     code.loop_(BlockType::Empty);
     for (_, word) in first.iter().rev() {
@@ -167,9 +167,8 @@ fn check_memory(code: &mut InstructionSink<'_>, calls: Calls, first: &[(i32, i64
     code.i32_const(SIZE as i32).i32_lt_u().br_if(0).end();
 }
 
-/// Changes everything but the answer's head: on the first page, over the edge of one of the
-/// machine's pages, beside the word that is there from the start, in the memory's last word, and
-/// somewhere else in every run.
+/// Changes everything but the response head: on the first page, across a boundary of the machine's
+/// pages, beside the initial word, in the last word of the memory, and at a random place.
 fn change(code: &mut InstructionSink<'_>, calls: Calls) {
     code.i64_const(PATTERN).global_set(0).i64_const(PATTERN).global_set(1);
     code.global_get(STACK_AT).i64_const(64).i64_sub().global_set(STACK_AT);
@@ -178,7 +177,7 @@ fn change(code: &mut InstructionSink<'_>, calls: Calls) {
     }
     code.i32_const(RANDOM).i32_const(4).call(calls.random).drop();
     code.i32_const(RANDOM).i32_load(ANY).i32_const(SIZE as i32 - 4_096).i32_rem_u();
-    // Behind everything that is still needed.
+    // After everything that is still needed.
     code.i32_const(4_088).i32_add().local_tee(PLACE);
     code.i64_const(PATTERN).i64_store(ANY);
 }
@@ -219,14 +218,14 @@ fn end(code: &mut InstructionSink<'_>, calls: Calls) {
     on(code, Way::ExitZero, |code| _ = code.i32_const(0).call(calls.exit));
 }
 
-/// What it does where it was told to end in a way.
+/// Runs code if this way of ending was selected.
 fn on(code: &mut InstructionSink<'_>, way: Way, what: impl FnOnce(&mut InstructionSink<'_>)) {
     code.local_get(AT).i32_const(way.letter() as i32).i32_eq().if_(BlockType::Empty);
     what(code);
     code.end();
 }
 
-/// A head of 6 bytes is a status, and no headers.
+/// Responds. A head of 6 bytes is a status without headers; any other length is malformed.
 fn respond(code: &mut InstructionSink<'_>, calls: Calls, head: i32) {
     code.i32_const(HEAD).i32_const(head).i32_const(0).i32_const(0).call(calls.respond).drop();
 }

@@ -1,21 +1,21 @@
-//! Modules that change what a reset does not put back, each in a way that a careless reader of it
-//! would overlook. Used twice, an instance of them would trap, or answer with another status.
+//! Modules that change state that a reset does not restore, in ways that a careless analysis would
+//! overlook. A reused instance would trap or respond with another status.
 
 use wasm_encoder::{BlockType, HeapType, InstructionSink, MemArg};
 
 use super::{CONTEXT, Module, head, takes};
 
-/// The status of an instance that was not used before.
+/// The status of a new instance.
 pub const FRESH: u16 = 200;
-/// That of one that was.
+/// The status of a reused instance.
 pub const USED: u16 = 500;
 
 const HEAD: i32 = 64;
-/// Where the other head is, behind the first one.
+/// The offset of the other head from the first one.
 const OTHER: i32 = 6;
 const WORD: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
 
-/// The modules, each with the instruction that gives it away.
+/// The modules, each with the instruction that reveals the change.
 pub fn all() -> [(&'static str, Vec<u8>); 4] {
     [
         ("table.set", sets_a_table_out_of_sight()),
@@ -25,9 +25,8 @@ pub fn all() -> [(&'static str, Vec<u8>); 4] {
     ]
 }
 
-/// A module that leaves on its stack whether it was used before, by way of `write`, and answers.
-/// Its table has two entries, of which the second one is `_start`'s neighbour: the function that
-/// `beside` writes.
+/// A module that responds. `write` leaves on the stack whether the instance was used before. The
+/// second of two table entries is the function that `beside` writes.
 fn answering(
     write: impl FnOnce(&mut InstructionSink<'_>),
     beside: impl FnOnce(&mut InstructionSink<'_>),
@@ -45,7 +44,7 @@ fn answering(
     module
 }
 
-/// Looks whether an entry is null, and has a function that only the table knows fill it.
+/// Checks whether an entry is null, and calls a function through the table that sets it.
 fn sets_a_table_out_of_sight() -> Vec<u8> {
     let write = |code: &mut InstructionSink<'_>| {
         code.i32_const(0).table_get(0).ref_is_null().i32_eqz();
@@ -57,7 +56,7 @@ fn sets_a_table_out_of_sight() -> Vec<u8> {
     answering(write, beside).finish()
 }
 
-/// Looks how large the table is, and makes it larger.
+/// Checks the size of the table, and grows it.
 fn grows_a_table() -> Vec<u8> {
     let write = |code: &mut InstructionSink<'_>| {
         code.table_size(0).i32_const(2).i32_ne();
@@ -66,7 +65,7 @@ fn grows_a_table() -> Vec<u8> {
     answering(write, |_| ()).finish()
 }
 
-/// Copies data out of the module, and then drops it where that has worked.
+/// Copies a data segment into memory, and drops the segment if that succeeds.
 fn drops_data_behind_a_branch() -> Vec<u8> {
     let write = |code: &mut InstructionSink<'_>| {
         code.i32_const(0).i32_const(0).i32_const(4).memory_init(0, 1);
@@ -76,7 +75,7 @@ fn drops_data_behind_a_branch() -> Vec<u8> {
     answering(write, |_| ()).passive_bytes(b"data").finish()
 }
 
-/// The same with a function, which another one copies out.
+/// The same with an element segment, which another function copies.
 fn drops_elements() -> Vec<u8> {
     let write = |code: &mut InstructionSink<'_>| {
         code.i32_const(1).call_indirect(0, 0);

@@ -1,10 +1,10 @@
-//! Modules made by hand, which no compiler would make.
+//! Hand-written modules that no compiler would emit.
 //!
 //! # Layout
-//! - [`Module`]: a module in the making; the simple ones are functions here.
-//! - [`dirty`]: one that looks for what others left behind, and leaves as much as it can.
-//! - [`keeps`]: one that keeps something wherever a reset has to see to, and looks for it.
-//! - [`lax`]: those that change what a reset does not put back, in ways that are easy to overlook.
+//! - [`Module`]: a module builder. Functions here build the simple modules.
+//! - [`dirty`]: looks for state of other instances, and leaves as much of its own as it can.
+//! - [`keeps`]: changes all state that a reset restores, and looks for such changes.
+//! - [`lax`]: change state that a reset does not restore, in ways that are easy to overlook.
 
 pub mod dirty;
 pub mod keeps;
@@ -33,8 +33,8 @@ pub const fn takes(parameters: usize) -> Signature<'static> {
     (ALL.split_at(parameters).0, &[ValType::I32])
 }
 
-/// A module in the making. Imported functions come first in its index space, then its own, which
-/// neither take nor return anything; the first of them is `_start`.
+/// A module builder. In the function index space imports come first, then the module's functions,
+/// which have no parameters or results. The first of them is `_start`.
 #[derive(Default)]
 pub struct Module {
     types: TypeSection,
@@ -52,14 +52,14 @@ pub struct Module {
 }
 
 impl Module {
-    /// A module with a memory of so many pages, which may grow.
+    /// A module with a growable memory of `pages` pages.
     pub fn with_memory(pages: u64) -> Self {
         let mut module = Self::without_memory();
         module.memory(pages);
         module
     }
 
-    /// A module without one.
+    /// A module without a memory.
     pub fn without_memory() -> Self {
         let mut module = Self { entry: Some("_start"), ..Self::default() };
         module.types.ty().function([], []);
@@ -90,7 +90,7 @@ impl Module {
         self
     }
 
-    /// Adds a table that holds this function everywhere, and can't hold null.
+    /// Adds a table of non-nullable references, filled with this function.
     pub fn table_without_null(&mut self, entries: u64, function: u32) -> &mut Self {
         let element_type = RefType { nullable: false, heap_type: HeapType::FUNC };
         let minimum = entries;
@@ -100,52 +100,52 @@ impl Module {
         self
     }
 
-    /// Adds a variable of 64 bits.
+    /// Adds a mutable `i64` global.
     pub fn global(&mut self, first: i64) -> &mut Self {
         let kind = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
         self.globals.global(kind, &ConstExpr::i64_const(first));
         self
     }
 
-    /// Exports a variable.
+    /// Exports a global.
     pub fn export_global(&mut self, name: &'static str, index: u32) -> &mut Self {
         self.exported.push((name, index));
         self
     }
 
-    /// Puts a function into the table from the start.
+    /// Adds a function to the initial table.
     pub fn element(&mut self, at: i32, function: u32) -> &mut Self {
         let functions = Elements::Functions(Cow::Owned(vec![function]));
         self.elements.active(None, &ConstExpr::i32_const(at), functions);
         self
     }
 
-    /// Says beforehand that a function will be referred to, which Wasm wants to know.
+    /// Declares a function for `ref.func`, which Wasm requires.
     pub fn declare(&mut self, function: u32) -> &mut Self {
         self.elements.declared(Elements::Functions(Cow::Owned(vec![function])));
         self
     }
 
-    /// Puts bytes into the memory from the start.
+    /// Adds bytes to the initial memory.
     pub fn bytes(&mut self, at: i32, bytes: &[u8]) -> &mut Self {
         self.data.active(0, &ConstExpr::i32_const(at), bytes.iter().copied());
         self
     }
 
-    /// Puts bytes into the memory from the start, at a place that is a sum.
+    /// Adds bytes to the initial memory, at an offset that is a sum.
     pub fn bytes_at_sum(&mut self, at: (i32, i32), bytes: &[u8]) -> &mut Self {
         let sum = ConstExpr::i32_const(at.0).with_i32_const(at.1).with_i32_add();
         self.data.active(0, &sum, bytes.iter().copied());
         self
     }
 
-    /// Brings bytes along that code may copy into the memory.
+    /// Adds a passive data segment.
     pub fn passive_bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.data.passive(bytes.iter().copied());
         self
     }
 
-    /// Brings a function along that code may copy into the table.
+    /// Adds a passive element segment.
     pub fn passive_element(&mut self, function: u32) -> &mut Self {
         self.elements.passive(Elements::Functions(Cow::Owned(vec![function])));
         self
@@ -160,7 +160,7 @@ impl Module {
         self.imported - 1
     }
 
-    /// Adds a function with so many `i32` locals. It ends by itself.
+    /// Adds a function with `locals` locals of type `i32`. The final `end` is added.
     pub fn code(&mut self, locals: u32, write: impl FnOnce(&mut InstructionSink<'_>)) -> u32 {
         let mut function = Function::new([(locals, ValType::I32)]);
         write(&mut function.instructions());
@@ -169,7 +169,7 @@ impl Module {
         self.imported + self.functions.len() as u32 - 1
     }
 
-    /// Has a function run inside of instantiation.
+    /// Sets the start function, which runs during instantiation.
     pub fn start(&mut self, function: u32) -> &mut Self {
         self.start = Some(function);
         self
@@ -211,14 +211,14 @@ impl Module {
         if let Some(function_index) = self.start {
             module.section(&StartSection { function_index });
         }
-        // Code that names a piece of data is only valid behind their count.
+        // Code that names a data segment requires a preceding data count.
         let count = DataCountSection { count: self.data.len() };
         module.section(&self.elements).section(&count).section(&code).section(&self.data);
         module.finish()
     }
 }
 
-/// So many functions, each with this body; the first is `_start`.
+/// A module of `count` functions with this body. The first is `_start`.
 pub fn many_functions(count: u32, write: impl FnOnce(&mut InstructionSink<'_>)) -> Vec<u8> {
     let mut function = Function::new([(1, ValType::I32)]);
     write(&mut function.instructions());
@@ -245,7 +245,7 @@ pub fn silent() -> Vec<u8> {
     module.finish()
 }
 
-/// Gives a response, so many times, and then does something else.
+/// Responds `times` times, and then runs more code.
 pub fn responding(
     head: &[u8],
     times: usize,
@@ -264,7 +264,7 @@ pub fn responding(
     module.finish()
 }
 
-/// Gives a response with a body.
+/// Responds with a head and a body.
 pub fn answering(head: &[u8], body: &[u8]) -> Vec<u8> {
     let mut module = Module::with_memory(1);
     let respond = module.import(CONTEXT, "respond", takes(4));
@@ -277,7 +277,7 @@ pub fn answering(head: &[u8], body: &[u8]) -> Vec<u8> {
     module.finish()
 }
 
-/// A response's head as it goes over the ABI.
+/// The ABI encoding of a response head.
 pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut head = status.to_le_bytes().to_vec();
     head.extend((headers.len() as u32).to_le_bytes());
@@ -302,7 +302,7 @@ pub fn spinning_in_start() -> Vec<u8> {
     module.finish()
 }
 
-/// Leaves a string in memory, and the one range in front of it that `fd_write` wants.
+/// Adds a string to the memory, preceded by the range that `fd_write` reads.
 fn print_from(module: &mut Module, at: i32, text: &str) {
     let range = [at + 16, text.len() as i32].map(i32::to_le_bytes).concat();
     module.bytes(at, &range).bytes(at + 16, text.as_bytes());

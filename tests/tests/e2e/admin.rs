@@ -1,4 +1,4 @@
-//! The listener for operators, and the commands that ask it.
+//! The admin listener, and the commands that use it.
 
 use std::future::pending;
 use std::io::{BufRead, BufReader, ErrorKind};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 const LONG: Duration = Duration::from_secs(600);
 const TOKEN: &str = "0123456789abcdef";
 
-/// A listener for this runtime, in the background.
+/// Starts an admin listener for a runtime in the background.
 async fn admin(runtime: Runtime, token: Option<&str>) -> Result<SocketAddr> {
     let mut admin = Admin::bind("127.0.0.1:0", runtime).await?;
     if let Some(token) = token {
@@ -30,7 +30,7 @@ async fn admin(runtime: Runtime, token: Option<&str>) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Asks with these lines behind the first one, over a connection that is closed afterwards.
+/// Sends a request with these header lines, over a connection that is closed afterwards.
 async fn ask(address: SocketAddr, what: &str, headers: &str) -> Result<Response<Vec<u8>>> {
     let mut client = Client::connect(address).await?;
     client.send(format!("{what} HTTP/1.1\r\n{headers}\r\n")).await?;
@@ -39,7 +39,7 @@ async fn ask(address: SocketAddr, what: &str, headers: &str) -> Result<Response<
     Ok(answer)
 }
 
-/// Asks as whoever is on this machine may.
+/// Sends a request without a token.
 async fn ask_plainly(address: SocketAddr, what: &str) -> Result<(u16, Value)> {
     let answer = ask(address, what, &format!("host: {address}\r\n")).await?;
     assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -47,7 +47,7 @@ async fn ask_plainly(address: SocketAddr, what: &str) -> Result<(u16, Value)> {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_listed_and_canceled() -> Result<()> {
+async fn invocations_in_flight_are_listed_and_canceled() -> Result<()> {
     let stuck = function("admin-checks", "stuck").timeout(LONG).grace(LONG);
     let host = Host::serve([stuck]).await?;
     let admin = admin(host.runtime.clone(), None).await?;
@@ -82,10 +82,10 @@ async fn what_is_in_flight_is_listed_and_canceled() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_there_is_not_is_a_problem_document() -> Result<()> {
+async fn unknown_paths_and_ids_get_a_problem_document() -> Result<()> {
     let admin = admin(host::runtime([]), None).await?;
     for what in ["GET /", "GET /invocations/", "DELETE /invocations/7", "DELETE /invocations/x"] {
-        // GET of one invocation is not among what can be asked.
+        // GET of a single invocation is not supported.
         let expected = if what == "GET /invocations/" { 405 } else { 404 };
         let (status, problem) = ask_plainly(admin, what).await?;
         assert_eq!((status, &problem["status"]), (expected, &json!(expected)), "{what}");
@@ -97,7 +97,7 @@ async fn what_there_is_not_is_a_problem_document() -> Result<()> {
 }
 
 #[tokio::test]
-async fn no_web_page_is_let_in() -> Result<()> {
+async fn requests_from_web_pages_are_refused() -> Result<()> {
     let admin = admin(host::runtime([]), None).await?;
     for headers in [
         "host: localhost\r\norigin: http://attacker.example\r\n",
@@ -112,7 +112,7 @@ async fn no_web_page_is_let_in() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_token_has_to_be_shown() -> Result<()> {
+async fn requests_without_the_token_are_refused() -> Result<()> {
     let admin = admin(host::runtime([]), Some(TOKEN)).await?;
     for shown in ["", "authorization: Bearer 0123456789abcdeF\r\n", "authorization: Bearer\r\n"] {
         let answer = ask(admin, "GET /invocations", &format!("host: localhost\r\n{shown}")).await?;
@@ -127,7 +127,7 @@ async fn a_token_has_to_be_shown() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_a_token_it_is_for_this_machine_alone() -> Result<()> {
+async fn without_a_token_only_loopback_addresses_are_accepted() -> Result<()> {
     let admin = Admin::bind("0.0.0.0:0", host::runtime([])).await?;
     let error = admin.run(pending()).await.expect_err("others may reach it");
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
@@ -135,13 +135,13 @@ async fn without_a_token_it_is_for_this_machine_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_keep_no_operator_waiting() -> Result<()> {
+async fn idle_connections_do_not_delay_operators() -> Result<()> {
     let admin = admin(host::runtime([]), None).await?;
     let mut silent = Vec::new();
     for count in [40, 200] {
         while silent.len() < count {
             let mut client = Client::connect(admin).await?;
-            // Some begin, and do not go on.
+            // Some send the start of a request and stop.
             if silent.len() % 2 == 0 {
                 client.send("GET /invocations HTTP/1.1\r\nhost: ").await?;
             }
@@ -157,7 +157,7 @@ async fn connections_that_say_nothing_keep_no_operator_waiting() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_closed() -> Result<()> {
+async fn an_idle_connection_is_closed() -> Result<()> {
     let admin = admin(host::runtime([]), None).await?;
     let (mut nothing, mut half) = (Client::connect(admin).await?, Client::connect(admin).await?);
     half.send("GET /invocations HTTP/1.1\r\nhost: ").await?;
@@ -172,7 +172,7 @@ fn hourglass(arguments: &[&str]) -> Command {
     program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), arguments)
 }
 
-/// Runs a command while others go on, and gives its exit code and what it said.
+/// Runs a command without blocking the executor, and returns its exit code and output.
 async fn say(arguments: &[&str]) -> Result<(Option<i32>, String)> {
     let mut command = hourglass(arguments);
     let Output { status, stdout, stderr } =
@@ -181,7 +181,7 @@ async fn say(arguments: &[&str]) -> Result<(Option<i32>, String)> {
 }
 
 #[tokio::test]
-async fn the_program_lists_and_cancels() -> Result<()> {
+async fn the_commands_list_and_cancel_invocations() -> Result<()> {
     let stuck = function("admin-waits", "stuck").timeout(LONG).grace(LONG);
     let host = Host::serve([stuck]).await?;
     let address = admin(host.runtime.clone(), Some(TOKEN)).await?.to_string();
@@ -215,7 +215,7 @@ async fn the_program_lists_and_cancels() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_program_says_what_to_type_where_there_is_no_answer() -> Result<()> {
+async fn an_unreachable_listener_is_an_error_with_a_remedy() -> Result<()> {
     let host = Host::serve([]).await?;
     let admin = admin(host.runtime.clone(), Some(TOKEN)).await?.to_string();
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string();
@@ -232,7 +232,7 @@ async fn the_program_says_what_to_type_where_there_is_no_answer() -> Result<()> 
 }
 
 #[tokio::test]
-async fn the_program_listens_for_operators() -> Result<()> {
+async fn the_program_serves_the_admin_listener() -> Result<()> {
     let hello = module("hello").to_str().unwrap();
     let serve = ["serve", hello, "--listen", "127.0.0.1:0", "--admin"];
     let (code, said) = say(&[&serve[..], &["0.0.0.0:0"]].concat()).await?;

@@ -1,4 +1,4 @@
-//! The structure of the runtime: which module may import which, and which may name a crate.
+//! The module structure of the runtime: which module may import which, and which may name a crate.
 
 use std::fs;
 use std::path::Path;
@@ -8,25 +8,25 @@ use hourglass_tests::guests::repository;
 
 /// A source file of the runtime.
 struct Source {
-    /// Its path inside of `runtime/src`.
+    /// Its path inside `runtime/src`.
     path: String,
     text: String,
 }
 
 impl Source {
-    /// The module at the crate's root that it belongs to.
+    /// The top-level module that contains it.
     fn module(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or_default();
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// Its lines of code, without comments.
+    /// Its lines without comments.
     fn code(&self) -> impl Iterator<Item = &str> {
         let lines = self.text.lines().map(str::trim_start);
         lines.filter(|line| !line.starts_with("//"))
     }
 
-    /// Whether its code names something, as a path does: `name::`.
+    /// Whether its code contains a path that starts with `name::`.
     fn names(&self, name: &str) -> bool {
         let is_start = |line: &str, at: usize| {
             let before = line[..at].chars().next_back();
@@ -67,7 +67,7 @@ fn diagram() -> Vec<Vec<String>> {
     rows.map(|row| row.split(", ").map(str::to_owned).collect()).collect()
 }
 
-/// What stands behind every `crate::` in a line.
+/// The names that follow `crate::` in a line.
 fn siblings(line: &str) -> impl Iterator<Item = &str> {
     line.split("crate::").skip(1).map(|rest| {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -99,7 +99,7 @@ fn each_module_imports_only_modules_below_it() {
 }
 
 #[test]
-fn the_diagram_has_every_module_once() {
+fn the_diagram_lists_every_module_once() {
     let mut drawn: Vec<_> = diagram().into_iter().flatten().collect();
     let mut modules: Vec<_> = sources().iter().map(|source| source.module().to_owned()).collect();
     modules.retain(|module| module != "lib");
@@ -109,7 +109,7 @@ fn the_diagram_has_every_module_once() {
     assert_eq!(drawn, modules);
 }
 
-/// Only these may name a thing.
+/// Checks that only these modules name a crate or module.
 fn only(modules: &[&str], thing: &str) {
     let mut named = 0;
     for source in sources().iter().filter(|source| source.names(thing)) {
@@ -121,7 +121,7 @@ fn only(modules: &[&str], thing: &str) {
 }
 
 #[test]
-fn only_the_front_names_the_http_server_and_only_the_way_out_the_client() {
+fn only_http_names_the_server_library_and_only_outbound_the_client() {
     for server in ["matchit", "tokio_rustls"] {
         only(&["http"], server);
     }
@@ -132,13 +132,13 @@ fn only_the_front_names_the_http_server_and_only_the_way_out_the_client() {
 }
 
 #[test]
-fn only_five_modules_name_the_engine() {
+fn only_five_modules_name_wasmtime() {
     only(&["engine", "function", "invocation", "guest", "runtime"], "wasmtime");
     only(&["guest"], "wasmtime_wasi");
 }
 
 #[test]
-fn only_an_outcome_knows_a_status_for_a_failure() {
+fn only_outcome_maps_failures_to_statuses() {
     let mut known = Vec::new();
     for source in sources() {
         let above = ["http", "cli", "main"].contains(&source.module());
@@ -146,7 +146,7 @@ fn only_an_outcome_knows_a_status_for_a_failure() {
             known.push(source.path);
         }
     }
-    // The others read the status that the guest gives, and the one that another host does.
+    // The others read a status that a guest or another host returns.
     known.sort();
     let read = ["guest/wire.rs", "outbound/fetch.rs", "outbound/redirect.rs", "outcome.rs"];
     assert_eq!(known, read);
@@ -158,7 +158,7 @@ fn only_the_program_uses_anyhow() {
 }
 
 #[test]
-fn every_file_says_what_it_is() {
+fn every_file_starts_with_module_documentation() {
     for source in sources() {
         assert!(source.text.starts_with("//! "), "{} opens without a word", source.path);
     }

@@ -1,4 +1,4 @@
-//! What one request may take of the host: the calls beyond its share wait, and the others go on.
+//! The share of the host that one request may take: calls beyond it wait, other requests continue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(600);
 /// How long a test waits before it fails as hung.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A function called `gated` that waits for a permit, and the permits.
+/// Provides a function `gated` that waits for a permit, and returns the permits.
 fn gate(runtime: &Runtime) -> Arc<Semaphore> {
     let gate = Arc::new(Semaphore::new(0));
     let permits = gate.clone();
@@ -49,31 +49,30 @@ async fn text(answer: JoinHandle<Result<Response, InvokeError>>) -> String {
 }
 
 #[tokio::test]
-async fn a_fan_out_leaves_half_to_others_and_comes_to_its_end_by_waiting() {
+async fn a_fan_out_takes_half_of_the_free_slots_and_completes() {
     let runtime =
         host::with(host::builder().max_in_flight(100), [caller(), function("hello", "hello")]);
     let (gate, ctx) = (gate(&runtime), Context::background());
     let fan_out = start(&runtime, &ctx, "/caller/start/gated/300");
-    // The caller, and half of the 99 that it found free, rounded up.
+    // The caller, and half of the 99 free slots, rounded up.
     host::in_flight(&runtime, 51).await;
     for _ in 0..3 {
         let answer = runtime.invoke(&ctx, "hello", Request::new("")).await.unwrap();
         assert_eq!(answer.status(), 200);
     }
-    assert_eq!(runtime.in_flight(), 51, "nobody waits in vain, and nobody takes more");
-    // One after the other, those that wait have their turns.
+    assert_eq!(runtime.in_flight(), 51, "the fan-out takes exactly its share");
+    // The waiting calls run one after the other.
     gate.add_permits(1_000);
     assert_eq!(text(fan_out).await, "200\n".repeat(300));
     host::nothing_left(&runtime).await;
 }
 
 #[tokio::test]
-async fn a_synchronous_call_waits_too() {
+async fn a_synchronous_call_beyond_the_share_waits() {
     let runtime = host::with(host::builder().max_in_flight(8), [caller()]);
     let (gate, ctx) = (gate(&runtime), Context::background());
     let callers = start(&runtime, &ctx, "/caller/start/caller/4/call/gated");
-    // The root and four others, or five: in whichever order they come, some that are called in the
-    // middle of their caller's host call have to wait.
+    // The root and four or five others: in any order, some synchronous calls have to wait.
     poll::until(|| match runtime.in_flight() {
         count if count < 5 => Err(format!("{count} in flight")),
         _ => Ok(()),
@@ -85,8 +84,8 @@ async fn a_synchronous_call_waits_too() {
 }
 
 #[tokio::test]
-async fn nested_fan_outs_do_not_wait_for_each_other() {
-    // The host has a tenth of the places that all of them would take at once.
+async fn nested_fan_outs_do_not_deadlock() {
+    // The host has a tenth of the slots that all calls would take at once.
     for share in [0.01, 0.5, 0.8] {
         let builder = host::builder().max_in_flight(24).call_share(share);
         let runtime = host::with(builder, [caller()]);
@@ -99,23 +98,23 @@ async fn nested_fan_outs_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_starts_when_others_have_ended() {
+async fn a_waiting_call_starts_when_slots_become_free() {
     let runtime = host::with(host::builder().max_in_flight(6), [caller()]);
     let (gate, ctx) = (gate(&runtime), Context::background());
     let other = start(&runtime, &ctx, "/caller/call/gated");
     host::in_flight(&runtime, 2).await;
-    // Of the three that it finds free it takes two, and then as many are free as the other had.
+    // The call takes two of the three free slots. Then as many are free as the other call holds.
     let fan_out = start(&runtime, &ctx, "/caller/start/gated/3");
     host::in_flight(&runtime, 5).await;
     other.abort();
-    // The other two have ended, and the third call has started.
+    // The other two calls have ended, and the third one has started.
     host::in_flight(&runtime, 4).await;
     gate.add_permits(3);
     assert_eq!(text(fan_out).await, "200\n".repeat(3));
 }
 
 #[tokio::test]
-async fn calls_that_wait_end_with_their_context() {
+async fn waiting_calls_end_with_their_context() {
     let runtime = host::with(host::builder().max_in_flight(8), [caller()]);
     let _gate = gate(&runtime);
     let (ctx, cancel) = Context::background().with_cancel();
@@ -131,7 +130,7 @@ async fn calls_that_wait_end_with_their_context() {
 }
 
 #[tokio::test]
-async fn calls_that_wait_do_not_keep_the_host_from_its_end() {
+async fn waiting_calls_do_not_delay_a_shutdown() {
     let runtime = host::with(host::builder().max_in_flight(8), [caller()]);
     let _gate = gate(&runtime);
     let fan_out = start(&runtime, runtime.context(), "/caller/start/gated/50");

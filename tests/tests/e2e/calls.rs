@@ -1,4 +1,4 @@
-//! Functions that call functions: the answer, every way to fail, and what flows down.
+//! Functions that call functions: responses, failures, and what a call inherits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use wasm_encoder::ValType;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// One that calls whichever of these it is told to.
+/// A function that may call these functions.
 fn caller(calls: &[&'static str]) -> Function {
     function("caller", "caller").calls(calls.iter().copied()).timeout(LONG)
 }
 
-/// Has the caller do what a path says, and reads its answer.
+/// Sends a path to the caller, and returns the response as text.
 async fn ask(runtime: &Runtime, path: &str) -> String {
     ask_under(runtime, &Context::background(), path).await
 }
@@ -33,7 +33,7 @@ async fn ask_under(runtime: &Runtime, ctx: &Context, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_body_goes_there_and_back() -> Result<()> {
+async fn bodies_are_passed_in_both_directions() -> Result<()> {
     let runtime = host::runtime([caller(&["echo"]), function("echo", "echo")]);
     for size in [0, 1, 1_000, 5_000, mib(3) as usize] {
         let body: Vec<u8> = (0..size).map(|at| at as u8).collect();
@@ -48,7 +48,7 @@ async fn a_body_goes_there_and_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_failure_of_a_call_has_its_name() {
+async fn every_call_failure_has_a_name() {
     let slow = Duration::from_millis(30);
     let runtime = host::runtime([
         caller(&["fail", "gone", "slow", "small", "hoards", "big"]),
@@ -84,7 +84,7 @@ async fn every_failure_of_a_call_has_its_name() {
 }
 
 #[tokio::test]
-async fn calls_that_do_not_fit_at_once_do_not_blame_the_body() {
+async fn calls_beyond_the_callers_memory_are_bad_requests() {
     let runtime = host::runtime([
         caller(&["slow"]).memory(mib(2)),
         function("slow", "stuck").timeout(Duration::from_secs(1)),
@@ -96,7 +96,7 @@ async fn calls_that_do_not_fit_at_once_do_not_blame_the_body() {
 }
 
 #[tokio::test]
-async fn a_failure_that_is_handed_on_has_a_status_that_fits() {
+async fn a_propagated_failure_has_a_matching_status() {
     let runtime = host::runtime([
         caller(&["fail", "gone", "slow"]),
         function("fail", "fail"),
@@ -110,7 +110,7 @@ async fn a_failure_that_is_handed_on_has_a_status_that_fits() {
 }
 
 #[tokio::test]
-async fn many_are_started_and_all_are_waited_for() {
+async fn many_calls_run_at_once_and_all_are_awaited() {
     let runtime = host::runtime([caller(&["echo", "slow"]), function("echo", "echo")]);
     let answer = ask(&runtime, "/caller/start/echo/40").await;
     assert_eq!(answer, "200\n".repeat(40));
@@ -118,7 +118,7 @@ async fn many_are_started_and_all_are_waited_for() {
 }
 
 #[tokio::test]
-async fn the_first_to_end_is_told_first() {
+async fn results_arrive_in_the_order_of_completion() {
     let runtime = host::runtime([
         caller(&["sleeps", "echo"]),
         function("sleeps", "stuck").timeout(Duration::from_millis(50)),
@@ -130,7 +130,7 @@ async fn the_first_to_end_is_told_first() {
 }
 
 #[tokio::test]
-async fn a_ring_of_callers_that_have_all_places_is_busy_and_never_stuck() {
+async fn a_call_cycle_that_fills_all_slots_is_busy_and_does_not_deadlock() {
     let names = ["a", "b", "c"];
     let ring = |name| function(name, "caller").calls(names);
     for slots in 1..=3 {
@@ -147,7 +147,7 @@ async fn a_ring_of_callers_that_have_all_places_is_busy_and_never_stuck() {
 }
 
 #[tokio::test]
-async fn calls_are_nested_only_so_deeply() {
+async fn call_depth_is_limited() {
     let next = |times: usize| format!("/caller/ring?{}", vec!["next=caller"; times].join("&"));
     let runtime = host::runtime([caller(&["caller"])]);
     assert_eq!(ask(&runtime, &next(16)).await, "16 deep");
@@ -158,17 +158,17 @@ async fn calls_are_nested_only_so_deeply() {
 }
 
 #[tokio::test]
-async fn an_invocation_makes_only_so_many_calls() {
+async fn the_number_of_calls_per_invocation_is_limited() {
     let runtime = host::runtime([caller(&["echo"]).max_calls(3), function("echo", "echo")]);
     let answer = ask(&runtime, "/caller/start/echo/5").await;
     assert_eq!(answer, "200\n200\n200\ncalls-exceeded\ncalls-exceeded\n");
-    // The next invocation starts over.
+    // The next invocation has its own count.
     assert_eq!(ask(&runtime, "/caller/start/echo/3").await, "200\n".repeat(3));
 }
 
 #[tokio::test]
-async fn responses_that_nobody_takes_have_their_limit() -> Result<()> {
-    // Each is a megabyte; the caller's memory would not hold them all.
+async fn unread_responses_are_limited() -> Result<()> {
+    // Each response has a megabyte; together they exceed the caller's memory.
     let runtime = host::runtime([caller(&["megabyte"]).memory(mib(4))]);
     runtime.provide("megabyte", LONG, async |_, _| Ok(http::Response::new(vec![0_u8; 1 << 20])))?;
     let answer = ask(&runtime, &format!("/caller/select{}", "/megabyte".repeat(9))).await;
@@ -176,13 +176,13 @@ async fn responses_that_nobody_takes_have_their_limit() -> Result<()> {
     assert_eq!(counted(" 200") + counted(" response-too-large"), 9, "{answer}");
     // The heads of requests and responses count as well.
     assert!(counted(" response-too-large") >= 1 && counted(" 200") >= 3, "{answer}");
-    // One after the other they have room, as each is taken.
+    // One after the other they fit, because each is read before the next.
     assert_eq!(ask(&runtime, "/caller/loop/megabyte/9").await.len(), 1 << 20);
     Ok(())
 }
 
 #[tokio::test]
-async fn values_reach_the_callee_and_those_of_the_host_can_not_be_forged() -> Result<()> {
+async fn values_reach_the_callee_and_host_values_cannot_be_forged() -> Result<()> {
     const TENANT: Key<u32> = Key::new("tenant");
     const PLAN: Key<String> = Key::protected("plan");
     let runtime = host::runtime([caller(&["metadata"]), function("metadata", "metadata")]);
@@ -202,7 +202,7 @@ async fn values_reach_the_callee_and_those_of_the_host_can_not_be_forged() -> Re
     assert_eq!(value("tenant").as_deref(), Some("7"));
     assert_eq!(value("plan").as_deref(), Some("free"));
     assert_eq!(value("colour").as_deref(), Some("red"));
-    // The callee is another step of the same trace, and so was its caller.
+    // Caller and callee are spans of the same trace.
     let step: Trace = value("traceparent").unwrap().parse()?;
     assert_eq!(step.trace_id(), trace.trace_id());
     assert_ne!(step.span_id(), trace.span_id());
@@ -255,7 +255,7 @@ async fn the_first_failure_in_a_group_ends_the_others() {
 }
 
 #[tokio::test]
-async fn a_callees_time_is_not_its_callers() -> Result<()> {
+async fn time_in_a_callee_is_not_charged_to_the_caller() -> Result<()> {
     let time = Duration::from_millis(200);
     let spins = function("spins", "spin").timeout(time).grace(Duration::ZERO);
     let runtime = host::runtime([caller(&["spins"]), spins]);
@@ -267,13 +267,13 @@ async fn a_callees_time_is_not_its_callers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_drain_lets_callers_come_to_their_end() -> Result<()> {
+async fn a_drain_lets_callers_finish() -> Result<()> {
     let runtime = host::runtime([caller(&["caller", "echo"]), function("echo", "echo")]);
     let (feed, body) = input::fed();
     let waiting = tokio::spawn({
         let runtime = runtime.clone();
         async move {
-            // Its body is read before it calls.
+            // The caller reads its body before it calls.
             let request = Request::post("/caller/call/echo/x").body(body).unwrap();
             runtime.invoke(&Context::background(), "caller", request).await
         }
@@ -303,7 +303,7 @@ async fn a_drain_lets_callers_come_to_their_end() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_hosts_own_code_is_called_like_a_function() -> Result<()> {
+async fn host_functions_are_called_like_functions() -> Result<()> {
     let runtime = host::runtime([caller(&["store", "stuck", "echo"]), function("echo", "echo")]);
     runtime.provide("store", LONG, async |ctx: Context, request: Request<Body>| {
         let key = request.uri().path().to_owned();
@@ -319,7 +319,7 @@ async fn the_hosts_own_code_is_called_like_a_function() -> Result<()> {
             std::future::pending::<Result<http::Response<()>, Outcome>>().await
         }
     })?;
-    // A function of that name comes first.
+    // A deployed function of the same name takes precedence.
     runtime.provide("echo", LONG, async |_, _| Ok(http::Response::new("not me")))?;
     let answer = ask(&runtime, "/caller/value/tenant/acme/store/a").await;
     assert_eq!(answer, "200 acme/store/a");
@@ -330,7 +330,7 @@ async fn the_hosts_own_code_is_called_like_a_function() -> Result<()> {
     Ok(())
 }
 
-/// Tells when it is dropped.
+/// Notifies when it is dropped.
 struct OnDrop(Arc<Notify>);
 
 impl Drop for OnDrop {
@@ -339,7 +339,7 @@ impl Drop for OnDrop {
     }
 }
 
-/// A module that makes one call of the host with these numbers, as no SDK would.
+/// A module that makes one host call with these arguments, which no SDK would pass.
 fn misusing(name: &str, numbers: &[i64], wide: Option<usize>) -> Vec<u8> {
     let mut module = Module::with_memory(1);
     let number = |at| if wide == Some(at) { ValType::I64 } else { ValType::I32 };
@@ -360,7 +360,7 @@ fn misusing(name: &str, numbers: &[i64], wide: Option<usize>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn handles_that_nobody_has_are_a_trap() -> Result<()> {
+async fn invalid_handles_trap() -> Result<()> {
     let runtime = host::runtime([]);
     let cases: [(&str, &[i64], Option<usize>); 12] = [
         ("context_err", &[1], None),
@@ -380,7 +380,7 @@ async fn handles_that_nobody_has_are_a_trap() -> Result<()> {
         runtime.deploy(Function::from_bytes("misuse", misusing(name, numbers, wide))?)?;
         let ended = runtime.invoke(&Context::background(), "misuse", Request::new("")).await;
         let error = ended.unwrap_err();
-        // A call whose head makes no sense is refused before its context is looked at.
+        // A malformed head is refused before the context handle is checked.
         let expected = if name == "call" { "bad-response" } else { "trap" };
         assert_eq!(error.outcome().name(), expected, "{name}{numbers:?}: {error}");
     }

@@ -1,4 +1,4 @@
-//! Everything that an invocation started ends with it: whoever ends it, however far down.
+//! Everything that an invocation started ends with it: for every cause and at any depth.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(40);
 const GRACE: Duration = Duration::from_millis(20);
 
-/// A caller, and what it calls, under names that only this test has.
+/// A caller and its callee, with names that only this test uses.
 fn family(test: &str) -> [Function; 2] {
     let (parent, child) = (format!("{test}-parent"), format!("{test}-child"));
     let patient = |function: Function| function.timeout(LONG).grace(LONG);
@@ -28,7 +28,7 @@ fn child(test: &str) -> String {
     format!("{test}-child")
 }
 
-/// Has the parent do what a path says, in a task.
+/// Sends a path to the caller in a task.
 fn start(
     runtime: &Runtime,
     ctx: &Context,
@@ -49,33 +49,33 @@ async fn text(answer: JoinHandle<Result<Response, InvokeError>>) -> String {
 }
 
 #[tokio::test]
-async fn what_a_caller_leaves_running_ends_when_it_returns() {
+async fn calls_left_running_end_when_the_caller_returns() {
     let test = "left";
     let runtime = host::runtime(family(test));
     let answer = start(&runtime, &Context::background(), test, "leave/left-child/print");
     assert_eq!(text(answer).await, "left");
-    // It may be over before it has begun, and then it says nothing.
+    // The call may be canceled before it starts, and then it prints nothing.
     host::nothing_left(&runtime).await;
     assert_eq!(lines::count(&child(test), "cause: none"), 0);
 }
 
 #[tokio::test]
-async fn a_callee_is_told_that_its_caller_is_done() {
+async fn a_callee_ends_with_its_caller() {
     let test = "told";
     let [parent, callee] = family(test);
-    // One that is still at work when its caller is interrupted.
+    // A callee that still runs when its caller is interrupted.
     let runtime = host::runtime([parent.timeout(SHORT).grace(Duration::ZERO), callee]);
     let answer = start(&runtime, &Context::background(), test, "hold/told-child/3/print");
     let error = answer.await.unwrap().unwrap_err();
     assert_eq!(error.outcome().name(), "deadline-exceeded");
     host::nothing_left(&runtime).await;
-    // The caller's deadline is theirs too.
+    // The callees inherit the caller's deadline.
     let (begun, ended) = ("begun", "cause: deadline-exceeded");
     assert_eq!(lines::count(&child(test), begun), lines::count(&child(test), ended));
 }
 
 #[tokio::test]
-async fn a_caller_that_is_dropped_ends_what_it_had_started() -> Result<()> {
+async fn dropping_a_caller_ends_its_calls() -> Result<()> {
     let test = "gone";
     let [parent, callee] = family(test);
     let runtime = host::runtime([parent, callee]);
@@ -92,7 +92,7 @@ async fn a_caller_that_is_dropped_ends_what_it_had_started() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_is_canceled() {
+async fn dropping_a_call_cancels_it() {
     let test = "dropped";
     let runtime = host::runtime(family(test));
     let answer = start(&runtime, &Context::background(), test, "drop/dropped-child/print");
@@ -102,7 +102,7 @@ async fn a_call_that_is_dropped_is_canceled() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_all_below() -> Result<()> {
+async fn a_disconnect_ends_the_whole_tree() -> Result<()> {
     let test = "client";
     let host = Host::serve(family(test)).await?;
     let mut client = host.client().await?;
@@ -119,7 +119,7 @@ async fn a_client_that_leaves_ends_all_below() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_operator_ends_one_with_all_below_and_nobody_else() -> Result<()> {
+async fn an_operator_cancels_one_subtree_and_no_other() -> Result<()> {
     let (test, other) = ("operator", "bystander");
     let runtime = host::runtime(family(test).into_iter().chain(family(other)));
     let background = Context::background();
@@ -137,7 +137,7 @@ async fn an_operator_ends_one_with_all_below_and_nobody_else() -> Result<()> {
     assert!(listed.iter().all(|info| info.done.is_none() && info.remaining.is_some()));
     assert_eq!(runtime.cancel(middle.id), 4);
     lines::told_times(&child(test), "cause: operator", 3).await;
-    // Its caller learns of it as of any other failure.
+    // The caller gets it as a failure of the call.
     assert_eq!(text(above).await, "200 canceled\ncanceled\ncanceled\n");
     assert_eq!(runtime.cancel(middle.id), 0);
     assert_eq!(lines::count(&child(other), "cause: operator"), 0);
@@ -149,7 +149,7 @@ async fn an_operator_ends_one_with_all_below_and_nobody_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_shutdown_reaches_those_below_too() -> Result<()> {
+async fn a_shutdown_reaches_the_whole_tree() -> Result<()> {
     let test = "shutdown";
     let runtime = host::runtime(family(test));
     let ctx = runtime.context().clone();
@@ -161,9 +161,9 @@ async fn a_shutdown_reaches_those_below_too() -> Result<()> {
     Ok(())
 }
 
-/// Where nothing can go on with it, it can't be left running.
+/// Without an executor to continue it, a detached call is canceled.
 #[test]
-fn what_is_detached_ends_where_no_task_can_take_it_over() -> Result<()> {
+fn detached_calls_end_without_an_executor() -> Result<()> {
     let test = "orphaned";
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let [parent, detached] = family(test);
@@ -188,7 +188,7 @@ fn what_is_detached_ends_where_no_task_can_take_it_over() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_detached_goes_on_for_as_long_as_that_is_allowed() {
+async fn detached_calls_run_for_the_detach_period() {
     for (test, detach, cause) in [
         ("detached", LONG, None),
         ("briefly", SHORT, Some("cause: parent-done")),
@@ -205,7 +205,7 @@ async fn what_is_detached_goes_on_for_as_long_as_that_is_allowed() {
             }
             (LONG, None) => {
                 lines::told(&child(test), "begun").await;
-                // It has no caller any more, and yet an operator can end it, or a shutdown.
+                // It has no caller any more, but an operator or a shutdown can end it.
                 let listed = host::listed(&runtime, 1).await;
                 let [info] = &*listed else { panic!("{listed:?}") };
                 assert!(info.parent.is_some());
@@ -219,7 +219,7 @@ async fn what_is_detached_goes_on_for_as_long_as_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_function_may_go_on_without_its_client() -> Result<()> {
+async fn a_function_may_outlive_its_client() -> Result<()> {
     for (name, detach, cause) in [
         ("goes-on", LONG, "cause: operator"),
         ("goes-on-briefly", SHORT, "cause: client-disconnected"),
@@ -242,10 +242,10 @@ async fn a_function_may_go_on_without_its_client() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tree_of_hundreds_is_gone_as_a_whole() -> Result<()> {
+async fn a_tree_of_hundreds_ends_as_a_whole() -> Result<()> {
     let test = "tree";
     let [parent, callee] = family(test);
-    // Five callers below one, each with thirty callees that only an interruption ends.
+    // Five callers below one root, each with thirty callees that only an interruption ends.
     let functions = [parent.grace(GRACE), callee.grace(GRACE)];
     let runtime = host::with(host::builder().max_in_flight(400), functions);
     for round in 1..=5 {
@@ -255,7 +255,7 @@ async fn a_tree_of_hundreds_is_gone_as_a_whole() -> Result<()> {
         lines::told_times(&child(test), "begun", 150 * round).await;
         host::listed(&runtime, 156).await;
         cancel.cancel_with(Cause::Operator);
-        // It answers in its grace, or is interrupted when that is over.
+        // The root responds within its grace period, or is interrupted at the end of it.
         if let Err(error) = answer.await? {
             assert_eq!(error.outcome().cause(), Some(&Cause::Operator));
         }

@@ -1,5 +1,4 @@
-//! Programs that know nothing of their host: standard input is the request, standard output the
-//! response.
+//! CGI programs: standard input is the request, standard output is the response.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -20,7 +19,7 @@ fn cgi(name: &str) -> Function {
     function(name, "cgi").timeout(LONG)
 }
 
-/// A host with one function, and a client that has posted a part of a body to it.
+/// A host with one function, and a client that has sent a POST with a part of its body.
 async fn asked(function: Function, way: &str, body: &str) -> Result<(Host, Client)> {
     let name = function.name().to_owned();
     let host = Host::serve([function]).await?;
@@ -40,7 +39,7 @@ async fn text(response: Response) -> String {
     String::from_utf8(response.into_body().bytes().await.unwrap().to_vec()).unwrap()
 }
 
-/// What the function finds in its environment.
+/// The environment variables of the function.
 async fn environment(
     runtime: &Runtime,
     ctx: &Context,
@@ -53,7 +52,7 @@ async fn environment(
 }
 
 #[tokio::test]
-async fn what_is_printed_is_the_body() -> Result<()> {
+async fn standard_output_is_the_body() -> Result<()> {
     let host = Host::serve([cgi("bare")]).await?;
     let mut client = host.client().await?;
     for (printed, kind) in [
@@ -67,14 +66,14 @@ async fn what_is_printed_is_the_body() -> Result<()> {
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], kind, "{printed:?}");
         assert_eq!(answer.body(), printed);
-        // It is over before it is due, and so has a length.
+        // The program ends before its output is due, so the length is known.
         assert_eq!(answer.headers()["content-length"], printed.len().to_string());
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_head_comes_before_a_blank_line() -> Result<()> {
+async fn a_head_ends_at_the_first_blank_line() -> Result<()> {
     let host = Host::serve([cgi("heads")]).await?;
     let mut client = host.client().await?;
     let head = "Status: 404 Not Here\nContent-Type: a/b\nX-A: 1\nX-A: 2\n\n";
@@ -95,7 +94,7 @@ async fn a_head_comes_before_a_blank_line() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_malformed_head_is_a_bad_response_and_says_why() -> Result<()> {
+async fn a_malformed_head_is_a_bad_response_with_a_reason() -> Result<()> {
     let runtime = host::runtime([cgi("malformed")]);
     let long = format!("Status: 200\n{}", "X-A: 1\n".repeat(10_000));
     for (printed, why) in [
@@ -152,7 +151,10 @@ async fn the_request_is_in_the_environment() -> Result<()> {
         assert_eq!(found[name], value, "{name}");
     }
     assert!(found["TRACEPARENT"].starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{text}");
-    assert_ne!(found["TRACEPARENT"], found["HTTP_TRACEPARENT"], "it is the function's own step");
+    assert_ne!(
+        found["TRACEPARENT"], found["HTTP_TRACEPARENT"],
+        "the function has a span of its own"
+    );
     let remaining: u64 = found["HOURGLASS_REMAINING_MS"].parse()?;
     assert!((1..=60_000).contains(&remaining), "{remaining}");
     assert!(!found.contains_key("HTTP_CONTENT_TYPE") && !found.contains_key("HTTP_CONTENT_LENGTH"));
@@ -160,12 +162,12 @@ async fn the_request_is_in_the_environment() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_length_of_the_body_is_that_of_the_whole_whenever_it_is_asked_for() -> Result<()> {
+async fn content_length_is_that_of_the_whole_body() -> Result<()> {
     let mut module = modules::Module::with_memory(1);
     let [read, sizes, get, write] =
         [("fd_read", 4), ("environ_sizes_get", 2), ("environ_get", 2), ("fd_write", 4)]
             .map(|(name, count)| module.import(modules::WASI, name, modules::takes(count)));
-    // One range for what is read, and one for the variables, whose length is told later.
+    // One range for the input, and one for the variables, whose length is filled in later.
     module.bytes(16, &[0, 4, 0, 0, 2, 0, 0, 0]).bytes(48, &[0, 0x20, 0, 0]);
     let word = wasm_encoder::MemArg { offset: 0, align: 2, memory_index: 0 };
     module.code(0, |code| {
@@ -182,7 +184,7 @@ async fn the_length_of_the_body_is_that_of_the_whole_whenever_it_is_asked_for() 
 }
 
 #[tokio::test]
-async fn nothing_in_the_environment_can_be_forged() -> Result<()> {
+async fn variables_cannot_be_forged() -> Result<()> {
     let runtime = host::runtime([cgi("shop").setting("PRICE", "3.50")]);
     let ctx = Context::background().with_value(&Key::<String>::new("route.id"), "7".to_owned());
     let ctx = ctx.with_value(&Key::<String>::new("tenant"), "acme".to_owned());
@@ -205,14 +207,14 @@ async fn nothing_in_the_environment_can_be_forged() -> Result<()> {
     for name in ["HTTP_X_REAL", "HTTP_PROXY", "REMOTE_ADDR", "HOURGLASS_REQUEST_ID"] {
         let error = runtime.deploy(cgi("shop").setting(name, "hunter2")).unwrap_err().to_string();
         assert!(error.contains(&format!("`{name}` can't be a setting")), "{error}");
-        // Whoever uses the exchange has no such variables.
+        // Functions that use the SDK have no such variables.
         runtime.deploy(function("other", "nosy").setting(name, "hunter2"))?;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn every_run_has_an_environment_and_an_output_of_its_own() -> Result<()> {
+async fn invocations_share_neither_environment_nor_output() -> Result<()> {
     let runtime = host::runtime([cgi("shop").setting("PRICE", "3.50")]);
     for number in 0..10 {
         let request =
@@ -227,7 +229,7 @@ async fn every_run_has_an_environment_and_an_output_of_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn input_is_read_while_it_is_sent() -> Result<()> {
+async fn input_is_streamed() -> Result<()> {
     let (_host, mut client) = asked(cgi("cgi-counts"), "count", "").await?;
     for (chunk, told) in [("3\r\none\r\n", "read 3"), ("6\r\nsecond\r\n", "read 9")] {
         client.send(chunk).await?;
@@ -239,7 +241,7 @@ async fn input_is_read_while_it_is_sent() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_goes_in_comes_out_whatever_its_length() -> Result<()> {
+async fn bodies_of_any_length_pass_through() -> Result<()> {
     let host = Host::serve([cgi("echoes").request_body(mib(8))]).await?;
     let [mut sending, mut client] = host.client().await?.twins()?;
     for len in [1, 16 << 10, (16 << 10) + 1, 1 << 20, 5 << 20] {
@@ -254,20 +256,20 @@ async fn what_goes_in_comes_out_whatever_its_length() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_printed_is_there_before_the_program_waits() -> Result<()> {
+async fn output_is_sent_before_the_program_waits_for_input() -> Result<()> {
     for (way, body) in [("waits/0", ""), ("sleeps", "0\r\n\r\n")] {
         let (host, mut client) = asked(cgi("begins"), way, body).await?;
         assert_eq!(client.head().await?.status(), 200);
         assert_eq!(client.piece().await?.unwrap(), b"a line\n");
         assert_eq!(host.runtime.in_flight(), 1, "it goes on");
         drop(client);
-        assert_eq!(host.runtime.shutdown(LONG).await, 0, "its client's leaving has ended it");
+        assert_eq!(host.runtime.shutdown(LONG).await, 0, "the disconnect has ended it");
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn what_is_printed_is_there_before_it_waits_on_its_context() -> Result<()> {
+async fn output_is_sent_before_the_program_waits_for_its_context() -> Result<()> {
     let mut module = modules::Module::with_memory(1);
     let takes = (&[ValType::I32, ValType::I64][..], &[ValType::I32][..]);
     let sleep = module.import(modules::CONTEXT, "context_sleep", takes);
@@ -286,7 +288,7 @@ async fn what_is_printed_is_there_before_it_waits_on_its_context() -> Result<()>
     Ok(())
 }
 
-/// Calls a function of WASI, and exits with what it returns.
+/// A module that calls a WASI function, and exits with its result.
 fn exiting(name: &str, arguments: [i32; 4]) -> Vec<u8> {
     let mut module = modules::Module::with_memory(1);
     let called = module.import(modules::WASI, name, modules::takes(4));
@@ -302,7 +304,7 @@ fn exiting(name: &str, arguments: [i32; 4]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_bad_descriptor_is_an_error_and_a_bad_range_traps() -> Result<()> {
+async fn a_bad_descriptor_is_an_error_and_a_bad_pointer_traps() -> Result<()> {
     for name in ["fd_read", "fd_write"] {
         for (arguments, expected) in [
             ([7, 16, 1, 32], Some(8)),
@@ -323,7 +325,7 @@ async fn a_bad_descriptor_is_an_error_and_a_bad_range_traps() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_response_that_goes_on_ends_with_the_program() -> Result<()> {
+async fn a_streamed_response_ends_with_the_program() -> Result<()> {
     let (_host, mut client) = asked(cgi("cgi-goes-on"), "waits/0", "").await?;
     assert_eq!(client.head().await?.status(), 200);
     assert_eq!(client.piece().await?.unwrap(), b"a line\n");
@@ -333,7 +335,7 @@ async fn a_response_that_goes_on_ends_with_the_program() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_failure_before_anything_went_out_is_told() -> Result<()> {
+async fn a_failure_before_any_output_is_a_problem_document() -> Result<()> {
     let host = Host::serve([cgi("cgi-fails")]).await?;
     for (way, status, outcome) in [("7", 500, "exit"), ("trap", 500, "trap")] {
         let answer = host.get(&format!("/cgi-fails/says/{way}")).await?;
@@ -352,7 +354,7 @@ async fn a_failure_before_anything_went_out_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_failure_after_the_head_breaks_the_response_off() -> Result<()> {
+async fn a_failure_after_the_head_aborts_the_response() -> Result<()> {
     for way in ["7", "trap"] {
         let (_host, mut client) =
             asked(cgi(&format!("breaks-{way}")), &format!("waits/{way}"), "").await?;
@@ -365,7 +367,7 @@ async fn a_failure_after_the_head_breaks_the_response_off() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_deadline_breaks_a_response_off() -> Result<()> {
+async fn the_deadline_aborts_a_response() -> Result<()> {
     for way in ["wait", "spin"] {
         let name = format!("late-{way}");
         let late = cgi(&name).timeout(Duration::from_secs(2)).grace(Duration::ZERO);
@@ -379,7 +381,7 @@ async fn the_deadline_breaks_a_response_off() -> Result<()> {
                     "{way}"
                 );
             }
-            // It never had to wait before its deadline.
+            // The program never waited before its deadline.
             status => assert_eq!((status, way), (504, "spin")),
         }
         assert_eq!(host.runtime.shutdown(LONG).await, 0);
@@ -388,7 +390,7 @@ async fn the_deadline_breaks_a_response_off() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_answer_to_half_a_request_is_none() -> Result<()> {
+async fn a_response_to_an_incomplete_request_is_discarded() -> Result<()> {
     let short = Duration::from_millis(100);
     let runtime =
         host::runtime([cgi("cut").request_body(10), cgi("cgi-late").timeout(short).grace(LONG)]);
@@ -417,11 +419,10 @@ async fn an_answer_to_half_a_request_is_none() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_makes_the_program_wait() -> Result<()> {
+async fn a_slow_reader_applies_backpressure() -> Result<()> {
     let (host, mut client) = asked(cgi("cgi-floods"), "floods", "0\r\n\r\n").await?;
     client.head().await?;
-    // The sockets take a part, which is less than 300 blocks; from then on nothing is written until
-    // somebody reads.
+    // The sockets buffer less than 300 blocks. After that, writes block until the client reads.
     let before = host.held_up("cgi-floods", "flooding", 300).await;
     assert_eq!(host.runtime.in_flight(), 1);
     for _ in 0..before + 10 {
@@ -433,7 +434,7 @@ async fn a_client_that_does_not_read_makes_the_program_wait() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_wants_the_whole_gets_it() -> Result<()> {
+async fn invoke_returns_the_whole_response() -> Result<()> {
     let caller = function("caller", "caller").calls(["printed"]).timeout(LONG);
     let runtime = host::runtime([cgi("printed").memory(mib(3)), caller]);
     let expected: String = (0..3_000).map(|piece| format!("piece {piece}\n")).collect();
@@ -448,7 +449,7 @@ async fn who_wants_the_whole_gets_it() -> Result<()> {
 }
 
 #[test]
-fn the_program_runs_it_too() -> Result<()> {
+fn the_invoke_command_runs_a_cgi_program() -> Result<()> {
     let module = hourglass_tests::guests::module("cgi").to_str().unwrap();
     let invoke = ["invoke", module, "--path", "/cgi/cat", "--data", "Status: 201\n\nprinted"];
     let said = program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), &invoke).output()?;

@@ -1,4 +1,4 @@
-//! The code cache: it saves time, and runs nothing that others put there.
+//! The code cache: it avoids compilation, and never loads code that another user wrote.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-/// A cache of its own, and its key.
+/// A cache with its state directory.
 struct Place {
     folder: TempDir,
     cache: PathBuf,
@@ -36,19 +36,19 @@ impl Place {
         self.state.join("cache-key")
     }
 
-    /// Why no runtime can be made.
+    /// The error of a runtime that cannot be built.
     fn refused(&self) -> String {
         let error = self.builder().build().unwrap_err();
         let BuildError::Cache { source, .. } = &error else { panic!("{error:?}") };
         source.to_string()
     }
 
-    /// Deploys two functions, and runs them.
+    /// Deploys and runs two functions.
     async fn run(&self) -> Result<()> {
         run(self.builder(), &[201, 202]).await
     }
 
-    /// The files of compiled code, with what tells whether they were written again.
+    /// The files of compiled code, each with its inode, which changes when the file is rewritten.
     fn compiled(&self) -> Vec<(PathBuf, u64)> {
         let files = fs::read_dir(&self.cache).unwrap().map(|entry| entry.unwrap());
         let code = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "code"));
@@ -59,12 +59,12 @@ impl Place {
     }
 }
 
-/// A module whose response has this status.
+/// A module that responds with this status.
 fn with_status(status: u16) -> Vec<u8> {
     modules::responding(&modules::head(status, &[]), 1, |_| ())
 }
 
-/// Deploys modules that respond with these statuses, and runs them.
+/// Deploys and runs modules that respond with these statuses.
 async fn run(builder: RuntimeBuilder, statuses: &[u16]) -> Result<()> {
     let runtime = host::with(builder, []);
     for status in statuses {
@@ -83,7 +83,7 @@ async fn a_second_start_compiles_nothing() -> Result<()> {
     assert_eq!(first.len(), 2);
     place.run().await?;
     assert_eq!(place.compiled(), first);
-    // Only their owner reads them: a user who could write them could run code here.
+    // Only the owner has access: a user with write access could run code here.
     for path in first.iter().map(|(path, _)| path).chain([&place.key()]) {
         assert_eq!(fs::metadata(path)?.mode() & 0o077, 0, "{}", path.display());
     }
@@ -110,11 +110,11 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// What may happen to one file of compiled code; there is another beside it.
+/// A change to one of two files of compiled code.
 type Change = fn(&Path, &Path);
 
 #[tokio::test]
-async fn a_changed_file_is_never_loaded() -> Result<()> {
+async fn a_modified_file_is_never_loaded() -> Result<()> {
     let place = Place::new()?;
     let changes: [(&str, Change); 14] = [
         ("a bit at the start", |one, _| flip(one, |_| 0)),
@@ -157,7 +157,7 @@ async fn a_changed_file_is_never_loaded() -> Result<()> {
         place.run().await?;
         let before = place.compiled();
         let [(one, inode), (two, _)] = before.as_slice() else { panic!("{before:?}") };
-        // So that the inode of a file that is replaced cannot come back.
+        // Keeps the inode of a replaced file from being reused.
         let kept = place.cache.join("kept");
         fs::hard_link(one, &kept)?;
         change(one, two);
@@ -165,7 +165,7 @@ async fn a_changed_file_is_never_loaded() -> Result<()> {
         in_time.unwrap_or_else(|_| panic!("{what}: it hangs"))?;
         let after = place.compiled();
         assert_ne!(after[0].1, *inode, "{what}: it was not compiled again");
-        // What was written in its place is good again.
+        // The file that replaced it is valid.
         place.run().await?;
         assert_eq!(place.compiled(), after, "{what}");
         fs::remove_file(kept)?;
@@ -174,7 +174,7 @@ async fn a_changed_file_is_never_loaded() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_directory_in_the_place_of_a_file_is_left_alone() -> Result<()> {
+async fn a_directory_in_place_of_a_file_is_kept() -> Result<()> {
     let place = Place::new()?;
     place.run().await?;
     let (one, _) = place.compiled().remove(0);
@@ -186,7 +186,7 @@ async fn a_directory_in_the_place_of_a_file_is_left_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_replaced() -> Result<()> {
+async fn an_invalid_key_is_replaced() -> Result<()> {
     let place = Place::new()?;
     let mut keys = Vec::new();
     for broken in [&[][..], b"short", &[7; 33], &[0; 32]] {
@@ -199,7 +199,7 @@ async fn a_key_that_is_none_is_replaced() -> Result<()> {
         assert_ne!(key, [0; 32]);
         assert!(!keys.contains(&key), "a key came back");
         keys.push(key);
-        // The files of the former key are not loaded, and those of the new one are.
+        // Files signed with the old key are not loaded, and those signed with the new key are.
         let after = place.compiled();
         assert_ne!(after, before);
         place.run().await?;
@@ -208,11 +208,11 @@ async fn a_key_that_is_none_is_replaced() -> Result<()> {
     Ok(())
 }
 
-/// What may be wrong with a key or a directory, with what the error says of it.
+/// A fault of a key or a directory: a text of the error, and a function that causes the fault.
 type Fault = (&'static str, fn(&Place) -> PathBuf);
 
 #[test]
-fn what_others_could_have_changed_is_refused() -> Result<()> {
+fn files_writable_by_other_users_are_refused() -> Result<()> {
     fn aside(path: PathBuf) -> PathBuf {
         let aside = path.with_extension("aside");
         fs::rename(&path, &aside).unwrap();
@@ -270,7 +270,7 @@ fn what_others_could_have_changed_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_slash_does_not_follow_a_link() -> Result<()> {
+fn a_trailing_slash_does_not_follow_a_symlink() -> Result<()> {
     let mut place = Place::new()?;
     place.builder().build()?;
     symlink(&place.cache, place.folder.path().join("link"))?;
@@ -282,7 +282,7 @@ fn a_slash_does_not_follow_a_link() -> Result<()> {
 }
 
 #[test]
-fn the_key_is_not_kept_in_the_cache() -> Result<()> {
+fn a_state_directory_equal_to_the_cache_is_refused() -> Result<()> {
     let mut place = Place::new()?;
     place.state = place.cache.join("../demand");
     let error = place.refused();
@@ -291,7 +291,7 @@ fn the_key_is_not_kept_in_the_cache() -> Result<()> {
 }
 
 #[test]
-fn a_cache_that_can_not_be_is_an_error() {
+fn an_unusable_cache_directory_is_an_error() {
     let file = guests::module("hello");
     let builder = Runtime::builder().cache_dir(file).state_dir(guests::state_dir());
     let error = builder.build().unwrap_err();
@@ -306,7 +306,7 @@ async fn the_least_recently_used_code_is_evicted() -> Result<()> {
     let size = fs::metadata(&first)?.len();
     let room_for_two = || place.builder().cache_size(size * 5 / 2);
     run(room_for_two(), &[202]).await?;
-    // Both are old, the first one older.
+    // Both files are old, and the first one is older.
     let hours = |hours: u64| SystemTime::now() - Duration::from_secs(3_600 * hours);
     let both = place.compiled();
     let is_first = |path: &Path| path == first;
@@ -314,14 +314,14 @@ async fn the_least_recently_used_code_is_evicted() -> Result<()> {
         let age = if is_first(path) { 2 } else { 1 };
         File::options().write(true).open(path)?.set_modified(hours(age))?;
     }
-    // The second one is then used, and the first is not.
+    // Only the second one is used after that.
     run(room_for_two(), &[202]).await?;
     run(room_for_two(), &[203]).await?;
     let left = place.compiled();
     assert_eq!(left.len(), 2);
     assert!(!left.iter().any(|(path, _)| is_first(path)), "the older one is still there");
     assert_eq!(left.iter().filter(|left| both.contains(left)).count(), 1);
-    // One that would not fit at all evicts nothing.
+    // A file larger than the whole cache evicts nothing.
     run(place.builder().cache_size(size / 2), &[204]).await?;
     assert_eq!(place.compiled(), left);
     Ok(())
@@ -332,7 +332,7 @@ fn hourglass(arguments: &[&str]) -> Command {
 }
 
 #[tokio::test]
-async fn processes_that_start_at_once_agree_on_a_key() -> Result<()> {
+async fn concurrent_starts_agree_on_one_key() -> Result<()> {
     let place = Place::new()?;
     let module = place.folder.path().join("one.wasm");
     fs::write(&module, with_status(201))?;
@@ -354,8 +354,8 @@ async fn processes_that_start_at_once_agree_on_a_key() -> Result<()> {
     Ok(())
 }
 
-/// A project that brings along a cache, in which the code of one module is under the name of
-/// another one, with a key that fits, wherever a key may be looked for.
+/// A project that contains a cache in which the code of one module has the name of another one. A
+/// matching key is in every place where a key may be searched.
 struct Planted {
     project: TempDir,
     home: TempDir,
@@ -389,7 +389,7 @@ impl Planted {
         Ok(Self { project, home })
     }
 
-    /// Invokes the module in the project; gives its status and what was said.
+    /// Invokes the module in the project, and returns its status and the log.
     fn invoke(&self, arguments: &[&str]) -> Result<(u64, String)> {
         let mut command = hourglass(&["invoke", "victim.wasm", "--json"]);
         command.args(arguments).current_dir(self.project.path()).env("HOME", self.home.path());
@@ -406,7 +406,7 @@ impl Planted {
 }
 
 #[tokio::test]
-async fn code_planted_in_a_project_is_not_run() -> Result<()> {
+async fn code_planted_in_a_project_does_not_run() -> Result<()> {
     let planted = Planted::new().await?;
     let (status, said) = planted.invoke(&[])?;
     assert_eq!(status, 201, "the planted code was run");
@@ -418,18 +418,18 @@ async fn code_planted_in_a_project_is_not_run() -> Result<()> {
 }
 
 #[tokio::test]
-async fn code_planted_in_a_cache_that_is_named_is_not_run_either() -> Result<()> {
+async fn code_planted_in_the_configured_cache_does_not_run() -> Result<()> {
     let planted = Planted::new().await?;
     let (status, said) = planted.invoke(&["--cache", "cache"])?;
     assert_eq!(status, 201, "the planted code was run");
     assert!(said.contains("is not what this cache wrote"), "{said}");
-    // What was compiled has replaced it.
+    // The compiled code has replaced it.
     assert_eq!(planted.invoke(&["--cache", "cache"])?, (201, String::new()));
     Ok(())
 }
 
 #[tokio::test]
-async fn without_a_safe_cache_the_program_runs_without_one() -> Result<()> {
+async fn the_program_runs_without_a_cache_if_none_is_safe() -> Result<()> {
     let planted = Planted::new().await?;
     fs::remove_file(planted.project.path().join("hourglass.toml"))?;
     let cache = planted.home.path().join(".cache/hourglass");

@@ -1,4 +1,4 @@
-//! Compiling within bounds: a module can't hold up its host, nor take its memory.
+//! Bounded compilation: a module can neither block its host nor exhaust its memory.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ use wasm_encoder::{BlockType, ValType};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hourglass-under-test");
 
-/// A runtime that compiles in processes, and keeps no code.
+/// A runtime that compiles in processes and has no cache.
 fn with(compiler: Compiler) -> Runtime {
     small().compiler(compiler).build().unwrap()
 }
@@ -43,7 +43,7 @@ fn why(runtime: &Runtime, wasm: impl Into<Vec<u8>>) -> CompileError {
     }
 }
 
-/// A program that stands in for the compiler.
+/// A script that replaces the compiler.
 struct Script {
     path: PathBuf,
     _folder: tempfile::TempDir,
@@ -64,13 +64,13 @@ impl Script {
 }
 
 #[tokio::test]
-async fn a_process_compiles_as_the_host_does() -> Result<()> {
+async fn a_compiler_process_gives_the_same_result_as_the_host() -> Result<()> {
     let runtime = with(Compiler::process(PROGRAM));
     runtime.deploy(function("hello", "hello"))?;
     let request = Request::get("/hello/world").body("")?;
     let answer = runtime.invoke(&Context::background(), "hello", request).await?;
     assert_eq!(answer.status(), 200);
-    // What the compiler refuses it refuses in the same words.
+    // Errors of the compiler have the same text.
     let broken = modules::many_functions(1, |code| {
         code.i32_const(1);
     });
@@ -82,8 +82,8 @@ async fn a_process_compiles_as_the_host_does() -> Result<()> {
 }
 
 #[test]
-fn a_million_functions_are_refused_at_once() -> Result<()> {
-    if process::delegated("compilation::a_million_functions_are_refused_at_once") {
+fn a_million_functions_are_refused_before_compilation() -> Result<()> {
+    if process::delegated("compilation::a_million_functions_are_refused_before_compilation") {
         return Ok(());
     }
     let runtime = small().build()?;
@@ -102,7 +102,7 @@ fn a_million_functions_are_refused_at_once() -> Result<()> {
 }
 
 #[test]
-fn the_number_of_functions_is_a_setting() -> Result<()> {
+fn max_functions_is_configurable() -> Result<()> {
     let three = Function::from_bytes("three", modules::many_functions(3, |_| ()))?;
     small().max_functions(3).build()?.deploy(three.clone())?;
     let error = small().max_functions(2).build()?.deploy(three).unwrap_err();
@@ -111,7 +111,7 @@ fn the_number_of_functions_is_a_setting() -> Result<()> {
 }
 
 #[test]
-fn other_sections_have_their_limits() -> Result<()> {
+fn other_sections_have_limits() -> Result<()> {
     let runtime = small().build()?;
     let mut module = modules::Module::with_memory(1);
     module.code(0, |_| ());
@@ -123,7 +123,7 @@ fn other_sections_have_their_limits() -> Result<()> {
     Ok(())
 }
 
-/// What a deploy says of a module that it refuses before it compiles it.
+/// The error of a deploy that is refused before compilation.
 fn refused(write: impl FnOnce(&mut modules::Module)) -> DeployError {
     let mut module = modules::Module::with_memory(1_000);
     write(&mut module);
@@ -139,7 +139,7 @@ fn is_too_many(error: &DeployError, of: &str) {
 }
 
 #[test]
-fn what_each_instance_holds_is_bounded() {
+fn the_size_of_an_instance_is_limited() {
     let imports = refused(|module| {
         for _ in 0..1_001 {
             module.import(modules::WASI, "sched_yield", modules::takes(0));
@@ -157,7 +157,7 @@ fn what_each_instance_holds_is_bounded() {
 }
 
 #[test]
-fn what_each_instance_has_to_be_given_is_bounded() -> Result<()> {
+fn the_initialization_of_an_instance_is_limited() -> Result<()> {
     let data = vec![1; 2 << 20];
     let scattered = |error: &DeployError| {
         let found = matches!(error, DeployError::ScatteredData { limit: 0x10_0000, .. });
@@ -169,7 +169,7 @@ fn what_each_instance_has_to_be_given_is_bounded() -> Result<()> {
     scattered(&refused(|module| {
         module.bytes(0, &data).bytes(60 << 20, b"far away").code(0, |_| ());
     }));
-    // Instances share it where it is in one place, and there may be a little elsewhere.
+    // Instances share contiguous data, and a little data elsewhere is allowed.
     let mut module = modules::Module::with_memory(1_000);
     module.bytes(8, &data).bytes(10 << 20, b"near").code(0, |_| ());
     small().build()?.deploy(Function::from_bytes("f", module.finish())?)?;
@@ -194,9 +194,9 @@ fn what_each_instance_has_to_be_given_is_bounded() -> Result<()> {
     Ok(())
 }
 
-/// The host could not clear one between two invocations.
+/// The host could not clear such a table between two invocations.
 #[test]
-fn a_table_that_can_not_hold_null_is_refused() -> Result<()> {
+fn a_table_of_non_nullable_references_is_refused() -> Result<()> {
     let mut module = modules::Module::with_memory(1);
     module.table_without_null(1_000, 0).code(0, |_| ());
     let error = why(&small().build()?, module.finish());
@@ -205,13 +205,13 @@ fn a_table_that_can_not_hold_null_is_refused() -> Result<()> {
 }
 
 #[test]
-fn code_that_takes_long_to_validate_is_refused_at_once() {
+fn code_that_is_slow_to_validate_is_refused_first() {
     const THOUSAND: &[ValType] = &[ValType::I32; 1_000];
-    if process::delegated("compilation::code_that_takes_long_to_validate_is_refused_at_once") {
+    if process::delegated("compilation::code_that_is_slow_to_validate_is_refused_first") {
         return;
     }
     let before = Holdings::now().memory;
-    // Two bytes that push a thousand values.
+    // A call of two bytes pushes a thousand values.
     let calls = refused(|module| {
         let many = module.import(modules::WASI, "many", (&[], THOUSAND));
         module.code(0, |code| {
@@ -248,11 +248,11 @@ fn code_that_takes_long_to_validate_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_module_that_takes_too_long_is_stopped_while_others_are_served() -> Result<()> {
+async fn a_compilation_that_times_out_does_not_delay_requests() -> Result<()> {
     let limit = Duration::from_millis(500);
     let runtime = with(Compiler::process(PROGRAM).timeout(limit));
     let ready = Function::from_bytes("ready", modules::silent())?;
-    // It is compiled within the limit, unless the machine is very busy.
+    // It compiles within the limit, unless the machine is very busy.
     while runtime.deploy(ready.clone()).is_err() {}
     let compiling = tokio::task::spawn_blocking({
         let (runtime, wasm) = (runtime.clone(), costly());
@@ -269,12 +269,12 @@ async fn a_module_that_takes_too_long_is_stopped_while_others_are_served() -> Re
         "{error:?}"
     );
     assert!(error.to_string().contains("raise `compile_timeout`"), "{error}");
-    assert!(served.iter().any(|at| *at < ended), "nothing was served meanwhile");
+    assert!(served.iter().any(|at| *at < ended), "no request was served during the compilation");
     Ok(())
 }
 
 #[test]
-fn a_module_that_takes_too_much_memory_is_stopped() {
+fn a_compilation_that_exceeds_its_memory_is_stopped() {
     let runtime = with(Compiler::process(PROGRAM).memory(mib(128)));
     let error = why(&runtime, costly());
     assert!(matches!(error, CompileError::OutOfMemory { limit } if limit == mib(128)), "{error:?}");
@@ -282,7 +282,7 @@ fn a_module_that_takes_too_much_memory_is_stopped() {
 }
 
 #[test]
-fn how_a_compiler_process_fails_is_told() -> Result<()> {
+fn failures_of_a_compiler_process_are_reported() -> Result<()> {
     let fails = |text: &str, timeout| -> Result<CompileError> {
         let script = Script::new(text)?;
         Ok(why(&with(script.compiler().timeout(timeout)), modules::silent()))
@@ -300,18 +300,18 @@ fn how_a_compiler_process_fails_is_told() -> Result<()> {
     let CompileError::Crashed { how, .. } = &error else { panic!("{error:?}") };
     assert!(how.contains("signal: 11"), "{how}");
 
-    // What is said where a panic has no memory left.
+    // The output of a panic that runs out of memory.
     for said in ["Cannot allocate memory (os error 12)", "failed to initiate panic, error 5"] {
         let error = fails(&format!("echo '{said}' >&2; kill -ABRT $$"), long)?;
         assert!(matches!(error, CompileError::OutOfMemory { .. }), "{said}: {error:?}");
     }
 
-    // Nothing, what is not code, and what does not end as code does.
+    // No output, output that is not code, and truncated code.
     for answer in ["exit 0", "echo code"] {
         let error = fails(answer, long)?;
         assert!(matches!(error, CompileError::Crashed { .. }), "{answer}: {error:?}");
     }
-    // It floods, it closes its output and goes on, or leaves its output to another process.
+    // It floods its output, closes it and continues, or leaves it open in another process.
     for stubborn in ["yes >&2", "exec >&- 2>&-; sleep 600", "sleep 600 & exit 0", "exec sleep 600"]
     {
         let error = fails(stubborn, short)?;
@@ -324,11 +324,11 @@ fn how_a_compiler_process_fails_is_told() -> Result<()> {
 }
 
 #[test]
-fn nothing_of_the_hosts_environment_reaches_a_compiler_process() -> Result<()> {
+fn a_compiler_process_gets_no_environment() -> Result<()> {
     let script = Script::new("env | cut -d= -f1 | sort | tr '\\n' ' ' >&2; exit 3")?;
     let error = why(&with(script.compiler()), modules::silent());
     let CompileError::Crashed { said, .. } = &error else { panic!("{error:?}") };
-    // These are the shell's own.
+    // The shell sets these itself.
     let is_shells = |word: &&str| ["PWD", "_", "OLDPWD", "SHLVL"].contains(word);
     let said: Vec<_> = said.split_whitespace().filter(|word| !is_shells(word)).collect();
     assert_eq!(said, ["MIMALLOC_ARENA_EAGER_COMMIT", "RAYON_NUM_THREADS"]);
@@ -351,7 +351,7 @@ fn a_compiler_process_ends_with_its_host() -> Result<()> {
         });
         child.filter(|_| is_limited).ok_or("no compiler process has started")
     });
-    // Beyond its three streams it has nothing open, but the answer for a while.
+    // Besides the three standard streams, only the result may be open.
     let open = fs::read_dir(format!("/proc/{compiler}/fd"))?;
     let open: Vec<_> =
         open.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -370,7 +370,7 @@ fn path(path: &Path) -> &str {
 }
 
 #[test]
-fn the_program_bounds_what_it_compiles() -> Result<()> {
+fn the_program_limits_compilation() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let wasm = folder.path().join("costly.wasm");
     fs::write(&wasm, costly())?;
@@ -388,7 +388,7 @@ fn the_program_bounds_what_it_compiles() -> Result<()> {
 }
 
 #[test]
-fn a_compiler_process_is_not_started_by_hand() -> Result<()> {
+fn the_compiler_command_refuses_to_run_by_hand() -> Result<()> {
     let ended = program::command(PROGRAM, &["compile-module"]).stdin(Stdio::null()).output()?;
     assert!(!ended.status.success());
     assert!(String::from_utf8(ended.stderr)?.contains("not to be typed"));
@@ -399,14 +399,14 @@ fn a_compiler_process_is_not_started_by_hand() -> Result<()> {
 }
 
 #[test]
-fn code_of_a_process_is_kept_in_the_cache() -> Result<()> {
+fn code_from_a_compiler_process_is_cached() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let builder = |program: &str| {
         let builder = small().compiler(Compiler::process(program));
         builder.cache_dir(folder.path().join("cache")).state_dir(folder.path().join("state"))
     };
     host::with(builder(PROGRAM), [function("hello", "hello")]);
-    // It is loaded from there, or this one would fail.
+    // Without the cached code, this deploy would fail.
     host::with(builder("/no/such/program"), [function("hello", "hello")]);
     Ok(())
 }

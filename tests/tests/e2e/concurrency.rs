@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many invocations at once.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// How one of many is to end.
+/// How an invocation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Answer,
@@ -38,10 +38,9 @@ impl End {
     }
 }
 
-/// All of them wait for their bodies at first, so that they are in flight at the same moment, and
-/// then go their ways.
+/// All invocations first wait for their bodies, so that they are in flight at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_are_in_flight_and_all_end() -> Result<()> {
+async fn a_thousand_invocations_in_flight_all_end() -> Result<()> {
     const MANY: usize = 1_000;
     let stuck = function("one-of-many", "stuck").timeout(LONG).grace(Duration::from_millis(10));
     let runtime = host::with(host::builder().max_in_flight(MANY), [stuck]);
@@ -80,9 +79,9 @@ async fn a_thousand_are_in_flight_and_all_end() -> Result<()> {
     Ok(())
 }
 
-/// The same by the clock alone: nobody is told anything, and all end on time.
+/// Invocations that end by their deadlines alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_end_by_their_deadline() -> Result<()> {
+async fn a_thousand_invocations_end_at_their_deadline() -> Result<()> {
     const MANY: usize = 1_000;
     let timeout = Duration::from_millis(300);
     let stuck = function("timed", "stuck").timeout(timeout).grace(Duration::ZERO);
@@ -114,7 +113,7 @@ async fn a_thousand_end_by_their_deadline() -> Result<()> {
     Ok(())
 }
 
-/// Over sockets: many connections, and many requests over each of them.
+/// Many connections, and many requests over each of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_connections_get_their_own_answers() -> Result<()> {
     let host = Host::serve([function("echo", "echo").timeout(LONG)]).await?;
@@ -140,10 +139,9 @@ async fn many_connections_get_their_own_answers() -> Result<()> {
     Ok(())
 }
 
-/// All connections on one thread, and more guests that spin and that wait than there are threads:
-/// none of them keeps the thread to itself.
+/// All connections are on one thread, with more spinning and waiting guests than threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_thread_serves_all_connections_beside_guests_that_are_stuck() -> Result<()> {
+async fn one_thread_serves_all_connections_beside_stuck_guests() -> Result<()> {
     let stuck = function("stuck-beside", "stuck").timeout(LONG).grace(Duration::ZERO);
     let runtime = host::runtime([stuck, function("echo", "echo").timeout(LONG)]);
     let host = Host::start(runtime, |server| server.threads(1)).await?;
@@ -160,7 +158,7 @@ async fn one_thread_serves_all_connections_beside_guests_that_are_stuck() -> Res
         assert_eq!(client.request(&request).await?.into_body(), number.to_string().into_bytes());
     }
     assert_eq!(host.runtime.in_flight(), 5);
-    // Their clients leave, and they end.
+    // The clients disconnect, and the guests end.
     let runtime = host.runtime.clone();
     stuck.shutdown().await;
     host::in_flight(&runtime, 0).await;

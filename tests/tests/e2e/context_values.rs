@@ -1,4 +1,4 @@
-//! What the front knows of a request, as the function finds it in its context.
+//! Values that the server derives from a request, as the function finds them in its context.
 
 use anyhow::Result;
 use hourglass::http::{Route, Routes};
@@ -7,7 +7,7 @@ use hourglass_tests::host::{self, Host};
 use http::Request;
 use serde_json::Value;
 
-/// A host that shows what its function finds.
+/// A host whose function responds with its context values.
 async fn host() -> Result<Host> {
     let mut routes = Routes::new();
     routes.route(Route::new("/tenants/{id}/{*rest}", "shown").baggage(["tenant", "plan"]))?;
@@ -20,7 +20,7 @@ async fn host() -> Result<Host> {
     Ok(Host::start(runtime, settings).await?)
 }
 
-/// The values that a request's function finds.
+/// The context values of a request.
 async fn values(host: &Host, request: http::request::Builder) -> Result<Vec<(String, String)>> {
     let answer = host.client().await?.request(&request.body("")?).await?;
     let shown: Value = serde_json::from_slice(answer.body())?;
@@ -34,7 +34,7 @@ fn value<'a>(values: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn a_routes_parameters_and_its_baggage_are_values() -> Result<()> {
+async fn route_parameters_and_baggage_are_values() -> Result<()> {
     let host = host().await?;
     let request = Request::get("/tenants/a%20b/c/d?e")
         .header("baggage", "plan=free;ttl=1,secret=hush")
@@ -57,7 +57,7 @@ async fn a_routes_parameters_and_its_baggage_are_values() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_is_let_in_that_no_route_names() -> Result<()> {
+async fn baggage_that_no_route_allows_is_dropped() -> Result<()> {
     let host = host().await?;
     let request = Request::get("/shown")
         .header("baggage", "tenant=acme,principal=root,request-id=forged,route.id=7");
@@ -70,7 +70,7 @@ async fn nothing_is_let_in_that_no_route_names() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_request_is_a_step_of_its_callers_trace_or_of_one_of_its_own() -> Result<()> {
+async fn a_request_continues_or_starts_a_trace() -> Result<()> {
     let host = host().await?;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let parent = format!("00-{trace}-b7ad6b7169203331-01");

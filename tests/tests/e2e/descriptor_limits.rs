@@ -1,4 +1,4 @@
-//! A server that may open no more files goes on: it says so now and then, and accepts connections
+//! A server that runs out of descriptors logs it at a bounded rate, and accepts connections again
 //! as soon as it can.
 
 use std::fs;
@@ -9,11 +9,11 @@ use hourglass_tests::client::Client;
 use hourglass_tests::guests::module;
 use hourglass_tests::program::{self, Serving};
 
-/// How many descriptors it may have, and how many connections more than that a test makes.
+/// The descriptor limit of the server, and the number of connections that a test opens.
 const LIMIT: usize = 100;
 
 #[tokio::test]
-async fn a_server_without_descriptors_says_so_once_a_second_and_goes_on() -> Result<()> {
+async fn a_server_without_descriptors_logs_once_a_second_and_recovers() -> Result<()> {
     let limited = format!("ulimit -n {LIMIT}; exec \"$@\"");
     let arguments = ["-c", &limited, "sh", env!("CARGO_BIN_EXE_hourglass-under-test")];
     let mut command = program::command("sh", &arguments);
@@ -28,7 +28,7 @@ async fn a_server_without_descriptors_says_so_once_a_second_and_goes_on() -> Res
         held.push(Client::connect(serving.address).await?);
     }
     let (mut told, mut last) = (serving.told("are not accepted"), began);
-    // What is left out is counted in the next line, after a second.
+    // The next line counts the suppressed ones, after a second.
     for _ in 0..2 {
         let more = serving.told("are not accepted");
         assert!(!more.contains("more=0"), "{more}");
@@ -39,7 +39,7 @@ async fn a_server_without_descriptors_says_so_once_a_second_and_goes_on() -> Res
     let seconds = last.duration_since(began).as_secs_f64();
     assert!(lines as f64 <= seconds + 1.5, "{lines} lines in {seconds} seconds:\n{told}");
     assert!(seconds >= 1.9, "{seconds} seconds:\n{told}");
-    // It waits, and does not try again and again.
+    // The server waits instead of retrying in a loop.
     let spent = processor_time(serving.id())? - before;
     assert!(spent.as_secs_f64() < seconds / 2.0, "{spent:?} in {seconds} seconds");
 
@@ -51,7 +51,7 @@ async fn a_server_without_descriptors_says_so_once_a_second_and_goes_on() -> Res
     Ok(())
 }
 
-/// How much processor time a process has had.
+/// The processor time of a process.
 fn processor_time(id: u32) -> Result<Duration> {
     let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
     let (_, rest) = text.rsplit_once(')').unwrap();

@@ -1,4 +1,4 @@
-//! A client that goes away takes its invocation with it.
+//! A disconnect cancels the client's invocation.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use hourglass_tests::lines;
 const LONG: Duration = Duration::from_secs(600);
 const GRACE: Duration = Duration::from_millis(20);
 
-/// Starts a request to a function that is stuck and goes away.
+/// Sends a request to a stuck function and disconnects.
 async fn goes_away(name: &str, way: &str) -> Result<()> {
     let stuck = function(name, "stuck").timeout(LONG).grace(GRACE);
     goes_away_from(stuck, format!("GET /{name}/{way} HTTP/1.1\r\nhost: x\r\n\r\n")).await
 }
 
-/// Sends what a function begins with that does not end by itself, and goes away; the host must be
-/// idle by itself long before it has drained.
+/// Sends a request to a function that does not end by itself, and disconnects. The host must become
+/// idle long before a drain would cancel the function.
 async fn goes_away_from(function: Function, sent: impl AsRef<[u8]>) -> Result<()> {
     let name = function.name().to_owned();
     let host = Host::serve([function]).await?;
@@ -27,28 +27,28 @@ async fn goes_away_from(function: Function, sent: impl AsRef<[u8]>) -> Result<()
     lines::told(&name, "begun").await;
     assert_eq!(host.runtime.in_flight(), 1);
     drop(client);
-    assert_eq!(host.runtime.shutdown(LONG).await, 0, "it had to be canceled by somebody else");
+    assert_eq!(host.runtime.shutdown(LONG).await, 0, "the disconnect did not cancel it");
     assert_eq!(host.runtime.in_flight(), 0);
     Ok(())
 }
 
 #[tokio::test]
-async fn one_that_spins_is_ended() -> Result<()> {
+async fn a_spinning_function_is_ended() -> Result<()> {
     goes_away("gone-spin", "spin").await
 }
 
 #[tokio::test]
-async fn one_that_sleeps_is_ended() -> Result<()> {
+async fn a_sleeping_function_is_ended() -> Result<()> {
     goes_away("gone-sleep", "sleep-again").await
 }
 
 #[tokio::test]
-async fn one_that_checks_ends_itself() -> Result<()> {
+async fn a_function_that_checks_its_context_ends_itself() -> Result<()> {
     goes_away("gone-check", "check").await
 }
 
 #[tokio::test]
-async fn a_function_is_told_why() -> Result<()> {
+async fn the_function_learns_the_cause() -> Result<()> {
     let name = "gone-told";
     let host = Host::serve([function(name, "stuck").timeout(LONG).grace(LONG)]).await?;
     let mut client = host.client().await?;
@@ -61,7 +61,7 @@ async fn a_function_is_told_why() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_waits_for_the_rest_of_its_body_is_ended() -> Result<()> {
+async fn a_function_that_waits_for_its_body_is_ended() -> Result<()> {
     for head in
         ["content-length: 10\r\n\r\nfirst", "transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"]
     {
@@ -76,9 +76,9 @@ async fn one_that_waits_for_the_rest_of_its_body_is_ended() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_does_not_read_its_body_is_ended() -> Result<()> {
+async fn a_function_with_an_unread_body_is_ended() -> Result<()> {
     let body = "x".repeat(100_000);
-    // All of it was sent, or one byte was not.
+    // The body is complete, or one byte is missing.
     for (name, length) in [("gone-unread", 100_000), ("gone-unsent", 100_001)] {
         let head = format!("POST /{name}/hold HTTP/1.1\r\nhost: x\r\ncontent-length: {length}");
         let holds = function(name, "stream").timeout(LONG).grace(GRACE);
@@ -88,7 +88,7 @@ async fn one_that_does_not_read_its_body_is_ended() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_whose_client_has_sent_a_part_of_its_next_request_is_ended() -> Result<()> {
+async fn a_function_is_ended_although_a_pipelined_request_has_begun() -> Result<()> {
     let sent = "GET /gone-ahead/sleep HTTP/1.1\r\nhost: x\r\n\r\nGET /";
     goes_away_from(function("gone-ahead", "stuck").timeout(LONG).grace(GRACE), sent).await?;
     // Its response has begun.
@@ -97,7 +97,7 @@ async fn one_whose_client_has_sent_a_part_of_its_next_request_is_ended() -> Resu
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_http_is_a_bad_request_and_the_last() -> Result<()> {
+async fn a_malformed_body_is_a_bad_request_and_closes_the_connection() -> Result<()> {
     let host = Host::serve([function("gone-odd", "echo").timeout(LONG).grace(LONG)]).await?;
     let mut client = host.client().await?;
     let head = "POST /gone-odd HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -109,7 +109,7 @@ async fn a_body_that_is_no_http_is_a_bad_request_and_the_last() -> Result<()> {
 }
 
 #[tokio::test]
-async fn others_are_not_touched() -> Result<()> {
+async fn other_invocations_continue() -> Result<()> {
     let name = "gone-other";
     let host = Host::serve([function(name, "stuck").timeout(LONG).grace(GRACE)]).await?;
     let mut stays = host.client().await?;
@@ -119,7 +119,7 @@ async fn others_are_not_touched() -> Result<()> {
     lines::told_times(name, "begun", 2).await;
     drop(leaves);
     host::in_flight(&host.runtime, 1).await;
-    // It is still there to be canceled, and its client to be answered.
+    // The other invocation still runs, and its client gets a response.
     assert_eq!(host.runtime.shutdown(Duration::ZERO).await, 1);
     assert_eq!(stays.answer(&http::Method::GET).await?.status(), 503);
     Ok(())

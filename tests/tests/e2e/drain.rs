@@ -1,4 +1,4 @@
-//! How a server stops: what runs may finish, and what does not is told why it has to.
+//! How a server stops: invocations may finish, and the rest is canceled with its cause.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 const LONG: Duration = Duration::from_secs(600);
 
 #[tokio::test]
-async fn what_runs_may_finish() -> Result<()> {
+async fn invocations_in_flight_may_finish() -> Result<()> {
     let runtime = host::runtime([function("finishes", "echo").timeout(LONG)]);
     let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
     let (address, mut client) = (host.address, host.client().await?);
@@ -24,7 +24,7 @@ async fn what_runs_may_finish() -> Result<()> {
     host::in_flight(&runtime, 1).await;
 
     let ended = host.stop();
-    // Who is idle is let go, and who is new is not let in.
+    // Idle connections are closed, and new ones are refused.
     idle.closed().await?;
     client::refused(address).await;
     assert!(!ended.is_finished());
@@ -39,7 +39,7 @@ async fn what_runs_may_finish() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_to_do_is_done_at_once() -> Result<()> {
+async fn an_idle_server_stops_at_once() -> Result<()> {
     let runtime = host::runtime([function("hello", "hello")]);
     let host = Host::start(runtime, |server| server.drain(LONG)).await?;
     assert_eq!(host.get("/hello").await?.status(), 200);
@@ -50,7 +50,7 @@ async fn nothing_to_do_is_done_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_told_to_and_has_its_grace() -> Result<()> {
+async fn invocations_that_do_not_finish_are_canceled_with_grace() -> Result<()> {
     let grace = Duration::from_millis(40);
     let drain = Duration::from_millis(60);
     let runtime = host::runtime([
@@ -91,12 +91,12 @@ async fn what_does_not_finish_is_told_to_and_has_its_grace() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_runtime_that_is_shut_down_takes_nothing_more() -> Result<()> {
+async fn a_runtime_that_shuts_down_refuses_invocations() -> Result<()> {
     let runtime = host::runtime([function("hello", "hello"), function("held", "echo")]);
     let (feed, body) = input::fed();
     let held = tokio::spawn({
         let runtime = runtime.clone();
-        // Not under the runtime's own context, so that it is waited for, not canceled.
+        // It does not derive from the runtime's context, so the shutdown waits for it.
         async move { runtime.invoke(&Context::background(), "held", Request::new(body)).await }
     });
     feed.asked().await;

@@ -1,5 +1,5 @@
-//! Answers that are complete before their requests are: clients that only read when they have sent
-//! everything get them, over both versions of HTTP.
+//! Responses that are complete before their requests: clients that read only after they have sent
+//! everything receive them, over both versions of HTTP.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -16,43 +16,43 @@ use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// How long a test waits for what has to come.
+/// How long a test waits for a frame.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The largest frame that a client may send.
 const FRAME: usize = 16 << 10;
 
-/// The flag of settings that have been read. They hold for the server from then on.
+/// The flag of acknowledged settings. They apply to the server from then on.
 const ACK: u8 = 1;
 
-/// A client of HTTP/2 that sends a body frame by frame, as far as the server lets it.
+/// An HTTP/2 client that sends a body frame by frame, within the server's windows.
 struct Sender {
     client: Client,
-    /// How many bytes it may send: on the connection, and on the stream.
+    /// The send windows of the connection and of the stream.
     windows: [i64; 2],
-    /// What has come of the answer's body, and whether that was all.
+    /// The received part of the response body, and whether it is complete.
     body: Vec<u8>,
     ended: bool,
 }
 
-/// Why no more can be sent.
+/// Why the client stopped sending.
 #[derive(Debug, PartialEq)]
 enum Stopped {
-    /// It has all been sent, and the answer is complete.
+    /// The body was sent, and the response is complete.
     Sent,
-    /// The server has reset the stream: the code, and how many bytes had been sent.
+    /// The server reset the stream: the code, and the number of bytes sent before.
     Reset([u8; 4], usize),
 }
 
 impl Sender {
-    /// Begins a POST for a path.
+    /// Starts a POST.
     async fn begin(address: SocketAddr, path: &str) -> Result<Self> {
         let mut client = Client::connect(address).await?;
         client.send([http2::PREFACE, &http2::settings(), &http2::begin(1, path)].concat()).await?;
         Ok(Self { client, windows: [65_535; 2], body: Vec::new(), ended: false })
     }
 
-    /// Takes the next frame; `Some` is the code of a reset.
+    /// Handles the next frame. `Some` is the code of a reset.
     async fn take(&mut self) -> Result<Option<[u8; 4]>> {
         let frame = timeout(PATIENCE, Frame::next(&mut self.client)).await??;
         let number = |bytes: &[u8]| i64::from(u32::from_be_bytes(bytes.try_into().unwrap()));
@@ -78,7 +78,7 @@ impl Sender {
         Ok(None)
     }
 
-    /// Waits until the answer is complete.
+    /// Waits until the response is complete.
     async fn answered(&mut self) -> Result<()> {
         while !self.ended {
             if let Some(code) = self.take().await? {
@@ -88,7 +88,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends a body to its end, and looks for the answer only then, as httpx does.
+    /// Sends a whole body, and reads the response only after that, as httpx does.
     async fn send(&mut self, len: usize) -> Result<Stopped> {
         let mut left = len;
         loop {
@@ -97,7 +97,7 @@ impl Sender {
                 let piece = left.min(may).min(FRAME);
                 left -= piece;
                 let end = if left == 0 { END } else { 0 };
-                // An error is a connection that is closed, which the next frame tells.
+                // On an error the connection is closed, which the next read reports.
                 let _ = self.client.send(http2::frame(DATA, end, 1, &vec![b'x'; piece])).await;
                 self.windows = self.windows.map(|window| window - piece as i64);
             } else if left == 0 && self.ended {
@@ -109,7 +109,7 @@ impl Sender {
     }
 }
 
-/// A function that answers without reading, and one that takes little.
+/// A function that responds without reading, and one with a small body limit.
 fn functions() -> [Function; 2] {
     [
         function("early", "stream").timeout(LONG).request_body(mib(64)),
@@ -117,7 +117,7 @@ fn functions() -> [Function; 2] {
     ]
 }
 
-/// The paths of early answers, and a part of each.
+/// The paths of early responses, and a part of each body.
 const ANSWERS: [(&str, &str); 4] = [
     ("/early/whole/5", "xxxxx"),
     ("/none", "\"status\":404"),
@@ -126,7 +126,7 @@ const ANSWERS: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn one_that_sends_to_the_end_before_it_reads_gets_its_answer() -> Result<()> {
+async fn a_client_that_sends_everything_first_gets_its_response() -> Result<()> {
     let host = Host::serve(functions()).await?;
     for (path, part) in ANSWERS {
         for len in [4 << 10, 300 << 10, 4 << 20] {
@@ -140,7 +140,7 @@ async fn one_that_sends_to_the_end_before_it_reads_gets_its_answer() -> Result<(
 }
 
 #[tokio::test]
-async fn one_that_is_turned_away_gets_its_answer() -> Result<()> {
+async fn a_rejected_client_gets_its_response() -> Result<()> {
     let runtime = host::with(host::builder().max_in_flight(1), [function("full", "stuck")]);
     let host = Host::start(runtime, |server| server).await?;
     let mut busy = host.client().await?;
@@ -153,16 +153,16 @@ async fn one_that_is_turned_away_gets_its_answer() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_complete_answer_is_not_followed_by_a_reset() -> Result<()> {
+async fn a_complete_response_is_not_followed_by_a_reset() -> Result<()> {
     let host = Host::serve(functions()).await?;
     for (path, _) in ANSWERS {
         let mut sender = Sender::begin(host.address, path).await?;
         if path == "/small" {
-            // Nothing else shows that it is too large.
+            // Only the length of the received body shows that it is too large.
             sender.client.send(http2::frame(DATA, 0, 1, &[b'x'; 2 << 10])).await?;
         }
         sender.answered().await?;
-        // Another answer comes after what there is to say of this one.
+        // Frames of another response follow all frames of this one.
         sender.ended = false;
         sender.client.send(http2::headers(3, "/early/whole/1")).await?;
         sender.answered().await?;
@@ -172,22 +172,22 @@ async fn a_complete_answer_is_not_followed_by_a_reset() -> Result<()> {
 }
 
 #[tokio::test]
-async fn so_much_is_read_after_an_answer_and_no_more() -> Result<()> {
+async fn the_body_read_after_a_response_is_limited() -> Result<()> {
     let host = Host::serve(functions()).await?;
     let mut sender = Sender::begin(host.address, "/early/whole/5").await?;
     let Stopped::Reset(code, sent) = sender.send(64 << 20).await? else { bail!("it is all read") };
-    // 16 MiB, and what the client may be ahead by, unless its time was up before.
+    // 16 MiB and the client's window, unless the time limit was reached before.
     assert!(code == [0; 4] && sent <= 17 << 20, "{code:?} after {sent} bytes");
     assert_eq!(sender.body, b"xxxxx");
 
-    // The connection goes on.
+    // The connection stays usable.
     sender.ended = false;
     sender.client.send(http2::headers(3, "/early/whole/1")).await?;
     sender.answered().await
 }
 
 #[tokio::test]
-async fn one_that_sends_no_more_is_not_waited_for() -> Result<()> {
+async fn a_client_that_stops_sending_is_not_waited_for() -> Result<()> {
     let host = Host::serve(functions()).await?;
     let mut sender = Sender::begin(host.address, "/early/whole/5").await?;
     sender.answered().await?;
@@ -198,7 +198,7 @@ async fn one_that_sends_no_more_is_not_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_waits_for_its_answer_first_gets_it() -> Result<()> {
+async fn a_client_that_reads_first_gets_its_response() -> Result<()> {
     let host = Host::serve(functions()).await?;
     let mut sender = Sender::begin(host.address, "/early/whole/5").await?;
     sender.client.send(http2::frame(DATA, 0, 1, b"a part")).await?;
@@ -208,7 +208,7 @@ async fn one_that_waits_for_its_answer_first_gets_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_sends_after_its_answer_is_not_cut_off_in_http1_either() -> Result<()> {
+async fn an_http1_client_that_still_sends_is_not_reset() -> Result<()> {
     let host = Host::serve(functions()).await?;
     let piece = vec![b'x'; 64 << 10];
     for path in ["/early/whole/5", "/none"] {
@@ -216,7 +216,7 @@ async fn one_that_sends_after_its_answer_is_not_cut_off_in_http1_either() -> Res
         let head = format!("host: x\r\ncontent-length: {}\r\n", 16 * piece.len());
         client.send(format!("POST {path} HTTP/1.1\r\n{head}\r\n")).await?;
         client.answer(&http::Method::POST).await?;
-        // Nothing of the body was there when the server closed its side.
+        // The body had not arrived when the server closed its side.
         client.closed().await?;
         for _ in 0..16 {
             client.send(&piece).await.with_context(|| path.to_owned())?;
@@ -239,7 +239,7 @@ async fn say(program: &'static str, arguments: Vec<String>) -> Result<Option<Str
 }
 
 #[tokio::test]
-async fn curl_sees_early_answers() -> Result<()> {
+async fn curl_receives_early_responses() -> Result<()> {
     let host = Host::serve(functions()).await?;
     let folder = tempfile::tempdir()?;
     for len in [50 << 10, 300 << 10, 8 << 20] {
@@ -262,7 +262,7 @@ async fn curl_sees_early_answers() -> Result<()> {
     Ok(())
 }
 
-/// Sends bodies over HTTP/2, and prints the status and the body of each answer.
+/// Sends bodies over HTTP/2, and prints the status and the body of each response.
 const NODE: &str = "
 const http2 = require('node:http2');
 const [origin, len, ...paths] = process.argv.slice(1);
@@ -283,7 +283,7 @@ const ask = (path) => new Promise((resolve) => {
 ";
 
 #[tokio::test]
-async fn node_sees_early_answers() -> Result<()> {
+async fn node_receives_early_responses() -> Result<()> {
     let host = Host::serve(functions()).await?;
     for len in [50 << 10, 300 << 10, 8 << 20] {
         let mut arguments = vec!["-e".to_owned(), NODE.to_owned()];
@@ -303,10 +303,10 @@ async fn node_sees_early_answers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_connection_that_reads_on_for_others_serves_this_one() -> Result<()> {
+async fn a_connection_that_discards_bodies_serves_other_requests() -> Result<()> {
     let host = Host::serve(functions()).await?;
     let mut client = http2::Client::connect(host.address).await?;
-    // As many as a connection carries, each of them read on.
+    // As many streams as a connection allows, each with a body that is discarded.
     let mut answers = Vec::new();
     for _ in 0..99 {
         let (feed, body) = hourglass_tests::input::fed();

@@ -1,4 +1,4 @@
-//! The library without its front: what an embedder can rely on.
+//! The library without the server: what an embedder can rely on.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ async fn values_are_read_by_their_wire_names() -> Result<()> {
     assert_eq!(shown["context"]["request_id"], "id-7");
     let pair = |name: &str, value: &str| serde_json::json!({ "name": name, "value": value });
     let mut values = shown["context"]["values"].as_array().unwrap().clone();
-    // Nobody said which trace it is part of, so it is one of its own.
+    // No trace was given, so the invocation starts one.
     values.retain(|value| value["name"] != "traceparent");
     let expected = [
         pair("function", "shown"),
@@ -46,7 +46,7 @@ async fn values_are_read_by_their_wire_names() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_context_without_an_end_ends_with_the_functions_timeout() -> Result<()> {
+async fn the_functions_timeout_applies_to_a_background_context() -> Result<()> {
     let runtime = host::runtime([function("shown", "metadata").timeout(Duration::from_secs(50))]);
     for (callers, most) in [(None, 50_000), (Some(30), 30_000), (Some(500), 50_000)] {
         let background = Context::background();
@@ -62,7 +62,7 @@ async fn a_context_without_an_end_ends_with_the_functions_timeout() -> Result<()
 }
 
 #[tokio::test]
-async fn usage_tells_what_was_used() -> Result<()> {
+async fn usage_reports_time_and_memory() -> Result<()> {
     let timeout = Duration::from_millis(200);
     let runtime = host::runtime([
         function("hello", "hello"),
@@ -74,7 +74,7 @@ async fn usage_tells_what_was_used() -> Result<()> {
     let usage = *answer.extensions().get::<Usage>().unwrap();
     assert!(!usage.wall.is_zero() && usage.wall <= started.elapsed(), "{usage:?}");
     assert!(!usage.cpu.is_zero() && usage.cpu <= usage.wall, "{usage:?}");
-    // A megabyte of stack, and some pages above it.
+    // A megabyte of stack, and some pages.
     assert!((mib(1)..mib(4)).contains(&usage.peak_memory), "{usage:?}");
 
     let request = Request::get("/sleep").body(())?;
@@ -91,7 +91,7 @@ async fn usage_tells_what_was_used() -> Result<()> {
 }
 
 #[tokio::test]
-async fn two_versions_are_deployed_in_turn() -> Result<()> {
+async fn a_new_version_replaces_the_old_one() -> Result<()> {
     let runtime = host::runtime([function("same-name", "echo")]);
     let (feed, body) = input::fed();
     let old = tokio::spawn({
@@ -101,10 +101,10 @@ async fn two_versions_are_deployed_in_turn() -> Result<()> {
     feed.asked().await;
     runtime.deploy(function("same-name", "hello"))?;
     assert!(text(&runtime, "same-name", "/hello/new").await?.starts_with("hello new, "));
-    // A function that can't be deployed leaves the former one in place.
+    // A failed deploy keeps the old version.
     assert!(runtime.deploy(Function::from_bytes("same-name", *b"no module")?).is_err());
     assert!(text(&runtime, "same-name", "/").await?.starts_with("hello world, "));
-    // The former version runs to its end.
+    // The old version finishes its invocations.
     feed.give("from the old one");
     drop(feed);
     let answer = old.await??;
@@ -116,13 +116,13 @@ async fn two_versions_are_deployed_in_turn() -> Result<()> {
 }
 
 #[test]
-fn more_than_the_machine_allows_is_an_error_that_says_what_to_type() {
+fn an_oversized_runtime_is_an_error_with_a_remedy() {
     let error = Runtime::builder().max_in_flight(10_000_000).build().unwrap_err();
     assert!(error.to_string().contains("sysctl -w vm.max_map_count="), "{error}");
     assert!(matches!(error, BuildError::TooManyInFlight { asked: 10_000_000, .. }), "{error}");
 }
 
-/// Why a module can't be deployed.
+/// The error of a deploy.
 fn refused(wasm: impl Into<Vec<u8>>) -> DeployError {
     let runtime = host::runtime([]);
     let function = Function::from_bytes("refused", wasm.into()).unwrap();
@@ -134,7 +134,7 @@ fn refused(wasm: impl Into<Vec<u8>>) -> DeployError {
 }
 
 #[test]
-fn what_is_no_module_is_refused() {
+fn bytes_that_are_not_wasm_are_refused() {
     let component = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
     let whole = modules::silent();
     for (what, wasm) in [
@@ -152,7 +152,7 @@ fn what_is_no_module_is_refused() {
 }
 
 #[test]
-fn a_library_is_refused() {
+fn a_module_without_an_entry_point_is_refused() {
     let mut module = Module::with_memory(1);
     module.code(0, |_| ());
     let error = refused(module.entry("run").finish());
@@ -172,7 +172,7 @@ fn importing(module: &str, name: &str, signature: modules::Signature<'_>) -> Vec
 }
 
 #[test]
-fn what_the_host_does_not_offer_is_refused() {
+fn unknown_imports_are_refused() {
     for (module, name) in [("env", "system"), (CONTEXT, "fork"), (WASI, "fd_teleport")] {
         let error = refused(importing(module, name, takes(0)));
         let DeployError::UnknownImport { module: found, name: found_name } = &error else {
@@ -181,7 +181,7 @@ fn what_the_host_does_not_offer_is_refused() {
         assert_eq!((&**found, &**found_name), (module, name));
         assert!(error.to_string().contains(&format!("`{module}::{name}`")), "{error}");
     }
-    // The right name with the wrong parameters.
+    // A known name with wrong parameters.
     let error = refused(importing(CONTEXT, "request", takes(4)));
     assert!(matches!(error, DeployError::Instantiate { .. }), "{error:?}");
 }
@@ -197,7 +197,7 @@ fn another_version_of_the_abi_is_refused() {
 }
 
 #[test]
-fn memory_and_tables_have_their_limits() {
+fn memory_and_tables_have_limits() {
     let runtime = host::runtime([]);
     let deploy = |pages, limit| {
         let mut module = Module::with_memory(pages);
@@ -225,7 +225,7 @@ fn memory_and_tables_have_their_limits() {
 }
 
 #[test]
-fn names_and_files_have_to_be_good() {
+fn invalid_names_and_files_are_errors() {
     for name in ["", ".hidden", "a/b", "a b", "\u{e4}", &"x".repeat(65)] {
         let error = Function::from_bytes(name, modules::silent()).unwrap_err();
         assert!(matches!(&error, DeployError::Name { name: found } if found == name), "{error:?}");
@@ -236,7 +236,7 @@ fn names_and_files_have_to_be_good() {
 }
 
 #[tokio::test]
-async fn a_runtime_outlives_what_it_can_not_deploy() -> Result<()> {
+async fn a_runtime_survives_failed_deploys() -> Result<()> {
     let runtime = host::runtime([function("hello", "hello")]);
     for _ in 0..3 {
         let endless = Function::from_bytes("bad", modules::head(200, &[]))?;
@@ -246,14 +246,14 @@ async fn a_runtime_outlives_what_it_can_not_deploy() -> Result<()> {
     Ok(())
 }
 
-/// What asks for a stream: a runtime, and its function of this name.
+/// A runtime with a streaming function of this name.
 fn streaming(name: &str) -> Runtime {
     let long = Duration::from_secs(600);
     host::runtime([function(name, "stream").timeout(long).grace(long)])
 }
 
 #[tokio::test]
-async fn a_response_is_handed_out_while_its_function_writes_it() -> Result<()> {
+async fn a_response_is_streamed() -> Result<()> {
     let runtime = streaming("handed-out");
     let ctx = Context::background();
     let ask = |path: &str| Ok::<_, anyhow::Error>(Request::get(path.to_owned()).body(())?);
@@ -273,7 +273,7 @@ async fn a_response_is_handed_out_while_its_function_writes_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_response_that_is_not_streamed_has_its_usage() -> Result<()> {
+async fn a_whole_response_carries_its_usage() -> Result<()> {
     let runtime = host::runtime([function("whole-at-once", "hello")]);
     let ctx = Context::background();
     let answer = runtime.invoke_streaming(&ctx, "whole-at-once", Request::new("")).await?;
@@ -285,7 +285,7 @@ async fn a_response_that_is_not_streamed_has_its_usage() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_drops_what_they_asked_for_has_left() -> Result<()> {
+async fn dropping_a_response_cancels_its_invocation() -> Result<()> {
     let name = "embedded-gone";
     let long = Duration::from_secs(600);
     let runtime = host::runtime([function(name, "stuck").timeout(long).grace(long)]);
@@ -302,7 +302,7 @@ async fn who_drops_what_they_asked_for_has_left() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_stream_that_fails_half_way_says_how() -> Result<()> {
+async fn a_stream_that_fails_midway_reports_the_failure() -> Result<()> {
     let runtime = streaming("half-way");
     let (feed, body) = input::fed();
     let request = Request::post("/half-way/trap").body(body)?;
@@ -318,9 +318,9 @@ async fn a_stream_that_fails_half_way_says_how() -> Result<()> {
     Ok(())
 }
 
-/// What is replaced and removed while others call it, whole and as a stream.
+/// A function is replaced and removed while others invoke it, buffered and streaming.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_that_comes_and_goes_is_there_or_not_found() -> Result<()> {
+async fn a_function_deployed_and_removed_is_served_or_not_found() -> Result<()> {
     let name = "comes-and-goes";
     let runtime = host::runtime([function(name, "stream")]);
     let callers = (0..4).map(|caller| {
@@ -364,7 +364,7 @@ async fn a_function_that_comes_and_goes_is_there_or_not_found() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_stream_outlives_the_function_and_the_runtime_that_it_is_of() -> Result<()> {
+async fn a_stream_outlives_its_function_and_runtime() -> Result<()> {
     let name = "outlived";
     let runtime = streaming(name);
     let request = Request::get(format!("/{name}/pieces/2000")).body(())?;

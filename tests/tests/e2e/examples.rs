@@ -1,4 +1,4 @@
-//! The examples answer as they say they do.
+//! The examples respond as documented.
 
 use std::fs;
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn a_picture_becomes_a_thumbnail() -> Result<()> {
     Ok(())
 }
 
-/// The same request with much and with hardly any time gives two different pictures.
+/// The same request gives different pictures with much and with little time.
 #[tokio::test]
 async fn a_picture_is_as_complete_as_the_deadline_allows() -> Result<()> {
     let minute = Duration::from_secs(60);
@@ -68,14 +68,14 @@ async fn a_picture_is_as_complete_as_the_deadline_allows() -> Result<()> {
 }
 
 #[tokio::test]
-async fn two_of_three_prices_are_enough() -> Result<()> {
+async fn the_first_two_of_three_prices_suffice() -> Result<()> {
     let minute = Duration::from_secs(60);
     let fanout = function("fanout", "fanout").calls(["price"]).timeout(minute);
     let host = Host::serve([fanout, function("price", "price").timeout(minute)]).await?;
     let answer = String::from_utf8(host.get("/fanout").await?.into_body())?;
     assert_eq!(answer.lines().count(), 3, "{answer}");
     assert!(answer.ends_with("1 not waited for\n"), "{answer}");
-    // The third call ended with it, long before its minute was over.
+    // The third call was canceled with it, long before its minute was over.
     assert_eq!(host.runtime.shutdown(minute).await, 0);
     Ok(())
 }
@@ -97,7 +97,7 @@ async fn a_pipeline_has_less_time_at_every_stage() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_upload_is_digested_and_never_held() -> Result<()> {
+async fn an_upload_is_digested_without_buffering() -> Result<()> {
     // 8 MiB through 3 MiB of memory.
     let function = function("upload-digest", "upload-digest").memory(mib(3));
     let host = Host::serve([function]).await?;
@@ -111,11 +111,10 @@ async fn an_upload_is_digested_and_never_held() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_digest_is_right_whatever_the_length() -> Result<()> {
+async fn a_digest_is_correct_for_any_length() -> Result<()> {
     let host = Host::serve([function("digest", "upload-digest")]).await?;
     let mut client = host.client().await?;
-    // Around the end of a block, of what has room beside the padding, and of what the host takes
-    // at once.
+    // Around the ends of a block, of the room beside the padding, and of the host's largest read.
     for len in [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 65_535, 65_536, 65_537, 1_000_000] {
         let body: Vec<_> = (0..len).map(|place| (place % 251) as u8).collect();
         let expected: String = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect();
@@ -127,7 +126,7 @@ async fn a_digest_is_right_whatever_the_length() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_ticker_ticks_until_its_deadline_and_says_so() -> Result<()> {
+async fn a_ticker_ticks_until_its_deadline() -> Result<()> {
     let second = Duration::from_secs(1);
     let function = function("ticker", "ticker").timeout(2 * second).grace(60 * second);
     let host = Host::serve([function]).await?;
@@ -140,7 +139,7 @@ async fn a_ticker_ticks_until_its_deadline_and_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_page_of_another_host_is_passed_on() -> Result<()> {
+async fn a_proxy_passes_on_a_page() -> Result<()> {
     let pages = Upstream::start(|head| ok(&head[..20])).await?;
     let proxy = function("proxy", "proxy")
         .setting("UPSTREAM", pages.url(""))

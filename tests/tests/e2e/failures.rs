@@ -1,4 +1,4 @@
-//! Each way to fail, with its status and its problem document.
+//! Every kind of failure, with its status and its problem document.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use hourglass_tests::{input, lines, modules};
 use http::{Method, Request, Response};
 use serde_json::Value;
 
-/// A failure as it has to be told: status and outcome.
+/// The expected status and outcome of a failure.
 #[derive(Clone, Copy)]
 struct Failure<'a> {
     status: u16,
@@ -18,7 +18,7 @@ struct Failure<'a> {
     function: &'a str,
 }
 
-/// Checks that an answer is the problem document of a failure, and gives it.
+/// Checks that a response is the problem document of a failure, and returns it.
 fn problem(answer: &Response<Vec<u8>>, expected: Failure<'_>) -> Result<Value> {
     let text = std::str::from_utf8(answer.body())?;
     assert_eq!(answer.status(), expected.status, "{text}");
@@ -33,7 +33,7 @@ fn problem(answer: &Response<Vec<u8>>, expected: Failure<'_>) -> Result<Value> {
     }
     let busy = answer.headers().contains_key("retry-after");
     assert_eq!(busy, expected.status == 503, "{text}");
-    // Nothing of the host's insides, and nothing of the guest's.
+    // It exposes no internals of the host or the guest.
     let root = repository().to_str().unwrap();
     for inside in [root, ".rs", ".wasm", "wasm", "0x", "panic", "backtrace", "outer", "unreachable"]
     {
@@ -42,13 +42,13 @@ fn problem(answer: &Response<Vec<u8>>, expected: Failure<'_>) -> Result<Value> {
     Ok(problem)
 }
 
-/// Has a function fail in the way that the path names.
+/// Sends a path to the failing function, and checks the failure.
 async fn fails_with(path: &str, status: u16, outcome: &str) -> Result<Value> {
     let host = Host::serve([function("broken", "fail").memory(mib(8))]).await?;
     let mut client = host.client().await?;
     let answer = client.get(&format!("/broken/{path}")).await?;
     let problem = problem(&answer, Failure { status, outcome, function: "broken" })?;
-    // A failure is no reason to hang up.
+    // A failure keeps the connection open.
     let again = client.get(&format!("/broken/{path}")).await?;
     assert_eq!(again.status(), status);
     assert_eq!(host.runtime.in_flight(), 0);
@@ -59,7 +59,8 @@ async fn fails_with(path: &str, status: u16, outcome: &str) -> Result<Value> {
 async fn an_unknown_function_is_404() -> Result<()> {
     let host = Host::serve([function("hello", "hello")]).await?;
     let mut client = host.client().await?;
-    for (path, name) in [("/nobody", "nobody"), ("/", ""), ("/Hello/x", "Hello"), ("//hello", "")] {
+    for (path, name) in [("/unknown", "unknown"), ("/", ""), ("/Hello/x", "Hello"), ("//hello", "")]
+    {
         let answer = client.get(path).await?;
         problem(&answer, Failure { status: 404, outcome: "not-found", function: name })?;
     }
@@ -77,7 +78,7 @@ async fn a_body_too_large_is_413() -> Result<()> {
     let answer = host.client().await?.request(&post().body(vec![b'x'; 1_001])?).await?;
     problem(&answer, expected)?;
 
-    // A length that is not told beforehand is found out.
+    // Without a declared length, the body is counted.
     let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
     let chunked = || post().header("transfer-encoding", "chunked");
     let fits = chunked().body(format!("{chunk}{chunk}0\r\n\r\n"))?;
@@ -97,9 +98,9 @@ async fn a_body_too_large_is_not_waited_for() -> Result<()> {
     Ok(())
 }
 
-/// Who sends all of a request before it looks for an answer finds one.
+/// A client that reads only after it has sent the whole request gets a response.
 #[tokio::test]
-async fn a_body_too_large_is_413_also_to_who_sends_it_all() -> Result<()> {
+async fn a_body_too_large_is_413_to_a_client_that_sends_it_all() -> Result<()> {
     let host = Host::serve([function("small", "echo").request_body(1_000)]).await?;
     let request = Request::post("/small").body(vec![b'x'; 8 << 20])?;
     let expected = Failure { status: 413, outcome: "body-too-large", function: "small" };
@@ -136,7 +137,7 @@ async fn no_response_is_502() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_handlers_own_error_is_the_functions_answer() -> Result<()> {
+async fn a_handler_error_is_the_response() -> Result<()> {
     let host = Host::serve([function("broken", "fail")]).await?;
     let answer = host.get("/broken/error").await?;
     assert_eq!(answer.status(), 500);
@@ -185,7 +186,7 @@ async fn a_malformed_response_is_502() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_first_response_counts_and_a_trap_voids_it() -> Result<()> {
+async fn the_first_response_counts_unless_the_guest_traps() -> Result<()> {
     let head = modules::head(201, &[("x-a", "b")]);
     let twice = modules::responding(&head, 2, |_| ());
     let trapping = modules::responding(&head, 1, |code| {
@@ -205,7 +206,7 @@ async fn the_first_response_counts_and_a_trap_voids_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_range_outside_of_memory_traps() -> Result<()> {
+async fn a_range_outside_the_memory_traps() -> Result<()> {
     let host = Host::serve([
         Function::from_bytes("far", calling("respond", &[0x10_0000, 6, 0, 0]))?,
         Function::from_bytes("long", calling("respond", &[0, 0x10_0000, 0, 0]))?,
@@ -223,8 +224,8 @@ async fn a_range_outside_of_memory_traps() -> Result<()> {
     Ok(())
 }
 
-/// An error of the WASI library is about what the guest gave it: the guest has trapped, and the host
-/// has not failed.
+/// An error of the WASI library is caused by the guest's arguments, so it is a trap of the guest
+/// and not a failure of the host.
 #[tokio::test]
 async fn an_error_of_an_import_is_a_trap() -> Result<()> {
     let mut module = modules::Module::with_memory(1);
@@ -240,7 +241,7 @@ async fn an_error_of_an_import_is_a_trap() -> Result<()> {
     Ok(())
 }
 
-/// Deep in its own stack a guest calls the host, which has to have some left for itself.
+/// A guest calls the host deep in its own stack. The host needs a reserve of stack.
 #[tokio::test]
 async fn a_stack_that_overflows_is_a_trap() -> Result<()> {
     let mut module = modules::Module::with_memory(1);
@@ -274,7 +275,7 @@ fn calling(name: &str, arguments: &[i32]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn one_too_many_is_503() -> Result<()> {
+async fn an_invocation_beyond_the_limit_is_503() -> Result<()> {
     let runtime = host::with(
         host::builder().max_in_flight(1),
         [function("busy-stuck", "stuck"), function("hello", "hello")],
@@ -335,7 +336,7 @@ async fn draining_is_503() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_host_itself_learns_all_about_a_trap() -> Result<()> {
+async fn an_embedder_gets_the_details_of_a_trap() -> Result<()> {
     let runtime = host::runtime([function("broken", "fail")]);
     let request = Request::get("/broken/panic").body(())?;
     let error = runtime.invoke(&Context::background(), "broken", request).await.unwrap_err();
@@ -353,7 +354,7 @@ async fn the_host_itself_learns_all_about_a_trap() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_host_itself_learns_codes_and_limits() -> Result<()> {
+async fn an_embedder_gets_exit_codes_and_limits() -> Result<()> {
     let runtime = host::runtime([function("broken", "fail").memory(mib(8))]);
     let fail = async |way: &str| {
         let request = Request::get(format!("/broken/{way}")).body(()).unwrap();

@@ -1,5 +1,4 @@
-//! Functions that ask other hosts: what comes back, how it fails, and that all of it ends with the
-//! context.
+//! Functions that fetch from other hosts: responses, failures, and the end with the context.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +21,12 @@ use tracing::Level;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// A function that may ask this machine.
+/// A function that may fetch from this machine.
 fn fetcher(name: &str) -> Function {
     function(name, "fetcher").timeout(LONG).allow_hosts(["127.0.0.1"])
 }
 
-/// Has the fetcher at `path` ask for these URLs.
+/// Sends a path and URLs to the fetcher.
 async fn ask(host: &Host, path: &str, urls: &[&str]) -> Result<Response<Vec<u8>>> {
     let mut request = Request::get(path).header("host", "x");
     for url in urls {
@@ -36,13 +35,13 @@ async fn ask(host: &Host, path: &str, urls: &[&str]) -> Result<Response<Vec<u8>>
     Ok(host.client().await?.request(&request.body("")?).await?)
 }
 
-/// The text of what comes then.
+/// The response to that as text.
 async fn text(host: &Host, path: &str, urls: &[&str]) -> Result<String> {
     Ok(String::from_utf8(ask(host, path, urls).await?.into_body())?)
 }
 
 #[tokio::test]
-async fn a_response_comes_back_with_its_head_and_its_body() -> Result<()> {
+async fn a_response_has_head_and_body() -> Result<()> {
     let upstream = Upstream::start(|head| {
         if head.starts_with("GET /missing") {
             "HTTP/1.1 404 Not Found\r\nx-a: 1\r\nx-a: 2\r\nconnection: x-hop\r\nx-hop: 1\r\n\
@@ -65,7 +64,7 @@ async fn a_response_comes_back_with_its_head_and_its_body() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_context_goes_along_and_nothing_about_the_connection() -> Result<()> {
+async fn context_headers_are_sent_and_hop_by_hop_headers_are_not() -> Result<()> {
     let upstream = Upstream::start(|_| ok("")).await?;
     let host = Host::serve([fetcher("along").timeout(Duration::from_secs(60))]).await?;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -95,7 +94,7 @@ async fn the_context_goes_along_and_nothing_about_the_connection() -> Result<()>
 }
 
 #[tokio::test]
-async fn connections_are_used_again_and_several_are_under_way_at_once() -> Result<()> {
+async fn connections_are_reused_and_fetches_run_concurrently() -> Result<()> {
     let upstream = Upstream::start(|head| {
         if head.starts_with("GET /never") { String::new() } else { ok(&head[4..6]) }
     })
@@ -111,7 +110,7 @@ async fn connections_are_used_again_and_several_are_under_way_at_once() -> Resul
     let urls = ["/a", "/b", "/c"].map(|path| upstream.url(path));
     let urls: Vec<_> = urls.iter().map(String::as_str).collect();
     assert_eq!(text(&host, "/several/all", &urls).await?, "/a/b/c");
-    // The others are ended when the function does.
+    // The other fetches end with the function.
     let never = upstream.url("/never");
     assert_eq!(text(&host, "/several/first", &[&never, urls[1], &never]).await?, "1 /b");
     upstream.closed().await;
@@ -120,18 +119,18 @@ async fn connections_are_used_again_and_several_are_under_way_at_once() -> Resul
 }
 
 #[tokio::test]
-async fn a_request_goes_out_piece_by_piece() -> Result<()> {
+async fn request_bodies_are_streamed() -> Result<()> {
     let beyond = Host::serve([function("echo", "stream").timeout(LONG)]).await?;
     let host = Host::serve([fetcher("pieces")]).await?;
     let url = format!("http://{}/echo/echo", beyond.address);
     let lines = text(&host, "/pieces/written/3", &[&url]).await?;
     assert_eq!(lines, "line 0\nline 1\nline 2\n");
-    // The client's own body goes there as it comes, and what comes of it comes back.
+    // The client's body is forwarded as it arrives, and the response is passed back.
     let mut client = host.client().await?;
     let head = format!("POST /pieces/pass HTTP/1.1\r\nhost: x\r\nx-url: {url}\r\n");
     let first = "x".repeat(32 << 10);
     client.send(format!("{head}transfer-encoding: chunked\r\n\r\n8000\r\n{first}\r\n")).await?;
-    // What it has sent so far is back before it sends the rest.
+    // The first part is back before the client sends the rest.
     client.head().await?;
     let mut back = Vec::new();
     while back.len() < first.len() {
@@ -139,7 +138,7 @@ async fn a_request_goes_out_piece_by_piece() -> Result<()> {
     }
     client.send("0\r\n\r\n").await?;
     assert_eq!(client.piece().await?, None);
-    // However long it is: here the other host answers while it reads.
+    // Any length works, because the other host responds while it reads.
     let body = vec![b'x'; 8 << 20];
     let [mut sender, mut receiver] = host.client().await?.twins()?;
     let head = format!("{head}content-length: {}\r\n\r\n", body.len());
@@ -151,7 +150,7 @@ async fn a_request_goes_out_piece_by_piece() -> Result<()> {
     let (sent, answer) = tokio::join!(sending, receiver.answer(&method));
     sent?;
     assert!(*answer?.body() == body);
-    // A body that is not whole is not taken for one.
+    // An incomplete body is not taken for a complete one.
     let counts = format!("http://{}/echo/count", beyond.address);
     assert_eq!(text(&host, "/pieces/torn", &[&counts]).await?, "request-body");
     host::in_flight(&beyond.runtime, 0).await;
@@ -159,7 +158,7 @@ async fn a_request_goes_out_piece_by_piece() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_response_breaks_off_for_the_client_as_it_did_for_the_function() -> Result<()> {
+async fn an_aborted_response_aborts_the_functions_response() -> Result<()> {
     let upstream = Upstream::start(|_| {
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nhalf".to_owned()
     })
@@ -167,7 +166,7 @@ async fn a_response_breaks_off_for_the_client_as_it_did_for_the_function() -> Re
     let host = Host::serve([fetcher("half")]).await?;
     let whole = ask(&host, "/half/text", &[&upstream.url("/")]).await?;
     assert_eq!(whole.status(), 502);
-    // Whether the head has gone out by then or not: nobody takes it for complete.
+    // The response is not taken for complete, whether its head was sent before or not.
     match ask(&host, "/half/pass", &[&upstream.url("/")]).await {
         Ok(answer) => assert_eq!(answer.status(), 500),
         Err(broken) => assert!(broken.to_string().contains("early eof"), "{broken}"),
@@ -206,10 +205,10 @@ async fn failures_have_names() -> Result<()> {
     let (secure, answered) = tokio::join!(name(&url), answering);
     answered?;
     assert_eq!(secure?, "tls");
-    // A port that is taken, and that nobody listens on.
-    let nobody = TcpSocket::new_v4()?;
-    nobody.bind("127.0.0.1:0".parse()?)?;
-    assert_eq!(name(&format!("http://{}/", nobody.local_addr()?)).await?, "unreachable");
+    // A port that is bound but has no listener.
+    let unused = TcpSocket::new_v4()?;
+    unused.bind("127.0.0.1:0".parse()?)?;
+    assert_eq!(name(&format!("http://{}/", unused.local_addr()?)).await?, "unreachable");
     let longer = ask(&host, "/fails/text", &[&upstream.url("/longer")]).await?;
     assert_eq!(longer.status(), 502);
     assert!(has_said("fails", "is longer than 100 bytes"));
@@ -242,12 +241,12 @@ async fn fetches_are_counted() -> Result<()> {
     Ok(())
 }
 
-/// Whether a line about a function, its own or the host's, has these words.
+/// Whether a log line of a function or about it contains these words.
 fn has_said(function: &str, words: &str) -> bool {
     lines::of(function).iter().any(|line| line.text.contains(words))
 }
 
-/// Another host that sends a response's head at once, and its body when it is allowed to.
+/// Another host that sends a response's head at once, and its body after a permit.
 async fn late() -> Result<(String, Arc<Semaphore>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", listener.local_addr()?);
@@ -272,7 +271,7 @@ async fn late() -> Result<(String, Arc<Semaphore>)> {
 }
 
 #[tokio::test]
-async fn a_body_arrives_after_its_handler_has_returned() -> Result<()> {
+async fn a_response_body_outlives_its_handler() -> Result<()> {
     let (url, allow) = late().await?;
     let host = Host::serve([fetcher("later")]).await?;
     let begin = async |way: &str| {
@@ -284,7 +283,7 @@ async fn a_body_arrives_after_its_handler_has_returned() -> Result<()> {
     };
     for way in ["derived/60000", "rewritten", "pass"] {
         for _ in 0..20 {
-            // By then the handler has returned: it is what gives the head.
+            // The head is sent when the handler returns.
             let mut client = begin(way).await?;
             allow.add_permits(1);
             let mut body = Vec::new();
@@ -294,7 +293,7 @@ async fn a_body_arrives_after_its_handler_has_returned() -> Result<()> {
             assert_eq!(body, b"the body", "{way}");
         }
     }
-    // What a function decides to end is ended, and so is what takes longer than it may.
+    // A body ends when the function cancels its context, or at the deadline.
     for way in ["canceled", "derived/200"] {
         let broken = begin(way).await;
         let broken = async { anyhow::Ok(broken?.piece().await?) }.await;
@@ -305,7 +304,7 @@ async fn a_body_arrives_after_its_handler_has_returned() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_head_may_be_given_less_time_than_its_body() -> Result<()> {
+async fn a_head_timeout_does_not_limit_the_body() -> Result<()> {
     let upstream = silent().await?;
     let host = Host::serve([fetcher("heads")]).await?;
     let asked = text(&host, "/heads/head/50", &[&upstream.url("/never")]).await?;
@@ -316,7 +315,7 @@ async fn a_head_may_be_given_less_time_than_its_body() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_another_host_sends_is_not_blamed_on_the_client() -> Result<()> {
+async fn malformed_data_from_another_host_is_not_a_bad_request() -> Result<()> {
     let upstream = Upstream::start(|head| match head.split(' ').nth(1) {
         Some("/binary") => "HTTP/1.1 203 Odd\r\ncontent-length: 1\r\n\r\n\u{7f}".to_owned(),
         Some("/number") => ok("7"),
@@ -340,7 +339,7 @@ async fn what_another_host_sends_is_not_blamed_on_the_client() -> Result<()> {
     Ok(())
 }
 
-/// A host that never answers, or only by half, where the path says so.
+/// A host that never responds, or sends half a response if the path says so.
 async fn silent() -> Result<Upstream> {
     let upstream = Upstream::start(|head| {
         let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_owned();
@@ -353,7 +352,7 @@ async fn silent() -> Result<Upstream> {
 async fn a_fetch_ends_with_its_context() -> Result<()> {
     let short = fetcher("short").timeout(Duration::from_secs(1));
     let host = Host::serve([fetcher("ends"), short]).await?;
-    // A shorter context of the function's own.
+    // A context with a shorter timeout.
     let upstream = silent().await?;
     let brief = text(&host, "/ends/brief", &[&upstream.url("/never")]).await?;
     assert!(brief.contains("deadline"), "{brief}");
@@ -362,10 +361,10 @@ async fn a_fetch_ends_with_its_context() -> Result<()> {
     let upstream = silent().await?;
     assert_eq!(ask(&host, "/short/text", &[&upstream.url("/never")]).await?.status(), 504);
     upstream.closed().await;
-    // A function that ends without it, by then connected or not.
+    // A function that ends without waiting, connected or not.
     let upstream = silent().await?;
     assert_eq!(text(&host, "/ends/leave", &[&upstream.url("/never")]).await?, "left");
-    // A client that leaves, before the head and after it.
+    // A client that disconnects, before the head and after it.
     for (way, path, word) in [("start", "/never", "begun"), ("read", "/half", "the head is there")]
     {
         let (upstream, mut client) = (silent().await?, host.client().await?);
@@ -381,8 +380,8 @@ async fn a_fetch_ends_with_its_context() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_host_that_answers_and_never_reads_holds_nothing_for_long() -> Result<()> {
-    // It answers at the head, and keeps the connection.
+async fn a_host_that_never_reads_releases_its_budget() -> Result<()> {
+    // It responds after the head, and keeps the connection open.
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", listener.local_addr()?);
     tokio::spawn(async move {
@@ -395,7 +394,7 @@ async fn a_host_that_answers_and_never_reads_holds_nothing_for_long() -> Result<
         std::io::Result::Ok(())
     });
     let host = Host::serve([fetcher("early").memory(mib(256))]).await?;
-    // There is room for four of these bodies, and then for more once those are let go of.
+    // The budget has room for four of these bodies, and for more once they are released.
     let mut sent = 0;
     let sending = async {
         while sent < 6 {
@@ -411,7 +410,7 @@ async fn a_host_that_answers_and_never_reads_holds_nothing_for_long() -> Result<
 }
 
 #[tokio::test]
-async fn a_handle_that_is_never_given_back_is_counted() -> Result<()> {
+async fn unreleased_handles_are_limited() -> Result<()> {
     let runtime = host::runtime([function("hoards", "fetcher").timeout(LONG)]);
     let request = Request::get("/hoards/hoard").header("x-url", "http://127.0.0.1/").body(())?;
     let error = runtime.invoke(&Context::background(), "hoards", request).await.unwrap_err();
@@ -420,7 +419,7 @@ async fn a_handle_that_is_never_given_back_is_counted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_where_that_was_asked_for() -> Result<()> {
+async fn redirects_are_followed_on_request() -> Result<()> {
     let other = Upstream::start(ok).await?;
     let away = other.url("/away");
     let upstream = Upstream::start(move |head| {
@@ -448,7 +447,7 @@ async fn redirects_are_followed_where_that_was_asked_for() -> Result<()> {
     assert_eq!(follow(5, "/out").await?, "forbidden");
     assert_eq!(follow(5, "/scheme").await?, "bad-request");
     assert_eq!(follow(5, "/nowhere").await?, "redirect");
-    // To another origin no credentials go along; a form becomes a GET without its body.
+    // Credentials are not sent to another origin, and a form becomes a GET without a body.
     let send = async |method: &str, path: &str| {
         let request = Request::builder()
             .method(method)
@@ -469,7 +468,7 @@ async fn redirects_are_followed_where_that_was_asked_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_host_is_trusted_where_this_machine_trusts_it_and_speaks_http_2() -> Result<()> {
+async fn a_host_is_trusted_by_the_system_roots_over_http2() -> Result<()> {
     let (pair, _) = Pair::new()?;
     let tls = Tls::from_files(&pair.certificate, &pair.key)?;
     let beyond = host::runtime([function("beyond", "cgi").timeout(LONG)]);

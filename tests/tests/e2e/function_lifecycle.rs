@@ -1,5 +1,5 @@
-//! What an embedder gets back: functions that are removed or dropped hold nothing, the same module
-//! is loaded once, and what a stream used is known at its end.
+//! The lifecycle of a function: a removed or dropped function holds no resources, and a module is
+//! loaded once.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use hourglass_tests::process::{self, Holdings};
 use hourglass_tests::{host, input};
 use http::Request;
 
-/// How many functions come and go.
+/// The number of functions that are deployed and removed.
 const UPLOADS: u16 = 200;
 
-/// How many mappings a process may gain: a few for each of the pool's 36 slots, which stay, and not
-/// three for each function.
+/// How many mappings a process may gain: a few for each of the pool's 36 slots, but not three for
+/// each function.
 const SLACK: usize = 200;
 
-/// A module that no other is like, with a memory that is not empty.
+/// A unique module with an initialized memory.
 fn module(number: u16) -> Vec<u8> {
     modules::responding(&modules::head(200, &[("x-number", &number.to_string())]), 1, |_| ())
 }
@@ -28,7 +28,7 @@ async fn run(runtime: &Runtime, name: &str) -> Result<u16> {
     Ok(answer.headers()["x-number"].to_str()?.parse()?)
 }
 
-/// Fails where the process holds much more than before.
+/// Checks that the process holds little more than before.
 fn assert_given_back(before: Holdings, what: &str) {
     let after = Holdings::now();
     assert!(after.descriptors <= before.descriptors + 10, "{what}: {before:?} {after:?}");
@@ -37,13 +37,13 @@ fn assert_given_back(before: Holdings, what: &str) {
 }
 
 #[test]
-fn functions_that_are_removed_hold_nothing() -> Result<()> {
-    if process::delegated("function_lifecycle::functions_that_are_removed_hold_nothing") {
+fn removed_functions_hold_nothing() -> Result<()> {
+    if process::delegated("function_lifecycle::removed_functions_hold_nothing") {
         return Ok(());
     }
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let runtime = Runtime::builder().max_in_flight(16).build()?;
-    // Once, so that everything is there that is made on demand.
+    // The first run initializes everything that is created on demand.
     runtime.deploy(Function::from_bytes("first", module(u16::MAX))?)?;
     tokio.block_on(run(&runtime, "first"))?;
     let before = Holdings::now();
@@ -103,14 +103,14 @@ fn the_same_module_is_loaded_once() -> Result<()> {
     let after = Holdings::now();
     assert!(after.descriptors <= before.descriptors + 1, "{before:?} {after:?}");
     assert!(after.mappings <= before.mappings + 20, "{before:?} {after:?}");
-    // Each is a function of its own, also when the first is gone.
+    // Each is an independent function, also after the first is removed.
     runtime.remove("first");
     assert_eq!(tokio.block_on(run(&runtime, "again-3"))?, 7);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_function_that_is_removed_runs_to_its_end() -> Result<()> {
+async fn a_removed_function_finishes_its_invocations() -> Result<()> {
     let runtime = host::runtime([function("removed", "echo")]);
     let (feed, body) = input::fed();
     let asked = tokio::spawn({
@@ -129,13 +129,13 @@ async fn a_function_that_is_removed_runs_to_its_end() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_stream_used_is_known_at_its_end() -> Result<()> {
+async fn the_usage_of_a_stream_is_available_at_its_end() -> Result<()> {
     let long = Duration::from_secs(600);
     let runtime = host::runtime([]);
     let stream = runtime.prepare(function("streams", "stream").timeout(long).grace(long))?;
     let ctx = Context::background();
     let ask = |path: &str| Request::get(path.to_owned()).body(());
-    // Whole, broken off by the reader, and failed half-way.
+    // Complete, dropped by the reader, and failed midway.
     let mut all = stream.invoke_streaming(&ctx, ask("/streams/pieces/3")?).await?;
     let usage = all.extensions_mut().remove::<FinalUsage>().unwrap();
     assert_eq!(all.into_body().bytes().await.unwrap(), "piece 0\npiece 1\npiece 2\n");
@@ -157,7 +157,7 @@ async fn what_a_stream_used_is_known_at_its_end() -> Result<()> {
     assert!(usage.get().await.unwrap().peak_memory > 0);
     host::nothing_left(&runtime).await;
 
-    // A response that is not streamed has both.
+    // A whole response has both.
     let whole = runtime.prepare(function("whole", "hello"))?;
     let answer = whole.invoke_streaming(&ctx, Request::new("")).await?;
     let (usage, end) =

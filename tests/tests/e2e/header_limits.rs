@@ -1,5 +1,5 @@
-//! How large a request's head may be, over both versions of HTTP and on both listeners, and which
-//! heads are no HTTP.
+//! The size limits of a request's head, and malformed heads, over both versions of HTTP and on both
+//! listeners.
 
 use std::fs;
 use std::future::pending;
@@ -15,21 +15,21 @@ use hourglass_tests::program::{self, Serving};
 use http::{Method, Request, Response};
 use serde_json::Value;
 
-/// What a head has beside the value that makes it long: fewer bytes than that.
+/// An upper bound for the bytes of a head besides its long value.
 const BESIDE: usize = 512;
 
 async fn serve(settings: impl FnOnce(Server) -> Server) -> Result<Host> {
     Ok(Host::start(host::runtime([function("heads", "hello")]), settings).await?)
 }
 
-/// What a client sends, and the answer to it, over a connection of its own.
+/// Sends a request over its own connection, and returns the response.
 async fn say(address: SocketAddr, text: impl AsRef<[u8]>) -> Result<Response<Vec<u8>>> {
     let mut client = Client::connect(address).await?;
     client.send(text).await?;
     Ok(client.answer(&Method::GET).await?)
 }
 
-/// The status of a GET over HTTP/1.1 whose head has so many bytes and more fields.
+/// The status of a GET over HTTP/1.1 with a head of this many bytes and additional fields.
 async fn http1(address: SocketAddr, path: &str, bytes: usize, fields: usize) -> Result<u16> {
     let mut text = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n");
     text.extend((1..fields).map(|number| format!("x-{number}: y\r\n")));
@@ -40,8 +40,8 @@ async fn http1(address: SocketAddr, path: &str, bytes: usize, fields: usize) -> 
     Ok(say(address, text + "\r\n").await?.status().as_u16())
 }
 
-/// The same over HTTP/2, where a field counts for 32 bytes more and the host is none of them. The
-/// connection has to go on.
+/// The same over HTTP/2, where each field counts 32 bytes more, and the host is not a field. The
+/// connection must stay usable.
 async fn http2(address: SocketAddr, path: &str, bytes: usize, fields: usize) -> Result<u16> {
     let mut client = http2::Client::connect(address).await?;
     let mut request = Request::get(url(path));
@@ -58,19 +58,19 @@ async fn http2(address: SocketAddr, path: &str, bytes: usize, fields: usize) -> 
         request = request.header("x-long", "x".repeat(rest));
     }
     let status = client.request(request.body("")?).await?.status().as_u16();
-    assert_eq!(client.get("/heads").await?.status(), 200, "the connection goes on");
+    assert_eq!(client.get("/heads").await?.status(), 200, "the connection stays usable");
     Ok(status)
 }
 
 #[tokio::test]
-async fn a_head_may_be_as_long_in_either_version() -> Result<()> {
+async fn the_head_size_limit_is_the_same_in_both_versions() -> Result<()> {
     for limit in [64 << 10, 8 << 10] {
         let host = serve(|server| match limit {
             8_192 => server.header_bytes(limit),
             _ => server,
         })
         .await?;
-        // One that is too long is refused before anybody looks for its function.
+        // A head that is too long is refused before the function is looked up.
         for path in ["/heads", "/none"] {
             let found = if path == "/heads" { 200 } else { 404 };
             for (bytes, expected) in [
@@ -88,7 +88,7 @@ async fn a_head_may_be_as_long_in_either_version() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_head_may_have_as_many_fields_in_either_version() -> Result<()> {
+async fn the_field_count_limit_is_the_same_in_both_versions() -> Result<()> {
     for limit in [100, 20, 200] {
         let host = serve(|server| match limit {
             100 => server,
@@ -97,7 +97,7 @@ async fn a_head_may_have_as_many_fields_in_either_version() -> Result<()> {
         .await?;
         for (fields, expected) in [(limit - 1, 200), (limit, 200), (limit + 2, 431)] {
             assert_eq!(http1(host.address, "/heads", 0, fields).await?, expected, "{fields}");
-            // Its host is no field.
+            // The host is not a field.
             assert_eq!(http2(host.address, "/heads", 0, fields + 1).await?, expected, "{fields}");
         }
     }
@@ -105,7 +105,7 @@ async fn a_head_may_have_as_many_fields_in_either_version() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_cookie_in_crumbs_is_one_field() -> Result<()> {
+async fn split_cookies_are_one_field() -> Result<()> {
     let host = serve(|server| server).await?;
     let mut request = Request::get(url("/heads"));
     for crumb in 0..150 {
@@ -117,7 +117,7 @@ async fn a_cookie_in_crumbs_is_one_field() -> Result<()> {
 }
 
 #[tokio::test]
-async fn operators_have_the_same_limits() -> Result<()> {
+async fn the_admin_listener_has_the_same_limits() -> Result<()> {
     let admin = Admin::bind("127.0.0.1:0", host::runtime([])).await?.header_bytes(8 << 10);
     let address = admin.local_addr()?;
     tokio::spawn(admin.header_count(20).run(pending()));
@@ -130,7 +130,7 @@ async fn operators_have_the_same_limits() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_program_is_told_in_its_file_or_by_a_flag() -> Result<()> {
+async fn the_limits_are_set_by_file_or_flag() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("heads.toml");
     fs::write(
@@ -155,8 +155,8 @@ async fn the_program_is_told_in_its_file_or_by_a_flag() -> Result<()> {
     Ok(())
 }
 
-/// What is said of a request without a function of its own: the answer's status, and whether it is
-/// a document that says why and closes the connection.
+/// The status of a request that is refused. Checks that the response is a problem document that
+/// closes the connection.
 async fn refused(address: SocketAddr, text: &str) -> Result<u16> {
     let mut client = Client::connect(address).await?;
     client.send(text).await?;
@@ -176,7 +176,7 @@ async fn refused(address: SocketAddr, text: &str) -> Result<u16> {
 }
 
 #[tokio::test]
-async fn one_host_is_named_as_rfc_9112_has_it() -> Result<()> {
+async fn http1_requires_one_host() -> Result<()> {
     let host = serve(|server| server).await?;
     for (lines, expected) in [
         ("GET /heads HTTP/1.1\r\nhost: a.example:80\r\n", 200),
@@ -201,7 +201,7 @@ async fn one_host_is_named_as_rfc_9112_has_it() -> Result<()> {
         ("GET * HTTP/1.1\r\nhost: a\r\n", 400),
         ("OPTIONS * HTTP/1.1\r\nhost: a\r\n", 404),
     ] {
-        // An answer to HTTP/1.0 is of that version, which this client does not know.
+        // The response to an HTTP/1.0 request has that version, which this client does not parse.
         let text = format!("{lines}\r\n");
         if lines.contains("HTTP/1.0") {
             let mut client = host.client().await?;
@@ -216,7 +216,7 @@ async fn one_host_is_named_as_rfc_9112_has_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_is_chunked_or_it_is_not_known_where_it_ends() -> Result<()> {
+async fn http1_requires_chunked_as_the_last_encoding() -> Result<()> {
     let host = serve(|server| server).await?;
     let body = "3\r\nabc\r\n0\r\n\r\n";
     for (codings, expected) in [
@@ -234,7 +234,7 @@ async fn a_body_is_chunked_or_it_is_not_known_where_it_ends() -> Result<()> {
         ("transfer-encoding: identity\r\n", 400),
         ("transfer-encoding: chunked\r\ncontent-length: x\r\n", 200),
     ] {
-        // A second request, which nobody may take for one where the first's end is not known.
+        // A second request. It must be ignored if the end of the first one is ambiguous.
         let text = format!(
             "POST /heads HTTP/1.1\r\nhost: a\r\n{codings}\r\n{body}\
              GET /none HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -251,7 +251,7 @@ async fn a_body_is_chunked_or_it_is_not_known_where_it_ends() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_is_no_proxy() -> Result<()> {
+async fn proxy_requests_are_refused() -> Result<()> {
     let host = serve(|server| server).await?;
     let tunnel = "CONNECT b.example:443 HTTP/1.1\r\nhost: b.example:443\r\n\r\n";
     let answer = say(host.address, tunnel).await?;
@@ -268,7 +268,7 @@ async fn it_is_no_proxy() -> Result<()> {
     Ok(())
 }
 
-/// A GET over HTTP/2 with these fields behind its method and scheme.
+/// A GET over HTTP/2 with these fields after its method and scheme.
 async fn with_fields(host: &Host, fields: &[(&str, &str)]) -> Result<String> {
     let mut client = host.client().await?;
     let mut block = vec![0x82, 0x86];
@@ -286,7 +286,7 @@ async fn with_fields(host: &Host, fields: &[(&str, &str)]) -> Result<String> {
 }
 
 #[tokio::test]
-async fn one_host_is_named_as_rfc_9113_has_it() -> Result<()> {
+async fn http2_requires_one_authority() -> Result<()> {
     let host = serve(|server| server).await?;
     let path = (":path", "/heads");
     for (fields, is_good) in [
@@ -308,7 +308,7 @@ async fn one_host_is_named_as_rfc_9113_has_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn operators_are_answered_alike() -> Result<()> {
+async fn the_admin_listener_validates_the_same_way() -> Result<()> {
     let admin = Admin::bind("127.0.0.1:0", host::runtime([])).await?;
     let address = admin.local_addr()?;
     tokio::spawn(admin.run(pending()));

@@ -1,4 +1,4 @@
-//! HTTP/2: the same functions, the same answers, many at once on one connection.
+//! HTTP/2: the same functions and responses, with many streams on one connection.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// As the last request that is answered: the server does not know yet.
+/// The last stream of a first GOAWAY: the server does not know it yet.
 const ANY: u32 = u32::MAX >> 1;
 
-/// The status 200, as an entry of the table.
+/// The status 200, as an entry of the HPACK static table.
 const OK: u8 = 0x88;
 
 fn stream(name: &str) -> Function {
@@ -30,8 +30,8 @@ async fn serve(functions: impl IntoIterator<Item = Function>) -> Result<(Host, C
     Ok((host, client))
 }
 
-/// What a function was told of a request, its headers in order, without what differs from one
-/// request to the next.
+/// The request as the function saw it, with sorted headers and without what differs between
+/// requests.
 fn told(shown: &[u8]) -> Result<Value> {
     let mut shown: Value = serde_json::from_slice(shown)?;
     let request = &mut shown["request"];
@@ -41,7 +41,7 @@ fn told(shown: &[u8]) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn a_function_can_not_tell_it_from_http1() -> Result<()> {
+async fn a_function_sees_the_same_request_as_over_http1() -> Result<()> {
     let (host, mut client) = serve([function("metadata", "metadata")]).await?;
     let path = "/metadata/a%20path?with=a&query";
     let request = |target: &str| {
@@ -61,7 +61,7 @@ async fn a_function_can_not_tell_it_from_http1() -> Result<()> {
     let expected = told(other.answer(&Method::PUT).await?.body())?;
     assert_eq!(told(answer.body())?, expected);
 
-    // Nor where a client of HTTP/1.1 names the host in the target.
+    // The same for an HTTP/1.1 client that sends the absolute form.
     other
         .send(head.replace(path, &url(path)).replace("host: test", "host: other") + "a body")
         .await?;
@@ -70,7 +70,7 @@ async fn a_function_can_not_tell_it_from_http1() -> Result<()> {
 }
 
 #[tokio::test]
-async fn bodies_come_back_as_they_went() -> Result<()> {
+async fn bodies_round_trip() -> Result<()> {
     let (_host, mut client) = serve([function("echo", "echo"), stream("echoes")]).await?;
     for len in [0, 1, 16 << 10, (16 << 10) + 1, 5 << 20] {
         let body: Vec<u8> = (0..len).map(|at: u32| ((at * 31) >> 3) as u8).collect();
@@ -84,7 +84,7 @@ async fn bodies_come_back_as_they_went() -> Result<()> {
 }
 
 #[tokio::test]
-async fn head_has_the_headers_and_no_body() -> Result<()> {
+async fn a_head_request_gets_headers_and_no_body() -> Result<()> {
     let (host, mut client) = serve([function("hello", "hello"), stream("heads")]).await?;
     for path in ["/hello", "/heads/pieces/3", "/heads/wait", "/heads/flood", "/none"] {
         let answer = client.request(Request::head(url(path)).body("")?).await?;
@@ -93,12 +93,16 @@ async fn head_has_the_headers_and_no_body() -> Result<()> {
         let length = answer.headers().get("content-length");
         assert_eq!(length.is_some_and(|len| len != "0"), !path.starts_with("/heads"), "{path}");
     }
-    assert_eq!(host.runtime.shutdown(LONG).await, 0, "nothing is written that nobody takes");
+    assert_eq!(
+        host.runtime.shutdown(LONG).await,
+        0,
+        "the function does not write a body that is not sent"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn a_function_can_not_break_its_connection() -> Result<()> {
+async fn a_function_cannot_break_its_connection() -> Result<()> {
     let headers = [
         ("content-length", "100"),
         ("connection", "close, x-gone"),
@@ -118,7 +122,7 @@ async fn a_function_can_not_break_its_connection() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_function_has_no_say_in_where_its_response_ends() -> Result<()> {
+async fn a_function_cannot_change_the_framing_of_its_response() -> Result<()> {
     let answering = |name, status, length| {
         let head = modules::head(status, &[("content-length", length)]);
         Function::from_bytes(name, modules::answering(&head, b"four"))
@@ -142,7 +146,7 @@ async fn a_function_has_no_say_in_where_its_response_ends() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_hundred_run_at_once_on_one_connection() -> Result<()> {
+async fn a_hundred_streams_run_at_once_on_one_connection() -> Result<()> {
     let runtime = host::with(host::builder().max_in_flight(128), [stream("many")]);
     let host = Host::start(runtime, |server| server).await?;
     let mut client = Client::connect(host.address).await?;
@@ -157,20 +161,20 @@ async fn a_hundred_run_at_once_on_one_connection() -> Result<()> {
         bodies.push(body);
     }
     assert_eq!(host.runtime.in_flight(), 100);
-    // The connection goes with the last that uses it.
+    // The connection closes with its last user.
     drop((client, bodies));
-    assert_eq!(host.runtime.shutdown(LONG).await, 0, "its client's leaving has ended each");
+    assert_eq!(host.runtime.shutdown(LONG).await, 0, "the disconnect has ended each of them");
     Ok(())
 }
 
 #[tokio::test]
-async fn one_that_is_taken_back_ends_and_the_others_go_on() -> Result<()> {
+async fn a_reset_stream_ends_and_the_others_continue() -> Result<()> {
     let stuck = |name| function(name, "stuck").timeout(LONG).grace(LONG);
     let runtime = host::runtime([stuck("h2-back"), stuck("h2-stays"), stream("begun")]);
     let host = Host::start(runtime, |server| server.drain(Duration::ZERO)).await?;
     let mut client = Client::connect(host.address).await?;
     let stays = tokio::spawn(client.start(get("/h2-stays/answer")));
-    // Before its head, and in the middle of its body.
+    // One is reset before its head, and one in the middle of its body.
     let back = tokio::spawn(client.start(get("/h2-back/print")));
     let mut begun = client.start(get("/begun/wait")).await?.into_body();
     assert_eq!(piece(&mut begun).await?.unwrap(), "a line\n");
@@ -190,7 +194,7 @@ async fn one_that_is_taken_back_ends_and_the_others_go_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_waits_for_its_body_ends_when_it_is_taken_back() -> Result<()> {
+async fn a_reset_ends_a_function_that_waits_for_its_body() -> Result<()> {
     let (host, mut client) = serve([stream("h2-waits")]).await?;
     let (feed, body) = input::fed();
     let waits = tokio::spawn(client.start(Request::post(url("/h2-waits/count")).body(body)?));
@@ -203,7 +207,7 @@ async fn one_that_waits_for_its_body_ends_when_it_is_taken_back() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_response_that_fails_half_way_is_reset() -> Result<()> {
+async fn a_response_that_fails_midway_is_reset() -> Result<()> {
     let late = stream("late").timeout(Duration::from_secs(2)).grace(Duration::ZERO);
     let (_host, mut client) = serve([stream("breaks"), late]).await?;
     for path in ["/breaks/fail", "/breaks/trap", "/late/wait", "/late/spin"] {
@@ -221,7 +225,7 @@ async fn a_response_that_fails_half_way_is_reset() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_does_not_read_holds_up_nobody_else() -> Result<()> {
+async fn a_stalled_stream_does_not_block_others() -> Result<()> {
     let (host, mut client) = serve([stream("h2-floods"), stream("others")]).await?;
     let mut flood = client.start(get("/h2-floods/flood")).await?.into_body();
     lines::told("h2-floods", "flooding").await;
@@ -240,11 +244,11 @@ async fn who_does_not_read_holds_up_nobody_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_function_that_does_not_read_makes_its_client_wait_and_no_other() -> Result<()> {
+async fn an_unread_body_stalls_only_its_own_stream() -> Result<()> {
     let (_host, mut client) = serve([stream("deaf"), stream("hears")]).await?;
     let (feed, body) = input::fed();
     let deaf = client.start(Request::post(url("/deaf/wait")).body(body)?).await?;
-    // Far more than the window, and as the client asks for more only where there is room.
+    // Far more than the window, and the client only sends within it.
     (0..64).for_each(|_| feed.give(vec![b'x'; 64 << 10]));
     for len in [1, 1 << 20] {
         let request = Request::post(url("/hears/echo")).body(vec![b'x'; len])?;
@@ -255,11 +259,11 @@ async fn a_function_that_does_not_read_makes_its_client_wait_and_no_other() -> R
 }
 
 #[tokio::test]
-async fn what_runs_may_finish_when_the_server_stops() -> Result<()> {
+async fn streams_in_flight_may_finish_when_the_server_stops() -> Result<()> {
     let runtime = host::runtime([function("finishes", "echo").timeout(LONG)]);
     let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
     let mut client = Client::connect(host.address).await?;
-    // One that has not begun yet is dropped, which its client may see as an error.
+    // A stream that has not started is dropped, which the client may see as an error.
     let mut idle = Client::connect(host.address).await?;
     assert_eq!(idle.get("/finishes").await?.status(), 200);
     let (feed, body) = input::fed();
@@ -269,7 +273,7 @@ async fn what_runs_may_finish_when_the_server_stops() -> Result<()> {
 
     let ended = host.stop();
     idle.closed().await?;
-    // The client hears that nothing more is taken, and what it has asked for goes on.
+    // The client gets a GOAWAY, and its open streams continue.
     while let Ok(answer) = client.get("/finishes").await {
         assert_eq!(answer.status(), 503);
     }
@@ -284,7 +288,7 @@ async fn what_runs_may_finish_when_the_server_stops() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_says_so_and_answers_what_it_was_asked() -> Result<()> {
+async fn a_stopping_server_sends_goaway_and_answers_open_streams() -> Result<()> {
     let runtime = host::runtime([function("farewell", "echo").timeout(LONG)]);
     let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
     let mut client = host.client().await?;
@@ -293,7 +297,7 @@ async fn a_server_that_stops_says_so_and_answers_what_it_was_asked() -> Result<(
     host::in_flight(&runtime, 1).await;
 
     let ended = host.stop();
-    // First it says that it is about to go, so that what is on its way is not lost.
+    // The first GOAWAY announces the end, so that requests on their way are not lost.
     assert_eq!(Frame::of(http2::GOAWAY, &mut client).await?, http2::goaway(ANY));
     client.send(http2::headers(3, "/farewell")).await?;
     let mut seen = Vec::new();
@@ -317,7 +321,7 @@ async fn a_server_that_stops_says_so_and_answers_what_it_was_asked() -> Result<(
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_told_why() -> Result<()> {
+async fn streams_that_do_not_finish_get_a_problem_document() -> Result<()> {
     let runtime = host::runtime([function("h2-drains", "stuck").timeout(LONG).grace(LONG)]);
     let host = Host::start(runtime, |server| server.drain(Duration::from_millis(50))).await?;
     let mut client = Client::connect(host.address).await?;
@@ -329,7 +333,7 @@ async fn what_does_not_finish_is_told_why() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_only_takes_back_is_sent_away() -> Result<()> {
+async fn rapid_resets_close_the_connection() -> Result<()> {
     let host = Host::serve([function("rapid", "hello")]).await?;
     let mut rapid = host.client().await?;
     let mut frames = [http2::PREFACE, &http2::settings()].concat();
@@ -337,7 +341,7 @@ async fn one_that_only_takes_back_is_sent_away() -> Result<()> {
         frames.extend(http2::headers(stream, "/rapid"));
         frames.extend(http2::reset(stream));
     }
-    // An error is a server that has closed the connection before it was all sent.
+    // On an error the server has closed the connection early.
     let _ = rapid.send(frames).await;
     rapid.ended().await?;
     host::in_flight(&host.runtime, 0).await;

@@ -1,4 +1,4 @@
-//! A function over HTTP: what goes in, and what comes out.
+//! A function over HTTP: requests, responses, headers and framing.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, Request};
 use serde_json::Value;
 
-/// A large body, every byte of which depends on where it is.
+/// A large body. Each byte depends on its position.
 fn five_megabytes() -> Vec<u8> {
     (0..5_u32 << 20).map(|at| (at % 251) as u8).collect()
 }
@@ -31,7 +31,7 @@ async fn one_connection_carries_many_requests() -> Result<()> {
 }
 
 #[tokio::test]
-async fn requests_may_be_sent_ahead() -> Result<()> {
+async fn requests_may_be_pipelined() -> Result<()> {
     let host = Host::serve([function("hello", "hello")]).await?;
     let mut client = host.client().await?;
     client
@@ -45,19 +45,19 @@ async fn requests_may_be_sent_ahead() -> Result<()> {
 }
 
 #[tokio::test]
-async fn head_has_the_headers_and_no_body() -> Result<()> {
+async fn a_head_request_gets_headers_and_no_body() -> Result<()> {
     let host = Host::serve([function("hello", "hello")]).await?;
     let mut client = host.client().await?;
     let answer = client.request(&Request::head("/hello").body("")?).await?;
     assert_eq!(answer.status(), 200);
     assert_ne!(answer.headers()[CONTENT_LENGTH], "0");
-    // A body that came all the same would be taken for the next answer.
+    // A body would be taken for the next response.
     assert_eq!(client.get("/hello").await?.status(), 200);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_request_id_comes_back() -> Result<()> {
+async fn a_request_id_is_returned() -> Result<()> {
     let host = Host::serve([function("metadata", "metadata")]).await?;
     let mut client = host.client().await?;
     let request = Request::get("/metadata").header("x-request-id", "mine-1").body("")?;
@@ -69,7 +69,7 @@ async fn a_request_id_comes_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_request_id_is_made_where_there_is_none() -> Result<()> {
+async fn a_missing_request_id_is_generated() -> Result<()> {
     let host = Host::serve([function("metadata", "metadata")]).await?;
     let mut client = host.client().await?;
     let mut seen = Vec::new();
@@ -93,7 +93,7 @@ async fn a_request_id_is_made_where_there_is_none() -> Result<()> {
 }
 
 #[tokio::test]
-async fn bodies_come_back_as_they_went() -> Result<()> {
+async fn bodies_round_trip() -> Result<()> {
     let host = Host::serve([function("echo", "echo")]).await?;
     let mut client = host.client().await?;
     for body in [vec![], b"one byte more than none".to_vec(), five_megabytes()] {
@@ -105,7 +105,7 @@ async fn bodies_come_back_as_they_went() -> Result<()> {
 }
 
 #[tokio::test]
-async fn chunked_bodies_come_back_as_they_went() -> Result<()> {
+async fn chunked_bodies_round_trip() -> Result<()> {
     let host = Host::serve([function("echo", "echo")]).await?;
     let mut client = host.client().await?;
     for body in [vec![], b"in pieces".to_vec(), five_megabytes()] {
@@ -126,7 +126,7 @@ async fn chunked_bodies_come_back_as_they_went() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_is_waited_for_where_the_client_waits_too() -> Result<()> {
+async fn expect_100_continue_is_answered() -> Result<()> {
     let host = Host::serve([function("echo", "echo")]).await?;
     let mut client = host.client().await?;
     let head =
@@ -157,7 +157,7 @@ async fn headers_go_both_ways() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_function_can_not_break_its_connection() -> Result<()> {
+async fn a_function_cannot_break_its_connection() -> Result<()> {
     let answering = |name, headers: &[(&str, &str)]| {
         let module = modules::responding(&modules::head(200, headers), 1, |_| ());
         Function::from_bytes(name, module)
@@ -179,14 +179,14 @@ async fn a_function_can_not_break_its_connection() -> Result<()> {
     Ok(())
 }
 
-/// A function that answers with a head of its own making, and four bytes.
+/// A function that responds with a raw head and a body of four bytes.
 fn answering(name: &str, status: u16, headers: &[(&str, &str)]) -> Result<Function> {
     let module = modules::answering(&modules::head(status, headers), b"four");
     Ok(Function::from_bytes(name, module)?)
 }
 
 #[tokio::test]
-async fn a_function_has_no_say_in_where_its_response_ends() -> Result<()> {
+async fn a_function_cannot_change_the_framing_of_its_response() -> Result<()> {
     let cases: [&[(&str, &str)]; 10] = [
         &[("content-length", "0")],
         &[("content-length", "3")],
@@ -210,7 +210,7 @@ async fn a_function_has_no_say_in_where_its_response_ends() -> Result<()> {
             let answer = client.request(&request.header("x-request-id", name).body("")?).await?;
             assert_eq!(answer.status(), 200);
             assert_eq!(answer.body(), body, "{method} {case:?}");
-            // Another's answer would have another id.
+            // The response to another request would have another id.
             assert_eq!(answer.headers()["x-request-id"], **name);
             if method == Method::GET {
                 assert_eq!(answer.headers()["content-length"], "4");
@@ -224,7 +224,7 @@ async fn a_function_has_no_say_in_where_its_response_ends() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_response_that_has_no_body_by_its_status_has_none() -> Result<()> {
+async fn bodyless_statuses_have_no_body() -> Result<()> {
     let length = [("content-length", "4")];
     let functions = [answering("none", 204, &length)?, answering("same", 304, &length)?];
     let host = Host::serve(functions).await?;
@@ -232,7 +232,7 @@ async fn a_response_that_has_no_body_by_its_status_has_none() -> Result<()> {
     for (name, status) in [("none", 204), ("same", 304), ("none", 204)] {
         for request in [Request::get(format!("/{name}")), Request::head(format!("/{name}"))] {
             let request = request.header("x-request-id", name).body("")?;
-            // A body that came all the same would be taken for the next answer.
+            // A body would be taken for the next response.
             let answer = client.request(&request).await?;
             assert_eq!(answer.status(), status);
             assert_eq!(answer.headers()["x-request-id"], name);
@@ -265,7 +265,7 @@ async fn a_function_sees_its_request_and_its_context() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_clients_budget_shortens_and_never_lengthens() -> Result<()> {
+async fn a_clients_budget_only_shortens_the_timeout() -> Result<()> {
     let host =
         Host::serve([function("metadata", "metadata").timeout(Duration::from_secs(60))]).await?;
     let mut client = host.client().await?;
@@ -286,14 +286,14 @@ async fn a_clients_budget_shortens_and_never_lengthens() -> Result<()> {
         let answer = client.request(&request.body("")?).await?;
         let shown: Value = serde_json::from_slice(answer.body())?;
         let remaining = shown["context"]["remaining_ms"].as_u64().unwrap();
-        // What the machine was slow for is less than the distance to the next shorter budget.
+        // The delay of a slow machine is less than the distance to the next shorter budget.
         assert!((most - 9_000..=most).contains(&remaining), "{headers:?}: {remaining}");
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_route_leads_to_a_function_of_another_name() -> Result<()> {
+async fn a_route_may_name_any_function() -> Result<()> {
     let runtime = hourglass_tests::host::runtime([function("metadata", "metadata")]);
     let mut routes = hourglass::http::Routes::new();
     routes.add("/shown/{id}", "metadata")?;
@@ -301,7 +301,7 @@ async fn a_route_leads_to_a_function_of_another_name() -> Result<()> {
     let answer = host.get("/shown/7").await?;
     let shown: Value = serde_json::from_slice(answer.body())?;
     assert_eq!(shown["request"]["path"], "/shown/7");
-    // It is served at its route alone.
+    // It is served at its route only.
     assert_eq!(host.get("/metadata").await?.status(), 404);
     assert_eq!(host.get("/shown").await?.status(), 404);
     Ok(())

@@ -1,8 +1,7 @@
-//! An instance that was used before can't be told from a new one, and is only used again where that
-//! is certain.
+//! A reused instance is indistinguishable from a new one, and is reused only if the proof holds.
 //!
-//! The module under test, `keeps`, looks for what an earlier run has left behind before it does
-//! anything else, and exits where it finds something.
+//! The module under test, `keeps`, first looks for state of an earlier run, and exits if it finds
+//! any.
 
 use std::thread;
 use std::time::Duration;
@@ -19,19 +18,19 @@ use http::Request;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// A function that answers with a status of its own.
+/// A function that responds with this status.
 fn keeps(name: &str, status: u16) -> Function {
     let function = Function::from_bytes(name, keeps::module(status)).unwrap();
     function.memory(mib(1)).timeout(LONG).grace(Duration::ZERO)
 }
 
-/// Runs it without anything to wait for.
+/// Invokes it with an empty body.
 async fn run(runtime: &Runtime, name: &str, way: Way) -> Result<Response, InvokeError> {
     let ctx = Context::background().with_value(&WAY, way.letter());
     runtime.invoke(&ctx, name, Request::new("")).await
 }
 
-/// Runs it, so that it returns with its answer, and says which status that has.
+/// Invokes it to a normal return, and returns the status.
 async fn status(runtime: &Runtime, name: &str) -> u16 {
     answer(run(runtime, name, Way::Answer).await)
 }
@@ -40,7 +39,7 @@ fn answer(ended: Result<Response, InvokeError>) -> u16 {
     ended.unwrap_or_else(|error| panic!("it found something: {error}")).status().as_u16()
 }
 
-/// Waits until a run asks for its request's body, which it does once it has found nothing.
+/// Waits until a run reads its request body, which it does after its checks.
 async fn asked<F>(running: &mut F, feed: &Feed)
 where
     F: Future<Output = Result<Response, InvokeError>> + Unpin,
@@ -52,7 +51,7 @@ where
 }
 
 #[tokio::test]
-async fn ten_thousand_runs_find_nothing_of_each_other() {
+async fn ten_thousand_sequential_runs_are_isolated() {
     let runtime = host::with(host::builder(), [keeps("many", 200)]);
     for number in 0..10_000 {
         match number % 100 {
@@ -61,13 +60,13 @@ async fn ten_thousand_runs_find_nothing_of_each_other() {
             _ => assert_eq!(status(&runtime, "many").await, 200),
         }
     }
-    // Few are made again and again, rather than many once.
+    // A few instances are reused many times.
     assert!((1..=4).contains(&runtime.kept().instances), "{:?}", runtime.kept());
     assert!(runtime.kept().memory >= keeps::SIZE / 2);
 }
 
 #[tokio::test]
-async fn what_idle_instances_hold_beside_memory_counts() -> anyhow::Result<()> {
+async fn idle_instances_count_more_than_their_memory() -> anyhow::Result<()> {
     const ENTRIES: u64 = 65_536;
     let head = modules::head(200, &[]);
     let mut module = modules::Module::with_memory(1);
@@ -84,7 +83,7 @@ async fn what_idle_instances_hold_beside_memory_counts() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who sees to it that a run ends.
+/// What ends a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     Itself,
@@ -93,12 +92,12 @@ enum By {
     Drop,
 }
 
-/// A way to end that is not a plain return, and what comes of it.
+/// A way to end other than a normal return, and the expected outcome.
 struct Case {
     way: Way,
     by: By,
     outcome: &'static str,
-    /// What the function may have.
+    /// The limits of the function.
     memory: u64,
     grace: Duration,
     body: &'static str,
@@ -113,7 +112,7 @@ impl Case {
         format!("{:?}-{:?}-{}-{}", self.way, self.by, self.memory >> 16, self.body.len())
     }
 
-    /// Makes one instance that is kept, ends it in this way, and runs another one.
+    /// Runs once so that an instance is idle, ends its next run in this way, and runs again.
     async fn check(self) {
         let name = self.name();
         let function = keeps(&name, 200).memory(self.memory).grace(self.grace);
@@ -129,7 +128,7 @@ impl Case {
         assert_eq!(runtime.kept().instances, 1, "{name}");
     }
 
-    /// Says how the invocation ended.
+    /// Runs the case, and returns its outcome.
     async fn end(&self, runtime: &Runtime, name: &str) -> &'static str {
         let mut budget = Duration::from_millis(40);
         loop {
@@ -153,7 +152,7 @@ impl Case {
                 Ok(_) => "response",
                 Err(error) => error.outcome().name(),
             };
-            // On a busy machine the deadline may come before the guest has come that far.
+            // On a busy machine the deadline may pass before the guest has printed.
             if self.by != By::Deadline || lines::count(name, "dirty") > dirty {
                 return outcome;
             }
@@ -163,7 +162,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn an_instance_that_did_not_plainly_return_is_not_used_again() {
+async fn an_instance_that_did_not_return_normally_is_not_reused() {
     let itself = |way, outcome| Case::new(way, By::Itself, outcome);
     let cases = [
         itself(Way::Trap, "trap"),
@@ -177,12 +176,12 @@ async fn an_instance_that_did_not_plainly_return_is_not_used_again() {
         Case::new(Way::Wait, By::Deadline, "deadline-exceeded"),
         Case::new(Way::Spin, By::Drop, "dropped"),
         Case::new(Way::Wait, By::Drop, "dropped"),
-        // It answers within its grace.
+        // It responds within its grace period.
         Case { grace: LONG, ..Case::new(Way::Late, By::Cancel, "response") },
         Case { grace: LONG, ..Case::new(Way::Late, By::Deadline, "response") },
-        // It leaves the request's body alone.
+        // It does not read the request body.
         Case { body: "unread", ..itself(Way::Answer, "response") },
-        // It is refused more memory, and it is given more.
+        // A growth of memory is refused, and one is granted.
         itself(Way::Grow, "response"),
         Case { memory: mib(1), ..itself(Way::Grow, "response") },
     ];
@@ -192,7 +191,7 @@ async fn an_instance_that_did_not_plainly_return_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn an_instance_that_waited_and_returned_is_used_again() {
+async fn an_instance_that_waited_and_returned_is_reused() {
     let runtime = host::with(host::builder(), [keeps("waits", 203)]);
     process::stay_on_this_core();
     for _ in 0..20 {
@@ -209,7 +208,7 @@ async fn an_instance_that_waited_and_returned_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_module_that_changes_what_is_not_put_back_is_made_anew() -> Result<()> {
+async fn a_module_that_changes_unresettable_state_is_never_reused() -> Result<()> {
     let runtime = host::builder().build()?;
     for (instruction, module) in lax::all() {
         let Fresh::Made { why } = runtime.deploy(Function::from_bytes("lax", module)?)? else {
@@ -225,7 +224,7 @@ async fn a_module_that_changes_what_is_not_put_back_is_made_anew() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_new_version_takes_no_instance_of_the_old_one() -> Result<()> {
+async fn a_new_version_reuses_no_old_instance() -> Result<()> {
     let runtime = host::with(host::builder(), [keeps("same", 201)]);
     assert_eq!(status(&runtime, "same").await, 201);
     assert_eq!(runtime.kept().instances, 1);
@@ -233,7 +232,7 @@ async fn a_new_version_takes_no_instance_of_the_old_one() -> Result<()> {
     host::nothing_kept(&runtime).await;
     assert_eq!(status(&runtime, "same").await, 202);
 
-    // One that is in flight meanwhile ends well, and its instance with it.
+    // An invocation in flight during the deploy completes, and its instance is dropped.
     let (feed, body) = input::fed();
     let ctx = Context::background().with_value(&WAY, Way::Read.letter());
     let mut old = Box::pin(runtime.invoke(&ctx, "same", Request::new(body)));
@@ -249,7 +248,7 @@ async fn a_new_version_takes_no_instance_of_the_old_one() -> Result<()> {
 }
 
 #[tokio::test]
-async fn whoever_wants_new_instances_gets_them() -> Result<()> {
+async fn new_instances_can_be_requested() -> Result<()> {
     let runtime = host::builder().build()?;
     let fresh = runtime.deploy(keeps("new", 200).instances(Instances::New))?;
     assert!(matches!(fresh, Fresh::Made { .. }), "{fresh}");
@@ -264,14 +263,14 @@ async fn whoever_wants_new_instances_gets_them() -> Result<()> {
 }
 
 #[tokio::test]
-async fn no_more_is_kept_than_there_is_room_for() {
+async fn the_idle_pool_stays_within_its_budget() {
     let names: Vec<_> =
         (0..40_u16).map(|number| (format!("one-of-{number}"), 200 + number)).collect();
     let functions = names.iter().map(|(name, status)| keeps(name, *status));
     let runtime = host::with(host::builder().idle_memory(mib(1)), functions);
     let mut most = 0;
     for round in 0..6 {
-        // Each of them twice, so that it finds the instance that it had before, if that was kept.
+        // Each runs twice, so that the second run reuses the instance if it was kept.
         for (name, expected) in names.iter().flat_map(|each| [each; 2]) {
             assert_eq!(status(&runtime, name).await, *expected, "{name}, {round}");
             let kept = runtime.kept();
@@ -282,12 +281,12 @@ async fn no_more_is_kept_than_there_is_room_for() {
     assert!((1..40).contains(&most), "{most}");
 }
 
-/// The functions that several threads use at once.
+/// Functions that several threads use at once.
 fn shared() -> Runtime {
     host::with(host::builder(), [200, 201, 202].map(|status| keeps(&format!("f{status}"), status)))
 }
 
-/// Uses them in turn, in ways that end with an answer.
+/// Invokes them in turn, in ways that end with a response.
 async fn use_all(runtime: &Runtime, times: usize) {
     let ways = [Way::Answer, Way::Pause, Way::Answer, Way::Read, Way::Answer];
     for (number, way) in (0..times).zip(ways.into_iter().cycle()) {
@@ -300,7 +299,7 @@ async fn use_all(runtime: &Runtime, times: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn tasks_that_move_between_threads_find_nothing_of_each_other() -> Result<()> {
+async fn tasks_that_move_between_threads_are_isolated() -> Result<()> {
     let runtime = shared();
     let mut tasks = Vec::new();
     for _ in 0..8 {
@@ -316,7 +315,7 @@ async fn tasks_that_move_between_threads_find_nothing_of_each_other() -> Result<
 }
 
 #[test]
-fn threads_find_nothing_of_each_other() {
+fn threads_are_isolated() {
     let runtime = shared();
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -330,7 +329,7 @@ fn threads_find_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn a_later_run_has_the_peak_memory_of_the_first() {
+async fn a_reused_instance_reports_the_same_peak_memory() {
     let runtime = host::with(host::builder(), [keeps("peaks", 200)]);
     let peak = async |way| {
         let answer = run(&runtime, "peaks", way).await.unwrap();
@@ -345,7 +344,7 @@ async fn a_later_run_has_the_peak_memory_of_the_first() {
 }
 
 #[tokio::test]
-async fn what_a_compiler_makes_is_reset() -> Result<()> {
+async fn compiled_guests_are_reset() -> Result<()> {
     let runtime = host::builder().build()?;
     for name in ["echo", "memory", "hello"] {
         assert_eq!(runtime.deploy(function(name, name).memory(mib(4)))?, Fresh::Reset, "{name}");

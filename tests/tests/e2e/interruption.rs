@@ -1,4 +1,4 @@
-//! Every way of being stuck, and every way of being ended: on time, and never early.
+//! Every kind of stuck guest ends for every cause: on time, and never early.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -11,28 +11,28 @@ use hourglass_tests::input::{self, Feed};
 use hourglass_tests::{lines, modules};
 use http::Request;
 
-/// Long enough that nobody takes it for the reason why something ended.
+/// Too long to be the reason why something ended.
 const LONG: Duration = Duration::from_secs(600);
-/// Short, and yet long enough to tell early from late.
+/// Short, but long enough to tell early from late.
 const SHORT: Duration = Duration::from_millis(60);
 const GRACE: Duration = Duration::from_millis(40);
-/// How late the end may come on a machine that is busy with other things.
+/// How late the end may be on a busy machine.
 const LATE: Duration = Duration::from_secs(10);
 
-/// A way of being stuck.
+/// A kind of stuck guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stuck {
-    /// Computes for ever.
+    /// Computes forever.
     Spin,
-    /// Computes for ever before it is even instantiated.
+    /// Computes forever in its start function.
     SpinInStart,
-    /// Sleeps in the SDK, again and again, whatever that says.
+    /// Sleeps in the SDK in a loop, and ignores its errors.
     SleepAgain,
-    /// Waits for its context to be done, and then computes for ever.
+    /// Waits until its context is done, and then computes forever.
     IgnoreDone,
     /// Sleeps in the standard library.
     ThreadSleep,
-    /// Sleeps in the SDK, and believes it.
+    /// Sleeps in the SDK, and returns its error.
     Sleep,
     /// Computes, and checks its context.
     Check,
@@ -46,7 +46,7 @@ const ALL: [Stuck; 8] =
     [Spin, SpinInStart, SleepAgain, IgnoreDone, ThreadSleep, Sleep, Check, Input];
 
 impl Stuck {
-    /// Whether only the interruption ends it, at the end of its grace.
+    /// Whether only the interruption at the end of the grace period ends it.
     fn is_for_ever(self) -> bool {
         matches!(self, Spin | SpinInStart | SleepAgain | IgnoreDone)
     }
@@ -63,7 +63,7 @@ impl Stuck {
         }
     }
 
-    /// The function, under a name that only this test has.
+    /// The function, with a name that only this test uses.
     fn function(self, test: &str) -> Function {
         let name = self.name(test);
         match self {
@@ -77,12 +77,12 @@ impl Stuck {
     }
 }
 
-/// One that is stuck, in a runtime of its own.
+/// A stuck guest in its own runtime.
 struct Case {
     stuck: Stuck,
     name: String,
     runtime: Runtime,
-    /// Kept, so that a body that never comes does not end either.
+    /// Keeps the body open.
     feed: Feed,
 }
 
@@ -92,7 +92,7 @@ impl Case {
         Self { stuck, name: stuck.name(test), runtime, feed: input::fed().0 }
     }
 
-    /// Starts it, to be polled.
+    /// The invocation, not yet polled.
     fn run(
         &mut self,
         ctx: &Context,
@@ -105,7 +105,7 @@ impl Case {
         async move { runtime.invoke(&ctx, &name, request).await }
     }
 
-    /// Waits until it is stuck.
+    /// Waits until the guest is stuck.
     async fn begun(&self) {
         match self.stuck {
             Input => self.feed.asked().await,
@@ -113,7 +113,7 @@ impl Case {
         }
     }
 
-    /// Checks when it ended and how.
+    /// Checks when and how the invocation ended.
     fn check_end(&self, error: &InvokeError, done: Done, after: Duration, at_least: Duration) {
         let stuck = self.stuck;
         let Outcome::Done(found, _) = error.outcome() else { panic!("{stuck:?}: {error}") };
@@ -125,7 +125,7 @@ impl Case {
     }
 }
 
-/// Tries all ways of being stuck at once.
+/// Runs all kinds of stuck guests at once.
 async fn for_all<F>(test: impl Fn(Stuck) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send + 'static,
@@ -141,7 +141,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_functions_timeout_ends_all() -> Result<()> {
+async fn the_functions_timeout_ends_every_kind() -> Result<()> {
     for_all(async |stuck| {
         let mut case = Case::new(stuck, "timeout", |function| function.timeout(SHORT).grace(GRACE));
         let started = Instant::now();
@@ -154,7 +154,7 @@ async fn the_functions_timeout_ends_all() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_callers_deadline_ends_all() -> Result<()> {
+async fn the_callers_deadline_ends_every_kind() -> Result<()> {
     for_all(async |stuck| {
         let mut case = Case::new(stuck, "caller", |function| function.timeout(LONG).grace(GRACE));
         let started = Instant::now();
@@ -167,7 +167,7 @@ async fn the_callers_deadline_ends_all() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancel_ends_all_and_says_why() -> Result<()> {
+async fn a_cancel_ends_every_kind_with_its_cause() -> Result<()> {
     for_all(async |stuck| {
         let mut case = Case::new(stuck, "cancel", |function| function.timeout(LONG).grace(GRACE));
         let (ctx, cancel) = Context::background().with_cancel();
@@ -185,7 +185,7 @@ async fn a_cancel_ends_all_and_says_why() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropping_the_future_ends_all_at_once() -> Result<()> {
+async fn dropping_the_future_ends_every_kind_at_once() -> Result<()> {
     for_all(async |stuck| {
         let mut case = Case::new(stuck, "drop", |function| function.timeout(LONG).grace(LONG));
         let (ctx, _cancel) = Context::background().with_cancel();
@@ -203,7 +203,7 @@ async fn dropping_the_future_ends_all_at_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_parent_that_ends_ends_all() -> Result<()> {
+async fn the_end_of_a_parent_ends_every_kind() -> Result<()> {
     for_all(async |stuck| {
         let mut case = Case::new(stuck, "parent", |function| function.timeout(LONG).grace(GRACE));
         let (parent, cancel) = Context::background().with_cancel();
@@ -221,7 +221,7 @@ async fn a_parent_that_ends_ends_all() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_done_beforehand_is_never_started() -> Result<()> {
+async fn a_done_context_starts_nothing() -> Result<()> {
     let mut case = Case::new(Spin, "before", |function| function);
     let (ctx, cancel) = Context::background().with_cancel();
     cancel.cancel_with(Cause::Operator);
@@ -236,7 +236,7 @@ async fn what_is_done_beforehand_is_never_started() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_answer_within_the_grace_gets_through() -> Result<()> {
+async fn a_response_within_the_grace_period_is_delivered() -> Result<()> {
     let runtime = host::runtime([function("in-grace", "stuck").timeout(SHORT).grace(LONG)]);
     let request = || Request::get("/answer").body(()).unwrap();
     let started = Instant::now();
@@ -255,7 +255,7 @@ async fn an_answer_within_the_grace_gets_through() -> Result<()> {
 }
 
 #[tokio::test]
-async fn whoever_looks_at_the_context_does_not_use_up_the_grace() -> Result<()> {
+async fn a_function_that_checks_its_context_ends_before_the_grace_period() -> Result<()> {
     for stuck in [Sleep, Check, Input] {
         let mut case = Case::new(stuck, "polite", |function| function.timeout(SHORT).grace(LONG));
         let started = Instant::now();
@@ -266,7 +266,7 @@ async fn whoever_looks_at_the_context_does_not_use_up_the_grace() -> Result<()> 
 }
 
 #[tokio::test]
-async fn no_grace_is_none() -> Result<()> {
+async fn without_grace_the_interruption_is_immediate() -> Result<()> {
     let mut case =
         Case::new(Spin, "no-grace", |function| function.timeout(SHORT).grace(Duration::ZERO));
     let started = Instant::now();
@@ -299,16 +299,16 @@ async fn a_clients_budget_ends_a_function_over_http() -> Result<()> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn beside_two_that_spin_others_answer_on_one_thread() -> Result<()> {
-    others_answer_beside_two_that_spin("one-thread").await
+async fn others_are_served_beside_two_spinning_guests_on_one_thread() -> Result<()> {
+    others_are_served_beside_two_spinning_guests("one-thread").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_two_that_spin_others_answer_on_two_threads() -> Result<()> {
-    others_answer_beside_two_that_spin("two-threads").await
+async fn others_are_served_beside_two_spinning_guests_on_two_threads() -> Result<()> {
+    others_are_served_beside_two_spinning_guests("two-threads").await
 }
 
-async fn others_answer_beside_two_that_spin(test: &str) -> Result<()> {
+async fn others_are_served_beside_two_spinning_guests(test: &str) -> Result<()> {
     let spin = Spin.function(test).timeout(LONG).grace(LONG);
     let host = Host::serve([spin, function("hello", "hello")]).await?;
     let name = Spin.name(test);

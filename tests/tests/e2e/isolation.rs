@@ -1,7 +1,6 @@
-//! No byte of one invocation is ever seen by another, however the one ended.
+//! No invocation sees a byte of another one, however that one ended.
 //!
-//! Every runtime here runs one invocation at a time, so that the next one is given the slot that
-//! the last one left.
+//! Every runtime here has one slot, so that each invocation gets the slot of the previous one.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ async fn get(runtime: &Runtime, name: &str, path: &str) -> Result<Response, Invo
     runtime.invoke(&Context::background(), name, request).await
 }
 
-/// How a guest that has filled its memory ends.
+/// How a guest ends after it has filled its memory.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Return,
@@ -28,7 +27,7 @@ enum Way {
     Drop,
 }
 
-/// A compiler's guest fills all that it has: its stack, its statics, its heap.
+/// A compiled guest fills its stack, its statics and its heap.
 #[tokio::test]
 async fn a_compiled_guest_leaves_nothing_behind() -> Result<()> {
     let limits = |name| function(name, "memory").memory(mib(4)).timeout(LONG).grace(Duration::ZERO);
@@ -40,7 +39,7 @@ async fn a_compiled_guest_leaves_nothing_behind() -> Result<()> {
         for (number, way) in
             [Way::Return, Way::Panic, Way::Cancel, Way::Drop].into_iter().enumerate()
         {
-            // Words that no program holds by itself, and others in every round.
+            // Words that no program contains by itself, and different ones in every round.
             let pattern =
                 0xa5c3_96f0_5a3c_690f ^ ((round << 8) + number as u64).wrapping_mul(0x9e37_79b9);
             fill(&runtime, pattern, way).await?;
@@ -50,7 +49,7 @@ async fn a_compiled_guest_leaves_nothing_behind() -> Result<()> {
                 assert_eq!(answer, format!("searched {}: 0 left over", mib(4)), "{round} {way:?}");
                 fill(&runtime, pattern, way).await?;
             }
-            // To a module of another kind, all memory is zero.
+            // A module of another kind finds only zeros.
             assert_eq!(get(&runtime, "stranger", "/").await?.status(), 200, "{round} {way:?}");
         }
     }
@@ -70,7 +69,7 @@ async fn fill(runtime: &Runtime, pattern: u64, way: Way) -> Result<()> {
     match way {
         Way::Return => {
             let heap: u64 = text(running.await?).await.parse()?;
-            // What is not heap is a megabyte of stack, the statics, and the guest's own.
+            // The rest is a megabyte of stack, the statics, and the guest's own data.
             assert!((mib(2)..mib(3)).contains(&heap), "{heap}");
         }
         Way::Panic => {
@@ -92,7 +91,7 @@ async fn fill(runtime: &Runtime, pattern: u64, way: Way) -> Result<()> {
     Ok(())
 }
 
-/// A guest that crashes after it was refused memory counts as one that crashes because of that.
+/// A crash after a refused memory growth is reported as out of memory.
 fn crashed(error: &InvokeError) -> bool {
     matches!(error.outcome(), Outcome::Trap(_) | Outcome::OutOfMemory { .. })
 }
@@ -101,18 +100,18 @@ async fn text(answer: Response) -> String {
     String::from_utf8(answer.into_body().bytes().await.unwrap().to_vec()).unwrap()
 }
 
-/// A module whose memory is zero at first, all of it.
+/// A module whose memory is initially zero.
 fn stranger() -> Function {
     let dirt = Dirt { pages: 1, stride: 65_536, table: 2, end: End::Answer };
     Function::from_bytes("stranger", dirt.module()).unwrap().memory(mib(4))
 }
 
-/// Modules that check all that they have and then dirty it, in turn in the same slots.
+/// Modules that check all their state and then change it, in turn in the same slots.
 #[tokio::test]
-async fn dirt_is_never_found() -> Result<()> {
+async fn no_instance_finds_state_of_another() -> Result<()> {
     let mut functions = Vec::new();
-    // All at once, a word on every page, and a word on every other page; little memory, and more
-    // than is kept resident; tables around the size from which on they are cleared by hand.
+    // Every word, a word on every page, and a word on every other page; little memory, and more
+    // than stays resident; tables around the size above which the host clears them itself.
     for (stride, pages, table) in
         [(8, 40, 10), (4_096, 4, 512), (8_192, 40, 513), (12_288, 1, 5_000), (65_528, 17, 65_536)]
     {
@@ -131,7 +130,7 @@ async fn dirt_is_never_found() -> Result<()> {
     );
     for round in 0..10 {
         for (end, name, _) in &functions {
-            // Twice, so that it meets its own dirt as well as others'.
+            // Twice, so that it follows itself as well as others.
             for _ in 0..2 {
                 run_dirty(&runtime, *end, name, round % 2 == 0).await;
             }
@@ -140,7 +139,7 @@ async fn dirt_is_never_found() -> Result<()> {
     Ok(())
 }
 
-/// Runs one and checks that it found nothing: else it would have exited.
+/// Runs one, and checks that it found nothing. Otherwise it would have exited.
 async fn run_dirty(runtime: &Runtime, end: End, name: &str, cancel_it: bool) {
     let (ctx, cancel) = Context::background().with_cancel();
     let dirty = lines::count(name, "dirty");
@@ -166,9 +165,9 @@ async fn run_dirty(runtime: &Runtime, end: End, name: &str, cancel_it: bool) {
     assert_eq!(lines::count(name, "dirty"), dirty + 1, "{name}");
 }
 
-/// A function reference of one module must not be callable by another.
+/// A module cannot call a function reference of another module.
 #[tokio::test]
-async fn an_empty_entry_of_a_table_stays_empty() -> Result<()> {
+async fn null_table_entries_stay_null() -> Result<()> {
     let sizes = [2, 512, 513, 2_000, 65_536];
     let mut functions = Vec::new();
     for table in sizes {

@@ -1,5 +1,5 @@
-//! The examples in other languages, built by their compilers. Where there is none for a language
-//! its test says so and is skipped; `.ci/compilers` gets them.
+//! The examples in other languages, built by their compilers. Without the compiler of a language,
+//! its test prints that and is skipped. `.ci/compilers` installs the compilers.
 
 use std::io::Write;
 use std::process::Command;
@@ -13,14 +13,14 @@ use hourglass_tests::host::{self, Host};
 use hourglass_tests::input;
 use http::{Method, Request};
 
-/// What `build.sh` ends with where it finds no compiler.
+/// The exit code of `build.sh` without a compiler.
 const NO_COMPILER: i32 = 69;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An example as a function; `None` where it can't be built here.
+/// An example as a function. `None` if it cannot be built here.
 fn built(name: &str) -> Result<Option<Function>> {
-    // One at a time: two tests may want the same.
+    // One build at a time, because two tests may build the same example.
     static BUILDING: Mutex<()> = Mutex::new(());
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let root = repository();
@@ -31,7 +31,7 @@ fn built(name: &str) -> Result<Option<Function>> {
     let ended = Command::new(&script).env("PATH", path).output()?;
     let said = String::from_utf8_lossy(&ended.stderr);
     if ended.status.code() == Some(NO_COMPILER) {
-        // Past the test's own capture.
+        // `stderr` directly, which the test harness does not capture.
         writeln!(std::io::stderr(), "skipped: {}", said.trim_end())?;
         return Ok(None);
     }
@@ -41,7 +41,7 @@ fn built(name: &str) -> Result<Option<Function>> {
     Ok(Some(Function::from_file(name, module)?.timeout(MINUTE)))
 }
 
-/// Says hello in a language, with what it finds in its environment, its input and its context.
+/// Checks the hello example of a language: environment, input and context.
 async fn hello(example: &str, language: &str) -> Result<()> {
     let Some(function) = built(example)? else { return Ok(()) };
     let host = Host::serve([function]).await?;
@@ -84,7 +84,7 @@ async fn assemblyscript_says_hello() -> Result<()> {
 }
 
 #[tokio::test]
-async fn c_answers_while_it_is_asked() -> Result<()> {
+async fn c_streams_its_response() -> Result<()> {
     let Some(function) = built("c-upper")? else { return Ok(()) };
     let host = Host::serve([function]).await?;
     assert_eq!(host.get("/c-upper").await?.status(), 405);
@@ -102,7 +102,7 @@ async fn c_answers_while_it_is_asked() -> Result<()> {
 }
 
 #[tokio::test]
-async fn c_says_why_it_stopped() -> Result<()> {
+async fn c_reports_why_it_stopped() -> Result<()> {
     let Some(function) = built("c-upper")? else { return Ok(()) };
     let runtime = host::runtime([function.timeout(Duration::from_millis(100)).grace(MINUTE)]);
     let (feed, body) = input::fed();

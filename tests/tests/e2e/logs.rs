@@ -1,4 +1,4 @@
-//! What guests say, in the host's log.
+//! Guest output in the host's log.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use tracing::Level;
 use wasm_encoder::MemArg;
 
-/// The fields of the guest's own, as people read them.
+/// The guest's fields in the text format.
 const FIELDS: &str = r#"user=ada note="two words\n" n=-1.5 count=3 new=true "\u{202e}"="?""#;
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Serves the guest under test, and logs in a format.
+/// Serves the guest under test with a log format.
 fn serve(format: &str) -> Result<Serving> {
     let module = module("chatty").to_str().unwrap();
     let arguments = ["serve", module, "--listen", "127.0.0.1:0", "--log-format", format];
@@ -29,7 +29,7 @@ fn serve(format: &str) -> Result<Serving> {
     Ok(Serving::start(&mut command)?)
 }
 
-/// The lines that the guest said, from first to last.
+/// Invokes a guest, and returns its log lines in order.
 async fn said(function: &str, path: &str) -> Result<Vec<Line>> {
     let host = Host::serve([guests::function(function, "chatty")]).await?;
     host.get(&format!("/{function}/{path}")).await?;
@@ -41,13 +41,13 @@ fn texts(lines: &[Line]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_line_says_where_it_is_from() -> Result<()> {
+async fn a_line_names_its_source() -> Result<()> {
     let host = Host::serve([function("placed", "chatty")]).await?;
     let request = Request::get("/placed/plain").header("traceparent", TRACE);
     let answer = host.client().await?.request(&request.body("")?).await?;
     let id = answer.headers()["x-request-id"].to_str()?;
     let lines = lines::of("placed");
-    // Standard output has its end of a line when the program ends.
+    // An unterminated line on standard output ends with the program.
     assert_eq!(texts(&lines), ["the first", "the second  ", "an error", "", "in parts"]);
     let streams: Vec<_> = lines.iter().map(|line| line.field("stream").unwrap()).collect();
     assert_eq!(streams, ["stdout", "stdout", "stderr", "stdout", "stdout"]);
@@ -63,13 +63,13 @@ async fn a_line_says_where_it_is_from() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_has_no_end_of_a_line_is_not_lost_with_its_guest() -> Result<()> {
+async fn an_unterminated_line_is_logged_when_the_guest_ends() -> Result<()> {
     assert_eq!(texts(&said("exiting", "drop").await?), ["no end of a line"]);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_guest_can_not_pass_for_another() -> Result<()> {
+async fn a_guest_cannot_forge_lines() -> Result<()> {
     let lines = said("forging", "hostile").await?;
     let expected = [
         r"all is well\r2026-01-01T00:00:00Z ERROR hourglass: forged\u{1b}[2K\u{2028}x\u{202e}",
@@ -82,7 +82,7 @@ async fn a_guest_can_not_pass_for_another() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_invocation_logs_only_so_much() -> Result<()> {
+async fn the_log_of_an_invocation_is_limited() -> Result<()> {
     let lines = said("flooding", "flood").await?;
     let (marks, printed): (Vec<_>, Vec<_>) =
         lines.iter().partition(|line| line.level == Level::WARN);
@@ -97,9 +97,9 @@ async fn one_invocation_logs_only_so_much() -> Result<()> {
     Ok(())
 }
 
-/// What counts is what the log gets, not what the guest gave: it may be six times as much.
+/// The limits apply after escaping, which may make the text six times as long.
 #[tokio::test]
-async fn what_is_escaped_counts_as_it_is_logged() -> Result<()> {
+async fn escaped_bytes_count_as_logged() -> Result<()> {
     for way in ["flood-escaped", "flood-logger"] {
         let lines = said(way, way).await?;
         let (marks, said): (Vec<_>, Vec<_>) =
@@ -108,31 +108,31 @@ async fn what_is_escaped_counts_as_it_is_logged() -> Result<()> {
         assert!((40 << 10..=64 << 10).contains(&logged), "{way}: {logged} bytes");
         let [_, end] = *marks else { panic!("{marks:?}") };
         let left_out: usize = end.field("left_out").unwrap().parse()?;
-        // What is left out is told as the guest said it.
+        // The omitted amount is counted before escaping.
         let each = if way == "flood-escaped" { 99 } else { 99 + "bell".len() };
         assert_eq!(left_out, (1_000 - said.len()) * each, "{way}");
     }
     Ok(())
 }
 
-/// How many bytes of a line are the guest's, as a log shows them.
+/// The guest's bytes of a line after escaping.
 fn taken(line: &Line) -> usize {
     let module = line.field("module").map_or(0, |module| format!("{module:?}").len());
     line.text.len() + module + line.field("fields").map_or(0, str::len)
 }
 
 #[tokio::test]
-async fn a_function_logs_only_so_much_in_a_second() -> Result<()> {
+async fn the_log_rate_of_a_function_is_limited() -> Result<()> {
     drown("drowning", "flood").await
 }
 
 #[tokio::test]
-async fn a_function_logs_only_so_much_in_a_second_when_it_is_escaped() -> Result<()> {
+async fn the_log_rate_counts_escaped_bytes() -> Result<()> {
     drown("drowning-escaped", "flood-escaped").await
 }
 
-/// As many invocations as it takes until one second is full, and then until the next one tells what
-/// was left out.
+/// Invokes the guest until one second's limit is reached, and then until the next second reports
+/// what was omitted.
 async fn drown(function: &str, way: &str) -> Result<()> {
     let host = Host::serve([guests::function(function, "chatty")]).await?;
     let begun = Instant::now();
@@ -152,17 +152,17 @@ async fn drown(function: &str, way: &str) -> Result<()> {
     let told = lines.iter().find(|line| line.text.contains("than is logged of one in a second"));
     assert!(told.unwrap().field("left_out").unwrap().parse::<u64>()? > 0);
     let logged: usize = lines.iter().map(|line| line.text.len()).sum();
-    // The first and the last of them need not be whole.
+    // The first and the last second may be incomplete.
     let seconds = begun.elapsed().as_secs() as usize + 2;
     assert!(logged <= seconds * (257 << 10), "{logged} bytes in {seconds} s");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_guests_own_logger_has_levels_targets_and_fields() -> Result<()> {
+async fn a_guest_logger_has_levels_targets_and_fields() -> Result<()> {
     let host = Host::serve([function("leveled", "chatty")]).await?;
     let answer = host.get("/leveled/levels").await?;
-    // The test records nothing beyond; what comes after it is not even sent.
+    // The recorder's level is INFO, and the guest sends nothing below it.
     assert_eq!(answer.body(), b"INFO");
     let lines = lines::of("leveled");
     assert_eq!(texts(&lines), ["an error", "a warning", "with fields"]);
@@ -177,7 +177,7 @@ async fn a_guests_own_logger_has_levels_targets_and_fields() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_message_is_cut() -> Result<()> {
+async fn a_long_message_is_truncated() -> Result<()> {
     let lines = said("long", "long").await?;
     let [line] = &*lines else { panic!("{} lines", lines.len()) };
     assert_eq!(line.text.chars().filter(|&char| char == 'x').count(), 8 << 10);
@@ -185,8 +185,7 @@ async fn a_long_message_is_cut() -> Result<()> {
     Ok(())
 }
 
-/// A guest that asks for the host's logger is still one that is reset, and each invocation asks
-/// anew.
+/// A guest that uses the host's logger is still reset, and each invocation initializes its logger.
 #[tokio::test]
 async fn a_guest_with_a_logger_is_reset_in_place() -> Result<()> {
     let runtime = host::builder().build()?;
@@ -203,7 +202,7 @@ async fn a_guest_with_a_logger_is_reset_in_place() -> Result<()> {
     Ok(())
 }
 
-/// A module that logs once and answers with what the host said to it.
+/// A module that logs one record and responds with the host's result.
 fn logging(level: i32, record: &[u8], ptr: i32, len: i32) -> Vec<u8> {
     let mut module = Module::with_memory(1);
     let respond = module.import(CONTEXT, "respond", takes(4));
@@ -221,7 +220,7 @@ fn logging(level: i32, record: &[u8], ptr: i32, len: i32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn whatever_a_guest_logs_is_looked_at_with_care() -> Result<()> {
+async fn malformed_records_are_refused() -> Result<()> {
     let field = |text: &[u8]| [&(text.len() as u32).to_le_bytes(), text].concat();
     let record = [&*field(b"half \xff text"), &field(b"t"), &0_u32.to_le_bytes()].concat();
     let endless = [&*field(b""), &field(b""), &u32::MAX.to_le_bytes()].concat();
@@ -257,7 +256,7 @@ async fn whatever_a_guest_logs_is_looked_at_with_care() -> Result<()> {
 }
 
 #[tokio::test]
-async fn machines_read_one_object_a_line() -> Result<()> {
+async fn json_logs_have_one_object_per_line() -> Result<()> {
     let serving = serve("json")?;
     let mut client = Client::connect(serving.address).await?;
     for path in ["hostile", "levels"] {
@@ -286,7 +285,7 @@ async fn machines_read_one_object_a_line() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_the_macros_of_tracing_say_is_logged_with_the_fields_of_its_spans() -> Result<()> {
+async fn tracing_events_are_logged_with_their_span_fields() -> Result<()> {
     let serving = serve("json")?;
     let mut client = Client::connect(serving.address).await?;
     assert_eq!(client.get("/chatty/traced").await?.status(), 200);
@@ -314,7 +313,7 @@ async fn what_the_macros_of_tracing_say_is_logged_with_the_fields_of_its_spans()
 }
 
 #[tokio::test]
-async fn a_failure_is_one_record_of_the_guests_and_one_of_the_hosts() -> Result<()> {
+async fn a_failure_logs_one_guest_and_one_host_record() -> Result<()> {
     let serving = serve("json")?;
     let mut client = Client::connect(serving.address).await?;
     for (way, status) in [("panic", 500), ("error", 500), ("unavailable", 503), ("levels", 200)] {
@@ -327,7 +326,7 @@ async fn a_failure_is_one_record_of_the_guests_and_one_of_the_hosts() -> Result<
     };
     let [panic, error, ..] = &*of("hourglass::guest") else { panic!("{told}") };
     let message = panic["message"].as_str().unwrap();
-    assert!(message.starts_with("panicked at ") && message.ends_with(": as it was told to"));
+    assert!(message.starts_with("panicked at ") && message.ends_with(": as requested"));
     assert!(panic["fields"]["file"].as_str().unwrap().ends_with("main.rs"), "{panic}");
     assert!(panic["fields"]["line"].is_u64(), "{panic}");
     assert_eq!((&panic["level"], &error["level"]), (&"ERROR".into(), &"ERROR".into()));
@@ -344,7 +343,7 @@ async fn a_failure_is_one_record_of_the_guests_and_one_of_the_hosts() -> Result<
 }
 
 #[tokio::test]
-async fn people_read_one_line_each() -> Result<()> {
+async fn text_logs_have_one_line_per_record() -> Result<()> {
     let serving = serve("text")?;
     let mut client = Client::connect(serving.address).await?;
     for path in ["hostile", "levels"] {

@@ -1,12 +1,13 @@
-//! End-to-end tests: real guests, real sockets, real servers. Each module is named after its subject.
+//! End-to-end tests: real guests, real sockets, real servers. Each module is named after its
+//! subject.
 //!
 //! All of them share one process, so that the guests are built once and the engine is linked once.
 //! This has two rules:
 //!
 //! - The lines that guests print are recorded by function name. A function whose lines a test reads
 //!   needs a name that no other module uses; [`hourglass_tests::guests::function`] checks it.
-//! - A test that measures what the process holds (memory, threads, descriptors) runs in a process of
-//!   its own: see [`hourglass_tests::process::delegated`].
+//! - A test that measures what the process holds (memory, threads, descriptors) runs in a process
+//!   of its own: see [`hourglass_tests::process::delegated`].
 //!
 //! The tests in `host_memory` are a binary of their own, because they replace the allocator.
 

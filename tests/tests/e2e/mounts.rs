@@ -1,4 +1,4 @@
-//! The folders that a function may read: what it finds there, and what it can't do.
+//! Mounted folders: what a function can read, and what it cannot do.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// A folder, and one beside it that nobody may reach.
+/// A folder to mount, and one beside it that must stay unreachable.
 ///
 /// ```text
 /// outside/secret
@@ -68,12 +68,12 @@ async fn answer(host: &Host, function: &str, what: &str) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_function_reads_what_is_there() -> Result<()> {
+async fn a_function_reads_its_mounted_folder() -> Result<()> {
     let folder = folder()?;
     let host = Host::serve([reader("reads", folder.path())]).await?;
     for (what, expected) in [
         ("read /data/a.txt", "0123456789 the end"),
-        // A path without a beginning is one from the root.
+        // A relative path starts at the root.
         ("read data/deep/b.txt", "deep"),
         ("read /data/deep/../a.txt", "0123456789 the end"),
         ("read /data/inner", "0123456789 the end"),
@@ -90,14 +90,14 @@ async fn a_function_reads_what_is_there() -> Result<()> {
     assert!(answer(&host, "reads", "stat /data/deep").await?.starts_with("folder"));
     let many = answer(&host, "reads", "list /data/many").await?;
     assert_eq!(many.split(' ').count(), 500);
-    // What changes inside of a folder is seen at once.
+    // Changes in the folder are visible at once.
     fs::write(folder.path().join("data/a.txt"), "changed")?;
     assert_eq!(answer(&host, "reads", "read /data/a.txt").await?, "changed");
     Ok(())
 }
 
 #[tokio::test]
-async fn nothing_leads_out_of_a_folder() -> Result<()> {
+async fn no_path_leads_out_of_a_folder() -> Result<()> {
     let folder = folder()?;
     let host = Host::serve([reader("stays", folder.path())]).await?;
     let outside = folder.path().join("outside/secret");
@@ -125,7 +125,7 @@ async fn nothing_leads_out_of_a_folder() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_can_be_changed() -> Result<()> {
+async fn mounts_are_read_only() -> Result<()> {
     let folder = folder()?;
     let host = Host::serve([reader("keeps", folder.path())]).await?;
     let file = folder.path().join("data/a.txt");
@@ -153,7 +153,7 @@ async fn nothing_can_be_changed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_function_sees_its_own_folders_and_no_others() -> Result<()> {
+async fn a_function_sees_only_its_own_folders() -> Result<()> {
     let folder = folder()?;
     let deep = folder.path().join("data/deep");
     let host = Host::serve([
@@ -177,7 +177,7 @@ async fn a_function_sees_its_own_folders_and_no_others() -> Result<()> {
     Ok(())
 }
 
-/// Its instances are reset all the same, and what one had open is gone with its invocation.
+/// Instances are reset in place, and open files are closed at the end of an invocation.
 #[tokio::test]
 async fn a_function_with_folders_is_reset_in_place() -> Result<()> {
     let folder = folder()?;
@@ -190,9 +190,9 @@ async fn a_function_with_folders_is_reset_in_place() -> Result<()> {
     Ok(())
 }
 
-/// All guests together may have a quarter of what the process may: 25 of 100.
+/// All guests together may use a quarter of the process's descriptors: 25 of 100.
 #[test]
-fn guests_can_not_use_up_the_hosts_descriptors() -> Result<()> {
+fn guests_cannot_exhaust_the_hosts_descriptors() -> Result<()> {
     let folder = folder()?;
     let config = folder.path().join("hourglass.toml");
     let text = "[function.reader]\nmounts = { \"/data\" = \"data\" }\n";
@@ -210,9 +210,9 @@ fn guests_can_not_use_up_the_hosts_descriptors() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_guest_that_reads_on_and_on_is_ended_on_time() -> Result<()> {
+async fn a_guest_that_reads_forever_ends_on_time() -> Result<()> {
     let folder = folder()?;
-    // Little enough to be read in time by a machine that has much else to do.
+    // Small enough to be read within the limit by a busy machine.
     fs::write(folder.path().join("data/large"), vec![b'x'; 1 << 20])?;
     let host =
         Host::serve([reader("large", folder.path()).timeout(Duration::from_secs(2))]).await?;
@@ -223,10 +223,10 @@ async fn a_guest_that_reads_on_and_on_is_ended_on_time() -> Result<()> {
     Ok(())
 }
 
-/// The disk of one function never answers: it takes neither its guests' time after they are done,
-/// nor the threads by which other functions read.
+/// A file system that never answers neither delays the end of its guests nor blocks the threads
+/// that read for other functions.
 #[tokio::test]
-async fn a_folder_that_hangs_takes_nothing_from_others() -> Result<()> {
+async fn a_hung_file_system_does_not_delay_others() -> Result<()> {
     let Some(hung) = Hung::mount()? else { return Ok(()) };
     let folder = folder()?;
     let hangs = function("hangs", "reader").mount("/data", hung.path()).grace(LONG);
@@ -235,7 +235,7 @@ async fn a_folder_that_hangs_takes_nothing_from_others() -> Result<()> {
         reader("beside", folder.path()).timeout(LONG),
     ])
     .await?;
-    // Together they are more than there are threads.
+    // There are more reads than threads.
     for _ in 0..2 {
         let mut clients = Vec::new();
         for _ in 0..40 {
@@ -247,7 +247,7 @@ async fn a_folder_that_hangs_takes_nothing_from_others() -> Result<()> {
         }
         for mut client in clients {
             let answer = tokio::time::timeout(LONG / 10, client.answer(&Method::POST)).await?;
-            // It was told while it had its grace.
+            // It responds within its grace period.
             assert_eq!(answer?.body(), b"error: Operation canceled (os error 11)");
         }
     }
@@ -257,7 +257,7 @@ async fn a_folder_that_hangs_takes_nothing_from_others() -> Result<()> {
     Ok(())
 }
 
-/// A pipe that nobody writes to: to open it would hold up a thread for good.
+/// A FIFO without a writer: opening it would block a thread forever.
 #[tokio::test]
 async fn a_pipe_is_not_opened() -> Result<()> {
     let folder = folder()?;
@@ -270,7 +270,7 @@ async fn a_pipe_is_not_opened() -> Result<()> {
 }
 
 #[test]
-fn what_can_not_be_mounted_is_an_error() -> Result<()> {
+fn an_invalid_mount_is_an_error() -> Result<()> {
     let folder = folder()?;
     let runtime = host::builder().build()?;
     let mount = |path: &str, place: &str| {
@@ -289,9 +289,9 @@ fn what_can_not_be_mounted_is_an_error() -> Result<()> {
     Ok(())
 }
 
-/// Beneath `/proc` are the host's environment and memory.
+/// `/proc` contains the host's environment and memory.
 #[test]
-fn what_shows_the_kernels_state_is_not_mounted() -> Result<()> {
+fn kernel_file_systems_are_not_mounted() -> Result<()> {
     let runtime = host::builder().build()?;
     for place in ["/", "/proc", "/proc/self", "/sys", "/sys/kernel", "/dev", "/proc/../"] {
         let wrong = function("kernels", "reader").mount("/data", place);
@@ -303,7 +303,7 @@ fn what_shows_the_kernels_state_is_not_mounted() -> Result<()> {
 }
 
 #[test]
-fn the_file_mounts_folders_and_an_error_names_its_line() -> Result<()> {
+fn the_configuration_mounts_folders_and_errors_name_the_line() -> Result<()> {
     let folder = folder()?;
     let config = folder.path().join("hourglass.toml");
     let run = |mounts: &str| -> Result<(String, String)> {

@@ -1,4 +1,4 @@
-//! The program itself: what it prints, what it answers, and how it ends.
+//! The program: its output, its exit codes, and signals.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn hourglass(arguments: &[&str]) -> Command {
     program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), arguments)
 }
 
-/// What a command said, and how it ended.
+/// The output and the exit status of a command.
 struct Said {
     status: ExitStatus,
     out: String,
@@ -30,7 +30,7 @@ fn say(command: &mut Command) -> Result<Said> {
     Ok(Said { status: output.status, out, err })
 }
 
-/// Runs a command that has to fail, and gives what it said about it.
+/// Runs a command that must fail, and returns its error output.
 fn fails(arguments: &[&str]) -> Result<String> {
     let said = say(&mut hourglass(arguments))?;
     assert_eq!(said.status.code(), Some(1), "{}", said.err);
@@ -43,7 +43,7 @@ fn path(module: &Path) -> &str {
 }
 
 #[test]
-fn settings_and_secrets_reach_the_function_and_nobody_else() -> Result<()> {
+fn settings_and_secrets_reach_only_their_function() -> Result<()> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("key"), "hunter2\n")?;
     let config = folder.path().join("hourglass.toml");
@@ -67,7 +67,7 @@ fn settings_and_secrets_reach_the_function_and_nobody_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_serves_and_ends_in_order() -> Result<()> {
+async fn the_program_serves_and_drains_on_a_signal() -> Result<()> {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let files = [path(module("hello")), path(module("echo"))];
         let mut command = hourglass(&["serve", files[0], files[1], "--listen", "127.0.0.1:0"]);
@@ -76,7 +76,7 @@ async fn it_serves_and_ends_in_order() -> Result<()> {
         let answer = client.get("/hello/program").await?;
         assert!(answer.body().starts_with(b"hello program, "));
 
-        // One that is in flight when the signal comes still gets its answer.
+        // A request in flight at the signal still gets its response.
         client.send("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n").await?;
         assert_eq!(client.interim().await?, 100);
         serving.signal(signal);
@@ -89,7 +89,7 @@ async fn it_serves_and_ends_in_order() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_does_not_end_is_ended_when_it_has_drained() -> Result<()> {
+async fn invocations_beyond_the_drain_period_are_canceled() -> Result<()> {
     let stuck = path(module("stuck"));
     let mut command = hourglass(&["serve", stuck, "--listen", "127.0.0.1:0"]);
     command.args(["--timeout", "10m", "--grace", "10ms", "--drain", "50ms"]);
@@ -127,7 +127,7 @@ async fn a_configuration_names_functions_and_routes() -> Result<()> {
         let shown: Value = serde_json::from_slice(client.get(target).await?.body())?;
         assert_eq!(shown["request"]["path"], target);
     }
-    // An internal function looks like one that is not there, as does a name that is not a route.
+    // Internal functions and unrouted names look like unknown ones.
     for target in ["/greeter", "/greeter/x", "/price", "/price/x", "/%70rice", "//price", "/none"] {
         assert_eq!(client.get(target).await?.status(), 404, "{target}");
     }
@@ -148,7 +148,7 @@ async fn a_configuration_names_functions_and_routes() -> Result<()> {
 }
 
 #[test]
-fn a_bad_configuration_is_an_error_with_its_line() -> Result<()> {
+fn a_configuration_error_names_its_line() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("hourglass.toml");
     for (text, line, about) in [
@@ -167,7 +167,7 @@ fn a_bad_configuration_is_an_error_with_its_line() -> Result<()> {
 }
 
 #[test]
-fn what_can_not_be_served_is_an_error_that_says_why() -> Result<()> {
+fn an_unusable_function_is_an_error_with_a_reason() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let text = folder.path().join("text.wasm");
     fs::write(&text, "(module)")?;
@@ -192,7 +192,7 @@ fn what_can_not_be_served_is_an_error_that_says_why() -> Result<()> {
 }
 
 #[test]
-fn it_invokes_once() -> Result<()> {
+fn invoke_runs_a_function_once() -> Result<()> {
     let said = say(&mut hourglass(&["invoke", path(module("echo")), "--data", "a body"]))?;
     assert!(said.status.success(), "{}", said.err);
     assert_eq!(said.out, "a body");
@@ -209,7 +209,7 @@ fn it_invokes_once() -> Result<()> {
 }
 
 #[test]
-fn an_invocation_that_fails_says_how() -> Result<()> {
+fn a_failed_invocation_reports_how() -> Result<()> {
     let fail = path(module("fail"));
     let said = fails(&["invoke", fail, "--path", "/fail/panic"])?;
     for part in ["fail::inner", "fail::outer", "the panic's own words"] {
@@ -223,7 +223,7 @@ fn an_invocation_that_fails_says_how() -> Result<()> {
 }
 
 #[test]
-fn it_checks_without_running() -> Result<()> {
+fn check_does_not_run_the_function() -> Result<()> {
     let hello = path(module("hello"));
     let said = say(&mut hourglass(&["check", hello]))?;
     assert!(said.status.success(), "{}", said.err);
@@ -243,7 +243,7 @@ fn it_checks_without_running() -> Result<()> {
     Ok(())
 }
 
-/// A crate of its own that depends on the SDK, with the versions of this repository.
+/// A separate crate that depends on the SDK, with the versions of this repository.
 fn new_crate(folder: &Path, name: &str, main: &str) -> Result<()> {
     let folder = folder.join(name);
     fs::create_dir_all(folder.join("src"))?;
@@ -257,15 +257,15 @@ fn new_crate(folder: &Path, name: &str, main: &str) -> Result<()> {
     Ok(fs::write(folder.join("Cargo.toml"), manifest)?)
 }
 
-/// `up`, on a folder in which one function does not build: that one is reported in the compiler's
-/// words, and the other is served.
+/// `up` in a folder with a function that does not build: its compiler errors are printed, and the
+/// other function is served.
 #[tokio::test]
-async fn up_builds_and_serves() -> Result<()> {
+async fn up_builds_and_serves_functions() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let good = "fn main() { hourglass_sdk::serve(|_: &hourglass_sdk::Context, _| \"built\") }";
     new_crate(folder.path(), "good", good)?;
     new_crate(folder.path(), "bad", "fn main() { let number: u32 = \"text\"; }")?;
-    // What is built for this repository need not be built again.
+    // Reuses the build artifacts of this repository.
     let release = module("hello").parent().unwrap();
     let target = release.ancestors().nth(2).unwrap();
     let mut command = hourglass(&["up", path(folder.path()), "--listen", "127.0.0.1:0"]);
@@ -282,14 +282,14 @@ async fn up_builds_and_serves() -> Result<()> {
     Ok(())
 }
 
-/// The arguments of a program that serves `hello`, and that has not begun to when it has logged.
+/// A command that serves `hello`, and blocks during startup after its first log line.
 fn starting(folder: &Path) -> Result<Command> {
-    // Opening a FIFO without a writer blocks, so the program starts for as long as the test likes.
+    // Opening a FIFO without a writer blocks, so the startup lasts until the test ends it.
     let fifo = folder.join("slow.wasm");
     let made = Command::new("mkfifo").arg(&fifo).status()?;
     assert!(made.success());
     let mut command = hourglass(&["serve", path(&fifo)]);
-    // A variable that is no setting makes it log a line before anything is read.
+    // An unknown variable makes it log a line before it reads anything.
     command.env("HOURGLASS_TIMEOT", "1s");
     Ok(command)
 }
@@ -308,7 +308,7 @@ fn a_signal_during_startup_ends_the_program() -> Result<()> {
 }
 
 #[test]
-fn a_signal_during_startup_ends_process_1() -> Result<()> {
+fn a_signal_during_startup_ends_the_init_process() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let command = starting(folder.path())?;
     let can = Command::new("unshare").args(["--pid", "--fork", "true"]).output();
@@ -335,10 +335,10 @@ fn a_signal_during_startup_ends_process_1() -> Result<()> {
 }
 
 #[test]
-fn a_signal_ends_what_builds_functions_too() -> Result<()> {
+fn a_signal_ends_the_builds() -> Result<()> {
     let folder = tempfile::tempdir()?;
     new_crate(folder.path(), "slow", "fn main() {}")?;
-    // A cargo that never ends, and a child of its own; it says that it is there.
+    // A `cargo` that never ends and has a child process. Both write their ids.
     let cargo = folder.path().join("cargo");
     let ids = folder.path().join("ids");
     let script = format!(
@@ -366,7 +366,7 @@ fn a_signal_ends_what_builds_functions_too() -> Result<()> {
 }
 
 #[test]
-fn what_a_module_names_can_not_reach_the_terminal() -> Result<()> {
+fn names_from_a_module_are_escaped_on_the_terminal() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut module = modules::Module::with_memory(1);
     module.import(
@@ -389,7 +389,7 @@ fn what_a_module_names_can_not_reach_the_terminal() -> Result<()> {
 }
 
 #[test]
-fn a_mistake_on_the_command_line_says_what_to_write() -> Result<()> {
+fn a_command_line_error_suggests_a_fix() -> Result<()> {
     for (arguments, variable, instead) in [
         (&["--timeout", "0s"][..], None, "`10s`"),
         (&["--memory", "8GiB"], None, "`4GiB`"),
@@ -430,7 +430,7 @@ fn a_mistake_on_the_command_line_says_what_to_write() -> Result<()> {
 }
 
 #[test]
-fn what_is_typed_can_not_reach_the_terminal() -> Result<()> {
+fn arguments_are_escaped_on_the_terminal() -> Result<()> {
     let value = "\u{9b}2J\u{202e}\u{1b}[2Jx";
     let said = say(&mut hourglass(&["serve", "none.wasm", "--timeout", value]))?;
     assert_eq!(said.status.code(), Some(2));
@@ -441,7 +441,7 @@ fn what_is_typed_can_not_reach_the_terminal() -> Result<()> {
 }
 
 #[test]
-fn a_call_of_no_function_is_told_with_the_nearest_name() -> Result<()> {
+fn an_unknown_callee_is_reported_with_a_suggestion() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("hourglass.toml");
     let file = path(module("hello"));

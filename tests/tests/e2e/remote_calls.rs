@@ -1,4 +1,4 @@
-//! Hosts behind hosts: one budget, one trace and one cancel through all of them.
+//! Chains of hosts: deadline, trace and cancellation reach all of them.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use hourglass_tests::upstream::Upstream;
 use http::Request;
 use serde_json::Value;
 
-/// Starts a program of its own with this configuration.
+/// Starts the program with this configuration.
 fn serve(folder: &Path, name: &str, config: &str) -> Result<Serving> {
     let file = folder.join(format!("{name}.toml"));
     fs::write(&file, format!("listen = \"127.0.0.1:0\"\n{config}"))?;
@@ -21,12 +21,12 @@ fn serve(folder: &Path, name: &str, config: &str) -> Result<Serving> {
     Ok(Serving::start(&mut program::command(program, &arguments))?)
 }
 
-/// A function of a guest's, with more about it.
+/// The configuration of a function with additional settings.
 fn function(name: &str, guest: &str, more: &str) -> String {
     format!("[function.{name}]\nfile = {:?}\ntimeout = \"50s\"\n{more}\n", module(guest))
 }
 
-/// A function on another host. A call's own path names it there.
+/// The configuration of a function on another host, which the call's path selects there.
 fn remote(name: &str, host: &Serving) -> String {
     let address = host.address;
     format!(
@@ -34,7 +34,7 @@ fn remote(name: &str, host: &Serving) -> String {
     )
 }
 
-/// Three services in a row, and a function of a guest's behind the last.
+/// Three services in a chain, and a guest behind the last one.
 fn in_a_row(last: &str, guest: &str) -> Result<(tempfile::TempDir, [Serving; 3])> {
     let folder = tempfile::tempdir()?;
     let path = folder.path();
@@ -50,15 +50,14 @@ fn in_a_row(last: &str, guest: &str) -> Result<(tempfile::TempDir, [Serving; 3])
     Ok((folder, [first, second, third]))
 }
 
-/// What the guest printed behind these words.
+/// The text that the guest printed after these words.
 fn printed(log: &str, words: &str) -> String {
     let (_, rest) = log.rsplit_once(words).unwrap();
     rest.split('"').next().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn each_service_has_less_time_than_the_one_before_and_a_cancel_reaches_the_last() -> Result<()>
-{
+async fn budgets_shrink_along_a_chain_and_a_cancel_reaches_its_end() -> Result<()> {
     let (_folder, [first, second, third]) = in_a_row("last", "stuck")?;
     let mut slowest = Duration::ZERO;
     for _ in 0..5 {
@@ -77,13 +76,13 @@ async fn each_service_has_less_time_than_the_one_before_and_a_cancel_reaches_the
         println!("left {left:?} us, told after {:?}", gone.elapsed());
         slowest = slowest.max(gone.elapsed());
     }
-    println!("the last guest was told at the latest after {slowest:?}");
+    println!("the last guest was canceled at the latest after {slowest:?}");
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn one_request_is_one_trace_with_one_id_and_its_baggage() -> Result<()> {
+async fn a_chain_shares_trace_request_id_and_baggage() -> Result<()> {
     let (_folder, [first, _second, _third]) = in_a_row("last", "metadata")?;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let request = Request::get("/first/status/second/status/third/status/last")
@@ -111,7 +110,7 @@ async fn one_request_is_one_trace_with_one_id_and_its_baggage() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_there_is_a_failure_that_says_so() -> Result<()> {
+async fn an_unreachable_host_is_reported() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let gone = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let config = function("first", "caller", "calls = [\"gone\"]")
@@ -124,7 +123,7 @@ async fn a_host_that_is_not_there_is_a_failure_that_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_long_is_not_taken() -> Result<()> {
+async fn an_oversized_head_is_refused() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let upstream = Upstream::start(|head| {
         let len = if head.contains("/long") { 100 << 10 } else { 10 << 10 };
@@ -144,7 +143,7 @@ async fn a_head_that_is_too_long_is_not_taken() -> Result<()> {
 }
 
 #[tokio::test]
-async fn no_call_leaves_the_address_of_its_function() -> Result<()> {
+async fn calls_stay_below_the_functions_address() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let upstream = Upstream::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
     let upstream = upstream.await?;
@@ -168,7 +167,7 @@ async fn no_call_leaves_the_address_of_its_function() -> Result<()> {
         let text = String::from_utf8_lossy(answer.body());
         assert!(text.starts_with("bad-request "), "{path}: {text}");
     }
-    // The guest sends `/far/REST`, and its own method.
+    // The guest sends `/far/REST` with its own method.
     let tunnel = Request::builder().method("CONNECT").uri("x:1").body("")?;
     assert_eq!(Client::connect(first.address).await?.request(&tunnel).await?.status(), 405);
     let answer = client.get("/first/call/far/a/b?c=../d").await?;

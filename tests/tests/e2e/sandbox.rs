@@ -1,4 +1,4 @@
-//! What a guest finds of the world around it: the time, and chance.
+//! What a guest can observe: clocks and random numbers.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ async fn found(host: &Host) -> Result<BTreeMap<String, String>> {
 }
 
 #[tokio::test]
-async fn a_guest_finds_nothing_but_time_and_chance() -> Result<()> {
+async fn a_guest_has_only_clocks_and_randomness() -> Result<()> {
     let host = Host::serve([function("nosy", "nosy")]).await?;
     let found = found(&host).await?;
     for nothing in ["folder", "here", "file", "new file", "network", "program", "thread"] {
@@ -30,7 +30,7 @@ async fn a_guest_finds_nothing_but_time_and_chance() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_guest_finds_its_settings_and_no_other_functions() -> Result<()> {
+async fn a_guest_sees_only_its_own_settings() -> Result<()> {
     let nosy = function("nosy", "nosy").setting("GREETING", "hi").setting("KEY", "a=b\nc");
     assert!(!format!("{nosy:?}").contains("a=b"), "{nosy:?}");
     let host = Host::serve([nosy, function("other", "nosy")]).await?;
@@ -48,7 +48,7 @@ async fn a_guest_finds_its_settings_and_no_other_functions() -> Result<()> {
 }
 
 #[tokio::test]
-async fn chance_is_another_every_time() -> Result<()> {
+async fn random_numbers_differ_per_invocation() -> Result<()> {
     let host = Host::serve([function("nosy", "nosy")]).await?;
     let mut seen = Vec::new();
     for _ in 0..10 {

@@ -1,4 +1,4 @@
-//! Clients that are slow, silent or stuck: none has the host wait for longer than it may.
+//! Slow, idle and stalled clients are disconnected after a bounded time.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn serve(function: Function, settings: impl FnOnce(Server) -> Server) -> R
 }
 
 #[tokio::test]
-async fn who_does_not_say_what_it_wants_is_ended() -> Result<()> {
+async fn clients_that_send_no_complete_head_are_disconnected() -> Result<()> {
     let host = serve(stream("silent"), |server| server.head_timeout(SHORT)).await?;
     let preface = [http2::PREFACE, &http2::settings()].concat();
     let head = http2::headers(1, "/silent/pieces/1");
@@ -53,10 +53,10 @@ async fn who_does_not_say_what_it_wants_is_ended() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_request_is_let_go() -> Result<()> {
+async fn idle_connections_are_closed() -> Result<()> {
     let host = serve(stream("idles"), |server| server.head_timeout(SHORT)).await?;
     let mut client = http2::Client::connect(host.address).await?;
-    // One that takes its time is none without a request.
+    // A slow function does not make its connection idle.
     let (feed, body) = input::fed();
     let answer = tokio::spawn(client.start(Request::post(url("/idles/count")).body(body)?));
     feed.give("first");
@@ -72,8 +72,8 @@ async fn a_connection_without_a_request_is_let_go() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_let_go_is_told_so() -> Result<()> {
-    // Half of it is how soon a ping has to be answered, on a machine that has much else to do.
+async fn idle_http2_connections_get_a_goaway() -> Result<()> {
+    // A ping has to be answered within half of it, on a busy machine.
     let host = serve(stream("told"), |server| server.head_timeout(4 * SHORT)).await?;
     let mut client = host.client().await?;
     let request = http2::headers(1, "/told/pieces/1");
@@ -87,9 +87,9 @@ async fn a_connection_that_is_let_go_is_told_so() -> Result<()> {
         }
     };
     assert!(answered);
-    // Any request that is on its way would be answered.
+    // A request on its way would still be answered.
     assert_eq!(farewell, http2::goaway(u32::MAX >> 1));
-    // A client that takes too long for its answer is not waited for.
+    // A client that reads its response too slowly is disconnected.
     while let Ok(frame) = Frame::next(&mut client).await {
         assert_eq!(frame, http2::goaway(1));
     }
@@ -97,7 +97,7 @@ async fn a_connection_that_is_let_go_is_told_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_answers_no_ping_has_left() -> Result<()> {
+async fn a_missing_ping_reply_counts_as_a_disconnect() -> Result<()> {
     let name = "no-ping";
     let stuck = function(name, "stuck").timeout(LONG).grace(LONG);
     let host = serve(stuck, |server| server.head_timeout(SHORT)).await?;
@@ -110,7 +110,7 @@ async fn who_answers_no_ping_has_left() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_to_a_halt_is_a_bad_request() -> Result<()> {
+async fn a_stalled_body_is_a_bad_request() -> Result<()> {
     let host = serve(echo("halts"), |server| server.body_idle(SHORT)).await?;
     let mut client = host.client().await?;
     let head = "POST /halts HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n";
@@ -130,7 +130,8 @@ async fn a_body_that_comes_to_a_halt_is_a_bad_request() -> Result<()> {
     Ok(())
 }
 
-/// Sends a body of 20 bytes, one after the other, until there is an answer.
+/// Sends a body of 20 bytes, byte by byte, until there is a response. The pace is the subject, so
+/// this waits for time to pass.
 async fn drip(host: &Host, name: &str) -> Result<u16> {
     let [mut sending, mut client] = host.client().await?.twins()?;
     let head = "HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\n";
@@ -138,7 +139,7 @@ async fn drip(host: &Host, name: &str) -> Result<u16> {
     let dripping = async {
         for _ in 0..20 {
             tokio::time::sleep(SHORT / 10).await;
-            // An error is a connection that is closed, which the answer tells.
+            // On an error the connection is closed, which the response reports.
             let _ = sending.send("x").await;
         }
         std::future::pending::<()>().await;
@@ -150,7 +151,7 @@ async fn drip(host: &Host, name: &str) -> Result<u16> {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_is_too_slow_where_there_is_a_rate() -> Result<()> {
+async fn a_minimum_rate_refuses_a_dripping_body() -> Result<()> {
     let host = serve(echo("drips"), |server| server).await?;
     assert_eq!(drip(&host, "drips").await?, 200);
     let host = serve(echo("drips"), |server| server.body_idle(SHORT).body_rate(1_000)).await?;
@@ -159,24 +160,24 @@ async fn a_body_that_drips_is_too_slow_where_there_is_a_rate() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_response_that_nobody_takes_ends_its_function() -> Result<()> {
+async fn an_unread_response_ends_its_function() -> Result<()> {
     let host = serve(stream("untaken"), |server| server.body_idle(SHORT)).await?;
     let mut client = host.client().await?;
     client.send("GET /untaken/flood HTTP/1.1\r\nhost: x\r\n\r\n").await?;
     client.head().await?;
     host::in_flight(&host.runtime, 0).await;
-    // What had been sent by then ends without an end.
+    // The response is cut without a final chunk.
     let said = client.ended().await?;
     assert!(!said.ends_with(b"0\r\n\r\n"));
     Ok(())
 }
 
 #[tokio::test]
-async fn one_response_that_nobody_takes_breaks_off_and_the_others_go_on() -> Result<()> {
+async fn an_unread_stream_is_reset_and_the_others_continue() -> Result<()> {
     let host = serve(stream("one"), |server| server.body_idle(SHORT)).await?;
     let mut client = http2::Client::connect(host.address).await?;
     let mut untaken = client.start(get("/one/flood")).await?.into_body();
-    // A function that takes its time is not taken for a client that does.
+    // A slow function does not count as a slow client.
     let mut waits = client.start(get("/one/wait")).await?.into_body();
     assert_eq!(piece(&mut waits).await?.unwrap(), "a line\n");
     host::in_flight(&host.runtime, 1).await;
@@ -194,7 +195,7 @@ async fn one_response_that_nobody_takes_breaks_off_and_the_others_go_on() -> Res
 }
 
 #[tokio::test]
-async fn who_reads_slowly_gets_everything() -> Result<()> {
+async fn a_slow_reader_gets_the_whole_response() -> Result<()> {
     let host = serve(stream("slowly"), |server| server).await?;
     let body = vec![b'x'; 1 << 20];
     let mut client = http2::Client::connect(host.address).await?;
@@ -209,13 +210,13 @@ async fn who_reads_slowly_gets_everything() -> Result<()> {
     Ok(())
 }
 
-/// Asks for so many bytes as a whole, and takes nothing but the head.
+/// Requests a whole response of `len` bytes, and reads only its head.
 async fn ask(client: &mut http2::Client, name: &str, len: usize) -> Result<Response<Incoming>> {
     Ok(client.start(get(&format!("/{name}/whole/{len}"))).await?)
 }
 
-/// Asks for a response of `len` bytes until the budget has room for it. There is no event for it, but
-/// each attempt waits for the server.
+/// Asks for a response of `len` bytes until the budget has room for it. There is no event for it,
+/// but each attempt waits for the server.
 async fn until_there_is_room(client: &mut http2::Client, name: &str, len: usize) -> Result<()> {
     let asking = async {
         while ask(client, name, len).await?.status() != 200 {}
@@ -225,7 +226,7 @@ async fn until_there_is_room(client: &mut http2::Client, name: &str, len: usize)
 }
 
 #[tokio::test]
-async fn whole_responses_that_nobody_takes_are_held_within_a_bound() -> Result<()> {
+async fn unread_whole_responses_are_held_within_a_budget() -> Result<()> {
     const LEN: usize = 200 << 10;
     let host = serve(stream("held"), |server| server.response_memory(mib(1))).await?;
     let mut client = http2::Client::connect(host.address).await?;
@@ -236,8 +237,7 @@ async fn whole_responses_that_nobody_takes_are_held_within_a_bound() -> Result<(
         assert_eq!(answer.status(), 200);
         untaken.push(answer.into_body());
     }
-    // The others have no more room for it either, whichever version they speak; but what is small
-    // needs none.
+    // Other connections have no room either, over both versions. Small responses need none.
     for client in [&mut client, &mut other] {
         assert_eq!(ask(client, "held", LEN).await?.status(), 503);
         assert_eq!(ask(client, "held", 1 << 10).await?.status(), 200);
@@ -246,7 +246,7 @@ async fn whole_responses_that_nobody_takes_are_held_within_a_bound() -> Result<(
     assert_eq!(refused.status(), 503);
     let problem: Value = serde_json::from_slice(refused.body())?;
     assert_eq!(problem["outcome"], "busy");
-    // One that is taken makes room for the next, and so does one that is not wanted.
+    // Reading a response makes room for the next one, and so does dropping one.
     let taken = untaken.pop().unwrap().collect().await?.to_bytes();
     assert!(taken.len() == LEN && taken.iter().all(|byte| *byte == b'x'));
     until_there_is_room(&mut other, "held", LEN).await?;
@@ -261,8 +261,8 @@ async fn whole_responses_that_nobody_takes_are_held_within_a_bound() -> Result<(
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_makes_room_for_other_responses() -> Result<()> {
-    // More than the system takes for a client that does not.
+async fn a_disconnect_releases_the_response_budget() -> Result<()> {
+    // More than the sockets buffer for a client that does not read.
     const LEN: usize = 24 << 20;
     let host = serve(stream("leaves"), |server| server.response_memory(mib(32))).await?;
     let mut untaken = host.client().await?;

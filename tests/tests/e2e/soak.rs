@@ -1,4 +1,4 @@
-//! After very many invocations everything is back where it was.
+//! After very many invocations, the process holds as much as before.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -11,24 +11,24 @@ use hourglass_tests::host;
 use hourglass_tests::process::{self, Holdings};
 use http::Request;
 
-/// Invocations before the first look, so that every slot and every allocator has been in use.
+/// Invocations before the first measurement, so that every slot and allocator has been in use.
 const WARM_UP: usize = 10_000;
 const SOAK: usize = 100_000;
-/// How many run at once.
+/// Concurrent invocations.
 const WORKERS: usize = 32;
 
-/// What becomes of one of them.
+/// How an invocation ends.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Answered,
     CanceledBefore,
     Canceled,
     Dropped,
-    /// Canceled while it spins, which takes it a tick.
+    /// Canceled while it spins, which takes a tick.
     Interrupted,
 }
 
-/// Numbers that are the same in every run, and different enough.
+/// A deterministic random number generator (xorshift).
 struct Dice(u64);
 
 impl Dice {
@@ -39,7 +39,7 @@ impl Dice {
         self.0 % sides
     }
 
-    /// Half of them are answered.
+    /// Half of the invocations return a response.
     fn fate(&mut self) -> Fate {
         match self.roll(200) {
             0..100 => Fate::Answered,
@@ -52,11 +52,11 @@ impl Dice {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_a_hundred_thousand() -> Result<()> {
-    if process::delegated("soak::nothing_is_left_of_a_hundred_thousand") {
+async fn a_hundred_thousand_invocations_leave_nothing() -> Result<()> {
+    if process::delegated("soak::a_hundred_thousand_invocations_leave_nothing") {
         return Ok(());
     }
-    // Without the record of what guests print, which would grow.
+    // Without recording guest output, which would grow.
     let builder = host::cached(Runtime::builder().max_in_flight(WORKERS));
     let runtime = host::with(
         builder,
@@ -107,8 +107,7 @@ async fn invoke_one(runtime: &Runtime, parent: &Context, dice: &mut Dice) {
     };
     let moment = dice.roll(4);
     let request = Request::get(path).body(()).unwrap();
-    // What is not canceled has no context of its own that would end with it: it has to leave the
-    // one that goes on.
+    // An invocation that is not canceled uses the shared parent, and must detach from it.
     let ctx = if matches!(fate, Fate::Answered | Fate::Dropped) { parent } else { &ctx };
     let mut running = pin!(runtime.invoke(ctx, name, request));
     match fate {
@@ -128,7 +127,7 @@ async fn invoke_one(runtime: &Runtime, parent: &Context, dice: &mut Dice) {
     }
 }
 
-/// Polls a future that will not be ready so many times, and lets others run in between.
+/// Polls a pending future `times` times, and yields in between.
 async fn poll_times<F: Future>(mut future: std::pin::Pin<&mut F>, times: u64) {
     for _ in 0..times {
         std::future::poll_fn(|cx| {

@@ -1,5 +1,5 @@
-//! What a function must not be tricked into asking: the host itself, its network, its cloud's
-//! metadata. Each row of the table is tried as a URL, and as where a redirect leads.
+//! Server-side request forgery: a function cannot reach the host itself, its network or cloud
+//! metadata. Each row of the table is tried as a URL and as a redirect.
 
 use anyhow::Result;
 use hourglass_tests::guests::function;
@@ -7,8 +7,8 @@ use hourglass_tests::host::Host;
 use hourglass_tests::upstream::{Upstream, ok, redirect};
 use http::Request;
 
-/// URLs that lead inside, however they are written. The function may ask `*`, which is any name
-/// and any public address, and `localhost` by its name.
+/// URLs of internal addresses in many notations. The function may fetch from `*`, which is any name
+/// and any public address, and from `localhost` by its name.
 const INSIDE: [&str; 48] = [
     // Loopback.
     "http://127.0.0.1/",
@@ -19,7 +19,7 @@ const INSIDE: [&str; 48] = [
     "https://localhost/",
     "http://[::1]/",
     "http://[0:0:0:0:0:0:0:1]/",
-    // This host by any address.
+    // The unspecified address.
     "http://0.0.0.0/",
     "http://[::]/",
     "http://0/",
@@ -36,7 +36,7 @@ const INSIDE: [&str; 48] = [
     "http://①②⑦.⓪.⓪.①/",
     "http://127。0。0。1/",
     "http://%31%32%37.0.0.1/",
-    // IPv4 inside of IPv6.
+    // IPv4 embedded in IPv6.
     "http://[::ffff:127.0.0.1]/",
     "http://[::ffff:7f00:1]/",
     "http://[::ffff:10.0.0.1]/",
@@ -56,7 +56,7 @@ const INSIDE: [&str; 48] = [
     "http://[ff02::1]/",
     "http://224.0.0.1/",
     "http://255.255.255.255/",
-    // Metadata of clouds.
+    // Cloud metadata services.
     "http://169.254.169.254/latest/meta-data/",
     "http://2852039166/latest/meta-data/",
     "http://[::ffff:169.254.169.254]/",
@@ -64,11 +64,11 @@ const INSIDE: [&str; 48] = [
     "http://100.100.100.200/",
     "http://192.0.0.192/",
     "http://168.63.129.16/",
-    // What is in front of an `@` is no host.
+    // The part before an `@` is not a host.
     "http://outside.invalid@127.0.0.1/",
 ];
 
-/// Texts that one reader takes for this host and another for that.
+/// URLs that parsers interpret differently.
 const ODD: [&str; 8] = [
     "http://127.0.0.1\\@outside.invalid/",
     "http://outside.invalid\\@127.0.0.1/",
@@ -80,20 +80,20 @@ const ODD: [&str; 8] = [
     "\thttp://127.0.0.1/",
 ];
 
-/// Whether a failure's name says that nobody was asked, or that somebody outside was looked for.
+/// Whether a failure's name says that no request was sent, or that only a public name was resolved.
 fn is_refused(name: &[u8]) -> bool {
     [&b"forbidden"[..], b"bad-request", b"unresolved"].contains(&name)
 }
 
 #[tokio::test]
-async fn no_url_leads_inside() -> Result<()> {
+async fn no_url_reaches_internal_addresses() -> Result<()> {
     let asker = function("url", "fetcher").allow_hosts(["*", "localhost"]);
     let host = Host::serve([asker]).await?;
     let mut client = host.client().await?;
     for url in INSIDE.into_iter().chain(ODD) {
         let request = Request::get("/url/name").header("host", "x").header("x-url", url.as_bytes());
         let answer = client.request(&request.body("")?).await?;
-        // What is no URI at all does not leave the function.
+        // An invalid URI does not leave the function.
         let refused = is_refused(answer.body()) || answer.status() == 500;
         assert!(refused, "{url}: {}", String::from_utf8_lossy(answer.body()));
     }
@@ -101,7 +101,7 @@ async fn no_url_leads_inside() -> Result<()> {
 }
 
 #[tokio::test]
-async fn no_redirect_leads_inside() -> Result<()> {
+async fn no_redirect_reaches_internal_addresses() -> Result<()> {
     let upstream = Upstream::start(|head| {
         let place = head.split(' ').nth(1).and_then(|path| path[1..].parse::<usize>().ok());
         let location = place.and_then(|at| INSIDE.iter().chain(&ODD).nth(at));
@@ -116,7 +116,7 @@ async fn no_redirect_leads_inside() -> Result<()> {
             .header("host", "x")
             .header("x-url", upstream.url(&format!("/{place}")));
         let answer = client.request(&request.body("")?).await?;
-        // What is no URL of its own is a path at the host that redirects.
+        // A relative reference is a path at the redirecting host.
         let refused =
             is_refused(answer.body()) || [&b"redirect"[..], b"here"].contains(&&**answer.body());
         assert!(refused, "{location}: {}", String::from_utf8_lossy(answer.body()));
@@ -125,7 +125,7 @@ async fn no_redirect_leads_inside() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_not_named_is_not_even_looked_up() -> Result<()> {
+async fn hosts_not_allowed_are_not_resolved() -> Result<()> {
     let upstream = Upstream::start(|_| ok("")).await?;
     let host = Host::serve([
         function("none", "fetcher"),
@@ -150,7 +150,7 @@ async fn what_is_not_named_is_not_even_looked_up() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_front_is_no_proxy() -> Result<()> {
+async fn the_server_is_not_a_proxy() -> Result<()> {
     let upstream = Upstream::start(|_| ok("the other host")).await?;
     let host = Host::serve([function("front", "echo")]).await?;
     for target in [upstream.url("/front"), "http://169.254.169.254/front".to_owned()] {

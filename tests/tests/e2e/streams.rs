@@ -1,4 +1,4 @@
-//! Bodies go in and out piece by piece, and one that breaks off is never taken for complete.
+//! Bodies are streamed in both directions, and an aborted one is never taken for complete.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn stream(name: &str) -> Function {
     function(name, "stream").timeout(LONG).request_body(mib(1 << 10))
 }
 
-/// A host with one function, and a client that asked it.
+/// A host with one function, and a client that has sent a GET.
 async fn asked(function: Function, target: &str) -> Result<(Host, Client)> {
     let host = Host::serve([function]).await?;
     let mut client = host.client().await?;
@@ -25,7 +25,7 @@ async fn asked(function: Function, target: &str) -> Result<(Host, Client)> {
 }
 
 #[tokio::test]
-async fn a_piece_is_there_before_the_next_is_written() -> Result<()> {
+async fn pieces_are_sent_as_they_are_written() -> Result<()> {
     let (host, mut client) = asked(stream("waits"), "/waits/wait").await?;
     let head = client.head().await?;
     assert_eq!(head.status(), 200);
@@ -33,12 +33,12 @@ async fn a_piece_is_there_before_the_next_is_written() -> Result<()> {
     assert_eq!(client.piece().await?.unwrap(), b"a line\n");
     assert_eq!(host.runtime.in_flight(), 1, "it goes on");
     drop(client);
-    assert_eq!(host.runtime.shutdown(LONG).await, 0, "its client's leaving has ended it");
+    assert_eq!(host.runtime.shutdown(LONG).await, 0, "the disconnect has ended it");
     Ok(())
 }
 
 #[tokio::test]
-async fn all_pieces_come_in_order_and_the_connection_goes_on() -> Result<()> {
+async fn pieces_arrive_in_order_and_the_connection_is_kept() -> Result<()> {
     let host = Host::serve([stream("pieces")]).await?;
     let mut client = host.client().await?;
     for times in [0, 1, 2, 1_000] {
@@ -54,7 +54,7 @@ async fn all_pieces_come_in_order_and_the_connection_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_that_can_not_be_read_is_not_the_functions_fault() -> Result<()> {
+async fn an_unreadable_body_is_not_the_functions_fault() -> Result<()> {
     let function = |name, module| function(name, module).request_body(10);
     let host = Host::serve([
         function("reads", "stream"),
@@ -74,7 +74,7 @@ async fn a_body_that_can_not_be_read_is_not_the_functions_fault() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_handler_may_answer_a_body_that_can_not_be_read() -> Result<()> {
+async fn a_handler_may_respond_to_an_unreadable_body() -> Result<()> {
     let host = Host::serve([function("reads", "stream").request_body(10)]).await?;
     for (body, ..) in BROKEN {
         let (status, said) = post_chunks(&host, "/reads/own", body).await?;
@@ -100,7 +100,7 @@ async fn post_chunks(host: &Host, path: &str, body: &str) -> Result<(u16, String
 }
 
 #[tokio::test]
-async fn a_request_is_read_while_it_is_sent() -> Result<()> {
+async fn request_bodies_are_streamed() -> Result<()> {
     let host = Host::serve([stream("counts")]).await?;
     let mut client = host.client().await?;
     let head = "POST /counts/count HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -115,7 +115,7 @@ async fn a_request_is_read_while_it_is_sent() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_goes_in_comes_out_whatever_its_length() -> Result<()> {
+async fn bodies_of_any_length_pass_through() -> Result<()> {
     let host = Host::serve([stream("echoes")]).await?;
     let [mut sending, mut client] = host.client().await?.twins()?;
     for len in [0, 1, 16 << 10, (16 << 10) + 1, 1 << 20, 5 << 20] {
@@ -134,7 +134,7 @@ async fn what_goes_in_comes_out_whatever_its_length() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_can_be_looked_at_and_then_read() -> Result<()> {
+async fn a_body_can_be_inspected_and_then_read() -> Result<()> {
     let host = Host::serve([stream("twice")]).await?;
     let request = http::Request::post("/twice/twice").body("a body")?;
     let answer = host.client().await?.request(&request).await?;
@@ -143,7 +143,7 @@ async fn a_body_can_be_looked_at_and_then_read() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_response_that_fails_half_way_is_broken_off() -> Result<()> {
+async fn a_response_that_fails_midway_is_aborted() -> Result<()> {
     for way in ["fail", "trap"] {
         let name = format!("breaks-{way}");
         let host = Host::serve([stream(&name)]).await?;
@@ -159,11 +159,11 @@ async fn a_response_that_fails_half_way_is_broken_off() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_last_announced_byte_comes_when_the_function_has_ended() -> Result<()> {
+async fn the_last_announced_byte_is_sent_when_the_function_ends() -> Result<()> {
     let host = Host::serve([stream("announces")]).await?;
     let mut client = host.client().await?;
     for length in [7, 7, 0] {
-        // It goes on behind its last byte, and who takes that is still there.
+        // The function runs on after its last byte, and its client is still connected.
         let answer = client.get(&format!("/announces/announce/{length}/pause")).await;
         if length == 0 {
             assert!(answer.is_err(), "more than nothing came");
@@ -178,8 +178,8 @@ async fn the_last_announced_byte_comes_when_the_function_has_ended() -> Result<(
 }
 
 #[tokio::test]
-async fn a_response_of_another_length_than_announced_is_broken_off() -> Result<()> {
-    // The line has seven bytes: all that was announced, too many, and too few.
+async fn a_content_length_mismatch_aborts_the_response() -> Result<()> {
+    // The line has seven bytes: as announced, too many, and too few.
     for (length, way) in [(7, "fail"), (7, "trap"), (6, "pause"), (8, "pause")] {
         let name = format!("announces-{length}-{way}");
         let host = Host::serve([stream(&name)]).await?;
@@ -191,17 +191,17 @@ async fn a_response_of_another_length_than_announced_is_broken_off() -> Result<(
         let body = match client.head().await {
             Ok(answer) => {
                 assert_eq!(answer.headers()["content-length"], length.to_string());
-                // An error is a connection that has ended.
+                // On an error the connection has ended.
                 let _ = client.send("x").await;
                 client.ended().await?
             }
-            // The first piece was too much, and took the head with it.
+            // The first piece was too long, so the head was not sent either.
             Err(_) if length == 6 => Vec::new(),
             Err(error) => return Err(error.into()),
         };
         assert!(body.len() < length, "{way} after {length} bytes looks complete: {body:?}");
 
-        // The same over HTTP/2, which does not count by itself.
+        // The same over HTTP/2, whose framing does not count.
         let mut client = http2::Client::connect(host.address).await?;
         let url = http2::url(&format!("/{name}/announce/{length}/{way}"));
         let (feed, body) = input::fed();
@@ -220,7 +220,7 @@ async fn a_response_of_another_length_than_announced_is_broken_off() -> Result<(
 }
 
 #[tokio::test]
-async fn a_client_of_http_1_0_gets_the_whole_or_an_error() -> Result<()> {
+async fn an_http_1_0_client_gets_the_whole_response_or_an_error() -> Result<()> {
     let host = Host::serve([stream("old")]).await?;
     for (way, status, body) in [("pieces/2", 200, "piece 0\npiece 1\n"), ("trap", 500, "crashed")] {
         let mut client = host.client().await?;
@@ -235,7 +235,7 @@ async fn a_client_of_http_1_0_gets_the_whole_or_an_error() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_fails_before_a_byte_was_sent_is_told_so() -> Result<()> {
+async fn a_failure_before_the_first_byte_is_a_problem_document() -> Result<()> {
     for (way, status) in [("fail", 500), ("trap", 500)] {
         let name = format!("at-once-{way}");
         let host = Host::serve([stream(&name)]).await?;
@@ -246,7 +246,7 @@ async fn one_that_fails_before_a_byte_was_sent_is_told_so() -> Result<()> {
                     assert_eq!(answer.headers()["content-type"], "application/problem+json");
                     break;
                 }
-                // It was preempted between its line and its failure, and is asked again.
+                // It was preempted between its line and its failure. Try again.
                 Err(error) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof),
             }
         }
@@ -255,7 +255,7 @@ async fn one_that_fails_before_a_byte_was_sent_is_told_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_deadline_breaks_a_response_off() -> Result<()> {
+async fn the_deadline_aborts_a_response() -> Result<()> {
     for way in ["wait", "spin"] {
         let name = format!("late-{way}");
         let late = stream(&name).timeout(Duration::from_secs(2)).grace(Duration::ZERO);
@@ -269,11 +269,10 @@ async fn the_deadline_breaks_a_response_off() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_makes_the_function_wait() -> Result<()> {
+async fn a_slow_reader_applies_backpressure() -> Result<()> {
     let (host, mut client) = asked(stream("floods"), "/floods/flood").await?;
     client.head().await?;
-    // The sockets take a part, which is less than 300 blocks; from then on nothing is written until
-    // somebody reads.
+    // The sockets buffer less than 300 blocks. After that, writes block until the client reads.
     let before = host.held_up("floods", "flooding", 300).await;
     assert_eq!(host.runtime.in_flight(), 1);
     for _ in 0..before + 10 {
@@ -285,7 +284,7 @@ async fn a_client_that_does_not_read_makes_the_function_wait() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_breaks_its_own_echo_off() -> Result<()> {
+async fn an_oversized_body_aborts_its_echo() -> Result<()> {
     let host = Host::serve([stream("limited").request_body(100 << 10)]).await?;
     let mut client = host.client().await?;
     let head = "POST /limited/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -306,7 +305,7 @@ async fn a_body_that_is_too_large_breaks_its_own_echo_off() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_head_without_a_body_is_all_that_head_asks_for() -> Result<()> {
+async fn a_head_request_ends_a_streaming_function() -> Result<()> {
     let host = Host::serve([stream("heads")]).await?;
     let mut client = host.client().await?;
     for way in ["pieces/3", "wait", "flood", "pieces/0"] {
@@ -314,12 +313,16 @@ async fn a_head_without_a_body_is_all_that_head_asks_for() -> Result<()> {
         let answer = client.answer(&http::Method::HEAD).await?;
         assert_eq!(answer.status(), 200, "{way}");
     }
-    assert_eq!(host.runtime.shutdown(LONG).await, 0, "nothing is written that nobody takes");
+    assert_eq!(
+        host.runtime.shutdown(LONG).await,
+        0,
+        "the function does not write a body that is not sent"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn who_wants_the_whole_gets_it() -> Result<()> {
+async fn invoke_returns_the_whole_response() -> Result<()> {
     let caller = function("caller", "caller").calls(["pieces"]).timeout(LONG);
     let runtime = host::runtime([stream("pieces"), caller]);
     for path in ["/pieces/pieces/3", "/caller/call/pieces/pieces/3"] {
@@ -333,7 +336,7 @@ async fn who_wants_the_whole_gets_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_whole_that_is_larger_than_its_function_may_be_is_refused() -> Result<()> {
+async fn a_whole_response_larger_than_memory_is_refused() -> Result<()> {
     let runtime = host::runtime([stream("endless").memory(mib(3))]);
     let request = http::Request::get("/endless/flood").body(())?;
     let error = runtime.invoke(&Context::background(), "endless", request).await.unwrap_err();
@@ -343,7 +346,7 @@ async fn a_whole_that_is_larger_than_its_function_may_be_is_refused() -> Result<
 }
 
 #[tokio::test]
-async fn a_response_that_becomes_larger_than_it_may_is_broken_off() -> Result<()> {
+async fn a_streamed_response_beyond_its_limit_is_aborted() -> Result<()> {
     let (host, mut client) =
         asked(stream("bounded").response_body(mib(1)), "/bounded/flood").await?;
     assert_eq!(client.head().await?.status(), 200);
@@ -362,7 +365,7 @@ async fn a_response_that_becomes_larger_than_it_may_is_broken_off() -> Result<()
 }
 
 #[tokio::test]
-async fn a_whole_response_has_the_same_bound() -> Result<()> {
+async fn a_whole_response_has_the_same_limit() -> Result<()> {
     let runtime = host::runtime([function("whole", "echo").response_body(4)]);
     for (body, fits) in [("four", true), ("five!", false)] {
         let request = http::Request::post("/whole").body(body)?;

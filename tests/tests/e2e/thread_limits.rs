@@ -1,4 +1,4 @@
-//! A system that gives the program few threads: it says so, and does not panic.
+//! Under a thread limit, the program fails with an error and does not panic.
 
 use std::fs;
 use std::io::Read;
@@ -14,10 +14,11 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hourglass-under-test");
 
-/// A user whom nobody is, as the limit counts all of a user's threads.
+/// A user without other processes, because the limit counts all threads of a user.
 const USER: &str = "61234";
 
-/// What the program says where it may have so many threads: until it ends, or serves.
+/// Runs the program with this many threads until it ends or serves, and returns its output and exit
+/// code.
 fn said(threads: usize, folder: &std::path::Path) -> Result<(String, Option<i32>)> {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", USER, "--regid", USER, "--clear-groups", "prlimit"]);
@@ -28,7 +29,7 @@ fn said(threads: usize, folder: &std::path::Path) -> Result<(String, Option<i32>
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        // The first line says where it serves.
+        // The first line is the address it serves at.
         let mut first = [0];
         let _ = tell.send(out.read(&mut first).is_ok_and(|read| read > 0));
     });
@@ -43,7 +44,7 @@ fn said(threads: usize, folder: &std::path::Path) -> Result<(String, Option<i32>
 }
 
 #[test]
-fn with_too_few_threads_it_says_so() -> Result<()> {
+fn too_few_threads_are_an_error_with_a_remedy() -> Result<()> {
     if !geteuid().is_root() {
         println!("skipped: only root can be another user");
         return Ok(());
@@ -57,7 +58,7 @@ fn with_too_few_threads_it_says_so() -> Result<()> {
         let (text, code) = said(threads, folder.path())?;
         assert!(!text.contains("panicked"), "with {threads} threads: {text}");
         match code {
-            // It was killed, as it serves.
+            // It serves, so the test has killed it.
             None => break,
             Some(code) => {
                 assert!(code != 0 && text.contains("threads"), "{threads}: {code}: {text}");

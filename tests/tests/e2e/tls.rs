@@ -1,4 +1,4 @@
-//! Encrypted connections: who speaks what on them, and certificates that change.
+//! TLS: protocol negotiation, streaming, and certificates that change.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -27,7 +27,7 @@ async fn serve(functions: impl IntoIterator<Item = Function>) -> Result<(Host, P
 }
 
 #[tokio::test]
-async fn a_client_has_the_version_that_it_asks_for() -> Result<()> {
+async fn alpn_selects_the_http_version() -> Result<()> {
     let (host, _pair, trust) = serve([function("hello", "hello")]).await?;
     for versions in [&["h2"][..], &["http/1.1", "h2"]] {
         let stream = trust.connect(host.address, versions).await?;
@@ -46,14 +46,14 @@ async fn a_client_has_the_version_that_it_asks_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn bodies_of_any_length_go_both_ways() -> Result<()> {
+async fn bodies_of_any_length_round_trip() -> Result<()> {
     let (host, _pair, trust) = serve([function("echoes", "stream").timeout(LONG)]).await?;
     let body: Vec<u8> = (0..5_u32 << 20).map(|at| (at % 251) as u8).collect();
     let request = |target: &str| http::Request::post(target).body(body.clone());
     let mut client = http2::Client::over(trust.connect(host.address, &["h2"]).await?).await?;
     let answer = client.request(request(&http2::url("/echoes/echo"))?).await?;
     assert!(*answer.body() == body);
-    // One that sends all of it before it reads.
+    // A client that sends everything before it reads.
     let mut client = Client::over(trust.connect(host.address, &[]).await?);
     let counted = client.request(&request("/echoes/count")?).await?;
     assert_eq!(counted.body(), format!("{} bytes", body.len()).as_bytes());
@@ -61,7 +61,7 @@ async fn bodies_of_any_length_go_both_ways() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_sends_more_than_is_read_gets_its_answer() -> Result<()> {
+async fn a_client_that_sends_more_than_is_read_gets_its_response() -> Result<()> {
     let (host, _pair, trust) = serve([function("tls-small", "echo").request_body(1_000)]).await?;
     let mut client = Client::over(trust.connect(host.address, &[]).await?);
     let request = http::Request::post("/tls-small").body(vec![b'x'; 8 << 20])?;
@@ -70,7 +70,7 @@ async fn who_sends_more_than_is_read_gets_its_answer() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_its_function() -> Result<()> {
+async fn a_disconnect_ends_its_function() -> Result<()> {
     let (host, _pair, trust) =
         serve([function("tls-gone", "stuck").timeout(LONG).grace(LONG)]).await?;
     let mut client = Client::over(trust.connect(host.address, &[]).await?);
@@ -83,7 +83,7 @@ async fn a_client_that_leaves_ends_its_function() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_breaks_off_is_not_taken_for_complete() -> Result<()> {
+async fn an_aborted_response_is_not_taken_for_complete() -> Result<()> {
     let late = function("tls-late", "stream").timeout(Duration::from_secs(2));
     let (host, _pair, trust) = serve([late.grace(Duration::ZERO)]).await?;
     let mut client = Client::over(trust.connect(host.address, &[]).await?);
@@ -100,18 +100,18 @@ async fn what_breaks_off_is_not_taken_for_complete() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_certificate_that_has_changed_is_used_at_once() -> Result<()> {
+async fn a_renewed_certificate_is_used_at_once() -> Result<()> {
     let (host, pair, old) = serve([function("hello", "hello")]).await?;
     let mut before = Client::over(old.connect(host.address, &[]).await?);
     let new = pair.renew()?;
     assert!(new.is_of(host.address).await?);
     assert!(!old.is_of(host.address).await?);
-    assert_eq!(before.get("/hello").await?.status(), 200, "who was there is not disturbed");
+    assert_eq!(before.get("/hello").await?.status(), 200, "existing connections are not affected");
     Ok(())
 }
 
 #[tokio::test]
-async fn one_that_can_not_be_used_changes_nothing() -> Result<()> {
+async fn an_invalid_certificate_keeps_the_old_one() -> Result<()> {
     let (host, pair, good) = serve([function("hello", "hello")]).await?;
     let (other, _) = Pair::new()?;
     let breakages: [&dyn Fn() -> std::io::Result<()>; 4] = [
@@ -126,12 +126,12 @@ async fn one_that_can_not_be_used_changes_nothing() -> Result<()> {
             assert!(good.is_of(host.address).await?);
         }
     }
-    assert!(pair.renew()?.is_of(host.address).await?, "it is looked at again");
+    assert!(pair.renew()?.is_of(host.address).await?, "the files are read again");
     Ok(())
 }
 
 #[test]
-fn what_can_not_be_used_says_which_file_and_why() -> Result<()> {
+fn an_invalid_certificate_error_names_file_and_reason() -> Result<()> {
     let ((pair, _), (other, _)) = (Pair::new()?, Pair::new()?);
     let missing = pair.key.with_file_name("missing.pem");
     let broken = pair.key.with_file_name("broken.pem");
@@ -151,7 +151,7 @@ fn what_can_not_be_used_says_which_file_and_why() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_client_without_a_handshake_is_ended() -> Result<()> {
+async fn a_client_without_a_handshake_is_disconnected() -> Result<()> {
     let (pair, _) = Pair::new()?;
     let tls = Tls::from_files(&pair.certificate, &pair.key)?;
     let runtime = host::runtime([function("hello", "hello")]);
@@ -168,7 +168,7 @@ async fn a_client_without_a_handshake_is_ended() -> Result<()> {
     Ok(())
 }
 
-/// `curl`, where there is one that can do this.
+/// The output of `curl`, if an installed one supports this.
 fn curl(arguments: &[&str]) -> Option<String> {
     let version = Command::new("curl").arg("--version").output().ok()?;
     let able = String::from_utf8_lossy(&version.stdout).contains("HTTP2");

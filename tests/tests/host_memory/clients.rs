@@ -14,10 +14,10 @@ use crate::{MEMORY, SLACK, function, import, response_head, runtime};
 
 const CONNECTIONS: usize = 5;
 
-/// How many requests there may be on a connection of HTTP/2.
+/// The stream limit of an HTTP/2 connection.
 const STREAMS: u32 = 100;
 
-/// A server in front of a guest that prints `run` and answers with the longest head.
+/// Serves a guest that prints `run` and responds with the longest head.
 async fn serve(name: &str) -> Result<Host> {
     lines::record();
     let head = response_head(64 << 10);
@@ -35,7 +35,7 @@ async fn serve(name: &str) -> Result<Host> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn heads_that_clients_of_http2_do_not_read_count() -> Result<()> {
+async fn unread_http2_heads_are_limited() -> Result<()> {
     let mut growth = Growth::count().await;
     let host = serve("unread").await?;
     growth.restart();
@@ -49,13 +49,13 @@ async fn heads_that_clients_of_http2_do_not_read_count() -> Result<()> {
         clients.push(client);
     }
     lines::told_times("unread", "run", CONNECTIONS * STREAMS as usize).await;
-    // All of them would be 33 MB.
+    // All heads together would have 33 MB.
     assert!(growth.peak() < 2 * SLACK, "{} bytes", growth.peak());
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn heads_that_clients_of_http1_do_not_read_are_few() -> Result<()> {
+async fn unread_http1_heads_are_few() -> Result<()> {
     let mut growth = Growth::count().await;
     let host = serve("pipelined").await?;
     for request in ["GET /pipelined HTTP/1.1\r\nhost: x\r\n\r\n", POST] {
@@ -64,7 +64,7 @@ async fn heads_that_clients_of_http1_do_not_read_are_few() -> Result<()> {
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
             let mut client = host.client().await?;
-            // The server stops to read where it can't write.
+            // The server stops reading while it cannot write.
             let _ = timeout(Duration::from_millis(300), client.send(&requests)).await;
             clients.push(client);
         }

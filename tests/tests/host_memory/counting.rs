@@ -1,4 +1,4 @@
-//! An allocator that counts what the process has, and the most that it had.
+//! An allocator that counts the allocated bytes of the process, and their peak.
 #![allow(unsafe_code, reason = "an allocator is unsafe by nature")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -15,14 +15,14 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 struct Counting;
 
-/// What the process has allocated since this was made. Only one exists at a time.
+/// The growth of the heap since a start. Only one exists at a time.
 pub(crate) struct Growth {
     before: i64,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Growth {
-    /// Starts to count, once no other test does.
+    /// Starts to count, after other tests have finished.
     pub(crate) async fn count() -> Self {
         let turn = TURN.lock().await;
         let mut growth = Self { before: 0, _turn: turn };
@@ -36,7 +36,7 @@ impl Growth {
         PEAK.store(self.before, Relaxed);
     }
 
-    /// The most that there was at once, in bytes.
+    /// The peak growth in bytes.
     pub(crate) fn peak(&self) -> u64 {
         (PEAK.load(Relaxed) - self.before).max(0).cast_unsigned()
     }
@@ -49,12 +49,12 @@ fn count(bytes: i64) {
     }
 }
 
-// SAFETY: every method hands its arguments on to `System` as they are and returns what that returns;
-// counting neither allocates nor panics nor touches memory that is handed out.
+// SAFETY: every method passes its arguments to `System` and returns its result. Counting neither
+// allocates nor panics nor accesses allocated memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as i64);
-        // SAFETY: what the caller promises is what `System` needs.
+        // SAFETY: the caller's promises are those that `System` needs.
         unsafe { System.alloc(layout) }
     }
 

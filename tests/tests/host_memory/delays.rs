@@ -1,5 +1,5 @@
-//! For how long one import holds up a thread: each in a loop, with the largest arguments of a guest
-//! with 128 MiB of memory.
+//! How long one import blocks its thread: each runs in a loop, with the largest arguments of a
+//! guest with 128 MiB of memory.
 
 use std::time::{Duration, Instant};
 
@@ -17,24 +17,24 @@ const LENGTH: i32 = 120_000_000;
 const TIMEOUT: Duration = Duration::from_millis(60);
 const GRACE: Duration = Duration::from_millis(20);
 
-/// The longest that others on the thread may wait for their turn, in processor time: some ticks of a
-/// guest that computes, on a machine whose other work delays the ticker. To copy all of the memory at
-/// once takes several times as long.
+/// The longest wait of other tasks on the thread, in processor time: some ticks of a computing
+/// guest, on a machine whose load delays the ticker. Copying the whole memory at once takes several
+/// times as long.
 const HELD_UP: Duration = Duration::from_millis(10);
 
 /// How late a guest may end.
 const LATE: Duration = Duration::from_millis(100);
 
-/// How often a loop is tried. The machine may be busy with other things, but not every time.
+/// The attempts per loop, because the machine may be busy during some of them.
 const TRIES: usize = 8;
 
-/// This thread's processor time, so that other processes do not count.
+/// This thread's processor time, which excludes other processes.
 fn thread_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap())
 }
 
-/// The longest time between two turns of a task on this thread.
+/// The longest time between two polls of a task on this thread.
 async fn longest_wait() -> Duration {
     let (mut longest, mut last) = (Duration::ZERO, thread_time());
     loop {
@@ -54,7 +54,7 @@ thread_local! {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn no_import_holds_up_others_and_all_end_in_time() -> Result<()> {
+async fn no_import_blocks_its_thread_and_all_end_in_time() -> Result<()> {
     let _alone = Growth::count().await;
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("call"), vec![b'x'; 1 << 20])?;
@@ -80,7 +80,7 @@ async fn no_import_holds_up_others_and_all_end_in_time() -> Result<()> {
             let watching = tokio::spawn(longest_wait());
             tokio::task::yield_now().await;
             let started = Instant::now();
-            // How it ends is not the point; some loops end in a trap.
+            // The outcome does not matter: some loops end in a trap.
             let _ =
                 tokio::time::timeout(Duration::from_secs(60), invoke(&runtime, "guest")).await?;
             late = late.min(started.elapsed().saturating_sub(TIMEOUT + GRACE));

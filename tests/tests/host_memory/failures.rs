@@ -1,4 +1,4 @@
-//! What is kept and logged of failures.
+//! The memory and the log lines of failures.
 
 use anyhow::Result;
 use hourglass::Outcome;
@@ -10,7 +10,7 @@ use wasm_encoder::BlockType;
 use crate::counting::Growth;
 use crate::{MEMORY, SLACK, function, import, invoke, request_head, runtime, times};
 
-/// Responds with a header whose name is 6 MB of what no name may have.
+/// Responds with a header whose name is 6 MB of invalid characters.
 fn bad_name() -> Vec<u8> {
     const LENGTH: i32 = 6_000_000;
     let mut module = Module::with_memory(MEMORY >> 16);
@@ -24,12 +24,12 @@ fn bad_name() -> Vec<u8> {
     module.finish()
 }
 
-/// The same with a name that just fits into a head.
+/// The same with a name that just fits in a head.
 fn long_name() -> Vec<u8> {
     modules::responding(&modules::head(200, &[(&"\u{1b}".repeat(60_000), "")]), 1, |_| {})
 }
 
-/// Calls a function so many times, and keeps the handles.
+/// Calls a function `calls` times, and keeps the handles.
 fn calling(callee: &str, calls: i32) -> Vec<u8> {
     let mut module = Module::with_memory(1);
     let [start, sleep, respond] =
@@ -49,14 +49,14 @@ fn calling(callee: &str, calls: i32) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_hold_short_texts() -> Result<()> {
+async fn error_texts_held_for_callers_are_short() -> Result<()> {
     let mut growth = Growth::count().await;
     let runtime = runtime();
     for module in [bad_name(), long_name(), trapping(200_000)] {
         runtime.deploy(function("fails", module))?;
         runtime.deploy(function("calls", calling("fails", 60)).calls(["fails"]))?;
         let error = invoke(&runtime, "fails").await.unwrap_err();
-        // What is quoted may take six times as much once it is escaped.
+        // A quoted text may be six times as long after escaping.
         assert!(error.to_string().len() < 2_048, "{error}");
         growth.restart();
         assert_eq!(invoke(&runtime, "calls").await?.status(), 200);
@@ -65,11 +65,11 @@ async fn callers_hold_short_texts() -> Result<()> {
     Ok(())
 }
 
-/// Traps in a function with a name of so many bytes, called by itself a few times.
+/// Traps in a recursive function with a name of this many bytes.
 fn trapping(name: usize) -> Vec<u8> {
     let mut module = Module::with_memory(1);
     module.code(1, |code| {
-        // The module is as it is, with a section of names behind it.
+        // The module, followed by a name section.
         code.block(BlockType::Empty).end().unreachable();
     });
     let mut names = wasm_encoder::NameSection::new();
@@ -82,7 +82,7 @@ fn trapping(name: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_traps_names_are_cut() -> Result<()> {
+async fn names_in_a_trap_are_truncated() -> Result<()> {
     let _turn = Growth::count().await;
     let runtime = runtime();
     for (len, kept) in [(100, Some(100)), (2_000, Some(256)), (5_000_000, None)] {
@@ -90,14 +90,14 @@ async fn a_traps_names_are_cut() -> Result<()> {
         let error = invoke(&runtime, "traps").await.unwrap_err();
         let Outcome::Trap(trap) = error.outcome() else { panic!("{error}") };
         let name = trap.backtrace.first();
-        // A module with a name that long is run without names.
+        // A module with such a long name runs without names.
         assert_eq!(name.map(String::len), kept);
         assert_eq!(name.is_some_and(|name| name.ends_with('…')), len == 2_000);
     }
     Ok(())
 }
 
-/// Serves modules by the program, and gives what it logs of so many requests.
+/// Serves a module with the program, and returns its log of `requests` requests.
 async fn logged(name: &str, module: &[u8], requests: usize) -> Result<Vec<String>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join(format!("{name}.wasm"));
@@ -128,16 +128,16 @@ async fn a_failure_is_one_line_of_bounded_length() -> Result<()> {
     Ok(())
 }
 
-/// A function that fails again and again fills no more of the log than one that talks.
+/// A failing function fills no more of the log than a verbose one.
 #[tokio::test]
-async fn failures_are_logged_within_a_rate() -> Result<()> {
+async fn the_log_rate_of_failures_is_limited() -> Result<()> {
     let _turn = Growth::count().await;
     let lines = logged("fails", &long_name(), 2_000).await?;
     let bytes: usize = lines.iter().map(String::len).sum();
     let marks =
         lines.iter().filter(|line| line.contains("in the rest of this second are left out"));
     assert!(marks.count() > 0, "{} lines", lines.len());
-    // The run takes some seconds, each with its own share.
+    // The run takes some seconds, each with its own limit.
     assert!(bytes < 1 << 20, "{bytes} bytes");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Names and heads: of calls, of responses, of fetches.
+//! Names and heads of calls, responses and fetches.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ const LONGEST: usize = 64 << 10;
 const LARGE: i32 = 6 << 20;
 const SHORT: Duration = Duration::from_millis(50);
 
-/// A guest that calls `callee` with a name and a head, so many times, waits, and answers with 200
-/// where the last call got a handle, else with 400.
+/// A guest that calls `callee` `calls` times with a name and a head, waits, and responds with 200
+/// if the last call returned a handle, and with 400 otherwise.
 pub(crate) fn calling(name: (i32, i32), head: &[u8], calls: i32, wait: Duration) -> Vec<u8> {
     const AT: i32 = 0x10000;
     let mut module = Module::with_memory(MEMORY >> 16);
@@ -48,7 +48,7 @@ pub(crate) fn calling(name: (i32, i32), head: &[u8], calls: i32, wait: Duration)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_too_long_is_not_read() -> Result<()> {
+async fn an_oversized_name_is_not_read() -> Result<()> {
     let mut growth = Growth::count().await;
     let runtime = runtime();
     let module = calling((0x20000, LARGE), &request_head("/", 60), 60, SHORT);
@@ -60,7 +60,7 @@ async fn a_name_that_is_too_long_is_not_read() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_calls_head_has_a_bound() -> Result<()> {
+async fn the_head_of_a_call_is_limited() -> Result<()> {
     let mut growth = Growth::count().await;
     let runtime = runtime();
     runtime.provide("callee", Duration::from_secs(5), async |ctx: Context, _| {
@@ -72,14 +72,14 @@ async fn a_calls_head_has_a_bound() -> Result<()> {
         runtime.deploy(function("heads", module).calls(["callee"]))?;
         growth.restart();
         assert_eq!(invoke(&runtime, "heads").await?.status(), begun, "{len} bytes");
-        // The longest that are taken count like bodies, of which there may be as many as memory.
+        // The longest allowed heads count as bodies, up to the size of the memory.
         assert!(growth.peak() < 2 * MEMORY + SLACK, "{len} bytes: {}", growth.peak());
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_responses_head_has_a_bound() -> Result<()> {
+async fn the_head_of_a_response_is_limited() -> Result<()> {
     let _turn = Growth::count().await;
     let runtime = runtime();
     runtime.deploy(function("longest", answering(&response_head(LONGEST))))?;
@@ -94,7 +94,7 @@ async fn a_responses_head_has_a_bound() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_provided_functions_head_has_the_same_bound() -> Result<()> {
+async fn the_head_of_a_host_function_is_limited() -> Result<()> {
     let _turn = Growth::count().await;
     let runtime = runtime();
     runtime.provide("callee", Duration::from_secs(5), async |_, _| {
@@ -110,9 +110,9 @@ async fn a_provided_functions_head_has_the_same_bound() -> Result<()> {
     Ok(())
 }
 
-/// A caller that takes none of its callees' responses holds no more of them than its memory has.
+/// Unread responses of callees are limited to the size of the caller's memory.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_heads_that_a_caller_holds_count() -> Result<()> {
+async fn unread_heads_of_callees_are_limited() -> Result<()> {
     let mut growth = Growth::count().await;
     let runtime = runtime();
     runtime.deploy(function("callee", answering(&response_head(LONGEST))))?;
@@ -124,7 +124,7 @@ async fn the_heads_that_a_caller_holds_count() -> Result<()> {
     Ok(())
 }
 
-/// A guest that begins so many fetches with the same head, and drops none.
+/// A guest that starts `fetches` fetches with the same head, and keeps the handles.
 fn fetching(head: &[u8], fetches: i32) -> Vec<u8> {
     let mut module = Module::with_memory(MEMORY >> 16);
     let [start, sleep, respond] =
@@ -142,7 +142,7 @@ fn fetching(head: &[u8], fetches: i32) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fetchs_head_has_a_bound() -> Result<()> {
+async fn the_head_of_a_fetch_is_limited() -> Result<()> {
     let upstream = Upstream::start(|_| String::new()).await?;
     let mut growth = Growth::count().await;
     let runtime = runtime();
@@ -158,7 +158,7 @@ async fn a_fetchs_head_has_a_bound() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fetchs_failure_quotes_only_the_start_of_a_host() -> Result<()> {
+async fn a_fetch_failure_truncates_the_host() -> Result<()> {
     let mut growth = Growth::count().await;
     let runtime = runtime();
     for len in [60_000, LARGE as usize] {
@@ -173,7 +173,7 @@ async fn a_fetchs_failure_quotes_only_the_start_of_a_host() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_head_of_another_host_comes_through() -> Result<()> {
+async fn a_long_head_of_another_host_is_accepted() -> Result<()> {
     let _turn = Growth::count().await;
     let value = "v".repeat(50_000);
     let answer = format!("HTTP/1.1 200 OK\r\nx-long: {value}\r\ncontent-length: 0\r\n\r\n");

@@ -1,4 +1,4 @@
-//! Every import, in a loop, with the largest arguments. `docs/host-memory.md` lists the same ones.
+//! Every import, in a loop, with the largest arguments. `docs/host-memory.md` has the same list.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -101,13 +101,14 @@ const OF_WASI: &[(&str, &str)] = &[
     ("sock_shutdown", "ii>i"),
 ];
 
-/// What a loop does in each turn: calls with their arguments, which are numbers or
+/// The calls of each iteration of a loop. Arguments are numbers or
 ///
-/// - `P`: where the host may write; `B`: a large range of zeros, of `L` bytes;
-/// - `R`, `C`, `O`: the longest heads of a response, of a request to the function `F`, and of one to
-///   another host, of `H` bytes each; `S`, `U`: short ones of the latter two, of `s` and `u` bytes;
-/// - `G`: the longest record for the log; `V`: 1,024 ranges as large as may be;
-/// - `X`: what the call before returned; `M`: a range that has it.
+/// - `P`: an address for results; `B`: a large range of zeros, of `L` bytes;
+/// - `R`, `C`, `O`: the longest heads of a response, of a request to the function `F`, and of one
+///   to another host, of `H` bytes each; `S`, `U`: short ones of the latter two, of `s` and `u`
+///   bytes;
+/// - `G`: the longest log record; `V`: 1,024 ranges of the largest size;
+/// - `X`: the result of the previous call; `M`: a range that contains it.
 pub(crate) const LOOPS: &[&str] = &[
     "request P L",
     "body_read P L",
@@ -167,11 +168,11 @@ pub(crate) const LOOPS: &[&str] = &[
     "sock_accept 3 0 P; sock_recv 3 V 1024 0 P P; sock_send 3 V 1024 0 P; sock_shutdown 3 3",
 ];
 
-/// How often a loop turns: with arguments as long as the guest's memory that would be half a
-/// gigabyte, if the host kept them.
+/// The iterations of a loop. With arguments as long as the guest's memory, that would be half a
+/// gigabyte if the host kept them.
 const TURNS: i32 = 80;
 
-/// The places of what the arguments name.
+/// The addresses of the arguments.
 const WRITABLE: i32 = 0x8000;
 const RANGES: i32 = 0x10000;
 const NAME: i32 = 0x18000;
@@ -186,7 +187,7 @@ pub(crate) const BIG: i32 = 0x100000;
 const LENGTH: i32 = 6 << 20;
 const HEAD: usize = 64 << 10;
 
-/// The locals: how often the loop has turned, and what the last call returned.
+/// The locals: the iteration, and the result of the last call.
 const COUNT: u32 = 0;
 const LAST: u32 = 1;
 
@@ -198,8 +199,8 @@ fn calls(turn: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
     })
 }
 
-/// A module that does one of the loops so many times, with a memory of so many bytes and a large
-/// range of so many.
+/// A module that runs a loop `turns` times, with `memory` bytes of memory and a large range of
+/// `length` bytes.
 pub(crate) fn module(turn: &str, url: &str, turns: i32, memory: u64, length: i32) -> Vec<u8> {
     let (short_call, short_order) = (request_head("/", 60), request_head(url, 120));
     let mut module = Module::with_memory(memory >> 16);
@@ -259,7 +260,7 @@ pub(crate) fn module(turn: &str, url: &str, turns: i32, memory: u64, length: i32
     module.finish()
 }
 
-/// A record for the log of exactly so many bytes.
+/// A log record of exactly `len` bytes.
 fn record(len: usize) -> Vec<u8> {
     let start = fields(["message", "target"]);
     let rest = headers(len - start.len());
@@ -267,7 +268,7 @@ fn record(len: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_import_makes_the_host_hold_more_than_its_budgets() -> Result<()> {
+async fn no_import_exceeds_the_memory_budgets() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("call"), vec![b'x'; 1 << 20])?;
     let upstream = Upstream::start(|_| ok(&"x".repeat(10_000))).await?;
@@ -284,10 +285,10 @@ async fn no_import_makes_the_host_hold_more_than_its_budgets() -> Result<()> {
             .mount("/", folder.path());
         runtime.deploy(function)?;
         growth.restart();
-        // How it ends is not the point; some loops end in a trap.
+        // The outcome does not matter: some loops end in a trap.
         let _ = timeout(Duration::from_secs(60), invoke(&runtime, "guest")).await?;
         let peak = growth.peak();
-        // What its calls hold may be as much as its memory, and so may two bodies on their way out.
+        // Its calls may hold as much as its memory, and so may two outgoing bodies.
         let most = 3 * MEMORY + SLACK;
         assert!(peak <= most, "`{turn}`: the host holds {peak} bytes, the most is {most}");
     }

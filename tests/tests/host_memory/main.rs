@@ -1,10 +1,11 @@
-//! What guests can make the host hold: each import, called again and again with the largest
-//! arguments, and the ways in which one request once filled the host's memory.
+//! Memory of the host that guests can occupy: each import in a loop with the largest arguments, and
+//! attacks by which one request once filled the host's memory.
 //!
-//! Memory is counted by the allocator, so a guest's own memory, which is mapped, is not in it. Each
-//! test has the process to itself while it counts.
+//! The allocator counts the memory, so the mapped memory of guests is excluded. This is a binary of
+//! its own because it replaces the global allocator. The tests run one at a time, because each
+//! measures the whole process.
 //!
-//! The same calls also show for how long one of them holds up a thread: [`delays`].
+//! The same calls also show how long one of them blocks a thread: [`delays`].
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -25,10 +26,10 @@ use wasm_encoder::{InstructionSink, ValType};
 /// The memory of the guests here, in bytes.
 const MEMORY: u64 = mib(8);
 
-/// What the host may need besides what a budget allows, in bytes.
+/// What the host may need in addition to a budget, in bytes.
 const SLACK: u64 = mib(4);
 
-/// A runtime without a cache, as each test makes its modules.
+/// A runtime without a cache, because each test has its own modules.
 fn runtime() -> Runtime {
     Runtime::builder().max_in_flight(128).build().unwrap()
 }
@@ -61,7 +62,7 @@ fn import(module: &mut Module, name: &str) -> u32 {
     module.import(from, name, (&parameters, &results))
 }
 
-/// Does something so many times. It takes a local for the count.
+/// Runs code `count` times, with a local as the counter.
 fn times(
     code: &mut InstructionSink<'_>,
     local: u32,
@@ -74,7 +75,7 @@ fn times(
     code.i32_const(count).i32_lt_u().br_if(0).end();
 }
 
-/// Fields as the ABI lays them out, each behind its length.
+/// The ABI encoding of fields, each preceded by its length.
 fn fields<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> Vec<u8> {
     let field = |field: T| {
         let len = (field.as_ref().len() as u32).to_le_bytes();
@@ -83,26 +84,26 @@ fn fields<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> Vec<u8> {
     fields.into_iter().flat_map(field).collect()
 }
 
-/// Headers of exactly so many bytes, as the ABI lays them out.
+/// The ABI encoding of headers with exactly `len` bytes.
 fn headers(len: usize) -> Vec<u8> {
     let mut headers = 1_u32.to_le_bytes().to_vec();
     headers.extend(fields(["x-long".as_bytes(), &vec![b'v'; len - 18]]));
     headers
 }
 
-/// A response's head of exactly so many bytes.
+/// A response head of exactly `len` bytes.
 fn response_head(len: usize) -> Vec<u8> {
     [200_u16.to_le_bytes().to_vec(), headers(len - 2)].concat()
 }
 
-/// A request's head of exactly so many bytes.
+/// A request head of exactly `len` bytes.
 fn request_head(target: &str, len: usize) -> Vec<u8> {
     let line = fields(["GET", target]);
     let rest = headers(len - line.len());
     [line, rest].concat()
 }
 
-/// A guest that answers with a head, and with no body.
+/// A guest that responds with a head and no body.
 fn answering(head: &[u8]) -> Vec<u8> {
     let mut module = Module::with_memory(MEMORY >> 16);
     let respond = import(&mut module, "respond");

@@ -11,7 +11,7 @@ use crate::counting::Growth;
 use crate::heads::calling;
 use crate::{MEMORY, SLACK, function, invoke, request_head, runtime};
 
-/// Answers a request with most of a response of 8 MB, and never with the rest.
+/// Responds with most of a body of 8 MB, and never sends the rest.
 async fn begin(mut stream: TcpStream) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -21,12 +21,12 @@ async fn begin(mut stream: TcpStream) -> std::io::Result<()> {
     for _ in 0..100 {
         stream.write_all(&[b'x'; 64 << 10]).await?;
     }
-    // The other side leaves first.
+    // Waits for the other side to close.
     stream.read_u8().await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_arrives_counts_before_all_of_it_is_here() -> Result<()> {
+async fn incomplete_responses_count() -> Result<()> {
     let mut growth = Growth::count().await;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -41,7 +41,7 @@ async fn what_arrives_counts_before_all_of_it_is_here() -> Result<()> {
     runtime.deploy(function("calls", module).calls(["callee"]))?;
     growth.restart();
     assert_eq!(invoke(&runtime, "calls").await?.status(), 200);
-    // All that is sent would be 190 MB; a buffer that grows is up to twice its content.
+    // All sent bytes would be 190 MB. A growing buffer has up to twice its content.
     assert!(growth.peak() < 3 * MEMORY + 2 * SLACK, "{} bytes", growth.peak());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What stays resident of the stacks on which guests run.
+//! The resident memory of guest stacks.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::{function, import, runtime};
 /// How many guests run at once.
 const GUESTS: u64 = 64;
 
-/// How deeply a guest nests its functions: a quarter of a megabyte, or more.
+/// The recursion depth of a guest: a quarter of a megabyte of stack, or more.
 const DEPTH: i32 = 9_000;
 
-/// How deeply it may not nest them.
+/// A recursion depth that overflows the stack.
 const TOO_DEEP: i32 = i32::MAX;
 
-/// Calls itself so many times, sleeps for a while, and responds.
+/// A module that recurses `depth` times, sleeps, and responds.
 fn recursing(depth: i32, sleep: Duration) -> Vec<u8> {
     let counter = MemArg { offset: 1_024, align: 2, memory_index: 0 };
     let mut module = Module::with_memory(1);
@@ -41,7 +41,7 @@ fn recursing(depth: i32, sleep: Duration) -> Vec<u8> {
     module.finish()
 }
 
-/// Invokes it by many at once, each for at most `patience`, and returns how many responded.
+/// Runs many invocations at once, each for at most `patience`, and returns how many responded.
 async fn invoke_all(runtime: &Runtime, patience: Duration) -> usize {
     let mut all = JoinSet::new();
     for _ in 0..GUESTS {
@@ -62,11 +62,11 @@ fn resident() -> Result<u64> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-/// Runs guests that end in some way, and returns by how much resident memory grew.
+/// Runs guests, and returns the growth of the resident memory and how many responded.
 async fn growth(module: Vec<u8>, instances: Instances, patience: Duration) -> Result<(u64, usize)> {
     let runtime = runtime();
     let dives = |module| -> Function { function("dives", module).instances(instances) };
-    // The same with a flat stack: what the guests take besides their stacks.
+    // The same with a flat stack: what the guests need besides their stacks.
     runtime.deploy(dives(recursing(0, Duration::from_millis(50))))?;
     assert_eq!(invoke_all(&runtime, PATIENT).await, GUESTS as usize);
     runtime.deploy(dives(module))?;
@@ -78,7 +78,7 @@ async fn growth(module: Vec<u8>, instances: Instances, patience: Duration) -> Re
 /// Longer than any of the guests takes.
 const PATIENT: Duration = Duration::from_secs(30);
 
-/// What a guest may leave of its stack, and some memory besides.
+/// What may stay resident per guest: some stack, and some other memory.
 const BOUND: u64 = GUESTS * (96 << 10) + mib(4);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,18 +1,18 @@
-//! Calls other functions in the way that its path says. The path's first segment is whatever name
-//! it goes by; a callee NAME is sent a path of its own, `/NAME/REST`.
+//! Calls other functions. The path selects how, after the function's name as the first segment. A
+//! callee NAME gets the path `/NAME/REST`.
 //!
-//! | path | what it does |
+//! | path | behavior |
 //! |---|---|
-//! | `/call/NAME/REST` | calls with this request's method, query, body and `x-` headers; answers with the callee's status and body, or the error's name and text |
+//! | `/call/NAME/REST` | calls with this request's method, query, body and `x-` headers; responds with the callee's status and body, or the error's name and text |
 //! | `/status/NAME/REST` | the same, and hands on the response, or the error by `?` |
 //! | `/budget/NAME/REST` | prints how many microseconds are left, and calls as `/call` does |
 //! | `/start/NAME/N/REST` | starts N calls and waits for all: a line for each, the status or the error's name |
-//! | `/select/TARGET/...` | starts a call for each TARGET and tells them as they end: a line `PLACE RESULT` for each |
+//! | `/select/TARGET/...` | starts a call for each TARGET: a line `INDEX RESULT` for each, in the order of completion |
 //! | `/hold/NAME/N/REST` | as `start`, and prints "begun" before it waits |
 //! | `/leave/NAME/REST` | starts a call, prints "begun", and returns without dropping it |
 //! | `/drop/NAME/REST` | starts a call and drops it |
 //! | `/detach/NAME/REST` | starts a call without cancel, detaches it, prints "begun", and returns once its own body is here |
-//! | `/loop/NAME/N/REST` | calls N times, one after the other, and answers with the last response |
+//! | `/loop/NAME/N/REST` | calls N times, one after the other, and responds with the last response |
 //! | `/ring?next=NAME&REST` | calls NAME with `/ring?REST`; answers `N deep` once there is no next |
 //! | `/group/LIMIT/TARGET/...` | calls all of them in a group: the error's name and the cause of its end, or a line for each |
 //! | `/all/LIMIT/TARGET/...` | the same, and lets no failure end another call: a line for each |
@@ -20,12 +20,12 @@
 //! | `/forge/NAME` | sets a value, which should be the host's own |
 //! | `/derive/timeout` | sleeps under a child of 1 ms: how and why it is done, and its parent |
 //! | `/derive/cancel/CAUSE` | cancels a child with the cause of this text form: the same |
-//! | `/derive/apart` | cancels a child, and tells of one that was derived from it without cancel |
+//! | `/derive/apart` | cancels a child, and reports on one that was derived from it without cancel |
 //! | `/derive/many/N` | holds N contexts at once |
 //! | `/derive/again/N` | derives N contexts, one after the other |
-//! | `/within/MS/NAME/REST` | calls under a child of so many milliseconds, as `/call` does |
+//! | `/within/MS/NAME/REST` | calls under a child with a timeout of MS milliseconds, as `/call` does |
 //!
-//! A TARGET is `NAME` or `NAME:WAY`, which is sent `/NAME/WAY`. A LIMIT of 0 is none.
+//! A TARGET is `NAME` or `NAME:WAY`, which gets the path `/NAME/WAY`. A LIMIT of 0 means no limit.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ fn call(ctx: &Context, req: Request, name: &str, rest: &[&str]) -> Result<Body> 
     Ok(text.into())
 }
 
-/// This request as the callee gets it.
+/// This request, forwarded to the callee.
 fn forward(req: Request, name: &str, rest: &[&str]) -> Result<Request> {
     let (head, body) = req.into_parts();
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -100,7 +100,7 @@ fn forward(req: Request, name: &str, rest: &[&str]) -> Result<Request> {
     Ok(request)
 }
 
-/// `/loop`: the last of so many responses.
+/// `/loop`: the last of N responses.
 fn again(ctx: &Context, name: &str, times: u32, rest: &[&str]) -> Result<Response> {
     let target = target(name, rest);
     let mut last = Response::default();
@@ -192,7 +192,7 @@ fn add(group: &mut Group, targets: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The responses of a group, or its first failure and the cause that the others were told.
+/// The responses of a group, or its first failure and the cause of the others' cancellation.
 fn together(group: Group) -> String {
     let ctx = group.context().clone();
     match group.wait() {
@@ -234,7 +234,7 @@ fn derive(ctx: &Context, how: &[&str]) -> Result<String> {
     }
 }
 
-/// The path that a callee is sent.
+/// The path for a callee.
 fn target(name: &str, rest: &[&str]) -> String {
     [&[name], rest].concat().iter().map(|segment| format!("/{segment}")).collect()
 }
@@ -246,8 +246,8 @@ fn name_and_way(target: &str) -> (&str, Vec<&str>) {
     }
 }
 
-/// A key with a name that is known here only. The instance ends with this request, so what is
-/// leaked is given back soon.
+/// A key with a dynamic name. The leaked memory is freed with the instance, at the end of this
+/// request.
 fn key(name: &str) -> Key<&str> {
     Key::new(name.to_owned().leak())
 }

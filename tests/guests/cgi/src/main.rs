@@ -1,5 +1,5 @@
-//! A program as others write them: it knows nothing of its host. The first segment of its path says
-//! what it does, and the second how it ends.
+//! A CGI program without the SDK. The first segment of its path selects what it does, and the
+//! second how it ends.
 
 use std::hint::black_box;
 use std::io::{self, Read, Write, stdin, stdout};
@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
         ["pieces", times] => pieces(times)?,
         ["waits", way] => {
             print("a line\n")?;
-            // Until then there is only that it has begun.
+            // Until then only the line that it has begun is printed.
             stdin().read_exact(&mut [0])?;
             end(way);
         }
@@ -49,7 +49,7 @@ fn print(text: &str) -> io::Result<()> {
 
 fn end(way: &str) {
     match way {
-        "trap" => panic!("as it was told to"),
+        "trap" => panic!("as requested"),
         "spin" => loop {
             black_box(0);
         },
@@ -65,7 +65,7 @@ fn list() {
     print!("Content-Type: text/plain\n\n{}", lines.concat());
 }
 
-/// Reads its input, and has an answer whatever comes of that.
+/// Reads its input, and responds even if that fails.
 fn ignores() {
     let mut input = Vec::new();
     let read = stdin().read_to_end(&mut input).is_ok();
@@ -73,7 +73,7 @@ fn ignores() {
     println!("an answer");
 }
 
-/// Tells how much it has read, whenever it has read something.
+/// Prints the number of bytes of each read.
 fn count() -> io::Result<()> {
     let (mut total, mut room) = (0, [0; 1_024]);
     loop {

@@ -1,4 +1,4 @@
-//! Says things, in the way that the last segment of its path names.
+//! Logs in the way that the last segment of its path names.
 
 use std::io::{Write, stderr, stdout};
 
@@ -25,7 +25,7 @@ fn chatty(_: &Context, req: Request) -> Result<Response> {
             print!("no end of a line");
             std::process::exit(7)
         }
-        "panic" => panic!("as it was told to"),
+        "panic" => panic!("as requested"),
         "error" => {
             let inner = std::io::Error::other("the disk is full");
             return Err(Error::new(inner));
@@ -45,7 +45,7 @@ fn plain() {
     print!("parts");
 }
 
-/// Tries to pass for another, to break a terminal and to break JSON.
+/// Tries to forge lines, and to break a terminal and JSON.
 fn hostile() -> Result<()> {
     let forged =
         "all is well\r2026-01-01T00:00:00Z ERROR hourglass: forged\u{1b}[2K\u{2028}x\u{202e}";
@@ -63,7 +63,7 @@ fn flood() {
     }
 }
 
-/// As many bytes, and each of them is several in a log.
+/// As many bytes, each of which is longer after escaping.
 fn flood_escaped() {
     let line = "\u{1b}".repeat(99);
     for _ in 0..1_000 {
@@ -82,7 +82,7 @@ fn flood_logger() {
     }
 }
 
-/// What the macros of the crate `tracing` say, in spans and outside of them.
+/// Events of the crate `tracing`, inside and outside of spans.
 fn traced(path: &str) {
     let sale = tracing::info_span!("sale", path, user = "ada", total = tracing::field::Empty);
     sale.in_scope(|| {

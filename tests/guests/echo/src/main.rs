@@ -1,4 +1,4 @@
-//! Answers with what it was sent: the body, and the headers whose names start with `x-`.
+//! Responds with the body of its request, and the headers whose names start with `x-`.
 
 use hourglass_sdk::{Context, Request, Response, serve};
 

@@ -34,7 +34,7 @@ fn inner(number: u32) {
     assert_eq!(black_box(number), 41, "the panic's own words");
 }
 
-/// Takes memory until there is no more.
+/// Allocates memory until that fails.
 fn hoard() -> ! {
     let mut hoard = Vec::new();
     loop {

@@ -1,30 +1,30 @@
-//! Asks another host, in the way that its path says. The path's first segment is whatever name it
-//! goes by; the header `x-url` says whom, and may be there several times.
+//! Fetches from other hosts. The path selects how, after the function's name as the first segment.
+//! The header `x-url` has the URL, and may be repeated.
 //!
-//! | path | what it does |
+//! | path | behavior |
 //! |---|---|
-//! | `/pass` | sends its own method, headers and body there, and answers with what comes, as it comes |
-//! | `/name` | answers with the failure's name, or with the status |
-//! | `/why` | answers with the failure, in words |
-//! | `/text` | waits for the whole answer, and answers with it |
+//! | `/pass` | forwards its own method, headers and body, and streams the response |
+//! | `/name` | responds with the failure's name, or with the status |
+//! | `/why` | responds with the failure, in words |
+//! | `/text` | waits for the whole response, and responds with it |
 //! | `/hand-on` | fails as the fetch does |
-//! | `/follow/N` | follows so many redirects |
-//! | `/written/N` | sends a body of N lines, each as it is written, and answers with what comes |
-//! | `/torn` | sends a body whose writing fails, and answers with the failure's name |
+//! | `/follow/N` | follows at most N redirects |
+//! | `/written/N` | sends a streamed body of N lines, and responds with the response |
+//! | `/torn` | sends a body whose writing fails, and responds with the failure's name |
 //! | `/get-streamed` | the same, with a GET whose body is written |
-//! | `/large` | sends 64 MiB as a whole, and answers with the status |
-//! | `/hoard` | asks on and on, and gives no handle back |
-//! | `/all` | asks all at once, and answers with their bodies in order |
-//! | `/first` | asks all at once, and answers with the place and the body of the first that is there |
-//! | `/brief` | asks under a context of a moment, and answers with the failure, in words |
-//! | `/derived/MS` | answers with what comes under a context of so many milliseconds, as it comes |
-//! | `/canceled` | the same under a context that it cancels once the head is there |
+//! | `/large` | sends 64 MiB as a whole, and responds with the status |
+//! | `/hoard` | fetches in a loop, and keeps the handles |
+//! | `/all` | fetches all at once, and responds with their bodies in order |
+//! | `/first` | fetches all at once, and responds with the index and the body of the first response |
+//! | `/brief` | fetches under a short timeout, and responds with the failure, in words |
+//! | `/derived/MS` | streams the response under a context with a timeout of MS milliseconds |
+//! | `/canceled` | the same under a context that it cancels after the head |
 //! | `/rewritten` | the same as `/derived`, with a body of its own that reads the other |
-//! | `/head/MS` | waits so long for the head, and answers with the failure's name or the status |
-//! | `/json` | answers with the number that comes |
-//! | `/start` | asks, prints that it has begun, and waits until its context is done |
-//! | `/read` | asks, and once the head is there prints that and reads the rest |
-//! | `/leave` | asks, and ends at once |
+//! | `/head/MS` | waits MS milliseconds for the head, and responds with the failure's name or the status |
+//! | `/json` | responds with the number in the response |
+//! | `/start` | starts a fetch, prints that it has begun, and waits until its context is done |
+//! | `/read` | fetches, prints a line after the head, and reads the rest |
+//! | `/leave` | starts a fetch, and ends at once |
 
 use std::io::Write;
 use std::time::Duration;
@@ -93,7 +93,7 @@ fn fetcher(ctx: &Context, req: Request) -> Result<Response> {
         }
         ["first"] => {
             let mut begun = start_all(ctx, &urls)?;
-            let (place, answer) = select(&mut begun).ok_or_else(|| Error::new("nobody"))?;
+            let (place, answer) = select(&mut begun).ok_or_else(|| Error::new("no response"))?;
             format!("{place} {}", answer?.body().text()?)
         }
         ["brief"] => {

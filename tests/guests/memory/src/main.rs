@@ -1,9 +1,9 @@
-//! Fills all of its memory with a pattern, or looks through all of its memory for it.
+//! Fills all of its memory with a pattern, or searches it for the pattern.
 //!
 //! `/fill/PATTERN/END` fills the stack, the statics and the heap with the 64 bits that PATTERN is
 //! in hexadecimal, and then ends as END says. `/search/PATTERN` tells how often it finds them.
 
-#![allow(unsafe_code, reason = "it reads memory that belongs to nobody")]
+#![allow(unsafe_code, reason = "it reads all of its linear memory")]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,7 @@ fn fill(pattern: u64, end: &[&str]) -> Result<String> {
     println!("filled");
     match end {
         ["return"] => Ok(format!("{heap}")),
-        ["panic"] => panic!("as it was told to"),
+        ["panic"] => panic!("as requested"),
         _ => loop {
             black_box(pattern);
         },
@@ -76,7 +76,7 @@ fn fill_heap(pattern: u64) -> usize {
     }
 }
 
-/// What is left of others: the pattern, changed statics, and anything in memory that is new.
+/// Remains of other invocations: the pattern, changed statics, and nonzero new memory.
 fn search(pattern: u64) -> String {
     let is_first = |word: &AtomicU64, first| word.load(Ordering::Relaxed) == first;
     let statics = STATICS.iter().filter(|word| !is_first(word, FIRST)).count();
@@ -95,7 +95,7 @@ fn count(range: std::ops::Range<usize>, is: impl Fn([u64; 4]) -> bool) -> usize 
     range.step_by(32).filter(|&at| is(whole::words(at))).count()
 }
 
-/// All of the memory, of whomever it is.
+/// The whole linear memory.
 #[cfg(target_arch = "wasm32")]
 mod whole {
     use std::arch::wasm32::{memory_grow, memory_size};
@@ -114,14 +114,13 @@ mod whole {
     /// Four words of it; `at` is a multiple of 32 below [`size`], and not 0.
     pub(super) fn words(at: usize) -> [u64; 4] {
         let words = std::ptr::with_exposed_provenance::<[u64; 4]>(at);
-        // SAFETY: the address is aligned, not null and inside of the memory, in which every bit
-        // pattern is a number. That the memory may be somebody else's is the point of it, and that
-        // they may change it what `volatile` is for.
+        // SAFETY: the address is aligned, not null and inside the memory, in which every bit
+        // pattern is a number. The read is volatile because other code may own this memory.
         unsafe { words.read_volatile() }
     }
 }
 
-/// Outside of a host there is none that could be looked through.
+/// Outside of a host there is no memory to search.
 #[cfg(not(target_arch = "wasm32"))]
 mod whole {
     pub(super) fn size() -> usize {

@@ -1,4 +1,4 @@
-//! Looks for everything that a program may find in the world around it, a line for each.
+//! Lists everything that a program can observe of its environment, one line each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Does what its request's body says to a file, and answers with what came of it.
+//! Runs the command in its request body on a file, and responds with the result.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ fn main() {
     serve(reader)
 }
 
-/// The first word is what to do, the second is to what.
+/// The first word is the command, the second is the path.
 fn reader(_: &Context, req: Request) -> Result<String> {
     let text = req.body().text()?;
     let (what, path) = text.split_once(' ').unwrap_or((text, ""));
@@ -42,7 +42,7 @@ fn done(what: &str, path: &str) -> io::Result<String> {
             File::open(path)?.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH))?
         }
         "scribble" => File::open(path)?.write_all(b"written")?,
-        _ => return Err(io::Error::other("nobody knows how to do that")),
+        _ => return Err(io::Error::other("unknown command")),
     }
     Ok("done".to_owned())
 }
@@ -82,7 +82,7 @@ fn middle(path: &str) -> io::Result<String> {
     Ok(format!("{at} {}", String::from_utf8_lossy(&found)))
 }
 
-/// Opens a file until that is refused.
+/// Opens a file repeatedly until that fails.
 fn hold(path: &str) -> String {
     let mut held = Vec::new();
     loop {

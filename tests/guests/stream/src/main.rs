@@ -1,20 +1,20 @@
-//! Reads its request and writes its response piece by piece, in the way that its path says. The
-//! path's first segment is whatever name it goes by.
+//! Streams its request and its response. The path selects how, after the function's name as the
+//! first segment.
 //!
-//! | path | what it does |
+//! | path | behavior |
 //! |---|---|
-//! | `/echo` | answers with what it is sent |
-//! | `/count` | prints how many bytes each piece of the first ten has, and answers with how many it was in all |
-//! | `/whole/LEN` | answers with so many bytes at once |
+//! | `/echo` | responds with its request body |
+//! | `/count` | prints the length of each of the first ten pieces, and responds with the total |
+//! | `/whole/LEN` | responds with LEN bytes at once |
 //! | `/pieces/N` | writes N lines, and prints each |
 //! | `/wait` | writes a line, and waits until its context is done |
 //! | `/hold` | the same, and does not read its request |
-//! | `/spin` | writes a line, and does not listen |
+//! | `/spin` | writes a line, and ignores its context |
 //! | `/fail` | writes a line, and fails once it has read its request |
 //! | `/trap` | writes a line, and panics once it has read its request |
-//! | `/flood` | writes as much as is taken, and prints how many KiB that was and why no more |
+//! | `/flood` | writes until that fails, and prints how many KiB it wrote and why it stopped |
 //! | `/events/N` | sends N server-sent events |
-//! | `/pause` | writes a line, waits a while, and prints that it was not told to end |
+//! | `/pause` | writes a line, waits a while, and prints that its context is not done |
 //! | `/announce/LEN/...` | any of these, with a head that announces a length |
 //! | `/twice` | reads all of the body at once, and then piece by piece |
 //! | `/own` | answers with status 422 if the body cannot be read |

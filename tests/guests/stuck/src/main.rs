@@ -1,4 +1,4 @@
-//! Gets stuck in the way that the last segment of its path names, and says when it does.
+//! Gets stuck in the way that the last segment of its path names, and prints a line before.
 
 use std::hint::black_box;
 use std::thread;
@@ -13,12 +13,12 @@ fn main() {
 }
 
 fn stuck(ctx: &Context, req: Request) -> Result<String> {
-    // It gets stuck once its whole body is here, and before that it waits for it.
+    // It gets stuck after it has read its whole body.
     req.body().collect()?;
     println!("begun");
     let path = req.uri().path();
     match path.rsplit('/').next().unwrap_or_default() {
-        // Those that only an interruption ends.
+        // Ways that only an interruption ends.
         "spin" => spin(),
         "sleep-again" => loop {
             let _ = ctx.sleep(HOUR);
@@ -27,7 +27,7 @@ fn stuck(ctx: &Context, req: Request) -> Result<String> {
             ctx.done();
             spin()
         }
-        // The rest ends by itself once the context is done.
+        // Ways that end by themselves once the context is done.
         "thread-sleep" => thread::sleep(HOUR),
         "sleep" => ctx.sleep(HOUR)?,
         "check" => loop {
@@ -41,7 +41,7 @@ fn stuck(ctx: &Context, req: Request) -> Result<String> {
             println!("cause: {}", cause(ctx));
             ctx.check()?;
         }
-        // Not stuck at all, save for its body.
+        // Waits only for its body.
         _ => {}
     }
     Ok(cause(ctx))

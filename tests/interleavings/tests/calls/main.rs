@@ -1,5 +1,5 @@
-//! What admission promises to calls that wait, from the very files that `hourglass` is made of: none
-//! waits in vain, in whichever order threads meet at a tree and at what is free.
+//! The guarantees of admission to waiting calls, tested on the sources of `hourglass`: under every
+//! interleaving at a tree and at the free permits, each one wakes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed anyway")]
 
@@ -16,7 +16,7 @@ mod context {
 mod outcome {
     use hourglass_interleavings::{Cause, Done};
 
-    /// Those outcomes that admission knows.
+    /// The outcomes of admission.
     #[derive(Debug)]
     #[allow(dead_code, reason = "no test looks into it")]
     pub(crate) enum Outcome {
@@ -45,7 +45,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits for a call to be let in. Where nobody wakes it, loom says that the test is stuck.
+/// Waits for the admission of a call. Without a wake-up, loom reports a deadlock.
 fn enter(admission: &Arc<Admission>, tree: &Arc<CallTree>) -> CallPermit {
     let ctx = Context::background();
     let mut entering = pin!(admission.admit_call(tree, 1, &ctx));
@@ -58,7 +58,7 @@ fn enter(admission: &Arc<Admission>, tree: &Arc<CallTree>) -> CallPermit {
     }
 }
 
-/// Looks once whether a call is let in, and gives it up.
+/// Polls the admission of a call once, and drops it.
 fn give_up(admission: &Arc<Admission>, tree: &Arc<CallTree>) {
     let ctx = Context::background();
     let entering = pin!(admission.admit_call(tree, 1, &ctx));
@@ -66,7 +66,7 @@ fn give_up(admission: &Arc<Admission>, tree: &Arc<CallTree>) {
 }
 
 #[test]
-fn a_call_that_waits_is_woken_by_one_of_its_tree() {
+fn a_call_of_the_same_tree_wakes_a_waiting_call() {
     every_order(|| {
         let (admission, tree) = (Admission::new(2, 0.5), Arc::default());
         let held = enter(&admission, &tree);
@@ -82,7 +82,7 @@ fn a_call_that_waits_is_woken_by_one_of_its_tree() {
 }
 
 #[test]
-fn a_call_that_waits_is_woken_where_others_end() {
+fn the_end_of_other_calls_wakes_a_waiting_call() {
     every_order(|| {
         let (admission, tree) = (Admission::new(3, 0.5), Arc::default());
         let held = enter(&admission, &tree);
@@ -94,7 +94,7 @@ fn a_call_that_waits_is_woken_where_others_end() {
                 drop(enter(&admission, &tree));
             }
         });
-        // Two are free then, which is more than the tree has.
+        // Two permits are free then, which is more than the tree holds.
         drop(other);
         waits.join().unwrap();
         drop(held);
@@ -103,7 +103,7 @@ fn a_call_that_waits_is_woken_where_others_end() {
 }
 
 #[test]
-fn a_call_that_is_given_up_passes_its_permit_on() {
+fn a_dropped_wait_passes_its_permit_on() {
     every_order(|| {
         let (admission, tree) = (Admission::new(1, 0.5), Arc::default());
         let held = enter(&admission, &tree);
@@ -111,7 +111,7 @@ fn a_call_that_is_given_up_passes_its_permit_on() {
         let others = others.map(|other| {
             let (admission, tree) = (admission.clone(), tree.clone());
             thread::spawn(move || {
-                // Where the first has the only permit, the second finds the host full.
+                // If the first has the only permit, the second finds the host full.
                 other(&admission, &tree);
             })
         });

@@ -1,4 +1,4 @@
-//! Two cores, of which a thread is on the first unless it says otherwise.
+//! Two simulated cores. A thread starts on the first one.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ loom::thread_local! {
     static CORE: Cell<usize> = Cell::new(0);
 }
 
-/// Has the thread go on on this core.
+/// Moves the thread to this core.
 pub(crate) fn move_to(core: usize) {
     CORE.with(|current| current.set(core));
 }
@@ -20,7 +20,7 @@ impl<T> PerCore<T> {
         Self([0, 1].map(|core| make(core, 2)))
     }
 
-    /// All of them, the thread's own core's first.
+    /// All values, starting with that of the thread's core.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let [first, second] = &self.0;
         if CORE.with(Cell::get) == 0 { [first, second] } else { [second, first] }.into_iter()

@@ -1,5 +1,5 @@
-//! What the permits of admission promise to threads that meet at them, from the
-//! very file that `hourglass` is made of.
+//! The guarantees of admission permits under concurrency, tested on the source
+//! of `hourglass`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed anyway")]
 
@@ -17,13 +17,13 @@ use self::cores::move_to;
 use self::permits::Permits;
 
 #[test]
-fn where_there_are_as_many_as_threads_each_finds_one() {
+fn each_of_as_many_threads_as_permits_gets_one() {
     every_order(|| {
         let permits = Arc::new(Permits::new(2));
         let other = thread::spawn({
             let permits = permits.clone();
             move || {
-                // One of each share, one after the other.
+                // One permit of each share, in turn.
                 drop(permits.take().unwrap());
                 move_to(1);
                 drop(permits.take().unwrap());
@@ -36,7 +36,7 @@ fn where_there_are_as_many_as_threads_each_finds_one() {
 }
 
 #[test]
-fn no_more_are_taken_than_there_are() {
+fn no_permit_is_taken_twice() {
     every_order(|| {
         let permits = Arc::new(Permits::new(1));
         let other = thread::spawn({
