@@ -71,5 +71,5 @@ pub use function::{Fresh, Function, Instances, Kept};
 pub use limits::{Limits, mib};
 pub use outcome::{Outcome, Trap, Usage};
 pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
-pub use runtime::in_flight::InvocationInfo;
+pub use runtime::listing::InvocationInfo;
 pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder};

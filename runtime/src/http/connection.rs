@@ -158,7 +158,7 @@ async fn http1(
         connection.unread.store(false, Ordering::Relaxed);
         let rest = Rest::Connection(connection.unread.clone());
         let request = request.map(|incoming| Paced::new(incoming, patience).with_rest(rest));
-        Exchange::new(connection.clone(), request)
+        Exchange::new(&connection, request)
     });
     let mut settings = http1::Builder::new();
     terms.front.headers.apply_to_http1(&mut settings);

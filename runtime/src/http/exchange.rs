@@ -1,46 +1,43 @@
 //! One request: its id, its context, its invocation, its response.
 //!
-//! When the client goes away the connection drops the exchange, or the rest of
-//! a response that is streamed, which is how its function learns of it.
+//! When the client leaves, the connection drops the exchange, or the rest of a
+//! response that streams, and the invocation is canceled.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Duration;
 
 use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Method, Version};
 use http_body::Body as _;
 use tokio::runtime::Handle;
-use tokio::task::JoinError;
 
 use super::context_values::Authenticate;
 use super::header_limits::HeaderLimits;
 use super::linger::Lingering;
 use super::refusal::Refusal;
 use super::request_body::Paced;
-use super::response_budget::Untaken;
 use super::routes::Routes;
-use super::{context_values, problem, response_budget, response_head};
-use crate::body::{Body, BodyError, CLIENT_ADDRESS, REQUEST_ID, Response};
-use crate::context::{Cancel, Context};
+use super::{context_values, problem, response_head};
+use crate::body::{Body, CLIENT_ADDRESS, Response};
+use crate::context::Context;
 use crate::error::InvokeError;
-use crate::function::Entry;
-use crate::guest::Outlet;
 use crate::limits::stall::Patience;
-use crate::log::{self, Rate};
+use crate::log;
 use crate::outcome::Outcome;
 use crate::propagation::{request_id, timeout};
-use crate::runtime::{Ask, Asked, Asker, Ended, Runtime};
+use crate::runtime::response_budget::{self, ResponseBudget};
+use crate::runtime::{Call, Caller, InFlight, Runtime};
 
 /// What all requests share.
 pub(super) struct Front {
     runtime: Runtime,
     routes: Routes,
     authenticate: Option<Box<Authenticate>>,
-    untaken: Untaken,
+    responses: ResponseBudget,
     pub(super) headers: HeaderLimits,
     /// The clients that go on sending after their answers.
     pub(super) lingering: Arc<Lingering>,
@@ -55,7 +52,7 @@ impl Front {
         runtime: Runtime,
         routes: Routes,
         authenticate: Option<Box<Authenticate>>,
-        untaken: Untaken,
+        responses: ResponseBudget,
         headers: HeaderLimits,
     ) -> Self {
         runtime.run_calls_here();
@@ -63,7 +60,7 @@ impl Front {
             runtime,
             routes,
             authenticate,
-            untaken,
+            responses,
             headers,
             lingering: Arc::default(),
             tasks: Handle::current(),
@@ -77,9 +74,9 @@ impl Front {
 pub(super) struct Connection {
     pub(super) front: Arc<Front>,
     ctx: Context,
-    _end: Cancel,
     number: u64,
     requests: AtomicU32,
+    caller: Arc<Caller>,
     pub(super) patience: Patience,
     /// Whether the client may still send a body of HTTP/1.1 that was dropped.
     pub(super) unread: Arc<AtomicBool>,
@@ -92,8 +89,14 @@ impl Connection {
             ctx = ctx.with_value(&CLIENT_ADDRESS, client.ip().to_canonical());
         }
         let number = front.connections.fetch_add(1, Ordering::Relaxed);
+        let caller = Arc::new(Caller {
+            runtime: front.runtime.clone(),
+            tasks: front.tasks.clone(),
+            responses: Some(front.responses.clone()),
+            _end: Some(end),
+        });
         let (requests, unread) = (AtomicU32::new(0), Arc::default());
-        Self { front, ctx, _end: end, number, requests, patience, unread }
+        Self { front, ctx, number, requests, caller, patience, unread }
     }
 
     /// Whether a function is under way for the client.
@@ -102,129 +105,106 @@ impl Connection {
     }
 }
 
-impl Ask for Arc<Connection> {
-    /// The document that says why there is no response.
-    type Failure = Response;
-
-    fn tasks(&self) -> &Handle {
-        &self.front.tasks
-    }
-
-    fn broken_off(_document: Response) -> BodyError {
-        Aborted.into()
-    }
-}
-
-/// The function failed when a part of its response had gone out.
-#[derive(Debug, thiserror::Error)]
-#[error("the function failed in the middle of its response")]
-struct Aborted;
-
 /// A request on its way to its response. Dropping it before the response is
-/// there means that the client went away.
+/// there means that the client has left.
 pub(super) struct Exchange {
-    asked: Asked<Arc<Connection>>,
+    answer: Answer,
+    /// The request's id, which the response repeats.
     id: HeaderValue,
-    /// Whether the client wants nothing but the response's head.
+    /// Whether the client wants only the response's head.
     only_head: bool,
     /// Whether the connection ends with the response. Only HTTP/1.1 says so.
     closes: bool,
 }
 
+/// The source of a response.
+enum Answer {
+    Function(InFlight),
+    /// There is no invocation: a problem document, until it is taken.
+    Document(Option<Response>),
+}
+
 impl Exchange {
-    pub(super) fn new(connection: Arc<Connection>, mut request: hyper::Request<Paced>) -> Self {
+    pub(super) fn new(connection: &Connection, mut request: hyper::Request<Paced>) -> Self {
         let refusal = Refusal::of(&request, connection.front.headers);
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = request_id::of(request.headers_mut(), connection.number, number);
         let only_head = *request.method() == Method::HEAD;
         if let Some(refusal) = refusal {
             tracing::debug!(%refusal, "a request was refused");
-            // Where a request ends that is no HTTP is anybody's guess.
+            // The end of a malformed request is unknown.
             let closes = request.version() < Version::HTTP_2;
-            let asked = answered(connection, refusal.response());
-            return Self { asked, id, only_head, closes };
+            let answer = Answer::Document(Some(refusal.response()));
+            return Self { answer, id, only_head, closes };
         }
         name_host(&mut request);
-        let text = id.to_str().unwrap_or_default().to_owned();
-        let front = &connection.front;
-        let route = front.routes.find(request.uri().path());
-        let ctx = context_values::of(
-            &connection.ctx,
-            text,
-            &route,
-            request.headers(),
-            front.authenticate.as_deref(),
-        );
-        let found = if route.is_served {
-            front.runtime.find(route.function)
-        } else {
-            Err(InvokeError::refused(route.function.into(), Outcome::NotFound))
-        };
-        let asked = match found {
-            Ok(function) => {
-                let most = function.limits.timeout;
-                let budget =
-                    timeout::extract(request.headers()).map_or(most, |budget| budget.min(most));
-                let (ctx, cancel) = ctx.with_timeout(budget);
-                let detach = function.limits.detach;
-                // To a client of HTTP/1.0 a body of no known length ends as the
-                // connection does: one that breaks off would look complete.
-                let streams = request.version() != Version::HTTP_10;
-                let (outlet, early) = streams.then(Outlet::new).unzip();
-                let running = respond(connection.clone(), function, ctx, request, outlet);
-                let asker = Asker { ask: connection, cancel: Some(cancel), detach };
-                Asked::new(Box::pin(running), early, asker)
+        let answer = match invoke(connection, request, &id) {
+            Ok(in_flight) => Answer::Function(in_flight),
+            Err((error, ctx)) => {
+                let status = error.outcome().status().as_u16();
+                log::failure(&error, &ctx, None, Some(status), None);
+                Answer::Document(Some(failure(&error, &id)))
             }
-            Err(error) => answered(connection, failure(&error, &ctx, None)),
         };
-        Self { asked, id, only_head, closes: false }
+        Self { answer, id, only_head, closes: false }
     }
 }
 
-/// A request that is answered without a function.
-fn answered(connection: Arc<Connection>, document: Response) -> Asked<Arc<Connection>> {
-    let asker = Asker { ask: connection, cancel: None, detach: Duration::ZERO };
-    Asked::new(Box::pin(std::future::ready(Err(document))), None, asker)
+/// Starts the invocation of a request.
+fn invoke(
+    connection: &Connection,
+    request: hyper::Request<Paced>,
+    id: &HeaderValue,
+) -> Result<InFlight, (InvokeError, Context)> {
+    let front = &connection.front;
+    let uri = request.uri().clone();
+    let route = front.routes.find(uri.path());
+    let (headers, id) = (request.headers(), text(id).to_owned());
+    let authenticate = front.authenticate.as_deref();
+    let ctx = context_values::of(&connection.ctx, id, &route, headers, authenticate);
+    if !route.is_served {
+        return Err((InvokeError::refused(route.function.into(), Outcome::NotFound), ctx));
+    }
+    let call = Call {
+        ctx: &ctx,
+        timeout: timeout::extract(headers),
+        // A client of HTTP/1.0 takes the end of the connection for the end of a
+        // body without length: one that breaks off would look complete.
+        streams: request.version() != Version::HTTP_10,
+        request: request.map(body),
+    };
+    connection.caller.invoke(route.function, call).map_err(|error| (error, ctx))
 }
 
 impl Future for Exchange {
-    type Output = Result<Response, JoinError>;
+    type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let ended = ready!(Pin::new(&mut self.asked).poll(cx))?;
-        let mut response = ended.unwrap_or_else(|document| document);
-        response_head::settle(&mut response, self.only_head);
-        if self.closes {
+        let this = &mut *self;
+        let mut response = match &mut this.answer {
+            Answer::Function(in_flight) => match ready!(Pin::new(in_flight).poll(cx)) {
+                Ok(response) => response,
+                Err(error) => failure(&error, &this.id),
+            },
+            Answer::Document(document) => document.take().unwrap_or_default(),
+        };
+        response_head::settle(&mut response, this.only_head);
+        if this.closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Poll::Ready(Ok(with_id(response, self.id.clone())))
+        let id = response_budget::kept(&mut response, this.id.clone());
+        response.headers_mut().insert(request_id::HEADER, id);
+        Poll::Ready(Ok(response))
     }
 }
 
-async fn respond(
-    connection: Arc<Connection>,
-    function: Arc<Entry>,
-    ctx: Context,
-    request: hyper::Request<Paced>,
-    outlet: Option<Outlet>,
-) -> Ended<Arc<Connection>> {
-    let Front { runtime, untaken, .. } = &*connection.front;
-    let result = match runtime.start(&function, &ctx, request.map(body), outlet) {
-        Ok(running) => running.finish().await,
-        Err(error) => Err(error),
-    };
-    let kept = |(response, usage)| match untaken.keep(response) {
-        Ok(response) => Ok((response, usage)),
-        Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),
-    };
-    match result.and_then(kept) {
-        Ok((response, usage)) => {
-            let (status, rate) = (response.status().as_u16(), &function.failures);
-            log::success(&function.name, &ctx, None, status, usage, Some(rate));
-            Ok(response)
-        }
-        Err(error) => Err(failure(&error, &ctx, Some(&function.failures))),
-    }
+/// The problem document of a failed invocation.
+fn failure(error: &InvokeError, id: &HeaderValue) -> Response {
+    problem::response(error, text(id))
+}
+
+fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
 }
 
 /// Names the host in its header where the request's target does, as every
@@ -234,19 +214,6 @@ fn name_host<B>(request: &mut hyper::Request<B>) {
     if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
         request.headers_mut().insert(HOST, host);
     }
-}
-
-fn with_id(mut response: Response, id: HeaderValue) -> Response {
-    let id = response_budget::kept(&mut response, id);
-    response.headers_mut().insert(request_id::HEADER, id);
-    response
-}
-
-/// Turns a failed invocation into what the client gets.
-fn failure(error: &InvokeError, ctx: &Context, rate: Option<&Rate>) -> Response {
-    let status = error.outcome().status().as_u16();
-    log::failure(error, ctx, None, Some(status), rate);
-    problem::response(error, &ctx.value(&REQUEST_ID).unwrap_or_default())
 }
 
 /// The body as the runtime takes it. One that is known to be empty is not

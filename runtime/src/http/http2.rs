@@ -7,9 +7,10 @@
 //! What one connection may make the host hold: 100 heads of 64 KiB, 1 MiB of
 //! bodies that functions have not read yet, and of each response its head and the
 //! pieces of a stream that wait for the client, some 320 KiB. Of responses that are given as
-//! a whole all connections share the [room](super::response_budget).
+//! a whole all connections share the [budget](crate::runtime::response_budget).
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
-use tokio::task::JoinError;
+
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::exchange::{Connection, Exchange, Front};
@@ -86,10 +87,10 @@ pub(super) fn settings(streams: Streams, front: &Front, head: Duration) -> Build
 pub(super) async fn answer(
     connection: Arc<Connection>,
     mut request: hyper::Request<Incoming>,
-) -> Result<http::Response<Portions>, JoinError> {
+) -> Result<http::Response<Portions>, Infallible> {
     join_cookies(request.headers_mut());
     let request = request.map(|incoming| body(incoming, &connection));
-    let response = Exchange::new(connection, request).await?;
+    let response = Exchange::new(&connection, request).await?;
     // Past a failure curl stops sending by itself.
     let mut held = response.status().is_success().then(Held::default);
     if response.body().len().is_some()

@@ -3,27 +3,25 @@
 //! # Layout
 //! - [`Server`]: accepts connections, and ends them in order.
 //! - [`Admin`]: the same for operators, apart from clients.
-//! - `workers`: the threads that serve connections.
-//! - `connection`: one of them, from its first byte to its last; `socket`: what
-//!   is below it; `h2`: what HTTP/2 needs beside.
-//! - [`Tls`]: how they are encrypted.
-//! - [`routes`]: which function a path belongs to, and what may come along;
-//!   `pattern`: what a route may look like.
-//! - `accept`: how connections come in, also where the system has no room.
-//! - `header_limits`: how large a request's head may be; `refusal`: requests that
-//!   are refused before a function is looked for.
-//! - `exchange`: one request, its context, and its response; `paced`: the body
-//!   of the former; `framing`: where the latter ends; `untaken`: what is held of
-//!   it until its client takes it.
-//! - `unread`: what an HTTP/2 client still sends after its answer; `linger`: how
-//!   long any client may do so.
-//! - `values`: what is known of a request, as values of its context.
-//! - [`Remote`]: a function on another host, to be called from this one; `target`:
-//!   what of it a call may reach.
-//! - `problem`: the document that a client gets instead of a response.
+//! - `accept`: how connections arrive; `workers`: the threads that serve them.
+//! - `connection`: a connection, from its first byte to its last; `socket`: the
+//!   stream below it; `http2`: limits of HTTP/2.
+//! - `tls`: encryption.
+//! - [`routes`]: the function that a path belongs to; `pattern`: the patterns of
+//!   routes.
+//! - `header_limits`: the largest head of a request; `refusal`: requests that are
+//!   refused before routing.
+//! - `exchange`: a request, its context, and its response; `request_body`: the
+//!   body of the former; `response_head`: the head of the latter.
+//! - `unread`: the rest of a request's body after the response; `linger`: for how
+//!   long it is read.
+//! - `context_values`: values of a request's context.
+//! - [`Remote`]: a function on another host; `target`: the paths that a call may
+//!   request there.
+//! - `problem`: the problem document of a failure.
 //!
 //! This is the only module that names the HTTP server library, and the only
-//! one that knows which status a failure has.
+//! one that maps failures to responses.
 
 mod accept;
 pub(crate) mod admin;
@@ -38,7 +36,6 @@ mod problem;
 mod refusal;
 mod remote;
 mod request_body;
-mod response_budget;
 mod response_head;
 pub mod routes;
 mod server;

@@ -15,7 +15,6 @@ use super::connection::{self, FAREWELL, Stop, Terms};
 use super::context_values::Authenticate;
 use super::exchange::Front;
 use super::header_limits::{self, HeaderLimits};
-use super::response_budget::Untaken;
 use super::routes::Routes;
 use super::tls::Tls;
 use super::workers::Workers;
@@ -23,6 +22,7 @@ use crate::cores;
 use crate::limits::mib;
 use crate::limits::stall::Patience;
 use crate::runtime::Runtime;
+use crate::runtime::response_budget::ResponseBudget;
 
 /// How long clients may take for a request's head, and how long they may pause
 /// in a body, unless told otherwise.
@@ -250,8 +250,8 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let Self { listener, runtime, routes, authenticate, drain, threads, .. } = self;
         let Self { head, patience, response_memory, headers, tls, .. } = self;
-        let untaken = Untaken::new(response_memory);
-        let front = Front::new(runtime.clone(), routes, authenticate, untaken, headers);
+        let responses = ResponseBudget::new(response_memory);
+        let front = Front::new(runtime.clone(), routes, authenticate, responses, headers);
         let front = Arc::new(front);
         let terms = Arc::new(Terms { front, head, patience, tls });
         let (stopping, stopped) = watch::channel(());

@@ -16,6 +16,8 @@ pub(crate) use self::fields::Fields;
 pub(crate) use self::fields::Logged;
 pub(crate) use self::guest::{Line, Printed, Said, is_printed, is_said, left_out};
 use self::text::shown;
+#[cfg(feature = "server")]
+use crate::body::Response;
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 pub(crate) use crate::escape::OneLine;
@@ -73,6 +75,25 @@ macro_rules! line {
     };
 }
 use line;
+
+/// Logs the result of an invocation for a client, with the status that the
+/// client gets.
+#[cfg(feature = "server")]
+pub(crate) fn answered(
+    result: &Result<(Response, Usage), InvokeError>,
+    function: &str,
+    ctx: &Context,
+    rate: &Rate,
+) {
+    match result {
+        Ok((response, usage)) => {
+            success(function, ctx, None, response.status().as_u16(), *usage, Some(rate));
+        }
+        Err(error) => {
+            failure(error, ctx, None, Some(error.outcome().status().as_u16()), Some(rate));
+        }
+    }
+}
 
 /// Logs an invocation under `ctx` that answered. Where the answer says that the
 /// function failed, it is a warning, for which there is room in `rate` or not. `step` is which one of a trace it was, where

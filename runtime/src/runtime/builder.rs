@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use super::in_flight::Live;
-use super::provided::Catalogue;
+use super::host_functions::Catalogue;
+use super::listing::Listing;
 use super::{Capacity, Runtime, Shared};
 use crate::admission::Admission;
 use crate::context::Context;
@@ -189,7 +189,7 @@ impl RuntimeBuilder {
             functions: Registry::new(),
             provided: Catalogue::default(),
             admission: Admission::new(sizing.in_flight, self.call_share),
-            live: Live::new(),
+            listing: Listing::new(),
             max_depth: self.max_depth,
             tasks: RwLock::default(),
             keeper,

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+#[cfg(feature = "server")]
+use super::Runtime;
 use super::Shared;
-use super::provided::Provided;
-use super::running::Lineage;
+use super::host_functions::Provided;
+use super::invoke::CallInfo;
 use crate::body::Request;
-use crate::context::Context;
+use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
 use crate::guest::{Called, Callees, Caller, Failed, Held};
@@ -44,19 +46,21 @@ impl Callees for Shared {
                 ctx.with_value(&TRACE, step).with_timeout(callee.timeout())
             }
         };
-        let (ctx, called) = (guarded.0.clone(), callee.name().clone());
+        let (ctx, cancel) = guarded;
+        let (called, callee_ctx) = (callee.name().clone(), ctx.clone());
         let run = Box::pin(async move {
             let _held = (head, begun);
             let (depth, tree) = (depth + 1, Some(tree));
-            let lineage = Lineage { parent: id, depth, trace: Some(step), tree };
-            let ctx = guarded.0.clone();
+            let info = CallInfo { parent: id, depth, trace: Some(step), tree };
             let ended = match &callee {
-                Callee::Function(function) => self.run(function, guarded, request, lineage).await,
+                Callee::Function(function) => self.run(function, &ctx, request, info, None).await,
                 // By itself, as it is not to make every other call larger.
                 Callee::Provided(provided) => {
-                    Box::pin(self.run_provided(provided, guarded, request, lineage)).await
+                    Box::pin(self.run_provided(provided, &ctx, request, info)).await
                 }
             };
+            // Everything that the callee started ends with it.
+            cancel.cancel_with(Cause::ParentDone);
             let held = ended.and_then(|(response, usage)| {
                 let (status, rate) = (response.status().as_u16(), callee.failures());
                 log::success(callee.name(), &ctx, Some(step), status, usage, Some(rate));
@@ -68,7 +72,7 @@ impl Callees for Shared {
                 Failed::new(&room, &error)
             })
         });
-        Ok(Called { callee: called, run, ctx })
+        Ok(Called { callee: called, run, ctx: callee_ctx })
     }
 
     fn root(&self) -> &Context {
@@ -77,6 +81,15 @@ impl Callees for Shared {
 
     fn tasks(&self) -> Option<Handle> {
         self.tasks.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(feature = "server")]
+impl Runtime {
+    /// Runs calls that take longer as tasks of the current tokio runtime,
+    /// instead of the one that polls their caller.
+    pub(crate) fn run_calls_here(&self) {
+        *self.0.tasks.write().unwrap_or_else(PoisonError::into_inner) = Some(Handle::current());
     }
 }
 

@@ -72,7 +72,7 @@ impl FunctionHandle {
         ctx: &Context,
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
-        self.runtime.run(&self.function, ctx, request.map(Into::into)).await
+        self.runtime.invoke_entry(&self.function, ctx, request.map(Into::into)).await
     }
 
     /// Runs the function once, as [`Runtime::invoke_streaming`] does.
@@ -88,7 +88,7 @@ impl FunctionHandle {
         ctx: &Context,
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
-        self.runtime.run_streaming(self.function.clone(), ctx, request.map(Into::into)).await
+        self.runtime.stream_entry(self.function.clone(), ctx, request.map(Into::into)).await
     }
 }
 

@@ -1,213 +1,242 @@
-//! The invocations in flight: for people to see, and to end.
+//! An invocation in flight: the future of its response, and the guard that
+//! cancels it.
 //!
-//! An invocation enters itself once it has had to wait, or has used up a tick:
-//! most end before that, and would be gone before anybody has read of them. The
-//! list is kept once per core, and put together by whoever asks, which is rare.
+//! The invocation starts on the thread that polls the future, and usually ends
+//! there, at the first poll. One that has to wait, or that has used up a tick,
+//! continues as a task, so that it delays no other work of that thread.
+//!
+//! Dropping the future, or the body of a response that streams, means that the
+//! caller has left. The invocation is not dropped with it: its context is
+//! canceled with [`Cause::ClientDisconnected`], at once or after the function's
+//! `detach` period, and the rest of its run, at most the grace period, continues
+//! in its task.
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
-use slab::Slab;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
 
-use crate::body::REQUEST_ID;
-use crate::context::{Cause, Context, Done};
-use crate::cores::PerCore;
+use super::Runtime;
+use super::invoke::CallInfo;
+#[cfg(feature = "server")]
+use super::response_budget::ResponseBudget;
+use super::streaming_body::StreamingBody;
+use super::usage::Ends;
+use crate::body::{Body, Request, Response};
+use crate::context::{Cancel, Cause, Context};
+use crate::error::InvokeError;
+use crate::function::Entry;
+use crate::guest::Outlet;
+#[cfg(feature = "server")]
+use crate::log;
+use crate::outcome::{Outcome, Usage};
+use crate::spawn::Task;
 
-/// One invocation in flight, as [`Runtime::invocations`](crate::Runtime::invocations)
-/// lists it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct InvocationInfo {
-    /// What [`Runtime::cancel`](crate::Runtime::cancel) knows it by: no other
-    /// invocation of this runtime has it, then or later.
-    pub id: u64,
-    /// The function's name.
-    pub function: Arc<str>,
-    /// The invocation that called it, which may have ended.
-    pub parent: Option<u64>,
-    /// The id of the request that it is for, which its callees share.
-    pub request_id: Option<String>,
-    /// Since its admission.
-    pub age: Duration,
-    /// Until its deadline; zero once that has passed.
-    pub remaining: Option<Duration>,
-    /// How and why its context is done, where it is: it is then in its grace.
-    pub done: Option<(Done, Cause)>,
+/// The result of an invocation.
+pub(super) type Ended = Result<Response, InvokeError>;
+
+/// A caller of invocations: an embedder, or a connection of the front. Each
+/// connection has its own, because a reference count that all cores write to
+/// would slow down every request.
+pub(crate) struct Caller {
+    pub(crate) runtime: Runtime,
+    /// Where invocations continue that do not end at once.
+    pub(crate) tasks: Handle,
+    /// For a connection of the front: whole responses are held in this budget
+    /// until the client has taken them, and results are logged.
+    #[cfg(feature = "server")]
+    pub(crate) responses: Option<ResponseBudget>,
+    /// For a connection: cancels its context, once the connection and all of its
+    /// invocations have ended.
+    #[cfg(feature = "server")]
+    pub(crate) _end: Option<Cancel>,
 }
 
-/// All invocations in flight.
-pub(crate) struct Live {
-    entries: PerCore<Mutex<Slab<Entry>>>,
-    ids: PerCore<Ids>,
+/// A request to a function, and how its response is wanted.
+pub(crate) struct Call<'a> {
+    /// The parent of the invocation's context.
+    pub(crate) ctx: &'a Context,
+    /// The caller's timeout. The function's own applies if it is earlier.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) request: Request,
+    /// Whether the response may begin before the invocation ends.
+    pub(crate) streams: bool,
 }
 
-/// The ids that one core gives.
-struct Ids {
-    next: AtomicU64,
-    /// As many as there are cores, so that no two of them give the same.
-    step: u64,
-}
-
-struct Entry {
-    id: u64,
+/// An invocation in flight. Resolves to its response, which may still stream.
+pub(crate) struct InFlight {
     function: Arc<str>,
-    parent: Option<u64>,
-    ctx: Context,
-    started: Instant,
+    task: Task<Ended>,
+    /// Receives a response that begins before the invocation ends.
+    early: Option<oneshot::Receiver<Response>>,
+    guard: Guard,
 }
 
-/// An invocation's place in the list, left when this is dropped.
-pub(crate) struct Listed<'a> {
-    entries: &'a Mutex<Slab<Entry>>,
-    place: usize,
+/// Cancels an invocation when its caller leaves.
+pub(super) struct Guard {
+    caller: Arc<Caller>,
+    cancel: Option<Cancel>,
+    detach: Duration,
 }
 
-impl Live {
-    pub(crate) fn new() -> Self {
-        Self {
-            entries: PerCore::new(|_, _| Mutex::default()),
-            ids: PerCore::new(|core, cores| Ids {
-                next: AtomicU64::new(core as u64 + 1),
-                step: cores as u64,
-            }),
-        }
+impl Caller {
+    /// Starts an invocation of the function of a name.
+    ///
+    /// # Errors
+    /// [`Outcome::NotFound`].
+    #[cfg(feature = "server")]
+    pub(crate) fn invoke(
+        self: &Arc<Self>,
+        name: &str,
+        call: Call<'_>,
+    ) -> Result<InFlight, InvokeError> {
+        let function = self.runtime.0.find(name)?;
+        Ok(InFlight::start(self.clone(), function, call, None))
     }
 
-    /// An id that no invocation has had.
-    pub(crate) fn id(&self) -> Option<u64> {
-        let ids = self.ids.own()?;
-        Some(ids.next.fetch_add(ids.step, Ordering::Relaxed))
-    }
-
-    /// Enters an invocation under `ctx` that was admitted at that moment.
-    pub(crate) fn enter(
+    /// Takes the result of an invocation, whether or not anything waits for it.
+    fn take(
         &self,
-        id: Option<u64>,
-        function: &Arc<str>,
-        parent: Option<u64>,
+        ended: Result<(Response, Usage), InvokeError>,
+        function: &Entry,
         ctx: &Context,
-        started: Instant,
-    ) -> Option<Listed<'_>> {
-        let (id, entries) = (id?, self.entries.own()?);
-        let (function, ctx) = (function.clone(), ctx.clone());
-        let place = lock(entries).insert(Entry { id, function, parent, ctx, started });
-        Some(Listed { entries, place })
-    }
-
-    /// All of them, by their ids.
-    pub(crate) fn list(&self) -> Vec<InvocationInfo> {
-        let now = Instant::now();
-        let mut all = self.map(|entry| InvocationInfo {
-            id: entry.id,
-            function: entry.function.clone(),
-            parent: entry.parent,
-            request_id: entry.ctx.value(&REQUEST_ID),
-            age: now.saturating_duration_since(entry.started),
-            remaining: entry.ctx.remaining(),
-            done: entry.ctx.err().zip(entry.ctx.cause()),
-        });
-        all.sort_unstable_by_key(|info| info.id);
-        all
-    }
-
-    /// Ends one with all that it called, and what those called, and so on; how
-    /// many they were.
-    pub(crate) fn cancel(&self, id: u64, cause: &Cause) -> usize {
-        let mut others = self.map(|entry| (entry.id, entry.parent, entry.ctx.clone()));
-        let (mut ids, mut ending) = (HashSet::new(), Vec::new());
-        // A callee may have the smaller id, where it is another core's, so look
-        // until nothing more is found.
-        loop {
-            let before = ending.len();
-            others.retain(|(own, parent, ctx)| {
-                let meant = *own == id || parent.is_some_and(|parent| ids.contains(&parent));
-                if meant {
-                    ids.insert(*own);
-                    ending.push(ctx.clone());
-                }
-                !meant
+    ) -> Ended {
+        #[cfg(feature = "server")]
+        if let Some(responses) = &self.responses {
+            let held = ended.and_then(|(response, usage)| {
+                let held = responses.hold(response).map(|response| (response, usage));
+                held.map_err(|outcome| InvokeError::new(function.name.clone(), outcome, usage))
             });
-            if ending.len() == before {
-                break;
+            log::answered(&held, &function.name, ctx, &function.failures);
+            return held.map(|(response, _)| response);
+        }
+        let _ = (function, ctx);
+        ended.map(|(mut response, usage)| {
+            response.extensions_mut().insert(usage);
+            response
+        })
+    }
+}
+
+impl InFlight {
+    /// Starts an invocation, and reports its usage to `ends`.
+    pub(super) fn start(
+        caller: Arc<Caller>,
+        function: Arc<Entry>,
+        call: Call<'_>,
+        ends: Option<Ends>,
+    ) -> Self {
+        let Call { ctx, timeout, request, streams } = call;
+        let (limit, detach) = (function.limits.timeout, function.limits.detach);
+        let (ctx, cancel) = ctx.with_timeout(timeout.map_or(limit, |timeout| timeout.min(limit)));
+        let (outlet, early) = streams.then(Outlet::new).unzip();
+        let (name, cancel) = (function.name.clone(), Some(cancel));
+        let guard = Guard { caller: caller.clone(), cancel, detach };
+        let run = Box::pin(async move {
+            let shared = &caller.runtime.0;
+            let ended = shared.run(&function, &ctx, request, CallInfo::default(), outlet).await;
+            if let Some(ends) = ends {
+                ends.tell(ended.as_ref().map_or_else(InvokeError::usage, |(_, usage)| *usage));
             }
+            caller.take(ended, &function, &ctx)
+        });
+        Self { function: name, task: Task::New(run), early, guard }
+    }
+
+    /// The response that has begun before the invocation's end, if one has.
+    fn poll_early(&mut self, cx: &mut TaskContext<'_>) -> Option<Response> {
+        match Pin::new(self.early.as_mut()?).poll(cx) {
+            Poll::Ready(begun) => {
+                self.early = None;
+                begun.ok()
+            }
+            Poll::Pending => None,
         }
-        // The uppermost first, so that the others hear of it from their caller
-        // wherever their context is its child.
-        ending.iter().for_each(|ctx| ctx.end(cause.clone()));
-        ending.len()
     }
 
-    fn map<T>(&self, each: impl Fn(&Entry) -> T) -> Vec<T> {
-        let mut all = Vec::new();
-        for entries in self.entries.iter() {
-            all.extend(lock(entries).iter().map(|(_, entry)| each(entry)));
-        }
-        all
+    /// Hands the invocation over to the body of a response that has begun.
+    fn stream(&mut self, begun: Response, ended: Option<Ended>) -> Response {
+        let task = std::mem::replace(&mut self.task, Task::Over);
+        let (head, pieces) = begun.into_parts();
+        let body = StreamingBody::new(&head.headers, pieces, task, ended, self.guard.take());
+        Response::from_parts(head, Body::stream(body))
     }
 }
 
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        let entry = lock(self.entries).try_remove(self.place);
-        // Outside the lock: it may be the last to hold the context.
-        drop(entry);
-    }
-}
+impl Future for InFlight {
+    type Output = Ended;
 
-fn lock(entries: &Mutex<Slab<Entry>>) -> MutexGuard<'_, Slab<Entry>> {
-    entries.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn context() -> Context {
-        // The guard would end it; a context lives on when that is forgotten.
-        let (ctx, guard) = Context::background().with_cancel();
-        std::mem::forget(guard);
-        ctx
-    }
-
-    #[test]
-    fn whoever_is_in_flight_is_listed_under_an_id_of_its_own() {
-        let live = Live::new();
-        let now = Instant::now();
-        let enter = |id| live.enter(id, &"f".into(), None, &context(), now).expect("a place");
-        let ids = [live.id(), live.id(), live.id()].map(|id| id.expect("an id"));
-        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
-        let listed = || live.list().iter().map(|info| info.id).collect::<Vec<_>>();
-        let first = enter(Some(ids[0]));
-        let second = enter(Some(ids[1]));
-        assert_eq!(listed().len(), 2);
-        drop(first);
-        assert_eq!(listed(), [ids[1]]);
-        let third = enter(Some(ids[2]));
-        drop((second, third));
-        assert!(listed().is_empty());
-    }
-
-    #[test]
-    fn one_is_ended_with_all_that_it_called_and_nobody_else() {
-        let live = Live::new();
-        let contexts: Vec<_> = (0..5).map(|_| context()).collect();
-        let enter = |at: usize, parent| {
-            let id = live.id();
-            let listed = live.enter(id, &"f".into(), parent, &contexts[at], Instant::now());
-            (id, listed.expect("a place"))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Ended> {
+        let this = &mut *self;
+        let ended = match this.guard.poll(&mut this.task, cx) {
+            Poll::Ready(Ok(ended)) => Some(ended),
+            Poll::Ready(Err(lost)) => {
+                let outcome = Outcome::Host(lost.to_string());
+                Some(Err(InvokeError::new(this.function.clone(), outcome, Usage::default())))
+            }
+            Poll::Pending => None,
         };
-        let (root, _listed) = enter(0, None);
-        let (child, _child) = enter(1, root);
-        let (_, _grandchild) = enter(2, child);
-        let (_, _other) = enter(3, None);
-        let (_, _orphan) = enter(4, Some(u64::MAX));
-        assert_eq!(live.cancel(u64::MAX, &Cause::Operator), 0);
-        let root = root.expect("an id");
-        assert_eq!(live.cancel(root, &Cause::Operator), 3);
-        let causes: Vec<_> = contexts.iter().map(Context::cause).collect();
-        let ended = Some(Cause::Operator);
-        assert_eq!(causes, [ended.clone(), ended.clone(), ended, None, None]);
+        match (this.poll_early(cx), ended) {
+            // A failure before the first byte was sent replaces the response.
+            (Some(begun), ended @ (None | Some(Ok(_)))) => {
+                Poll::Ready(Ok(this.stream(begun, ended)))
+            }
+            (_, Some(ended)) => {
+                this.guard.end(Cause::ParentDone);
+                Poll::Ready(ended)
+            }
+            (None, None) => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.guard.leave(&mut self.task);
+    }
+}
+
+impl Guard {
+    /// Polls the invocation. One that does not end at once becomes a task.
+    pub(super) fn poll(
+        &self,
+        task: &mut Task<Ended>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Ended, JoinError>> {
+        task.poll(cx, |run| self.caller.tasks.spawn(run))
+    }
+
+    /// Cancels the invocation's context, once.
+    pub(super) fn end(&mut self, cause: Cause) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel.cancel_with(cause);
+        }
+    }
+
+    /// The same guard, for the holder of the rest of the response.
+    fn take(&mut self) -> Self {
+        Self { caller: self.caller.clone(), cancel: self.cancel.take(), detach: self.detach }
+    }
+
+    /// The caller has left. An invocation that is still running is canceled.
+    pub(super) fn leave(&mut self, task: &mut Task<Ended>) {
+        if !task.is_under_way() {
+            return;
+        }
+        task.spawn(|run| self.caller.tasks.spawn(run));
+        let (Some(cancel), detach) = (self.cancel.take(), self.detach) else { return };
+        if detach.is_zero() {
+            return cancel.cancel_with(Cause::ClientDisconnected);
+        }
+        let task = std::mem::replace(task, Task::Over);
+        self.caller.tasks.spawn(async move {
+            // If it has not ended by then, it is canceled now.
+            let _ = tokio::time::timeout(detach, task.join()).await;
+            cancel.cancel_with(Cause::ClientDisconnected);
+        });
     }
 }

@@ -1,55 +1,46 @@
 //! The runtime: functions under their names, and the way into them.
 //!
 //! # Layout
-//! - [`Runtime`]: what an embedder holds.
-//! - [`builder`]: its settings.
-//! - [`running`]: an invocation, from the door to its end.
-//! - [`handle`]: functions that are found by a handle alone.
-//! - [`calls`]: how a function calls another.
-//! - [`provided`]: the embedder's own code, to be called like a function.
-//! - [`streaming`]: the way in whose response goes out before the end.
-//! - [`asked`]: an invocation whose response may begin early; [`streamed`]: the
-//!   rest of that; [`asker`]: who waits for it; [`usage`]: what it used.
-//! - `served`: what only a front needs of it.
+//! - [`Runtime`]: what an embedder holds; [`builder`]: its settings.
+//! - [`invoke`]: one invocation, from its admission to its end.
+//! - [`in_flight`]: an invocation as its caller holds it; [`streaming_body`]: the
+//!   rest of a response that has begun; [`usage`]: what it used.
+//! - `response_budget`: whole responses that clients have not taken yet.
+//! - [`listing`]: the list of invocations in flight.
+//! - [`calls`]: calls between functions; [`host_functions`]: the embedder's own
+//!   code, which functions call like a function.
+//! - [`handle`]: functions that are reached by a handle alone.
 
-mod asked;
-mod asker;
 mod builder;
 mod calls;
 mod handle;
-pub(crate) mod in_flight;
-mod provided;
-mod running;
+mod host_functions;
+mod in_flight;
+mod invoke;
+pub(crate) mod listing;
 #[cfg(feature = "server")]
-mod served;
-mod streamed;
-mod streaming;
+pub(crate) mod response_budget;
+mod streaming_body;
 mod usage;
 
-use std::borrow::Cow;
 use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-#[cfg(feature = "server")]
-pub(crate) use self::asked::{Asked, Ended};
-#[cfg(feature = "server")]
-pub(crate) use self::asker::{Ask, Asker};
 pub use self::builder::RuntimeBuilder;
 pub use self::handle::FunctionHandle;
-use self::in_flight::{InvocationInfo, Live};
-use self::provided::Catalogue;
-use self::running::Lineage;
+use self::host_functions::Catalogue;
+#[cfg(feature = "server")]
+pub(crate) use self::in_flight::{Call, Caller, InFlight};
+use self::listing::{InvocationInfo, Listing};
 pub use self::usage::FinalUsage;
 use crate::admission::Admission;
-use crate::body::{Body, Request, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::Engine;
-use crate::error::{DeployError, InvokeError};
-use crate::function::{Deployed, Entry, Fresh, Function, Keeper, Kept, Registry, Workshop};
+use crate::error::DeployError;
+use crate::function::{Deployed, Fresh, Function, Keeper, Kept, Registry, Workshop};
 use crate::guest::{Callees, Linkers};
-use crate::propagation::trace::TRACE;
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
 ///
@@ -77,7 +68,7 @@ pub(crate) struct Shared {
     /// What functions may call that is none.
     provided: Catalogue,
     admission: Arc<Admission>,
-    live: Live,
+    listing: Listing,
     /// How many callers an invocation may have, one above the other.
     max_depth: u32,
     /// Where calls are run that take longer, where that is settled.
@@ -154,63 +145,17 @@ impl Runtime {
         Some(self.0.functions.find(name)?.fresh.clone())
     }
 
-    /// Runs a function once, in a fresh instance, under a child of `ctx`.
-    ///
-    /// The child's deadline is the earlier of `ctx`'s and the function's own
-    /// timeout from now. When it is done the guest has its grace, and then is
-    /// interrupted, whatever it does. The response's extensions hold the
-    /// invocation's [`Usage`](crate::Usage). Where `ctx` has a
-    /// [`TRACE`](crate::TRACE) the invocation is another step of it.
-    ///
-    /// A response that the guest streams is collected, up to as many bytes as
-    /// its memory may have; [`invoke_streaming`](Self::invoke_streaming) hands
-    /// it out as it comes.
-    ///
-    /// It must be called on a tokio runtime with time enabled. The guest runs
-    /// inside the future's polls, for at most one tick each.
-    ///
-    /// # Errors
-    /// [`InvokeError`], whose [`outcome`](InvokeError::outcome) says how the
-    /// invocation ended.
-    ///
-    /// # Cancel safety
-    /// Dropping the future cancels the invocation and ends the guest at once,
-    /// without grace. To give it its grace, cancel `ctx` and wait.
-    pub async fn invoke<B: Into<Body>>(
-        &self,
-        ctx: &Context,
-        name: &str,
-        request: http::Request<B>,
-    ) -> Result<Response, InvokeError> {
-        let function = self.0.find(name)?;
-        self.run(&function, ctx, request.map(Into::into)).await
-    }
-
-    /// Runs a function that was found.
-    async fn run(
-        &self,
-        function: &Entry,
-        ctx: &Context,
-        request: Request,
-    ) -> Result<Response, InvokeError> {
-        let ctx = step(ctx).with_timeout(function.limits.timeout);
-        let running = self.0.run(function, ctx, request, Lineage::default());
-        let (mut response, usage) = running.await?;
-        response.extensions_mut().insert(usage);
-        Ok(response)
-    }
-
     /// The invocations in flight, by their ids. One that is younger than about
     /// a tick and has not had to wait is not among them yet.
     pub fn invocations(&self) -> Vec<InvocationInfo> {
-        self.0.live.list()
+        self.0.listing.list()
     }
 
     /// Ends an invocation of that id, with all that it called and all that
     /// those called: their contexts are canceled with [`Cause::Operator`], and
     /// each has its grace. Returns how many they are: 0 where there is none.
     pub fn cancel(&self, id: u64) -> usize {
-        self.0.live.cancel(id, &Cause::Operator)
+        self.0.listing.cancel(id, &Cause::Operator)
     }
 
     /// The context that ends with the runtime: done with the cause
@@ -270,14 +215,6 @@ impl Runtime {
         let Shared { engine, linkers, keeper, .. } = &*self.0;
         let callees: Weak<dyn Callees> = Arc::downgrade(&self.0) as Weak<Shared>;
         Deployed::prepare(&Workshop { engine, linkers, keeper, callees }, function)
-    }
-}
-
-/// The context of an invocation, which is another step of its caller's trace.
-fn step(ctx: &Context) -> Cow<'_, Context> {
-    match ctx.value(&TRACE) {
-        Some(trace) => Cow::Owned(ctx.with_value(&TRACE, trace.child())),
-        None => Cow::Borrowed(ctx),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Cause, Done};
-use crate::runtime::in_flight::InvocationInfo;
+use crate::runtime::listing::InvocationInfo;
 
 /// One invocation of the list. Every key is always there; what there is none of
 /// is null.

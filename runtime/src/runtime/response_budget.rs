@@ -1,16 +1,16 @@
-//! Responses that are whole, and that their clients have not taken yet.
+//! The byte budget for whole responses that clients have not taken yet.
 //!
-//! The function of such a response has ended, and is not among those in flight
-//! any more. Its client may take its time, or ask for a hundred over HTTP/2 and
-//! take none of them: so there is room for so many bytes of all clients, and a
-//! response has its place there until its last byte has gone to the system.
+//! The function of such a response has ended and is no longer in flight. Its
+//! client may read slowly, or request a hundred responses over HTTP/2 and read
+//! none. So all clients share a byte budget, and a response keeps a reservation
+//! until its last byte has been written to the socket.
 //!
-//! Small ones have no place, so that most responses cost nothing here. There are
-//! no more of them than there may be requests on a connection.
+//! Small responses keep none, so most responses cost nothing here. There are at
+//! most as many of them as there may be requests on a connection.
 //!
 //! Heads count as bodies do. The reservation for a head is kept by the request's
 //! id, which is a header of the response. HTTP/2 holds headers until they are
-//! written. HTTP/1.1 encodes them at once, and begins no other response on the
+//! written. HTTP/1.1 encodes them at once, and starts no other response on the
 //! connection before they are written.
 
 use std::sync::Arc;
@@ -26,21 +26,23 @@ use crate::outcome::Outcome;
 /// The longest response that is small, in bytes.
 const SMALL: u64 = 16 << 10;
 
-/// The room for them, of all connections.
-pub(super) struct Untaken(Arc<Room>);
+/// The budget of all connections. Clones are one budget.
+#[derive(Clone)]
+pub(crate) struct ResponseBudget(Arc<Room>);
 
-impl Untaken {
-    /// Room for so many bytes.
-    pub(super) fn new(most: u64) -> Self {
-        Self(Room::new(most))
+impl ResponseBudget {
+    /// A budget of `limit` bytes.
+    pub(crate) fn new(limit: u64) -> Self {
+        Self(Room::new(limit))
     }
 
-    /// The response, which keeps its place until it was taken, or nobody is left
-    /// to take it.
+    /// Reserves the bytes of a response until the client has taken it, or has
+    /// left.
     ///
     /// # Errors
-    /// There is no room for it: at this moment, or ever.
-    pub(super) fn keep(&self, mut response: Response) -> Result<Response, Outcome> {
+    /// [`Outcome::Busy`] while the budget is used up,
+    /// [`Outcome::ResponseTooLarge`] if it can never hold the response.
+    pub(crate) fn hold(&self, mut response: Response) -> Result<Response, Outcome> {
         let large = |len: u64| if len > SMALL { len } else { 0 };
         let head = large(fixed::held(response.headers()));
         let body = large(response.body_mut().whole_mut().map_or(0, |bytes| bytes.len() as u64));
@@ -71,7 +73,7 @@ struct Head(Arc<Place>);
 
 /// The value of a header of the response, which keeps the reservation for the
 /// head, where that has one.
-pub(super) fn kept(response: &mut Response, value: HeaderValue) -> HeaderValue {
+pub(crate) fn kept(response: &mut Response, value: HeaderValue) -> HeaderValue {
     let place = response.extensions_mut().remove().and_then(|Head(place)| Arc::into_inner(place));
     let Some(place) = place else { return value };
     let bytes = place.keep(Bytes::copy_from_slice(value.as_bytes()));

@@ -9,10 +9,10 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::running::Lineage;
+use super::invoke::CallInfo;
 use super::{Runtime, Shared};
 use crate::body::{Body, Request, Response};
-use crate::context::{Cancel, Cause, Context};
+use crate::context::{Cause, Context};
 use crate::error::{DeployError, InvokeError};
 use crate::function::Function;
 use crate::guest::too_long;
@@ -100,30 +100,30 @@ impl Catalogue {
 }
 
 impl Shared {
-    /// Runs what was provided under a context of its own, and ends that.
+    /// Runs what was provided under a context of its own, which the caller cancels
+    /// afterwards.
     ///
     /// # Cancel safety
     /// Dropping the future drops what was provided.
     pub(super) async fn run_provided(
         &self,
         provided: &Provided,
-        (ctx, cancel): (Context, Cancel),
+        ctx: &Context,
         request: Request,
-        lineage: Lineage,
+        info: CallInfo,
     ) -> Result<(Response, Usage), InvokeError> {
         let Provided { name, handler, .. } = provided;
         let started = Instant::now();
         let answer = async {
-            let _permit = self.admit(&lineage, &ctx).await?;
-            let _listed = self.live.enter(self.live.id(), name, lineage.parent, &ctx, started);
+            let _permit = self.admit(&info, ctx).await?;
+            let _listed = self.listing.enter(self.listing.id(), name, info.parent, ctx, started);
             tokio::select! {
                 biased;
-                answer = answer(handler, &ctx, request) => answer,
+                answer = answer(handler, ctx, request) => answer,
                 done = ctx.done() => Err(Outcome::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
             }
         };
         let answer = answer.await;
-        cancel.cancel_with(Cause::ParentDone);
         // Processor time is counted for guests only.
         let usage = Usage { wall: started.elapsed(), ..Usage::default() };
         match answer {
