@@ -26,6 +26,7 @@
 //! - [`context`]: deadlines, cancellation, values; `limits`; `environment`: the
 //!   variables of a function; `escape`: untrusted text; `cores`: per-core data;
 //!   `spawn`: tasks and threads.
+//! - `schema`: how settings are declared.
 //!
 //! # Features
 //! - `server`: HTTP: the front, and functions' way out.
@@ -51,6 +52,7 @@ mod mounts;
 mod outcome;
 mod propagation;
 mod runtime;
+mod schema;
 mod spawn;
 
 #[cfg(feature = "cli")]

@@ -1,71 +1,74 @@
-//! The way to the listener for operators: its address, and what it asks for.
+//! The address and the token of the listener for operators.
 
 use std::net::ToSocketAddrs as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use super::config::resolve::Config;
-use super::config::units::Address;
+use super::config::Config;
 use super::unshown::Unshown;
 use crate::http::Token;
 use crate::http::admin::client::Client;
+use crate::schema::{Address, Unit as _, ValueError};
 
-/// Where operators reach a server unless told otherwise.
+/// The default address of a server for operators.
 const ADMIN: &str = "127.0.0.1:9090";
 
-/// An address for operators, and the token that they have to show there.
+/// An address for operators, and the token that they must present.
 #[derive(Debug)]
 pub(crate) struct Access {
-    pub(crate) address: Address,
+    pub(crate) address: String,
     pub(crate) token: Option<Token>,
 }
 
 impl Access {
-    /// Fails where others than this machine's users could end what runs.
+    /// Fails if other machines could cancel invocations.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let Self { address: Address(address), token } = self;
+        let Self { address, token } = self;
         let mut reached = address
             .to_socket_addrs()
-            .with_context(|| format!("the address {address} can't be looked up"))?;
+            .with_context(|| format!("the address {address} can't be resolved"))?;
         if token.is_none() && !reached.all(|address| address.ip().is_loopback()) {
             bail!(
-                "whoever reaches {address} could cancel what runs; set HOURGLASS_ADMIN_TOKEN, \
+                "anyone who can reach {address} could cancel invocations; set HOURGLASS_ADMIN_TOKEN, \
                  `--admin-token`, or `admin_token_file` in hourglass.toml, or listen with \
-                 `--admin {ADMIN}` for this machine alone"
+                 `--admin {ADMIN}` for this machine only"
             );
         }
         Ok(())
     }
 }
 
-/// Which server is meant.
+/// The server of an operator command.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct AccessOptions {
-    /// Where the server listens for operators: what it was given with its own
-    /// `--admin` [default: `admin` in this folder's hourglass.toml, or
-    /// 127.0.0.1:9090]
-    #[arg(long, value_name = "ADDR", env = "HOURGLASS_ADMIN")]
-    admin: Option<Address>,
-    /// The token that it asks for [default: that in the `admin_token_file` of
-    /// hourglass.toml, where the address is not given either]
+    /// The address on which the server listens for operators, its own `--admin`
+    /// [default: `admin` in hourglass.toml of this directory, or 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDR", env = "HOURGLASS_ADMIN", value_parser = address)]
+    admin: Option<String>,
+    /// The token that the server requires [default: that in `admin_token_file`
+    /// of hourglass.toml, unless the address is given]
     #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<Token>::default())]
     token: Option<Token>,
+}
+
+fn address(text: &str) -> Result<String, ValueError> {
+    Address.parse(text)
 }
 
 impl AccessOptions {
     /// A client of the server.
     pub(crate) fn client(&self, folder: &Path) -> anyhow::Result<Client> {
         let (address, token) = match &self.admin {
-            // A token is not to be shown to another than the one it is for.
-            Some(address) => (address.0.clone(), self.token.clone()),
+            // The token of one server must not be sent to another.
+            Some(address) => (address.clone(), self.token.clone()),
             None => {
                 let config = Config::find(folder)?;
                 let token = match &self.token {
                     Some(token) => Some(token.clone()),
                     None => config.admin_token()?,
                 };
-                (config.admin.map_or_else(|| ADMIN.to_owned(), |address| address.0), token)
+                (config.server.values().admin.clone().unwrap_or_else(|| ADMIN.to_owned()), token)
             }
         };
         Ok(Client { address, token })

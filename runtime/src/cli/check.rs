@@ -6,13 +6,13 @@ use anyhow::bail;
 
 use super::code::CodeOptions;
 use super::deploy::{self, Module};
-use super::options::FunctionOptions;
 use super::output;
+use super::settings::FunctionOptions;
 use crate::escape::OneLine;
 use crate::function::Fresh;
 use crate::runtime::Runtime;
 
-/// Says of modules whether they would deploy, and if not, why and what to do.
+/// Checks whether modules would deploy, and if not, says why and what to do.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     /// Modules, each a function named after its file; or one hourglass.toml
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let runtime = args.code.build(Runtime::builder().max_in_flight(1), &config)?;
     let mut refused = 0;
     for module in &modules {
-        let verdict = match check(&runtime, module, args.functions) {
+        let verdict = match check(&runtime, module, &args.functions) {
             Ok(fresh) => format!("would deploy; {fresh}"),
             Err(error) => {
                 refused += 1;
@@ -45,6 +45,6 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     }
 }
 
-fn check(runtime: &Runtime, module: &Module, flags: FunctionOptions) -> anyhow::Result<Fresh> {
+fn check(runtime: &Runtime, module: &Module, flags: &FunctionOptions) -> anyhow::Result<Fresh> {
     Ok(runtime.check(&module.function(flags)?)?)
 }

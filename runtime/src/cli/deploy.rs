@@ -1,61 +1,57 @@
-//! From a module's file to a function that runs: its name, its limits, and
-//! what to say where it can't be deployed.
+//! From the file of a module to a deployed function: its name, its settings,
+//! and the errors.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::config::ConfigError;
-use super::config::resolve::{Config, Grants};
+use super::config::{Config, ConfigError, Grants};
 use super::nearest::nearest;
-use super::options::FunctionOptions;
 use super::output;
+use super::settings::FunctionOptions;
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::mounts::Mounts;
 use crate::runtime::Runtime;
 
-/// A module on disk, the name under which it is to be deployed, and what the
-/// file says about it.
+/// A module on disk, the name of its function, and the function's part of the
+/// configuration.
 #[derive(Debug)]
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) options: FunctionOptions,
     pub(crate) grants: Grants,
-    /// Its settings and secrets.
+    /// Its variables and secrets.
     pub(crate) environment: Environment,
-    /// The folders that it may read.
+    /// The directories that it may read.
     pub(crate) mounts: Mounts,
 }
 
 impl Module {
-    /// A module whose function is named after its file, and of which no
-    /// configuration says anything.
+    /// A module whose function is named after its file, without a
+    /// configuration.
     pub(crate) fn named_after_file(path: &Path) -> anyhow::Result<Self> {
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
-            bail!(
-                "{} is no name of a module's file; name a file such as hello.wasm",
-                path.display()
-            );
+            bail!("{} can't be a module's file; name a file such as hello.wasm", path.display());
         };
         Ok(Self::named(&Config::default(), stem.to_owned(), path.to_owned())?)
     }
 
-    /// A module that becomes the function of that name, with what the file
-    /// says about it.
+    /// A module that becomes the function of that name, with its part of the
+    /// configuration.
     pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
         let (options, grants, environment, mounts) = match config.functions.get(&name) {
             Some(function) => {
                 let (settings, mounts) = (config.environment(function)?, config.mounts(function)?);
-                (function.options, function.grants.clone(), settings, mounts)
+                (function.options.clone(), function.grants.clone(), settings, mounts)
             }
             None => Default::default(),
         };
         Ok(Self { name, path, options, grants, environment, mounts })
     }
 
-    /// All modules that the file names.
+    /// The modules of all functions in the configuration.
     pub(crate) fn of_config(config: &Config) -> anyhow::Result<Vec<Self>> {
         let mut modules = Vec::new();
         for (name, function) in &config.functions {
@@ -75,41 +71,41 @@ impl Module {
         Ok(modules)
     }
 
-    /// Reads the module. `flags` come before what the file says.
-    pub(crate) fn function(&self, flags: FunctionOptions) -> anyhow::Result<Function> {
+    /// Reads the module. `flags` precede the configuration.
+    pub(crate) fn function(&self, flags: &FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
-        let function = self.grants.apply(flags.apply(self.options, function));
+        let function = self.grants.apply(flags.apply(&self.options, function));
         Ok(function.environment(self.environment.clone()).mounts(self.mounts.clone()))
     }
 }
 
-/// Deploys a module. `flags` come before what the file says.
+/// Deploys a module. `flags` precede the configuration.
 pub(crate) fn deploy(
     runtime: &Runtime,
     module: &Module,
-    flags: FunctionOptions,
+    flags: &FunctionOptions,
 ) -> anyhow::Result<()> {
     let deployed = runtime.deploy(module.function(flags)?);
     deployed.map(drop).with_context(|| format!("cannot deploy {}", module.path.display()))
 }
 
-/// Lets functions call those on other hosts that the file names, and tells of
-/// what they may call and is not there. `flags` come before the file.
+/// Lets functions call those on other hosts in the configuration, and warns of
+/// callees that do not exist. `flags` precede the configuration.
 pub(crate) fn link(
     runtime: &Runtime,
     config: &Config,
     modules: &[Module],
-    flags: FunctionOptions,
+    flags: &FunctionOptions,
 ) -> anyhow::Result<()> {
     for (name, remote) in &config.remotes {
-        remote.provide(runtime, name, flags.timeout)?;
+        remote.provide(runtime, name, &flags.limits)?;
     }
     let deployed = runtime.functions();
-    let is_there = |name: &str| {
+    let exists = |name: &str| {
         config.remotes.contains_key(name) || deployed.iter().any(|there| **there == *name)
     };
     for Module { name, grants, .. } in modules {
-        for callee in grants.calls.iter().filter(|callee| !is_there(callee)) {
+        for callee in grants.calls.iter().filter(|callee| !exists(callee)) {
             let known = config.remotes.keys().map(String::as_str);
             let known = known.chain(deployed.iter().map(|name| &**name));
             let instead = match nearest(callee, known) {
@@ -118,19 +114,19 @@ pub(crate) fn link(
             };
             output::tell(&format!(
                 "warning: `calls` of `{name}` names `{callee}`, and no function has that name; \
-                 {instead}, or take it out"
+                 {instead}, or remove it"
             ));
         }
     }
     Ok(())
 }
 
-/// Whether a path names a configuration rather than a module.
+/// Whether a path is that of a configuration, not of a module.
 pub(crate) fn is_config(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
 }
 
-/// Reads what the command line names: modules, or one configuration.
+/// The modules of the command line: their files, or one configuration.
 pub(crate) fn sources(paths: &[PathBuf]) -> anyhow::Result<(Config, Vec<Module>)> {
     if let [path] = paths
         && is_config(path)

@@ -1,36 +1,36 @@
-//! How a command fails: what is said, and the exit code.
+//! The error of a command: its message and its exit code.
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use super::output;
 
-/// Why a command did not do what it was told to.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Error(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// The command line can't be read, or asks for help.
+    /// The command line is invalid, or asks for help.
     Usage(clap::Error),
     Failed(anyhow::Error),
 }
 
 impl Error {
-    /// Says on standard error what went wrong and what to do; a text that was
-    /// asked for, such as the help, goes to standard output.
+    /// Prints the message to standard error. A text that was requested, such as
+    /// the help, goes to standard output.
     pub fn print(&self) {
         match &self.0 {
             Kind::Usage(error) if error.use_stderr() => usage(error),
-            // Where nobody listens nothing can be done about it.
+            // A closed standard output is not reported.
             Kind::Usage(error) => drop(error.print()),
             Kind::Failed(error) if is_closed(error) => {}
             Kind::Failed(error) => output::tell(&format!("error: {error:#}")),
         }
     }
 
-    /// 2 where the command line can't be read, 0 where it asks for help or
-    /// where the reader of standard output has left, else 1.
+    /// 2 if the command line is invalid, 0 if it asks for help or the reader of
+    /// standard output has closed it, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match &self.0 {
             Kind::Usage(error) => u8::try_from(error.exit_code()).unwrap_or(2).into(),
@@ -40,7 +40,7 @@ impl Error {
     }
 }
 
-/// Tells of a mistake on the command line, which repeats the value that is wrong.
+/// Prints an error about the command line. It quotes the invalid value.
 fn usage(error: &clap::Error) {
     let text = error.render();
     if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
@@ -50,8 +50,7 @@ fn usage(error: &clap::Error) {
     }
 }
 
-/// Whether the reader of standard output has left, as `head` does: it has what
-/// it wanted.
+/// Whether the reader of standard output has closed it, as `head` does.
 fn is_closed(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

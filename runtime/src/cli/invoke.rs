@@ -9,11 +9,10 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::code::CodeOptions;
-use super::config::FILE_NAME;
-use super::config::resolve::Config;
+use super::config::{Config, FILE_NAME};
 use super::deploy::{self, Module};
-use super::options::FunctionOptions;
 use super::report::Report;
+use super::settings::FunctionOptions;
 use super::signals::Signals;
 use super::unshown::Unshown;
 use crate::body::{REQUEST_ID, Request};
@@ -109,11 +108,11 @@ pub(crate) fn run(args: &InvokeArgs, signals: Signals) -> anyhow::Result<()> {
         builder = builder.max_in_flight(1);
     }
     let runtime = args.code.build(builder, &config)?;
-    deploy::deploy(&runtime, module, args.functions)?;
+    deploy::deploy(&runtime, module, &args.functions)?;
     for callee in callees {
-        deploy::deploy(&runtime, callee, FunctionOptions::default())?;
+        deploy::deploy(&runtime, callee, &FunctionOptions::default())?;
     }
-    deploy::link(&runtime, &config, &modules, FunctionOptions::default())?;
+    deploy::link(&runtime, &config, &modules, &FunctionOptions::default())?;
     let report =
         super::block_on(invoke(runtime, &module.name, request(args, &module.name)?, signals))?;
     if args.json { report.print_json() } else { report.print() }

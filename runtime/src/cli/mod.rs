@@ -6,15 +6,15 @@
 //! # Layout
 //! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`: a command each.
 //! - `report`: what `invoke` prints.
-//! - `options`: the flags that several of them share.
-//! - `code`: those that are about compiling and the code cache.
-//! - `front`: those that are about clients.
-//! - `access`: the way to the listener for operators.
-//! - `config`: `hourglass.toml`, as read and as resolved, and the units that
-//!   values are written in.
-//! - `deploy`: modules, from files to functions that run.
+//! - `settings`: the settings of the program; `flags`: their flags and variables.
+//! - `config`: `hourglass.toml`.
+//! - `options`: the options of the commands that serve; `code`: the compiler and
+//!   the code cache; `front`: clients.
+//! - `access`: the address and the token of the listener for operators.
+//! - `deploy`: from the files of modules to deployed functions.
 //! - `variables`, `unshown`: the environment, and flags that are secrets.
-//! - `nearest`: the name that is meant by one with a mistake in it.
+//! - `nearest`: the name that resembles a misspelled one.
+//! - `reference`: the page `docs/configuration.md`.
 //! - `logging`, `log_json`, `signals`, `output`, [`Error`]: the program's edges.
 //!
 //! Commands run on the main thread, where blocking is allowed: finding,
@@ -29,6 +29,7 @@ mod code;
 mod config;
 mod deploy;
 mod error;
+mod flags;
 mod front;
 mod invoke;
 mod log_json;
@@ -37,8 +38,11 @@ mod nearest;
 mod options;
 mod output;
 mod ps;
+#[cfg(test)]
+mod reference;
 mod report;
 mod serve;
+mod settings;
 mod signals;
 mod unshown;
 mod up;
@@ -103,12 +107,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     if let Err(error) = &args
         && !error.use_stderr()
     {
-        // The help or the version is asked for.
+        // A request for the help or the version.
         return args.map(drop).map_err(Error::from);
     }
     let unknown = variables::check::<Args>()?;
     let args = args?;
-    // Before all that takes time: until then process 1 of a container has none.
+    // Before slow work: until then, process 1 of a container ignores signals.
     require_threads(1)?;
     let signals = Signals::install().context("the signal handlers can't be installed")?;
     logging::start(&args.log)?;
@@ -135,18 +139,18 @@ fn require_threads(count: usize) -> anyhow::Result<()> {
     })
 }
 
-/// Runs a future to its end on the program's async runtime.
+/// Runs a future on the program's async runtime until it completes.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    // tokio panics where the system refuses it a thread. As many again serve
-    // connections, and one more is for what comes up.
+    // tokio panics if the system refuses it a thread. As many again serve
+    // connections, and one is spare.
     require_threads(2 * cores::count() + 1)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the async runtime can't be started")?;
     let ended = runtime.block_on(future);
-    // To drop it would wait for what blocks on a thread of its own: a file on a
-    // disk that hangs must not keep the program from its end.
+    // Dropping the runtime would wait for blocking tasks: a hung disk must not
+    // keep the program running.
     runtime.shutdown_background();
     ended
 }
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_blocks_does_not_keep_the_program_from_its_end() {
+    fn a_blocking_task_does_not_keep_the_program_running() {
         let (hold, held) = mpsc::channel::<()>();
         let (ends, ended) = mpsc::channel();
         std::thread::spawn(move || {
@@ -182,6 +186,6 @@ mod tests {
         });
         let ended = ended.recv_timeout(Duration::from_secs(60));
         drop(hold);
-        ended.expect("nobody waits for what blocks").expect("it begins");
+        ended.expect("the program does not wait for the task").expect("it begins");
     }
 }

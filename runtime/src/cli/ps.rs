@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::access::AccessOptions;
-use super::config::units::Period;
 use super::output;
 use crate::escape::OneLine;
 use crate::http::admin::listing::Listed;
+use crate::schema::Period;
 
 /// Lists the invocations that are in flight in a server.
 ///
@@ -98,7 +98,7 @@ fn time(milliseconds: u64) -> String {
     match milliseconds {
         0..1_000 => format!("{milliseconds}ms"),
         1_000..60_000 => format!("{}.{}s", milliseconds / 1_000, milliseconds % 1_000 / 100),
-        longer => Period(Duration::from_secs(longer / 1_000)).to_string(),
+        longer => Period::text(Duration::from_secs(longer / 1_000)),
     }
 }
 

@@ -1,5 +1,5 @@
-//! `hourglass serve`, and the end of `up`: deployed functions, behind an
-//! address, until a signal comes.
+//! `hourglass serve`, and the second half of `up`: serves deployed functions
+//! until a signal comes.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -10,8 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 
 use super::access::Access;
-use super::config::resolve::Config;
-use super::config::units::{Address, Period};
+use super::config::Config;
 use super::deploy;
 use super::options::ServeOptions;
 use super::output;
@@ -19,8 +18,9 @@ use super::signals::Signals;
 use crate::function::Fresh;
 use crate::http::{Admin, Routes, Server};
 use crate::runtime::Runtime;
+use crate::schema::Period;
 
-/// Serves functions that are built already.
+/// Serves functions from built modules.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// Modules, each a function named after its file; or one hourglass.toml
@@ -42,22 +42,21 @@ pub(crate) fn run(args: &ServeArgs, signals: Signals) -> anyhow::Result<()> {
     let runtime = args.options.runtime(&config)?;
     check_addresses(&args.options, &config)?;
     for module in &modules {
-        deploy::deploy(&runtime, module, args.options.functions)?;
+        deploy::deploy(&runtime, module, &args.options.functions)?;
     }
-    deploy::link(&runtime, &config, &modules, args.options.functions)?;
+    deploy::link(&runtime, &config, &modules, &args.options.functions)?;
     serve(runtime, &args.options, config, signals)
 }
 
-/// Fails where nobody could listen on the addresses now, or not with the
-/// certificate, so that it is known before the functions are made ready. It does
-/// not keep them.
+/// Fails if an address or the certificate can't be used, before the functions
+/// are built and compiled. It releases the addresses again.
 pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow::Result<()> {
-    let check = |address: &Address, flag| {
-        TcpListener::bind(&address.0).with_context(|| cannot_listen(address, flag))
+    let check = |address: &str, flag| {
+        TcpListener::bind(address).with_context(|| cannot_listen(address, flag))
     };
-    // Held until the end, so that both addresses can't be the same.
-    let _held = check(&options.listen(config), "--listen")?;
-    options.front.tls(&config.front)?;
+    // Held until the end, so that two equal addresses are an error.
+    let _held = check(&options.server(config).listen, "--listen")?;
+    options.clients(config).tls()?;
     if let Some(access) = options.admin(config)? {
         access.check()?;
         check(&access.address, "--admin")?;
@@ -67,36 +66,36 @@ pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow
     Ok(())
 }
 
-fn cannot_listen(address: &Address, flag: &str) -> String {
+fn cannot_listen(address: &str, flag: &str) -> String {
     format!(
-        "cannot listen on {address}; give another address with `{flag} ADDR`, port 0 for any free one"
+        "cannot listen on {address}; give another address with `{flag} ADDR`, port 0 picks a free one"
     )
 }
 
-/// Serves what is deployed until a signal has come and everything has ended.
+/// Serves the deployed functions until a signal comes and the server has drained.
 pub(crate) fn serve(
     runtime: Runtime,
     options: &ServeOptions,
     config: Config,
     signals: Signals,
 ) -> anyhow::Result<()> {
-    let (address, drain) = (options.listen(&config), options.drain(&config));
-    let (access, tls) = (options.admin(&config)?, options.front.tls(&config.front)?);
+    let (settings, clients) = (options.server(&config), options.clients(&config));
+    let (access, tls) = (options.admin(&config)?, clients.tls()?);
     super::block_on(async move {
-        let server = Server::bind(&address.0, runtime.clone())
+        let server = Server::bind(&settings.listen, runtime.clone())
             .await
-            .with_context(|| cannot_listen(&address, "--listen"))?;
+            .with_context(|| cannot_listen(&settings.listen, "--listen"))?;
         let admin = match access {
             Some(access) => {
                 let admin = admin(access, runtime.clone()).await?;
-                Some(options.front.apply_to_admin(&config.front, admin))
+                Some(clients.apply_to_admin(admin))
             }
             None => None,
         };
         // A signal that comes after the announcement drains.
         let first = signals.first();
         let told = admin.as_ref().map(Admin::local_addr).transpose()?;
-        // Serving goes on where nobody reads this.
+        // A closed standard output does not end the server.
         let url = url(if tls.is_some() { "https" } else { "http" }, server.local_addr()?);
         let _ = output::line(&announcement(&runtime, &config.routes, &url, told));
         let stop = async {
@@ -104,12 +103,11 @@ pub(crate) fn serve(
             tracing::info!(
                 %signal,
                 in_flight = runtime.in_flight(),
-                drain = %Period(drain),
+                drain = Period::text(settings.drain),
                 "stopping when what is in flight has ended; a second signal stops at once"
             );
         };
-        let mut server = server.routes(config.routes).drain(drain);
-        server = options.front.apply(&config.front, server);
+        let mut server = clients.apply(server.routes(config.routes).drain(settings.drain));
         if let Some(tls) = tls {
             server = server.tls(tls);
         }
@@ -119,7 +117,7 @@ pub(crate) fn serve(
                 Some(name.to_owned()).filter(|name| !name.is_empty())
             });
         }
-        // Operators are answered to the end: what does not drain is theirs.
+        // Operators can cancel invocations while the server drains.
         let answering = async {
             match admin {
                 Some(admin) => admin.run(pending()).await,
@@ -138,16 +136,15 @@ pub(crate) fn serve(
 /// Listens for operators.
 async fn admin(access: Access, runtime: Runtime) -> anyhow::Result<Admin> {
     let Access { address, token } = access;
-    let admin = Admin::bind(&address.0, runtime)
-        .await
-        .with_context(|| cannot_listen(&address, "--admin"))?;
+    let admin =
+        Admin::bind(&address, runtime).await.with_context(|| cannot_listen(&address, "--admin"))?;
     Ok(match token {
         Some(token) => admin.token(token),
         None => admin,
     })
 }
 
-/// What is served, where, and what to type next.
+/// Lists the functions with their URLs, and a command to try.
 fn announcement(
     runtime: &Runtime,
     routes: &Routes,

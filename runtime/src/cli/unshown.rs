@@ -9,8 +9,8 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-/// Parses a value as `FromStr` does. Unlike clap's own parsers it leaves the
-/// value out of its error.
+/// Parses a value by `FromStr`. Unlike those of clap's own parsers, the error
+/// does not contain the value.
 #[derive(Clone)]
 pub(crate) struct Unshown<T>(PhantomData<fn() -> T>);
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use super::config::resolve::Config;
+use super::config::Config;
 use super::deploy::{self, Module};
 use super::options::ServeOptions;
 use super::signals::Signals;
@@ -13,8 +13,8 @@ use hourglass_build::FunctionCrate;
 
 /// Builds the functions under a path and serves them.
 ///
-/// One that does not build is reported and keeps none of the others from being
-/// served. A hourglass.toml in the path says more about the functions it names.
+/// A function that does not build is reported, and the others are served. A
+/// hourglass.toml in the path sets their limits and routes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArgs {
     /// A crate, a workspace, or a folder of crates that depend on
@@ -27,7 +27,7 @@ pub(crate) struct UpArgs {
 
 pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     let UpArgs { path, options } = args;
-    // Whatever can fail at once comes before the build, which takes a while.
+    // Errors that can be found at once come before the build.
     let config = Config::find(if path.is_file() { path.parent().unwrap_or(path) } else { path })?;
     let functions = hourglass_build::functions(path)?;
     let ready_made = ready_made(&config, &functions)?;
@@ -41,19 +41,19 @@ pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     let mut modules = built.collect::<Result<Vec<_>, _>>()?;
     modules.extend(ready_made);
     for module in &modules {
-        if let Err(error) = deploy::deploy(&runtime, module, options.functions) {
+        if let Err(error) = deploy::deploy(&runtime, module, &options.functions) {
             output::tell(&format!("error: {error:#}"));
         }
     }
     if runtime.functions().is_empty() {
         bail!("nothing to serve: no function in {} could be built", path.display());
     }
-    deploy::link(&runtime, &config, &modules, options.functions)?;
+    deploy::link(&runtime, &config, &modules, &options.functions)?;
     serve::serve(runtime, options, config, signals)
 }
 
-/// The functions that the file names and that are not to be built: their
-/// modules have to be there.
+/// The functions of the configuration that are not built from source. Their
+/// modules must exist.
 fn ready_made(config: &Config, functions: &[FunctionCrate]) -> anyhow::Result<Vec<Module>> {
     let mut modules = Vec::new();
     for (name, function) in &config.functions {
@@ -63,7 +63,7 @@ fn ready_made(config: &Config, functions: &[FunctionCrate]) -> anyhow::Result<Ve
         let Some(path) = config.module(function)? else {
             let names: Vec<_> = functions.iter().map(FunctionCrate::name).collect();
             let reason = format!(
-                "no function here is called `{name}` (there is {}); name its module with `file`",
+                "no function here is called `{name}` (but {}); name its module with `file`",
                 names.join(", ")
             );
             return Err(config.error(function, reason).into());

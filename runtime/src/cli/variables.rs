@@ -1,5 +1,5 @@
-//! The environment's `HOURGLASS_...` variables: one that is empty, or that no
-//! flag reads, is a mistake.
+//! The variables `HOURGLASS_...` of the environment. One that is empty is an
+//! error; one that no flag reads causes a warning.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -17,14 +17,14 @@ const PREFIX: &str = "HOURGLASS_";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unknown {
     name: String,
-    /// The one that may be meant.
+    /// The known variable that resembles it.
     nearest: Option<String>,
 }
 
-/// The variables that no flag of the program reads.
+/// The variables that no flag of the program reads, to be warned of.
 ///
 /// # Errors
-/// A variable that a flag reads is empty, so it is unclear whether it is set.
+/// A variable that a flag reads is empty: it is unclear whether it is set.
 pub(crate) fn check<P: CommandFactory>() -> Result<Vec<Unknown>, clap::Error> {
     let mut command = P::command();
     let variables: Vec<_> = env::vars_os().collect();
@@ -34,21 +34,23 @@ pub(crate) fn check<P: CommandFactory>() -> Result<Vec<Unknown>, clap::Error> {
     })
 }
 
-/// Warns of such variables. They are no error: the environment may be made for
-/// other programs, too.
+/// Warns of unknown variables. They are not an error: the environment may also
+/// be meant for other programs.
 pub(crate) fn warn(unknown: &[Unknown]) {
     for Unknown { name, nearest } in unknown {
         let name = OneLine(name);
         match nearest {
-            Some(nearest) => tracing::warn!("{name} is no setting; write {nearest}, or unset it"),
+            Some(nearest) => {
+                tracing::warn!("{name} is not a setting; write {nearest}, or unset it")
+            }
             None => tracing::warn!(
-                "{name} is no setting; `hourglass serve --help` lists them; unset this one"
+                "{name} is not a setting; `hourglass serve --help` lists them; unset this one"
             ),
         }
     }
 }
 
-/// The variables of all commands' flags.
+/// The variables of the flags of all commands.
 fn known(command: &clap::Command) -> BTreeSet<String> {
     let own = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
     let mut variables: BTreeSet<_> = own.map(str::to_owned).collect();
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_variable_is_told_with_the_nearest_one() {
+    fn an_unknown_variable_is_reported_with_the_nearest_one() {
         for (name, nearest) in [
             ("HOURGLASS_TIMEOT", Some("HOURGLASS_TIMEOUT")),
             ("HOURGLASS_LISTEN_", Some("HOURGLASS_LISTEN")),
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubernetes_sets_is_no_mistake() {
+    fn variables_of_kubernetes_are_not_reported() {
         let set = [("HOURGLASS_PORT_80_TCP", "x"), ("HOURGLASS_SERVICE_HOST", "10.0.0.1")];
         assert_eq!(look(&set), Ok(vec![]));
         assert_eq!(look(&set[..1]).map(|unknown| unknown.len()), Ok(1));

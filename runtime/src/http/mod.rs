@@ -48,7 +48,7 @@ mod workers;
 pub use admin::{Admin, Token, TokenError};
 pub use remote::{Remote, RemoteError};
 pub use routes::{Route, RouteError, Routes};
-#[cfg(test)]
-pub(crate) use server::PATIENCE;
+#[cfg(feature = "cli")]
+pub(crate) use server::{DRAIN, RESPONSE_MEMORY, STALL_TIMEOUT};
 pub use server::{Drained, Server};
 pub use tls::{Tls, TlsError};

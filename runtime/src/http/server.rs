@@ -24,9 +24,14 @@ use crate::limits::stall::Patience;
 use crate::runtime::Runtime;
 use crate::runtime::response_budget::ResponseBudget;
 
-/// How long clients may take for a request's head, and how long they may pause
-/// in a body, unless told otherwise.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The default time for a request's head, and for a pause in a body.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The default time that invocations may go on when the server stops.
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+
+/// The default memory of responses that clients have not received yet.
+pub(crate) const RESPONSE_MEMORY: u64 = mib(512);
 
 /// What is as good as no bound, and no moment that the clock can't tell.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -97,11 +102,11 @@ impl Server {
             runtime,
             routes: Routes::new(),
             authenticate: None,
-            drain: Duration::from_secs(10),
+            drain: DRAIN,
             threads: cores::count(),
-            head: PATIENCE,
-            patience: Patience { idle: PATIENCE, rate: 0 },
-            response_memory: mib(512),
+            head: STALL_TIMEOUT,
+            patience: Patience { idle: STALL_TIMEOUT, rate: 0 },
+            response_memory: RESPONSE_MEMORY,
             headers: header_limits::DEFAULT,
             tls: None,
         })

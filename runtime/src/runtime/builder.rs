@@ -17,6 +17,12 @@ use crate::function::{Budget, Keeper, Registry};
 use crate::guest::Linkers;
 use crate::limits::mib;
 
+pub(crate) const CACHE_SIZE: u64 = mib(1_024);
+pub(crate) const CALL_SHARE: f64 = 0.5;
+pub(crate) const IDLE_MEMORY: u64 = mib(256);
+pub(crate) const MAX_DEPTH: u32 = 16;
+pub(crate) const MAX_FUNCTIONS: u32 = 100_000;
+
 /// Settings of a [`Runtime`].
 #[derive(Clone, Debug)]
 pub struct RuntimeBuilder {
@@ -39,12 +45,12 @@ impl RuntimeBuilder {
             tick: Duration::from_millis(1),
             cache_dir: None,
             state_dir: None,
-            cache_size: mib(1_024),
+            cache_size: CACHE_SIZE,
             compiler: Compiler::default(),
-            max_functions: 100_000,
-            idle_memory: mib(256),
-            max_depth: 16,
-            call_share: 0.5,
+            max_functions: MAX_FUNCTIONS,
+            idle_memory: IDLE_MEMORY,
+            max_depth: MAX_DEPTH,
+            call_share: CALL_SHARE,
         }
     }
 

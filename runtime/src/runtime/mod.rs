@@ -11,7 +11,7 @@
 //!   code, which functions call like a function.
 //! - [`handle`]: functions that are reached by a handle alone.
 
-mod builder;
+pub(crate) mod builder;
 mod calls;
 mod handle;
 mod host_functions;

@@ -392,18 +392,18 @@ fn names_from_a_module_are_escaped_on_the_terminal() -> Result<()> {
 fn a_command_line_error_suggests_a_fix() -> Result<()> {
     for (arguments, variable, instead) in [
         (&["--timeout", "0s"][..], None, "`10s`"),
-        (&["--memory", "8GiB"], None, "`4GiB`"),
-        (&["--memory", "1KiB"], None, "`64KiB`"),
+        (&["--memory", "8GiB"], None, "64KiB to 4GiB"),
+        (&["--memory", "1KiB"], None, "64KiB to 4GiB"),
         (&["--response-body", "0"], None, "`10MiB`"),
-        (&["--fetches-at-once", "0"], None, "from 1 on"),
+        (&["--fetches-at-once", "0"], None, "from 1 to 4294967295"),
         (&["--head-timeout", "0s"], None, "`10s`"),
         (&["--log", "verbose"], None, "error, warn, info, debug and trace"),
         (&[], Some(("HOURGLASS_LOG", "hourglas=debug")), "error, warn, info, debug and trace"),
         (&[], Some(("HOURGLASS_TIMEOUT", "0s")), "`10s`"),
         (&[], Some(("HOURGLASS_TIMEOUT", "")), "HOURGLASS_TIMEOUT is empty"),
         (&[], Some(("HOURGLASS_TLS_CERT", "")), "HOURGLASS_TLS_CERT is empty"),
-        (&["--max-in-flight", "0"], None, "from 1 on"),
-        (&["--max-functions", "0"], None, "from 1 on"),
+        (&["--max-in-flight", "0"], None, "from 1 to 4294967295"),
+        (&["--max-functions", "0"], None, "from 1 to 4294967295"),
         (&["--admin-token", "hush"], None, "at least 16"),
         (&[], Some(("HOURGLASS_ADMIN_TOKEN", "hush")), "HOURGLASS_ADMIN_TOKEN"),
     ] {
@@ -434,7 +434,7 @@ fn arguments_are_escaped_on_the_terminal() -> Result<()> {
     let value = "\u{9b}2J\u{202e}\u{1b}[2Jx";
     let said = say(&mut hourglass(&["serve", "none.wasm", "--timeout", value]))?;
     assert_eq!(said.status.code(), Some(2));
-    assert!(said.err.contains("is no span of time"), "{}", said.err);
+    assert!(said.err.contains("is not a time"), "{}", said.err);
     let is_bad = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
     assert!(!said.err.contains(is_bad), "{:?}", said.err);
     Ok(())

@@ -1,34 +1,36 @@
-//! The folders that a function may read, as the file names them.
+//! The directories that a function may read.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use toml::Spanned;
 
-use super::units::FilePath;
+use super::table::Table;
 use super::{ConfigError, Source};
 use crate::mounts::Mounts;
+use crate::schema::FilePath;
 
-/// The folders, by the paths at which the function finds them.
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct MountTable(BTreeMap<Spanned<String>, FilePath>);
+/// The directories, each with the path at which the function finds it.
+#[derive(Debug, Default)]
+pub(crate) struct MountTable(Vec<(Spanned<String>, PathBuf)>);
 
 impl MountTable {
-    /// Where the first is.
-    pub(super) fn first(&self) -> Option<Range<usize>> {
-        self.0.keys().map(Spanned::span).next()
+    pub(super) fn take(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+        Ok(Self(table.units("mounts", &FilePath("DIR"))?))
     }
 
-    /// The folders, which are relative to `folder`, and there.
+    /// The place of the first.
+    pub(super) fn first(&self) -> Option<Range<usize>> {
+        self.0.first().map(|(path, _)| path.span())
+    }
+
+    /// Opens the directories, which are relative to `folder`.
     pub(super) fn mounts(&self, source: &Source, folder: &Path) -> Result<Mounts, ConfigError> {
         let mut mounts = Mounts::default();
         for (path, host) in &self.0 {
-            mounts.add(path.get_ref().clone(), folder.join(&host.0));
-            // All that came before could be opened.
+            mounts.add(path.get_ref().clone(), folder.join(host));
+            // All earlier ones could be opened, so an error is about this one.
             if let Err(error) = mounts.open() {
                 let cause = error.source().map(|cause| format!(": {cause}"));
                 let reason = format!("{error}{}", cause.unwrap_or_default());

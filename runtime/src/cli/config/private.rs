@@ -1,5 +1,5 @@
-//! How the parts of the file are read that may hold a secret. A derived reader
-//! tells in its errors what it found; this one tells only what to write.
+//! Deserializes the parts of the file that may hold a secret. The errors of a
+//! derived implementation quote the value; these say only what to write.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +8,9 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::settings::{Place, Secrets, Settings};
+use super::environment::{EnvTable, SecretSource, SecretTable};
 
-/// A setting's value.
+/// The value of a variable.
 pub(super) struct Value(pub(super) String);
 
 impl fmt::Debug for Value {
@@ -19,8 +19,9 @@ impl fmt::Debug for Value {
     }
 }
 
-/// What is read, and what is said where something else is found.
+/// A type whose errors do not quote the value.
 trait Private: Sized {
+    /// The error for any other value: what to write.
     const EXPECTED: &str;
 
     fn text(_text: &str) -> Option<Self> {
@@ -40,7 +41,7 @@ impl Private for Value {
     }
 }
 
-impl Private for Settings {
+impl Private for EnvTable {
     const EXPECTED: &str =
         "settings are a table: write `NAME = \"value\"` below `[function.NAME.env]`";
 
@@ -49,7 +50,7 @@ impl Private for Settings {
     }
 }
 
-impl Private for Secrets {
+impl Private for SecretTable {
     const EXPECTED: &str = "secrets are a table: write `NAME = { env = \"VARIABLE\" }` below \
                             `[function.NAME.secrets]`";
 
@@ -58,8 +59,8 @@ impl Private for Secrets {
     }
 }
 
-impl Private for Place {
-    const EXPECTED: &str = "a secret is not written here, only where it is: write \
+impl Private for SecretSource {
+    const EXPECTED: &str = "the file does not hold a secret, only its place: write \
                             `{ file = \"PATH\" }` or `{ env = \"VARIABLE\" }`";
 
     fn table<'de, A: MapAccess<'de>>(mut table: A) -> Result<Self, A::Error> {
@@ -151,4 +152,51 @@ macro_rules! private {
     )*};
 }
 
-private!(Value, Settings, Secrets, Place);
+private!(Value, EnvTable, SecretTable, SecretSource);
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::config::Config;
+    use crate::cli::config::tests::{error, folder_with};
+
+    #[test]
+    fn what_may_be_a_secret_is_in_no_error() {
+        for text in [
+            "[function.f.secrets]\nA = \"hush\"",
+            "[function.f.secrets]\nA = hush",
+            "[function.f.secrets]\nA = \"hush",
+            "[function.f.secrets]\nA = [\"hush\"]",
+            "[function.f.secrets]\nA = { value = \"hush\" }",
+            "[function.f.secrets]\nA = { env = \"hush hush\" }",
+            "[function.f.secrets]\nA = { env = \"A\", hush = 1 }",
+            "[function.f.secrets]\nA = { file = \"a\", env = \"hush\" }",
+            "[function.f.secrets]\nA = \"\"\"\n-----hush=\\q\n\"\"\"",
+            "[function.f.secrets]\nA = \'\'\'\nhush==\n",
+            "[function.f]\nsecrets = \"hush\"",
+            "[function.f]\nsecrets.A = \"hush\"",
+            "[function.f]\nsecrets = { A = \"hush\" }",
+            "[function.f]\nsecrets = [\"hush\"]",
+            "[function.f]\napi_key = \"hush\"",
+            "[function.f]\nenv = \"hush\"",
+            "[function.f.env]\nA = [\"hush\"]",
+            "[function.f.env]\nA = \"hush\\u0000\"",
+            "admin_token = \"hush\"",
+            "x = \"hush\"",
+            "drain = \"1s\" hush",
+        ] {
+            let said = error(text);
+            assert!(!said.contains("hush"), "{text:?}: {said}");
+        }
+        for (text, secret) in [
+            ("[function.f.secrets]\nA = 4711", "4711"),
+            ("[function.f.secrets]\nA = 47.11", "47.11"),
+            ("[function.f.env]\nA = 4711", "4711"),
+            ("[function.f]\nsecrets = 4711", "4711"),
+        ] {
+            assert!(!error(text).contains(secret), "{text:?}: {}", error(text));
+        }
+        let folder = folder_with("[function.f.env]\nA = \"hush\"\n");
+        let config = Config::find(folder.path()).expect("a good file");
+        assert!(!format!("{config:?}").contains("hush"), "{config:?}");
+    }
+}

@@ -1,20 +1,22 @@
-//! A function on another host, as the file names it.
+//! A function on another host.
 
-use super::units::Period;
-use super::{ConfigError, FunctionTable, Source, effect};
+use super::file::FunctionTable;
+use super::{ConfigError, Source, conflicts};
 use crate::http::Remote;
 use crate::limits::Limits;
 use crate::runtime::Runtime;
+use crate::schema::Partial;
 
 /// A function on another host.
 #[derive(Debug)]
 pub(crate) struct RemoteConfig {
     remote: Remote,
-    timeout: Option<Period>,
+    /// Of which only the timeout may be given.
+    limits: Partial<Limits>,
 }
 
 impl RemoteConfig {
-    /// What the table says, where it has a `url`.
+    /// The function, if its table has a `url`.
     pub(super) fn resolve(
         source: &Source,
         table: &FunctionTable,
@@ -23,28 +25,28 @@ impl RemoteConfig {
             return match &table.baggage {
                 Some(baggage) if table.allow_hosts.is_empty() => Err(source.error(
                     baggage.span(),
-                    "only what goes to another host needs this here; to let baggage in, write it \
-                     into a route, or at the top of the file",
+                    "`baggage` has no effect here without `allow_hosts`; to accept baggage of \
+                     requests, write it into a route, or at the top of the file",
                 )),
                 _ => Ok(None),
             };
         };
-        effect::beside_url(source, table, url.span())?;
+        conflicts::with_url(source, table, url.span())?;
         let remote = Remote::new(url.get_ref()).map_err(|error| source.error(url.span(), error))?;
         let baggage = table.baggage.as_ref().map(|names| names.get_ref().clone());
         let remote = remote.baggage(baggage.unwrap_or_default());
-        Ok(Some(Self { remote, timeout: table.timeout }))
+        Ok(Some(Self { remote, limits: table.options.limits.clone() }))
     }
 
-    /// Lets the functions of a runtime call it. A `timeout` on the command line
-    /// comes before the file's.
+    /// Lets the functions of a runtime call it. The timeout of `flags` precedes
+    /// that of the file.
     pub(crate) fn provide(
         &self,
         runtime: &Runtime,
         name: &str,
-        timeout: Option<Period>,
+        flags: &Partial<Limits>,
     ) -> anyhow::Result<()> {
-        let timeout = timeout.or(self.timeout).map_or(Limits::default().timeout, |time| time.0);
+        let timeout = flags.over(&self.limits).timeout;
         Ok(self.remote.clone().provide(runtime, name, timeout)?)
     }
 }

@@ -1,4 +1,4 @@
-//! A route as it stands in the file: its path alone, or a table with more.
+//! A route: a path, or a table with a path and more.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::http::Route;
 
-/// One of a function's `routes`. What is derived reads a table, and is not the
-/// trait's own: that is below, and reads either.
+/// One of a function's `routes`. The derived function reads a table; the
+/// implementation of the trait below reads a string or a table.
 #[derive(Debug, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct RouteEntry {
@@ -23,7 +23,7 @@ impl RouteEntry {
         &self.path
     }
 
-    /// The route from here to a function.
+    /// The route to a function.
     pub(super) fn to(&self, function: &str) -> Route {
         Route::new(&self.path, function).baggage(self.baggage.iter().map(String::as_str))
     }
@@ -31,7 +31,7 @@ impl RouteEntry {
 
 impl<'de> Deserialize<'de> for RouteEntry {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        // An untagged enum would forget what exactly is wrong, and where.
+        // The errors of an untagged enum have no place and no cause.
         from.deserialize_any(Either)
     }
 }

@@ -30,6 +30,10 @@ pub(super) const MAX_CODE: usize = 512 << 20;
 /// How much of what the compiler says is kept, in bytes.
 const MAX_WORDS: usize = 1_024;
 
+/// The default time and memory to compile a module.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const MEMORY: u64 = mib(2_048);
+
 /// Where modules are compiled, and within which limits.
 ///
 /// The compiler is the costliest thing that an untrusted module reaches: a
@@ -69,7 +73,7 @@ pub struct Compiler {
 impl Compiler {
     /// Compiles in this process. Time and memory are not bounded.
     pub fn in_process() -> Self {
-        Self { program: None, timeout: Duration::from_secs(60), memory: mib(2_048) }
+        Self { program: None, timeout: TIMEOUT, memory: MEMORY }
     }
 
     /// Compiles in a process of the program that is running. It must call

@@ -1,8 +1,7 @@
-//! A function's settings and secrets: what its environment is made of.
+//! The environment of a function: its variables and secrets.
 //!
-//! A secret is not in the file, so that the file can be shown to anybody: the
-//! file says where it is, which is another file or a variable of the host's
-//! own environment.
+//! A secret is not in the file, so that the file can be shown to anyone. The
+//! file says where it is: in another file, or in a variable of the host.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,67 +13,66 @@ use super::private::Value;
 use super::{ConfigError, Source};
 use crate::environment::Environment;
 
-/// What a function's table says of its settings.
+/// The variables of a function.
 #[derive(Debug, Default)]
-pub(crate) struct Settings(pub(super) BTreeMap<String, Spanned<Value>>);
+pub(crate) struct EnvTable(pub(super) BTreeMap<String, Spanned<Value>>);
 
-impl Settings {
-    /// Where the first is.
+impl EnvTable {
+    /// The place of the first.
     pub(super) fn first(&self) -> Option<Range<usize>> {
         self.0.values().map(Spanned::span).next()
     }
 }
 
-/// Where its secrets are.
+/// The secrets of a function.
 #[derive(Debug, Default)]
-pub(crate) struct Secrets(pub(super) BTreeMap<String, Spanned<Place>>);
+pub(crate) struct SecretTable(pub(super) BTreeMap<String, Spanned<SecretSource>>);
 
-impl Secrets {
-    /// Where the first is.
+impl SecretTable {
+    /// The place of the first.
     pub(super) fn first(&self) -> Option<Range<usize>> {
         self.0.values().map(Spanned::span).next()
     }
 }
 
-/// Where one secret is.
+/// Where a secret is.
 #[derive(Debug)]
-pub(super) enum Place {
-    /// The file's content, without a line's end behind it.
+pub(super) enum SecretSource {
+    /// The content of a file, without the end of its last line.
     File(PathBuf),
-    /// A variable's value.
+    /// The value of a variable of the host.
     Env(String),
 }
 
-/// Puts an environment together. Files are relative to `folder`.
-pub(super) fn environment(
+/// Reads the variables and secrets. Files are relative to that of `source`.
+pub(super) fn read(
     source: &Source,
-    settings: &Settings,
-    secrets: &Secrets,
-    folder: &Path,
+    env: &EnvTable,
+    secrets: &SecretTable,
 ) -> Result<Environment, ConfigError> {
     let mut environment = Environment::default();
     let mut set = |name: &String, value: String, span: Range<usize>| {
         environment.set(name.clone(), value);
-        // All that came before was usable.
+        // All earlier ones were usable, so an error is about this one.
         environment.check().map_err(|unusable| source.error(span, unusable))
     };
-    for (name, value) in &settings.0 {
+    for (name, value) in &env.0 {
         set(name, value.get_ref().0.clone(), value.span())?;
     }
-    for (name, place) in &secrets.0 {
-        if settings.0.contains_key(name) {
+    for (name, secret) in &secrets.0 {
+        if env.0.contains_key(name) {
             let reason = format!("`{name}` is a setting and a secret; keep one of them");
-            return Err(source.error(place.span(), reason));
+            return Err(source.error(secret.span(), reason));
         }
-        let value = place.get_ref().read(folder);
-        let value = value.map_err(|reason| source.error(place.span(), reason))?;
-        set(name, value, place.span())?;
+        let value = secret.get_ref().read(source.folder());
+        let value = value.map_err(|reason| source.error(secret.span(), reason))?;
+        set(name, value, secret.span())?;
     }
     Ok(environment)
 }
 
-impl Place {
-    /// The secret, or why it can't be had, without a word of it.
+impl SecretSource {
+    /// The secret, or an error that does not contain it.
     fn read(&self, folder: &Path) -> Result<String, String> {
         match self {
             Self::File(file) => {
@@ -84,7 +82,7 @@ impl Place {
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
             }
-            // What is no name may be the secret itself.
+            // A text that is not a name may be the secret itself.
             Self::Env(name) if !is_variable(name) => Err("`env` names the variable that holds \
                  the secret: write a name such as `API_KEY`, and set that"
                 .to_owned()),
@@ -92,7 +90,7 @@ impl Place {
                 std::env::VarError::NotPresent => {
                     format!("the variable {name} is not set; set it for the host")
                 }
-                std::env::VarError::NotUnicode(_) => format!("the variable {name} is no text"),
+                std::env::VarError::NotUnicode(_) => format!("the variable {name} is not UTF-8"),
             }),
         }
     }

@@ -1,0 +1,120 @@
+//! Plain numbers: counts and shares.
+
+use super::{Notation, Unit, ValueError};
+
+/// A whole number.
+pub(crate) struct Count {
+    least: u32,
+    most: u32,
+}
+
+impl Count {
+    /// Zero is allowed.
+    pub(crate) const ANY: Self = Self::within(0, u32::MAX);
+    /// Zero is not allowed.
+    pub(crate) const POSITIVE: Self = Self::within(1, u32::MAX);
+
+    pub(crate) const fn within(least: u32, most: u32) -> Self {
+        Self { least, most }
+    }
+}
+
+impl Unit for Count {
+    type Value = u32;
+
+    fn placeholder(&self) -> String {
+        "N".to_owned()
+    }
+
+    fn notation(&self) -> Notation {
+        Notation::Number
+    }
+
+    fn expected(&self) -> String {
+        format!("a whole number from {}, without quotes", self.range())
+    }
+
+    fn range(&self) -> String {
+        format!("{} to {}", self.least, self.most)
+    }
+
+    fn parse(&self, text: &str) -> Result<u32, ValueError> {
+        let count = text.parse().ok().filter(|count| (self.least..=self.most).contains(count));
+        count.ok_or_else(|| {
+            let instead = format!("a whole number from {}, or leave it out", self.range());
+            ValueError::new(text, "not allowed", instead)
+        })
+    }
+
+    fn show(&self, value: &u32) -> String {
+        value.to_string()
+    }
+}
+
+/// A part of a whole: above 0, at most 1.
+pub(crate) struct Share;
+
+impl Unit for Share {
+    type Value = f64;
+
+    fn placeholder(&self) -> String {
+        "SHARE".to_owned()
+    }
+
+    fn notation(&self) -> Notation {
+        Notation::Number
+    }
+
+    fn expected(&self) -> String {
+        "a number above 0 and at most 1, such as 0.5, without quotes".to_owned()
+    }
+
+    fn range(&self) -> String {
+        "above 0, at most 1".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<f64, ValueError> {
+        let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+        share.ok_or_else(|| {
+            ValueError::new(text, "not a share", "a number above 0 and at most 1, such as 0.5")
+        })
+    }
+
+    fn show(&self, value: &f64) -> String {
+        value.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_out_of_range_is_refused_with_the_range() {
+        assert_eq!(Count::ANY.parse("0"), Ok(0));
+        assert_eq!(Count::within(16, 256).parse("256"), Ok(256));
+        for (count, bad, range) in [
+            (Count::POSITIVE, "0", "from 1 to 4294967295"),
+            (Count::POSITIVE, "-1", "from 1 to 4294967295"),
+            (Count::POSITIVE, "4294967296", "from 1 to 4294967295"),
+            (Count::ANY, "-1", "from 0 to 4294967295"),
+            (Count::ANY, "", "from 0 to 4294967295"),
+            (Count::within(16, 256), "15", "from 16 to 256"),
+            (Count::within(16, 256), "257", "from 16 to 256"),
+        ] {
+            let error = count.parse(bad).expect_err(bad).to_string();
+            assert!(error.contains(range), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_above_zero_and_at_most_one() {
+        for (text, expected) in [("0.5", 0.5), ("1", 1.0), (".25", 0.25)] {
+            assert_eq!(Share.parse(text), Ok(expected), "{text}");
+        }
+        for bad in ["0", "-1", "1.01", "50%", "NaN", "inf", ""] {
+            let error = Share.parse(bad).expect_err(bad).to_string();
+            assert!(error.contains("such as 0.5"), "{error}");
+        }
+    }
+}

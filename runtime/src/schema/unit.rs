@@ -1,0 +1,65 @@
+//! How the values of settings are written.
+
+use std::ffi::OsStr;
+
+/// A unit and a range: it parses values, checks them, and shows them.
+pub(crate) trait Unit {
+    type Value;
+
+    /// What stands for a value in the help, such as `SIZE`.
+    fn placeholder(&self) -> String;
+
+    /// How a value is written in the file.
+    fn notation(&self) -> Notation;
+
+    /// What to write in the file.
+    fn expected(&self) -> String;
+
+    /// The values allowed, such as `64KiB to 4GiB`. Empty if all are.
+    fn range(&self) -> String {
+        String::new()
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// The text is malformed, or the value is out of range.
+    fn parse(&self, text: &str) -> Result<Self::Value, ValueError>;
+
+    /// Reads a value of the command line or the environment.
+    ///
+    /// # Errors
+    /// As those of [`parse`](Self::parse).
+    fn parse_os(&self, text: &OsStr) -> Result<Self::Value, ValueError> {
+        match text.to_str() {
+            Some(text) => self.parse(text),
+            None => Err(ValueError::new(&text.to_string_lossy(), "not UTF-8", self.expected())),
+        }
+    }
+
+    /// The value as it is written.
+    fn show(&self, value: &Self::Value) -> String;
+}
+
+/// How a value is written in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notation {
+    String,
+    Number,
+    StringOrNumber,
+}
+
+/// A value that can't be used, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is {problem}: write {instead}")]
+pub(crate) struct ValueError {
+    pub(super) text: String,
+    pub(super) problem: &'static str,
+    pub(super) instead: String,
+}
+
+impl ValueError {
+    pub(super) fn new(text: &str, problem: &'static str, instead: impl Into<String>) -> Self {
+        Self { text: text.to_owned(), problem, instead: instead.into() }
+    }
+}
