@@ -4,7 +4,7 @@
 /// variants listed hold what happened in words; beside them the type has a `Done`, with a field
 /// `done`, and an `Other`, with an `outcome` and a `text`.
 macro_rules! named {
-    ($error:ident { $($variant:ident = $name:literal,)+ $(; $other:ident = $other_name:literal)? }) => {
+    ($error:ident { $($variant:ident = $name:path,)+ $(; $other:ident = $other_name:path)? }) => {
         impl $error {
             /// Its name, and what happened in words, which one that is done has none of.
             fn told(&self) -> (&str, &str) {

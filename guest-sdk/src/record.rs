@@ -11,7 +11,7 @@ const MESSAGE: usize = 8 << 10;
 /// How much of a field's value is.
 const VALUE: usize = 1 << 10;
 /// How many fields are.
-const FIELDS: usize = 64;
+const FIELDS: usize = hourglass_abi::limit::LOG_FIELDS as usize;
 
 /// The level of an error, as the host counts them.
 #[cfg(target_arch = "wasm32")]
@@ -61,7 +61,7 @@ pub(crate) fn send(
     fields: &Fields,
 ) -> Option<usize> {
     let record = wire::record(&shown("", message, MESSAGE), target, fields.pairs());
-    abi::log::log(level | abi::TYPED, &record).ok()
+    abi::log::log(level | abi::TYPED as i32, &record).ok()
 }
 
 /// A message, or as much of it as is sent.

@@ -5,10 +5,8 @@
 //! and no allocation is larger than the bytes that are really there allow.
 
 use bytes::{Buf, Bytes};
+use hourglass_abi::UNKNOWN_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-
-/// The length that stands for "not known".
-const UNKNOWN: u64 = u64::MAX;
 
 /// What came from the host is not what the contract says.
 #[derive(Debug, PartialEq)]
@@ -27,7 +25,7 @@ impl std::fmt::Display for Malformed {
 pub(crate) fn request(mut bytes: Bytes) -> Result<Request<Option<u64>>, Malformed> {
     let bytes = &mut bytes;
     let length = bytes.try_get_u64_le().map_err(|_| Malformed("a body length"))?;
-    let mut request = Request::new((length != UNKNOWN).then_some(length));
+    let mut request = Request::new((length != UNKNOWN_LENGTH).then_some(length));
     *request.method_mut() =
         with_field(bytes, |field| Method::from_bytes(field).ok()).ok_or(Malformed("a method"))?;
     *request.uri_mut() = field(bytes)
@@ -79,7 +77,7 @@ pub(crate) fn fetched(bytes: Bytes) -> Result<Result<Fetched, Failure>, Malforme
         Err(failure) => return Ok(Err(failure)),
     };
     let length = rest.try_get_u64_le().map_err(|_| Malformed("a body length"))?;
-    Ok(Ok((Response::from_parts(head, ()), (length != UNKNOWN).then_some(length))))
+    Ok(Ok((Response::from_parts(head, ()), (length != UNKNOWN_LENGTH).then_some(length))))
 }
 
 /// How a call ended that has no response.

@@ -12,6 +12,8 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::{Bytes, BytesMut};
+use hourglass_abi::key;
+pub(crate) use hourglass_abi::key::{FUNCTION, ROUTE_PREFIX, is_reserved as is_hosts_own};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -32,32 +34,16 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The context value that carries a request's id, under the wire name
 /// `request-id`.
-pub const REQUEST_ID: Key<String> = Key::protected("request-id");
+pub const REQUEST_ID: Key<String> = Key::protected(key::REQUEST_ID);
 
 /// The context value that carries the address of the client, under the wire
 /// name `client-address`: who is at the other end of the connection, which may
 /// be a proxy.
-pub const CLIENT_ADDRESS: Key<IpAddr> = Key::protected("client-address");
+pub const CLIENT_ADDRESS: Key<IpAddr> = Key::protected(key::CLIENT_ADDRESS);
 
 /// The context value that carries who the request is made for, as far as that
 /// was established, under the wire name `principal`.
-pub const PRINCIPAL: Key<String> = Key::protected("principal");
-
-/// The wire name under which a guest finds its own function's name.
-pub(crate) const FUNCTION: &str = "function";
-
-/// What the names of a route's parameters begin with.
-pub(crate) const ROUTE_PREFIX: &str = "route.";
-
-/// The names of values that are the host's own, also where there is none:
-/// nobody else may make one up.
-const HOSTS_OWN: [&str; 6] =
-    ["request-id", "client-address", "principal", "traceparent", "tracestate", FUNCTION];
-
-/// Whether values of that name are the host's own.
-pub(crate) fn is_hosts_own(name: &str) -> bool {
-    HOSTS_OWN.contains(&name) || name.starts_with(ROUTE_PREFIX)
-}
+pub const PRINCIPAL: Key<String> = Key::protected(key::PRINCIPAL);
 
 /// The length that a head announces; `None` where it names none, more than one,
 /// or what is no length.

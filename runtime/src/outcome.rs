@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use hourglass_abi::failure;
 use http::StatusCode;
 
 use crate::context::{Cause, Done};
@@ -73,21 +74,21 @@ impl Outcome {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Response => "response",
-            Self::NotFound => "not-found",
-            Self::Busy => "busy",
-            Self::Draining => "draining",
+            Self::NotFound => failure::NOT_FOUND,
+            Self::Busy => failure::BUSY,
+            Self::Draining => failure::DRAINING,
             Self::Done(done, _) => done.name(),
-            Self::Trap(_) => "trap",
-            Self::Exit(_) => "exit",
-            Self::OutOfMemory { .. } => "out-of-memory",
-            Self::BadResponse(_) => "bad-response",
-            Self::BodyTooLarge { .. } => "body-too-large",
-            Self::ResponseTooLarge { .. } => "response-too-large",
-            Self::BadRequest(_) => "bad-request",
-            Self::Forbidden => "forbidden",
-            Self::DepthExceeded { .. } => "depth-exceeded",
-            Self::CallsExceeded { .. } => "calls-exceeded",
-            Self::Host(_) => "host",
+            Self::Trap(_) => failure::TRAP,
+            Self::Exit(_) => failure::EXIT,
+            Self::OutOfMemory { .. } => failure::OUT_OF_MEMORY,
+            Self::BadResponse(_) => failure::BAD_RESPONSE,
+            Self::BodyTooLarge { .. } => failure::BODY_TOO_LARGE,
+            Self::ResponseTooLarge { .. } => failure::RESPONSE_TOO_LARGE,
+            Self::BadRequest(_) => failure::BAD_REQUEST,
+            Self::Forbidden => failure::FORBIDDEN,
+            Self::DepthExceeded { .. } => failure::DEPTH_EXCEEDED,
+            Self::CallsExceeded { .. } => failure::CALLS_EXCEEDED,
+            Self::Host(_) => failure::HOST,
         }
     }
 

@@ -24,8 +24,8 @@ unsafe extern "C" {
 const HEAD: usize = 2048;
 
 /// The length of a body that is written later, and of one that is the invocation's own request's.
-const FOLLOWS: usize = usize::MAX;
-const PASSED: usize = usize::MAX - 1;
+const FOLLOWS: usize = hourglass_abi::BODY_FOLLOWS as usize;
+const PASSED: usize = hourglass_abi::BODY_PASSED as usize;
 
 /// What a fetch's request has for a body.
 #[derive(Clone, Copy)]

@@ -354,35 +354,17 @@ pub(crate) mod log;
 #[cfg(all(target_arch = "wasm32", feature = "sha2"))]
 pub(crate) mod sha2;
 
-/// The module that all of the host's functions are imported from.
-pub const MODULE: &str = "hourglass_v1";
-
-/// The context was cancelled.
-pub const CANCELED: i32 = -1;
-/// The context's deadline passed.
-pub const DEADLINE_EXCEEDED: i32 = -2;
-/// There is no such value.
-pub const ABSENT: i32 = -3;
-/// An argument made no sense.
-pub const INVALID: i32 = -4;
-/// The body ended before it was complete.
-pub const BODY_FAILED: i32 = -5;
-/// The value's name is one of the host's own.
-pub const RESERVED: i32 = -6;
-
-/// Added to the level of a record whose values have types: see [the log](self#the-log).
-pub const TYPED: i32 = 16;
-
-/// The longest name of a function, in bytes.
-pub const MAX_FUNCTION_NAME: usize = 64;
-/// The longest head of a request or a response, in bytes as it is encoded.
-pub const MAX_HEAD: usize = 64 << 10;
-/// The longest text of a function's that the host quotes in an error, in bytes.
-pub const MAX_QUOTE: usize = 256;
-/// The longest name of a value that a function may set, in bytes.
-pub const MAX_NAME: usize = 128;
-/// The longest value that a function may set, in bytes.
-pub const MAX_VALUE: usize = 4096;
+#[doc(inline)]
+pub use hourglass_abi::code::{
+    ABSENT, BODY_FAILED, CANCELED, DEADLINE_EXCEEDED, INVALID, RESERVED,
+};
+#[doc(inline)]
+pub use hourglass_abi::limit::{
+    FUNCTION_NAME as MAX_FUNCTION_NAME, HEAD as MAX_HEAD, QUOTE as MAX_QUOTE, VALUE as MAX_VALUE,
+    VALUE_NAME as MAX_NAME,
+};
+#[doc(inline)]
+pub use hourglass_abi::{MODULE, TYPED};
 
 /// What a code says about a context.
 #[cfg(target_arch = "wasm32")]

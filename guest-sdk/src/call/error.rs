@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+#[cfg(any(target_arch = "wasm32", test))]
+use hourglass_abi::cause;
+use hourglass_abi::failure;
 use http::StatusCode;
 
 use super::calls::Started;
@@ -81,22 +84,22 @@ pub enum CallError {
 
 named! {
     CallError {
-        NotFound = "not-found",
-        Forbidden = "forbidden",
-        Busy = "busy",
-        Draining = "draining",
-        Trap = "trap",
-        Exit = "exit",
-        OutOfMemory = "out-of-memory",
-        BadResponse = "bad-response",
-        BodyTooLarge = "body-too-large",
-        ResponseTooLarge = "response-too-large",
-        BadRequest = "bad-request",
-        DepthExceeded = "depth-exceeded",
-        CallsExceeded = "calls-exceeded",
-        Host = "host",
+        NotFound = failure::NOT_FOUND,
+        Forbidden = failure::FORBIDDEN,
+        Busy = failure::BUSY,
+        Draining = failure::DRAINING,
+        Trap = failure::TRAP,
+        Exit = failure::EXIT,
+        OutOfMemory = failure::OUT_OF_MEMORY,
+        BadResponse = failure::BAD_RESPONSE,
+        BodyTooLarge = failure::BODY_TOO_LARGE,
+        ResponseTooLarge = failure::RESPONSE_TOO_LARGE,
+        BadRequest = failure::BAD_REQUEST,
+        DepthExceeded = failure::DEPTH_EXCEEDED,
+        CallsExceeded = failure::CALLS_EXCEEDED,
+        Host = failure::HOST,
         ;
-        Body = "request-body"
+        Body = failure::REQUEST_BODY
     }
 }
 
@@ -129,8 +132,8 @@ impl CallError {
     pub(super) fn named(function: &str, outcome: String, text: &str, cause: &str) -> Self {
         let text = format!("`{function}`: {text}");
         let done = match &*outcome {
-            "canceled" => Done::Canceled,
-            "deadline-exceeded" => Done::DeadlineExceeded,
+            cause::CANCELED => Done::Canceled,
+            cause::DEADLINE_EXCEEDED => Done::DeadlineExceeded,
             _ => return Self::of_name(outcome, text),
         };
         Self::Done { function: function.to_owned(), done, cause: cause.into() }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hourglass_abi::cause;
+
 /// Why a context is done.
 ///
 /// Its text form, which is how it comes from the host, is `name` or `name: message`. It is written
@@ -39,14 +41,14 @@ impl Cause {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Canceled => "canceled",
-            Self::DeadlineExceeded => "deadline-exceeded",
-            Self::ClientDisconnected => "client-disconnected",
-            Self::ParentDone => "parent-done",
-            Self::Shutdown => "shutdown",
-            Self::Operator => "operator",
-            Self::LimitExceeded(_) => "limit-exceeded",
-            Self::Custom(_) => "custom",
+            Self::Canceled => cause::CANCELED,
+            Self::DeadlineExceeded => cause::DEADLINE_EXCEEDED,
+            Self::ClientDisconnected => cause::CLIENT_DISCONNECTED,
+            Self::ParentDone => cause::PARENT_DONE,
+            Self::Shutdown => cause::SHUTDOWN,
+            Self::Operator => cause::OPERATOR,
+            Self::LimitExceeded(_) => cause::LIMIT_EXCEEDED,
+            Self::Custom(_) => cause::CUSTOM,
         }
     }
 }
@@ -57,14 +59,14 @@ impl From<&str> for Cause {
     fn from(text: &str) -> Self {
         let (name, message) = text.split_once(": ").unwrap_or((text, ""));
         match name {
-            "canceled" => Self::Canceled,
-            "deadline-exceeded" => Self::DeadlineExceeded,
-            "client-disconnected" => Self::ClientDisconnected,
-            "parent-done" => Self::ParentDone,
-            "shutdown" => Self::Shutdown,
-            "operator" => Self::Operator,
-            "limit-exceeded" => Self::LimitExceeded(message.to_owned()),
-            "custom" => Self::Custom(message.to_owned()),
+            cause::CANCELED => Self::Canceled,
+            cause::DEADLINE_EXCEEDED => Self::DeadlineExceeded,
+            cause::CLIENT_DISCONNECTED => Self::ClientDisconnected,
+            cause::PARENT_DONE => Self::ParentDone,
+            cause::SHUTDOWN => Self::Shutdown,
+            cause::OPERATOR => Self::Operator,
+            cause::LIMIT_EXCEEDED => Self::LimitExceeded(message.to_owned()),
+            cause::CUSTOM => Self::Custom(message.to_owned()),
             _ => Self::Custom(text.to_owned()),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hourglass_abi::cause;
+
 /// How a context is done. Why it is, is its [`Cause`](crate::Cause).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Done {
@@ -16,8 +18,8 @@ impl Done {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Canceled => "canceled",
-            Self::DeadlineExceeded => "deadline-exceeded",
+            Self::Canceled => cause::CANCELED,
+            Self::DeadlineExceeded => cause::DEADLINE_EXCEEDED,
         }
     }
 

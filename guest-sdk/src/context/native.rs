@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::testing::Handler;
-use super::{Cancel, CancelOnDrop, Cause, Context, Done, keys};
+use super::{Cancel, CancelOnDrop, Cause, Context, Done};
 use crate::abi;
 
 static LOCK: Mutex<()> = Mutex::new(());
@@ -145,7 +145,7 @@ impl Node {
 
     /// An error is the code that a host would give.
     pub(super) fn with_value(&self, name: &str, value: String) -> Result<Self, i32> {
-        if keys::is_the_hosts(name) {
+        if hourglass_abi::key::is_reserved(name) {
             return Err(abi::RESERVED);
         }
         if name.is_empty() || name.len() > abi::MAX_NAME || value.len() > abi::MAX_VALUE {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+#[cfg(any(target_arch = "wasm32", test))]
+use hourglass_abi::cause;
+use hourglass_abi::failure;
 use http::{StatusCode, Uri};
 
 use super::fetches::Started;
@@ -63,19 +66,22 @@ pub enum FetchError {
     },
 }
 
+/// The name of a failure that only this crate makes.
+const HEAD_TIMEOUT: &str = "head-timeout";
+
 named! {
     FetchError {
-        BadRequest = "bad-request",
-        Forbidden = "forbidden",
-        Unresolved = "unresolved",
-        Unreachable = "unreachable",
-        Tls = "tls",
-        Body = "request-body",
-        BadResponse = "bad-response",
-        TooLarge = "response-too-large",
-        HeadTimeout = "head-timeout",
-        Redirect = "redirect",
-        Exceeded = "fetches-exceeded",
+        BadRequest = failure::BAD_REQUEST,
+        Forbidden = failure::FORBIDDEN,
+        Unresolved = failure::UNRESOLVED,
+        Unreachable = failure::UNREACHABLE,
+        Tls = failure::TLS,
+        Body = failure::REQUEST_BODY,
+        BadResponse = failure::BAD_RESPONSE,
+        TooLarge = failure::RESPONSE_TOO_LARGE,
+        HeadTimeout = HEAD_TIMEOUT,
+        Redirect = failure::REDIRECT,
+        Exceeded = failure::FETCHES_EXCEEDED,
     }
 }
 
@@ -109,8 +115,8 @@ impl FetchError {
     pub(crate) fn named(url: &str, outcome: String, text: &str, cause: &str) -> Self {
         let text = format!("{url}: {text}");
         let done = match &*outcome {
-            "canceled" => Done::Canceled,
-            "deadline-exceeded" => Done::DeadlineExceeded,
+            cause::CANCELED => Done::Canceled,
+            cause::DEADLINE_EXCEEDED => Done::DeadlineExceeded,
             _ => return Self::of_name(outcome, text),
         };
         Self::Done { url: url.to_owned(), done, cause: cause.into() }

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use hourglass_abi::cause;
+
 /// How a context ended.
 ///
 /// As an [`Error`] it is what a function returns that stopped because its
@@ -22,8 +24,8 @@ impl Done {
     /// `deadline-exceeded`.
     pub const fn name(self) -> &'static str {
         match self {
-            Done::Canceled => "canceled",
-            Done::DeadlineExceeded => "deadline-exceeded",
+            Done::Canceled => cause::CANCELED,
+            Done::DeadlineExceeded => cause::DEADLINE_EXCEEDED,
         }
     }
 
@@ -86,14 +88,14 @@ impl Cause {
     /// carries nothing that a caller chose.
     pub const fn name(&self) -> &'static str {
         match self {
-            Cause::Canceled => "canceled",
-            Cause::DeadlineExceeded => "deadline-exceeded",
-            Cause::ClientDisconnected => "client-disconnected",
-            Cause::ParentDone => "parent-done",
-            Cause::Shutdown => "shutdown",
-            Cause::Operator => "operator",
-            Cause::LimitExceeded(_) => "limit-exceeded",
-            Cause::Custom(_) => "custom",
+            Cause::Canceled => cause::CANCELED,
+            Cause::DeadlineExceeded => cause::DEADLINE_EXCEEDED,
+            Cause::ClientDisconnected => cause::CLIENT_DISCONNECTED,
+            Cause::ParentDone => cause::PARENT_DONE,
+            Cause::Shutdown => cause::SHUTDOWN,
+            Cause::Operator => cause::OPERATOR,
+            Cause::LimitExceeded(_) => cause::LIMIT_EXCEEDED,
+            Cause::Custom(_) => cause::CUSTOM,
         }
     }
 }

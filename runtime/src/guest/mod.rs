@@ -32,7 +32,8 @@ mod wire;
 
 pub(crate) use capabilities::{Called, Callees, Caller, Failed, Held, Reach};
 pub(crate) use cgi::{Style, is_requests_own};
-pub(crate) use hourglass::{MODULE, MODULE_PREFIX, is_exchange};
+pub(crate) use hourglass::is_exchange;
+pub(crate) use hourglass_abi::{MODULE, MODULE_PREFIX};
 pub(crate) use linker::Linkers;
 pub(crate) use state::response::Outlet;
 pub(crate) use state::run::Run;
@@ -42,18 +43,12 @@ pub(crate) use wire::too_long;
 
 /// What a call answers where it does not answer with a length.
 pub(crate) mod code {
+    pub(crate) use hourglass_abi::TYPED;
+    pub(crate) use hourglass_abi::code::{
+        ABSENT, BODY_FAILED, CANCELED, DEADLINE_EXCEEDED, INVALID, OK, RESERVED,
+    };
+
     use crate::context::Done;
-
-    pub(crate) const OK: i32 = 0;
-    pub(crate) const CANCELED: i32 = -1;
-    pub(crate) const DEADLINE_EXCEEDED: i32 = -2;
-    pub(crate) const ABSENT: i32 = -3;
-    pub(crate) const INVALID: i32 = -4;
-    pub(crate) const BODY_FAILED: i32 = -5;
-    pub(crate) const RESERVED: i32 = -6;
-
-    /// Added to the level of a record whose values have types.
-    pub(crate) const TYPED: u32 = 16;
 
     pub(crate) fn done(done: Done) -> i32 {
         match done {

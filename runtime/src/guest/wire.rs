@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use hourglass_abi::UNKNOWN_LENGTH;
+use hourglass_abi::limit::{HEADERS, LOG_FIELDS};
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -11,15 +13,6 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use super::capabilities::{Ended, Failed};
 use crate::body::Response;
 use crate::limits::fixed::{self, HEAD, headers_len};
-
-/// The most headers that a guest's request or response may have.
-pub(crate) const MAX_HEADERS: usize = 256;
-
-/// The most pairs that come with what a guest logs.
-const MAX_PAIRS: u32 = 64;
-
-/// The length of a body that is not known beforehand.
-const UNKNOWN: u64 = u64::MAX;
 
 /// How long a request's head is on the wire.
 pub(crate) fn request_len(head: &Parts) -> usize {
@@ -30,7 +23,7 @@ pub(crate) fn request_len(head: &Parts) -> usize {
 /// [`request_len`] says.
 pub(crate) fn write_request(room: &mut [u8], head: &Parts, body_len: Option<u64>) {
     let mut writer = Writer(room);
-    writer.put(&body_len.unwrap_or(UNKNOWN).to_le_bytes());
+    writer.put(&body_len.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
     writer.bytes(head.method.as_str().as_bytes());
     writer.bytes(target(head).as_bytes());
     writer.headers(&head.headers);
@@ -122,7 +115,7 @@ pub(crate) struct Record<'a> {
 pub(crate) fn read_record(record: &[u8]) -> Option<Record<'_>> {
     let mut reader = Reader(record);
     let (message, target) = (reader.bytes().ok()?, reader.bytes().ok()?);
-    let count = reader.u32().ok().filter(|&count| count <= MAX_PAIRS)?;
+    let count = reader.u32().ok().filter(|&count| count <= LOG_FIELDS)?;
     let pairs = (0..count).map(|_| Some((reader.bytes().ok()?, reader.bytes().ok()?)));
     let pairs = pairs.collect::<Option<_>>()?;
     reader.0.is_empty().then_some(Record { message, target, pairs })
@@ -194,7 +187,7 @@ impl<'a> Answer<'a> {
             Self::Head { status, headers, length } => {
                 writer.put(&status.as_u16().to_le_bytes());
                 writer.headers(headers);
-                writer.put(&length.unwrap_or(UNKNOWN).to_le_bytes());
+                writer.put(&length.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
             }
             Self::Failure { outcome, text, cause } => {
                 writer.put(&0_u16.to_le_bytes());
@@ -263,8 +256,8 @@ impl<'a> Reader<'a> {
 
     fn headers(&mut self) -> Result<HeaderMap, String> {
         let count = self.u32()? as usize;
-        if count > MAX_HEADERS {
-            return Err(format!("{count} headers, the most is {MAX_HEADERS}"));
+        if count > HEADERS {
+            return Err(format!("{count} headers, the most is {HEADERS}"));
         }
         let mut headers = HeaderMap::with_capacity(count);
         for _ in 0..count {

@@ -7,18 +7,19 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
+use hourglass_abi::limit;
 use http::HeaderMap;
 
 /// The longest name of a function, in bytes.
-pub(crate) const NAME: usize = 64;
+pub(crate) const NAME: usize = limit::FUNCTION_NAME;
 
 /// The longest head, in bytes as the ABI lays it out: the method, the URL, the
 /// names and values of headers, and the length in front of each. It holds for
 /// requests and responses, in both directions.
-pub(crate) const HEAD: usize = 64 << 10;
+pub(crate) const HEAD: usize = limit::HEAD;
 
 /// The longest text of a guest's that an error quotes, in bytes.
-pub(crate) const TEXT: usize = 256;
+pub(crate) const TEXT: usize = limit::QUOTE;
 
 /// The longest text of an error that is kept, in bytes: a sentence of the
 /// host's around a few texts of a guest's.

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use hourglass_abi::failure;
+
 use super::connector::Unconnected;
 use super::upload::BrokenOff;
 use crate::context::{Cause, Done};
@@ -65,18 +67,17 @@ impl FetchError {
     /// Its name, as functions read it.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "bad-request",
-            Self::Body(_) => "request-body",
-            Self::Forbidden(_) => "forbidden",
-            Self::Unresolved(_) => "unresolved",
-            Self::Unreachable(_) => "unreachable",
-            Self::Tls(_) => "tls",
-            Self::BadResponse(_) => "bad-response",
-            Self::TooLarge { .. } => "response-too-large",
-            Self::Redirect(_) => "redirect",
-            Self::Exceeded(_) => "fetches-exceeded",
-            Self::Done(Done::Canceled, _) => "canceled",
-            Self::Done(Done::DeadlineExceeded, _) => "deadline-exceeded",
+            Self::BadRequest(_) => failure::BAD_REQUEST,
+            Self::Body(_) => failure::REQUEST_BODY,
+            Self::Forbidden(_) => failure::FORBIDDEN,
+            Self::Unresolved(_) => failure::UNRESOLVED,
+            Self::Unreachable(_) => failure::UNREACHABLE,
+            Self::Tls(_) => failure::TLS,
+            Self::BadResponse(_) => failure::BAD_RESPONSE,
+            Self::TooLarge { .. } => failure::RESPONSE_TOO_LARGE,
+            Self::Redirect(_) => failure::REDIRECT,
+            Self::Exceeded(_) => failure::FETCHES_EXCEEDED,
+            Self::Done(done, _) => done.name(),
         }
     }
 

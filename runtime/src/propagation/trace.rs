@@ -14,11 +14,11 @@ use crate::context::Key;
 
 /// The context value that says which trace an invocation belongs to, under the
 /// wire name `traceparent`.
-pub const TRACE: Key<Trace> = Key::protected("traceparent");
+pub const TRACE: Key<Trace> = Key::protected(hourglass_abi::key::TRACEPARENT);
 
 /// The context value that others want carried along with the trace, under the
 /// wire name `tracestate`.
-pub const TRACE_STATE: Key<String> = Key::protected("tracestate");
+pub const TRACE_STATE: Key<String> = Key::protected(hourglass_abi::key::TRACESTATE);
 
 /// The length of a `traceparent` of the version that is written here.
 const LENGTH: usize = 55;

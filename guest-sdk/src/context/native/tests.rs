@@ -1,7 +1,7 @@
 //! What Go's contexts are tested for, as far as contexts in tests can do it.
 
 use super::*;
-use crate::Key;
+use crate::{Key, keys};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

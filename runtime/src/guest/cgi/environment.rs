@@ -6,6 +6,7 @@
 //! another name. Nor can a header pass for another, or a value of the context:
 //! only names that become a variable in one way are taken.
 
+use hourglass_abi::key;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName};
 use http::uri::Authority;
@@ -164,10 +165,10 @@ impl Request {
         }
         for (name, text) in run.ctx.values() {
             match name {
-                FUNCTION | "traceparent" => {}
-                "client-address" => self.add("REMOTE_ADDR", text),
-                "request-id" => self.add("HOURGLASS_REQUEST_ID", text),
-                "tracestate" => self.add("TRACESTATE", text),
+                FUNCTION | key::TRACEPARENT => {}
+                key::CLIENT_ADDRESS => self.add("REMOTE_ADDR", text),
+                key::REQUEST_ID => self.add("HOURGLASS_REQUEST_ID", text),
+                key::TRACESTATE => self.add("TRACESTATE", text),
                 name => {
                     if let Some(name) = of_value(name) {
                         self.add(&name, text);

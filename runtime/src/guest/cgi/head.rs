@@ -5,10 +5,11 @@
 //! that only prints its text thus needs none, whatever it prints, short of
 //! that.
 
+use hourglass_abi::limit::HEADERS;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 
 use crate::body::{Body, Response};
-use crate::guest::wire::{MAX_HEADERS, final_status};
+use crate::guest::wire::final_status;
 use crate::limits::fixed;
 
 /// The longest head, in bytes as it is printed.
@@ -87,8 +88,8 @@ pub(crate) fn read(head: &[u8]) -> Result<Response, String> {
             }
             continue;
         }
-        if response.headers().len() >= MAX_HEADERS {
-            return Err(format!("more than {MAX_HEADERS} headers"));
+        if response.headers().len() >= HEADERS {
+            return Err(format!("more than {HEADERS} headers"));
         }
         let name = HeaderName::from_bytes(name)
             .map_err(|_| format!("`{}` is no header name", fixed::lossy(name)))?;

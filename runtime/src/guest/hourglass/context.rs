@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hourglass_abi::key;
 use wasmtime::Linker;
 
 use crate::body::FUNCTION;
@@ -79,7 +80,7 @@ fn value(
 fn values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let trace = state.run.trace().to_string();
-    let own = [(FUNCTION, state.function.to_string()), ("traceparent", trace)];
+    let own = [(FUNCTION, state.function.to_string()), (key::TRACEPARENT, trace)];
     let others = state.run.context(ctx)?.values();
     let others = others.filter(|(name, _)| own.iter().all(|(own, _)| own != name));
     write_if_fits(memory, ptr, cap, &wire::pairs(own.clone().into_iter().chain(others)))

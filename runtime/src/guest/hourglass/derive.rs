@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use hourglass_abi::cause;
 use wasmtime::Linker;
 
 use crate::context::Cause;
@@ -109,9 +110,9 @@ fn start(text: &[u8]) -> Option<Cow<'_, str>> {
 /// words of the guest's own.
 fn cause(text: &str) -> Cause {
     match text.split_once(": ") {
-        Some(("limit-exceeded", message)) => Cause::limit_exceeded(message),
-        Some(("custom", message)) => Cause::custom(message),
-        None if text == "canceled" => Cause::Canceled,
+        Some((cause::LIMIT_EXCEEDED, message)) => Cause::limit_exceeded(message),
+        Some((cause::CUSTOM, message)) => Cause::custom(message),
+        None if text == cause::CANCELED => Cause::Canceled,
         _ => Cause::custom(text),
     }
 }

@@ -5,6 +5,7 @@
 //! both. Bodies go piece by piece, in either direction.
 
 use bytes::Bytes;
+use hourglass_abi::{BODY_FOLLOWS, BODY_PASSED};
 use wasmtime::Linker;
 
 use crate::guest::memory::{self, bytes, parts, range, write_answer};
@@ -16,11 +17,6 @@ use crate::guest::{MODULE, code, turn, wire};
 use crate::limits::bytes::Place;
 use crate::limits::fixed;
 use crate::outbound::{Fetch, FetchError, Order, Passed};
-
-/// The length of a body that follows in pieces, and of one that is the
-/// invocation's own request's.
-const FOLLOWS: u32 = u32::MAX;
-const PASSED: u32 = u32::MAX - 1;
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
@@ -51,7 +47,7 @@ async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
         return Ok(code::INVALID);
     };
     let body = match body_len {
-        FOLLOWS | PASSED => None,
+        BODY_FOLLOWS | BODY_PASSED => None,
         len => Some(bytes(memory, body_ptr, len)?.len() as u64),
     };
     let head = u64::from(head_len) + fixed::entries(request.headers());
@@ -70,7 +66,7 @@ async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     };
     let state = call.data_mut();
     let fetch = match order {
-        Ok(order) => begin(state, ctx, order, body_len == PASSED)?,
+        Ok(order) => begin(state, ctx, order, body_len == BODY_PASSED)?,
         Err(error) => Fetch::refused(error),
     };
     Ok(state.run.fetches().add(fetch)?)

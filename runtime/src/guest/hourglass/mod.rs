@@ -18,15 +18,10 @@ mod fetch;
 mod log;
 mod sha2;
 
+use hourglass_abi::MODULE;
 use wasmtime::Linker;
 
 use super::state::State;
-
-/// The import module of the context ABI, with its version.
-pub(crate) const MODULE: &str = "hourglass_v1";
-
-/// What the import modules of all versions start with.
-pub(crate) const MODULE_PREFIX: &str = "hourglass_v";
 
 /// Whether an import is one of those by which a guest takes its request or
 /// gives its response.

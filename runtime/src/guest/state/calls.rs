@@ -16,7 +16,7 @@ use crate::spawn::Task;
 
 /// How many calls may have handles at once, also those that were refused: each
 /// may hold a text of 1 KiB.
-pub(crate) const MOST: usize = 4_096;
+pub(crate) const MOST: usize = hourglass_abi::limit::CALLS;
 
 /// The calls of one invocation.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use crate::context::{Cancel, Cause, Context, Key};
 use crate::guest::Misuse;
 
 /// How many a guest may have at once.
-const MOST: usize = 4_096;
+const MOST: usize = hourglass_abi::limit::CONTEXTS;
 
 /// How much memory, in bytes, the values may take that a guest has added.
 const MOST_IN_VALUES: usize = 64 << 10;

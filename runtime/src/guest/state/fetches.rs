@@ -13,7 +13,7 @@ const MARK: u32 = 1 << 30;
 
 /// How many fetches may have handles at once, also those that were refused and
 /// those that are over: each holds a response's head.
-const MOST: usize = 1_024;
+const MOST: usize = hourglass_abi::limit::FETCHES;
 
 /// The fetches of one invocation.
 #[derive(Default)]
