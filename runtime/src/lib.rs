@@ -28,6 +28,24 @@
 //!   `spawn`: tasks and threads.
 //! - `schema`: how settings are declared.
 //!
+//! # The path of a request
+//! What a request over HTTP crosses, in order:
+//!
+//! 1. `http::server` accepts the connection, and `http::workers` picks the thread
+//!    that serves it.
+//! 2. `http::connection` detects the protocol and hands each request to
+//!    `http::exchange`: refusal, request id, route, context.
+//! 3. `runtime::in_flight` starts the invocation. What it returns is both the
+//!    future of the response and the guard that cancels the invocation when the
+//!    client leaves.
+//! 4. `runtime::invoke` admits it (`admission`) and gives it an instance
+//!    (`function`).
+//! 5. `invocation` races the guest against its context. Its host calls are in
+//!    `guest`.
+//! 6. `function` resets the instance for the next invocation, or discards it.
+//! 7. `runtime::in_flight` holds the response in the front's budget and logs the
+//!    result; `http::exchange` maps it to a response, or to a problem document.
+//!
 //! # Features
 //! - `server`: HTTP: the front, and functions' way out.
 //! - `cli` (default): the program, and with it `server`.
