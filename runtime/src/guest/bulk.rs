@@ -1,19 +1,19 @@
 //! Buffers that may be large.
 //!
-//! The kernel takes about 0.1 ms to take back each MiB, and the thread that frees it
-//! waits. So a thread that may wait frees a large buffer, and not one that runs
-//! guests.
+//! The kernel takes about 0.1 ms to reclaim each MiB, and the freeing thread
+//! waits for it. Large buffers are therefore freed on a thread that may block,
+//! not on one that runs guests.
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::limits::bytes::Place;
 
-/// From how many bytes on a buffer is large.
+/// Buffers of at least this many bytes are large.
 const LARGE: usize = 1 << 20;
 
-/// A buffer, with the reservation for its bytes if it has one. Both are
-/// released at the same time.
+/// A buffer, and the reservation for its bytes if it has one. Both are released
+/// at the same time.
 #[derive(Default)]
 pub(crate) struct Bulk {
     bytes: Vec<u8>,
@@ -38,12 +38,13 @@ impl Bulk {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Makes it hold `bytes` in all without being moved again.
+    /// Reserves capacity for `bytes` in all, so that the buffer is not moved
+    /// again.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
     }
 
-    /// Its bytes, to be shared.
+    /// Converts the buffer into shared bytes.
     pub(crate) fn freeze(mut self) -> Bytes {
         if self.place.is_some() || self.is_large() {
             return Bytes::from_owner(self);

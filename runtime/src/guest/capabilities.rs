@@ -1,6 +1,5 @@
-//! How far a guest may reach beyond its own instance: what it may call, how
-//! often, who does that for it, which folders it may read, and how much it may
-//! log.
+//! The capabilities of a function: which functions and hosts it may call and
+//! how often, which folders it may read, and how much it may log.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -23,25 +22,26 @@ use crate::outcome::{Outcome, Usage};
 use crate::propagation::trace::Trace;
 use crate::spawn::Run;
 
-/// What a function may do beyond its instances; one for all of them.
+/// What a function may do beyond its instances. All of its instances share it.
 pub(crate) struct Reach {
-    /// The names of the functions that it may call.
+    /// The names of the functions it may call.
     pub(crate) calls: Arc<[Arc<str>]>,
     pub(crate) max_calls: u32,
     pub(crate) detach: Duration,
-    /// Its way to other hosts, where it has one.
+    /// The client for requests to other hosts, if it may make any.
     #[cfg(feature = "server")]
     pub(crate) outbound: Option<Arc<Outbound>>,
     pub(crate) rate: Rate,
-    /// The folders that it may read.
+    /// The folders it may read.
     pub(crate) mounts: Box<[Mount]>,
-    /// Who calls for it. Weak, as it is the one who has the function.
+    /// Runs the functions it calls. Weak, because the implementor owns the
+    /// function.
     pub(crate) callees: Weak<dyn Callees>,
 }
 
-/// Who finds and runs what guests call.
+/// Finds and runs the functions that guests call.
 pub(crate) trait Callees: Send + Sync {
-    /// Begins a call of a function under a child of `ctx`.
+    /// Starts a call of a function under a child of `ctx`.
     ///
     /// # Errors
     /// The call is refused.
@@ -53,31 +53,31 @@ pub(crate) trait Callees: Send + Sync {
         request: Request,
     ) -> Result<Called, InvokeError>;
 
-    /// The context under which there is what has no caller any more.
+    /// The context of work that has no caller any more.
     fn root(&self) -> &Context;
 
-    /// Where that is run which takes longer, where that is settled.
+    /// The runtime for calls that take longer, if one is configured.
     fn tasks(&self) -> Option<Handle>;
 }
 
-/// Who makes a call.
+/// The caller of a function.
 pub(crate) struct Caller {
     /// The invocation's id.
     pub(crate) id: Option<u64>,
-    /// How many callers it has itself.
+    /// The number of callers above it.
     pub(crate) depth: u32,
-    /// Its step of a trace.
+    /// Its span of a trace.
     pub(crate) trace: Trace,
-    /// The call tree that both are part of.
+    /// The call tree of the caller and the callee.
     pub(crate) tree: Arc<CallTree>,
-    /// Where the response is held until the guest takes it.
+    /// The budget that holds the response until the guest takes it.
     pub(crate) room: Arc<Room>,
-    /// The reservation there for the request's head, for as long as the callee
-    /// runs.
+    /// The reservation for the request's head in that budget, kept while the
+    /// callee runs.
     pub(crate) head: Place,
 }
 
-/// A call that was let in.
+/// A call that was admitted.
 pub(crate) struct Called {
     /// The callee's name.
     pub(crate) callee: Arc<str>,
@@ -86,11 +86,11 @@ pub(crate) struct Called {
     pub(crate) ctx: Context,
 }
 
-/// How a call ended.
+/// The result of a call.
 pub(crate) type Ended = Result<Held, Failed>;
 
 impl Reach {
-    /// That of a function that reaches nothing.
+    /// The capabilities of a function that reaches nothing.
     #[cfg(test)]
     pub(crate) fn none() -> Arc<Self> {
         struct Nobody;
@@ -126,13 +126,13 @@ impl Reach {
         })
     }
 
-    /// The function of that name, where the guest may call it.
+    /// The function of that name, if the guest may call it.
     pub(crate) fn callee(&self, name: &str) -> Option<&Arc<str>> {
         self.calls.iter().find(|allowed| ***allowed == *name)
     }
 
-    /// Where that is run which takes longer. There is such a place wherever a
-    /// guest is polled, but not wherever it is dropped.
+    /// The runtime for calls that take longer. There is one whenever a guest is
+    /// polled, but not always when one is dropped.
     pub(crate) fn tasks(&self) -> Option<Handle> {
         let settled = self.callees.upgrade().and_then(|callees| callees.tasks());
         settled.or_else(|| Handle::try_current().ok())
@@ -141,7 +141,7 @@ impl Reach {
     /// Makes a call a task.
     ///
     /// # Panics
-    /// Where no tokio runtime is current, which nobody may poll a guest without.
+    /// If no tokio runtime is current. A guest is never polled without one.
     pub(crate) fn spawn(&self, run: Run<Ended>) -> JoinHandle<Ended> {
         match self.tasks() {
             Some(tasks) => tasks.spawn(run),
@@ -156,28 +156,28 @@ impl fmt::Debug for Reach {
     }
 }
 
-/// A response that waits to be taken.
+/// A response that the caller has not taken yet.
 pub(crate) struct Held {
     pub(crate) response: Response,
-    /// The processor time that it took.
+    /// The processor time of the call.
     pub(crate) cpu: Duration,
     _place: Place,
 }
 
 impl Held {
-    /// Holds a response that took so much processor time, in the room for those
-    /// that an invocation has not taken yet: it could start any number of calls
-    /// and never take one.
+    /// Holds a response, and the processor time of its call, in the budget for
+    /// responses that an invocation has not taken yet. Without the budget, an
+    /// invocation could start any number of calls and never take a response.
     ///
     /// # Errors
-    /// There is no room for it.
+    /// The budget is used up.
     pub(crate) fn new(
         room: &Arc<Room>,
         response: Response,
         cpu: Duration,
     ) -> Result<Self, Outcome> {
-        // Only whole bodies come from functions; one that streams is held by
-        // its sender.
+        // Functions return only whole bodies. The sender holds a body that
+        // streams.
         let body = response.body().len().unwrap_or(0);
         let place = room.take(body.saturating_add(fixed::held(response.headers())));
         let place = place.ok_or(Outcome::ResponseTooLarge { limit: room.limit })?;
@@ -185,7 +185,7 @@ impl Held {
     }
 }
 
-/// A failure that waits to be taken: what its caller may read of it.
+/// A failure that the caller has not taken yet: the parts its caller may read.
 pub(crate) struct Failed {
     pub(crate) outcome: &'static str,
     pub(crate) text: Box<str>,
@@ -195,8 +195,8 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    /// Holds a failure in the room for responses. Where that is full, only the
-    /// outcome's name is kept: a failure can't fail.
+    /// Holds a failure in the budget for responses. If the budget is used up,
+    /// only the outcome's name is kept: holding a failure can't fail.
     pub(crate) fn new(room: &Arc<Room>, error: &InvokeError) -> Self {
         let outcome = error.outcome();
         let text = match outcome {

@@ -21,7 +21,7 @@ impl Linkers {
         Ok(Self { exchange, cgi })
     }
 
-    /// The one for guests of such a style.
+    /// The linker for guests of this style.
     pub(crate) fn of(&self, style: Style) -> &Linker<State> {
         match style {
             Style::Exchange => &self.exchange,
@@ -30,12 +30,12 @@ impl Linkers {
     }
 }
 
-/// What every guest may import.
+/// The imports of every guest.
 ///
-/// WASI as a whole comes from `wasmtime-wasi`; the calls that every guest
-/// makes are shadowed by ones that cost next to nothing, and those about files
-/// by ones that read only, open nothing that they could wait for, and bound how
-/// much is open.
+/// WASI comes from `wasmtime-wasi`. The calls that every guest makes are
+/// shadowed by ones that cost next to nothing. The file calls are shadowed by
+/// ones that only read, never open a file whose open could block, and bound the
+/// number of open files.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi)?;
@@ -58,7 +58,7 @@ mod tests {
     use crate::guest::capabilities::Reach;
     use crate::limits::Limits;
 
-    /// The names that a linker has.
+    /// The names that a linker defines.
     fn names(linker: &Linker<State>, engine: &Engine) -> BTreeSet<String> {
         let (function, environment, reach) = ("f".into(), Default::default(), Reach::none());
         let limits = (&Limits::default(), 0);

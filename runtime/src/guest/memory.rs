@@ -12,10 +12,10 @@ use super::turn::{PIECE, Turn};
 use super::wire::Answer;
 use crate::limits::bytes::Place;
 
-/// The caller's memory, and its state beside it.
+/// The caller's memory and its state.
 ///
 /// # Errors
-/// A trap where the guest has no memory, which deploying it has ruled out.
+/// A trap if the guest has no memory. Deploying a function rules that out.
 pub(crate) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8], &'a mut State)> {
     let Some(memory) = call.data().linear else {
         return Err(Trap::MemoryOutOfBounds.into());
@@ -26,12 +26,12 @@ pub(crate) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8
 /// The range that a guest named.
 ///
 /// # Errors
-/// A trap where it is not inside the memory.
+/// A trap if it is not inside the memory.
 pub(crate) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&mut [u8]> {
     memory.get_mut(places(ptr, len)?).ok_or_else(|| Trap::MemoryOutOfBounds.into())
 }
 
-/// The range that a guest named, to be read.
+/// The range that a guest named, for reading.
 ///
 /// # Errors
 /// As [`range`].
@@ -59,11 +59,13 @@ pub(crate) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> wasmtime::Resu
     Ok(())
 }
 
-/// Copies a range out of the guest's memory, however long it is: in pieces, and
-/// others have their turns between them. The copy keeps its reservation.
+/// Copies a range out of the guest's memory, whatever its length. Long ranges
+/// are copied in pieces, and the call yields between them. The copy keeps its
+/// reservation.
 ///
 /// # Errors
-/// A trap where it is not inside the memory, or the guest has had its grace.
+/// A trap if the range is not inside the memory, or if the grace period is
+/// over.
 pub(crate) async fn copy(
     call: &mut Call<'_>,
     ptr: u32,
@@ -84,7 +86,8 @@ pub(crate) async fn copy(
     let mut copied = Bulk::with_capacity(whole.len(), place);
     let mut turn = Turn::begin();
     loop {
-        // Its memory does not change while the guest waits for this call.
+        // The guest's memory does not change while the guest waits for this
+        // call.
         let whole = bytes(parts(call)?.0, ptr, len)?;
         let rest = whole.get(copied.len()..).unwrap_or_default();
         copied.extend_from_slice(rest.get(..PIECE).unwrap_or(rest));
@@ -95,10 +98,10 @@ pub(crate) async fn copy(
     }
 }
 
-/// Writes `bytes` at `ptr`, however many they are, as [`copy`] reads.
+/// Writes `bytes` at `ptr`, whatever their length, in pieces as [`copy`] does.
 ///
 /// # Errors
-/// As [`copy`]. Nothing is written where not all of it can be.
+/// As [`copy`]. If not all bytes can be written, none are.
 pub(crate) async fn paste(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> wasmtime::Result<()> {
     let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
     range(parts(call)?.0, ptr, len)?;
@@ -113,22 +116,22 @@ pub(crate) async fn paste(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> wasmti
     Ok(())
 }
 
-/// What became of an answer.
+/// The result of writing an answer.
 pub(crate) struct Written {
-    /// How long it is.
+    /// The answer's length.
     pub(crate) len: i32,
-    /// Whether it fits into the room that the guest gave.
+    /// Whether it fits into the buffer that the guest provided.
     pub(crate) fits: bool,
-    /// What is left of it to be written, and where.
+    /// The part not written yet, and its address.
     rest: Option<(u32, Bytes)>,
 }
 
-/// Writes how a call or a fetch ended where that fits into the room that the
-/// guest gave. A long body is left to [`Written::finish`].
+/// Writes the result of a call or a fetch, if it fits into the buffer that the
+/// guest provided. [`Written::finish`] writes a long body.
 ///
 /// # Errors
-/// A trap where the room is not inside the memory, or the answer is longer than
-/// any memory.
+/// A trap if the buffer is not inside the memory, or if the answer is longer
+/// than any memory.
 pub(crate) fn write_answer(
     memory: &mut [u8],
     ptr: u32,
@@ -153,7 +156,7 @@ pub(crate) fn write_answer(
 }
 
 impl Written {
-    /// Writes what is left of it.
+    /// Writes the remaining part.
     ///
     /// # Errors
     /// As [`copy`].
@@ -165,8 +168,8 @@ impl Written {
     }
 }
 
-/// Writes `bytes` where they fit into the room that the guest gave, and says
-/// how long they are.
+/// Writes `bytes` if they fit into the buffer that the guest provided, and
+/// returns their length.
 pub(crate) fn write_if_fits(
     memory: &mut [u8],
     ptr: u32,

@@ -1,8 +1,8 @@
-//! What a guest sees of its host: the imports of Hourglass and WASI.
+//! The interface of host and guest: the imports of Hourglass and WASI.
 //!
 //! This is the only module that follows a guest's pointers. Every pointer and
-//! length is checked: a range outside the guest's memory traps, a size is bounded
-//! before anything is allocated, and nothing here panics.
+//! length is checked. A range outside the guest's memory traps, a size is
+//! bounded before anything is allocated, and nothing here panics.
 //!
 //! # Layout
 //! - [`state`]: what a store holds for its guest.
@@ -12,12 +12,11 @@
 //! - [`cgi`]: guests whose request and response are their standard input and
 //!   output.
 //! - [`capabilities`]: what a function may call and fetch.
-//! - [`memory`]: ranges of guest memory; [`bulk`]: copies of large ones; [`turn`]:
-//!   how long a call may keep the thread.
-//! - [`wire`]: how requests, responses and values are laid out in memory.
+//! - [`memory`]: ranges of guest memory; [`bulk`]: large buffers; [`turn`]: how
+//!   long a host call may occupy its thread.
+//! - [`wire`]: the layout of requests, responses and values in memory.
 //!
-//! The reference of the ABI, for authors of guests, is the documentation of the
-//! SDK's module `abi`.
+//! The SDK's module `abi` documents the ABI for authors of guests.
 
 mod bulk;
 mod capabilities;
@@ -41,7 +40,7 @@ pub(crate) use state::{State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
 pub(crate) use wire::too_long;
 
-/// What a call answers where it does not answer with a length.
+/// The codes that a host call returns instead of a length.
 pub(crate) mod code {
     pub(crate) use hourglass_abi::TYPED;
     pub(crate) use hourglass_abi::code::{
@@ -58,7 +57,7 @@ pub(crate) mod code {
     }
 }
 
-/// What a guest did that no guest may: its instance traps.
+/// A violation of the ABI. The guest's instance traps.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Misuse(String);

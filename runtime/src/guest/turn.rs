@@ -1,8 +1,8 @@
-//! The time for which one host call may have the thread.
+//! The time that one host call may occupy its thread.
 //!
-//! Nothing interrupts a host call: the epoch stops guests alone. So a call whose
-//! work a guest can make long does it in pieces, and between two of them looks
-//! at the context, and lets others have the thread.
+//! Nothing interrupts a host call: the epoch only stops guest code. A call
+//! whose work a guest can make long therefore does it in pieces. Between two
+//! pieces it checks the context and yields to the executor.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use super::state::Call;
 /// How long a host call runs before it yields: half a tick.
 const TURN: Duration = Duration::from_micros(500);
 
-/// How much is copied between two looks at the context, in bytes. With a page
-/// fault for each page on both sides that takes about 0.1 ms.
+/// The bytes copied between two checks of the context. With a page fault for
+/// each page on both sides that takes about 0.1 ms.
 pub(crate) const PIECE: usize = 256 << 10;
 
-/// How long a host call has had the thread.
+/// When a host call's turn on the thread began.
 pub(crate) struct Turn(Instant);
 
 impl Turn {
@@ -25,11 +25,11 @@ impl Turn {
         Self(Instant::now())
     }
 
-    /// To be called between two pieces of work: looks at the context, and
-    /// yields where half a tick has passed.
+    /// Checks the context, and yields if half a tick has passed. Call it
+    /// between two pieces of work.
     ///
     /// # Errors
-    /// A trap where the guest has had its grace.
+    /// A trap if the guest's grace period is over.
     pub(crate) async fn pass(&mut self, call: &mut Call<'_>) -> wasmtime::Result<()> {
         if call.data().overdue() {
             return Err(Trap::Interrupt.into());

@@ -1,5 +1,5 @@
-//! How requests, responses and values are laid out in guest memory: little
-//! endian, every text and byte string behind its length as a `u32`.
+//! The layout of requests, responses and values in guest memory: little endian,
+//! each text and byte string after its length as a `u32`.
 
 use std::borrow::Cow;
 
@@ -14,13 +14,12 @@ use super::capabilities::{Ended, Failed};
 use crate::body::Response;
 use crate::limits::fixed::{self, HEAD, headers_len};
 
-/// How long a request's head is on the wire.
+/// The length of a request's head on the wire.
 pub(crate) fn request_len(head: &Parts) -> usize {
     8 + 4 + head.method.as_str().len() + 4 + target(head).len() + headers_len(&head.headers)
 }
 
-/// Lays out a request's head in `room`, which is as long as
-/// [`request_len`] says.
+/// Writes a request's head to `room`. Its length must be [`request_len`].
 pub(crate) fn write_request(room: &mut [u8], head: &Parts, body_len: Option<u64>) {
     let mut writer = Writer(room);
     writer.put(&body_len.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
@@ -34,7 +33,7 @@ fn target(head: &Parts) -> &str {
     head.uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
-/// Lays out names and values.
+/// Encodes names and values.
 pub(crate) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Vec<u8> {
     let mut out = vec![0; 4];
     let mut count: u32 = 0;
@@ -54,7 +53,7 @@ pub(crate) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Vec<u
 /// Reads a response's head.
 ///
 /// # Errors
-/// What is wrong with it, in words for the author of the guest.
+/// What is wrong with the head, as a text for the author of the guest.
 pub(crate) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), String> {
     if head.len() > HEAD {
         return Err(too_long(head.len()));
@@ -65,23 +64,23 @@ pub(crate) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), Stri
     if reader.0.is_empty() { Ok((status, headers)) } else { Err("bytes after the head".into()) }
 }
 
-/// The status of that number.
+/// The status with that number.
 ///
 /// # Errors
-/// No response can have it.
+/// The number is not valid for a response.
 pub(crate) fn final_status(number: u16) -> Result<StatusCode, String> {
     let status = StatusCode::from_u16(number).ok();
     let status = status.filter(|status| !status.is_informational());
     status.ok_or_else(|| format!("{number} is no final HTTP status"))
 }
 
-/// What is wrong with a response's head of that length.
+/// The error for a response's head of that length.
 pub(crate) fn too_long(len: usize) -> String {
     format!("its head has {len} bytes; the most is {HEAD}")
 }
 
-/// Reads the head of a request that a guest makes; `None` where it is malformed
-/// or longer than [`HEAD`].
+/// Reads the head of a request that a guest makes; `None` if it is malformed or
+/// longer than [`HEAD`].
 pub(crate) fn read_request(head: &[u8]) -> Option<Request<()>> {
     let mut reader = Reader::of_head(head)?;
     let mut request = Request::new(());
@@ -91,8 +90,8 @@ pub(crate) fn read_request(head: &[u8]) -> Option<Request<()>> {
     reader.0.is_empty().then_some(request)
 }
 
-/// Reads the head of a request to another host: all but the text of its URL,
-/// and that; `None` where it is malformed or longer than [`HEAD`].
+/// Reads the head of a request to another host, and the text of its URL; `None`
+/// if it is malformed or longer than [`HEAD`].
 #[cfg(feature = "server")]
 pub(crate) fn read_order(head: &[u8]) -> Option<(Request<()>, &str)> {
     let mut reader = Reader::of_head(head)?;
@@ -103,7 +102,7 @@ pub(crate) fn read_order(head: &[u8]) -> Option<(Request<()>, &str)> {
     reader.0.is_empty().then_some((request, url))
 }
 
-/// What a guest has logged.
+/// A log record of a guest.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
     pub(crate) message: &'a [u8],
@@ -111,7 +110,7 @@ pub(crate) struct Record<'a> {
     pub(crate) pairs: Vec<(&'a [u8], &'a [u8])>,
 }
 
-/// Reads what a guest has logged; `None` where it is malformed.
+/// Reads a log record; `None` if it is malformed.
 pub(crate) fn read_record(record: &[u8]) -> Option<Record<'_>> {
     let mut reader = Reader(record);
     let (message, target) = (reader.bytes().ok()?, reader.bytes().ok()?);
@@ -121,10 +120,10 @@ pub(crate) fn read_record(record: &[u8]) -> Option<Record<'_>> {
     reader.0.is_empty().then_some(Record { message, target, pairs })
 }
 
-/// How a call or a fetch ended, as its caller reads it.
+/// The result of a call or a fetch, as its caller reads it.
 pub(crate) enum Answer<'a> {
     Response(&'a Response, Bytes),
-    /// Of a body that is yet to be read so much is known.
+    /// A response whose body is yet to be read, and its length if known.
     #[cfg(feature = "server")]
     Head {
         status: StatusCode,
@@ -155,7 +154,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// What follows its head.
+    /// The bytes after its head.
     pub(crate) fn body(&self) -> &Bytes {
         static NONE: Bytes = Bytes::new();
         match self {
@@ -164,7 +163,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// How long it is on the wire, without its body.
+    /// Its length on the wire, without its body.
     pub(crate) fn head_len(&self) -> usize {
         2 + match self {
             Self::Response(response, _) => headers_len(response.headers()),
@@ -174,8 +173,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Lays it out, without its body, in `room`, which is as long as
-    /// [`head_len`](Self::head_len) says.
+    /// Writes it, without its body, to `room`. The length of `room` must be
+    /// [`head_len`](Self::head_len).
     pub(crate) fn write_head(&self, room: &mut [u8]) {
         let mut writer = Writer(room);
         match self {
@@ -199,7 +198,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Fills a range from its start; what does not fit is left out.
+/// Fills a range from its start. Bytes that do not fit are dropped.
 struct Writer<'a>(&'a mut [u8]);
 
 impl Writer<'_> {
@@ -224,11 +223,11 @@ impl Writer<'_> {
     }
 }
 
-/// Takes a range apart from its start.
+/// Parses a range from its start.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// That of a request's head, unless it is too long to look at.
+    /// A reader of a request's head; `None` if the head is too long.
     fn of_head(head: &'a [u8]) -> Option<Self> {
         (head.len() <= HEAD).then_some(Self(head))
     }

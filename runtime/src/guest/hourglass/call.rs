@@ -1,10 +1,11 @@
-//! Calls of other functions, as a guest makes them and waits for them.
+//! Calls of other functions: how a guest starts them and waits for them.
 //!
 //! A callee runs under a child of the context that the guest names, so it ends
-//! with that, and with its caller at the latest. A call that is waited for
-//! begins on the caller's thread, in the middle of its host call: most end
-//! there, and cost the guest no other call of the host. One that does not is a
-//! task from then on, and any other is one from the start.
+//! when that context is done, and with its caller at the latest. A call that
+//! the guest waits for starts on the caller's thread, inside its host call.
+//! Most calls end there, and need no further host call. A call that does not
+//! becomes a task. A call that the guest does not wait for is a task from the
+//! start.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -25,11 +26,11 @@ use crate::limits::bytes::{Place, Room};
 use crate::limits::fixed::{self, NAME};
 use crate::outcome::Outcome;
 
-/// What describes a call: the context, and where the callee's name, the
-/// request's head and its body are, each with its length.
+/// The arguments of a call: the context, then pointer and length of the
+/// callee's name, of the request's head and of its body.
 type Words = (u32, u32, u32, u32, u32, u32, u32);
 
-/// The same, and where the answer goes and how much room is there.
+/// The same, then pointer and length of the buffer for the answer.
 type Called = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -70,8 +71,8 @@ async fn call(
     Ok(i64::from(call.data_mut().run.calls.add(pending)?) << 32)
 }
 
-/// Writes how a call ended that ends at its first poll, where that fits into the
-/// room that the guest gave.
+/// Writes the result of a call that ends at its first poll, if it fits into the
+/// buffer that the guest provided.
 fn answer_at_once(
     call: &mut Call<'_>,
     pending: &mut Pending,
@@ -79,8 +80,8 @@ fn answer_at_once(
     cap: u32,
 ) -> wasmtime::Result<Option<Written>> {
     let (memory, state) = parts(call)?;
-    // It wakes nothing: a call that has to wait becomes a task here, and is
-    // polled again by the wait for that.
+    // The waker does nothing. A call that has to wait becomes a task here, and
+    // the wait for that task polls it again.
     let mut nobody = TaskContext::from_waker(Waker::noop());
     if pending.poll(&mut nobody, &state.reach).is_pending() {
         return Ok(None);
@@ -98,7 +99,7 @@ async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     Ok(state.run.calls.add(pending)?)
 }
 
-/// A call that may be made, once its body is copied.
+/// A call that is admitted once its body is copied.
 struct Admitted {
     callee: Arc<str>,
     request: Request<()>,
@@ -108,8 +109,8 @@ struct Admitted {
     body: Place,
 }
 
-/// Lets a call in, or has it refused; `None` where its words make no sense, or
-/// its name or its head is too long to be looked at.
+/// Admits or refuses a call; `None` if its arguments are invalid, or if its
+/// name or its head is too long to be read.
 async fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(call)?;
@@ -146,7 +147,7 @@ async fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pen
 /// Reserves what a call needs.
 ///
 /// # Errors
-/// It is refused.
+/// The call is refused.
 fn admit(
     state: &mut State,
     name: &str,

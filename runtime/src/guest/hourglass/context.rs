@@ -1,4 +1,4 @@
-//! The context, as a guest may ask about it and wait for it.
+//! The context: queries about it, and waits for it.
 
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Nanoseconds as the ABI counts them; 292 years are as good as no limit.
+/// Nanoseconds as the ABI counts them. The maximum, 292 years, stands for no
+/// limit.
 fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

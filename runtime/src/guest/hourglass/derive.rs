@@ -1,4 +1,4 @@
-//! Contexts that a guest derives from the one it has.
+//! Contexts that a guest derives from its own.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         .func_wrap(MODULE, "context_without_cancel", without_cancel)?
         .func_wrap(MODULE, "context_cancel", cancel)?
         .func_wrap(MODULE, "context_drop", |mut call: Call<'_>, ctx: u32| {
-            // The guard in it cancels what can be canceled.
+            // The guard in the entry cancels a context that can be canceled.
             drop(call.data_mut().run.contexts.remove(ctx));
         })?;
     Ok(())
@@ -88,8 +88,8 @@ fn cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime::Result<
     }
 }
 
-/// A guest's text, cut after [`TEXT`] bytes; `None` where what is looked at is
-/// not UTF-8.
+/// A guest's text, truncated to [`TEXT`] bytes; `None` if those bytes are not
+/// UTF-8.
 fn start(text: &[u8]) -> Option<Cow<'_, str>> {
     if text.len() <= TEXT {
         return str::from_utf8(text).ok().map(Cow::Borrowed);
@@ -97,7 +97,7 @@ fn start(text: &[u8]) -> Option<Cow<'_, str>> {
     let kept = text.get(..TEXT - ELLIPSIS.len())?;
     let valid = match str::from_utf8(kept) {
         Ok(valid) => valid,
-        // The last character is cut in two.
+        // The cut is inside the last character.
         Err(error) if error.error_len().is_none() => {
             str::from_utf8(kept.get(..error.valid_up_to())?).ok()?
         }
@@ -106,8 +106,8 @@ fn start(text: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned([valid, ELLIPSIS].concat()))
 }
 
-/// A cause in the words of a guest. What only a host can know is taken for
-/// words of the guest's own.
+/// Parses a cause that a guest names. A cause that only the host can set
+/// becomes a text of the guest.
 fn cause(text: &str) -> Cause {
     match text.split_once(": ") {
         Some((cause::LIMIT_EXCEEDED, message)) => Cause::limit_exceeded(message),

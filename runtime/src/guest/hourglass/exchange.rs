@@ -1,4 +1,4 @@
-//! The request and the response: how a guest takes one and gives the other.
+//! The exchange: a guest reads the request and writes the response.
 
 use bytes::Bytes;
 use wasmtime::Linker;
@@ -13,8 +13,9 @@ use crate::guest::turn;
 use crate::guest::{MODULE, code, wire};
 use crate::outcome::Outcome;
 
-/// The functions here. A guest that imports none of them has its request and
-/// its response in another way: see [`crate::guest::cgi`].
+/// The functions of the exchange. A guest that imports none of them receives
+/// its request and sends its response as a CGI program: see
+/// [`crate::guest::cgi`].
 pub(crate) const FUNCTIONS: [&str; 5] =
     ["request", "respond", "respond_begin", "respond_write", "body_read"];
 
@@ -41,7 +42,7 @@ fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
         let room = range(memory, ptr, len)?;
         wire::write_request(room, &state.run.head, state.run.body.body.len());
     }
-    // The front bounds heads far below this; a longer one is cut off by it.
+    // The front bounds heads far below this; a longer head is truncated here.
     Ok(i32::try_from(len).unwrap_or(i32::MAX))
 }
 
@@ -60,8 +61,8 @@ async fn respond(mut call: Call<'_>, words: (u32, u32, u32, u32)) -> wasmtime::R
     Ok(code::OK)
 }
 
-/// The response that a guest's head describes, without a body; `None` where
-/// there was one before, or it is malformed.
+/// Parses the guest's response head, without a body; `None` if the guest has
+/// sent one before, or if it is malformed.
 fn read_head(
     memory: &mut [u8],
     run: &mut Run,
@@ -107,7 +108,7 @@ async fn respond_write(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Resu
 }
 
 async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
-    // Checked before the wait, so that a bad range traps whatever arrives.
+    // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;
     if cap == 0 {
@@ -118,7 +119,8 @@ async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i
         return Ok(code);
     }
     let (memory, state) = parts(&mut call)?;
-    // A whole body may have arrived as one piece: the guest asks again.
+    // A whole body may have arrived as one piece. The guest calls again for the
+    // rest.
     let len = state.run.body.piece.len().min(cap as usize).min(turn::PIECE);
     let piece = state.run.body.piece.split_to(len);
     range(memory, ptr, len as u32)?.copy_from_slice(&piece);
@@ -126,7 +128,7 @@ async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i
 }
 
 impl Incoming {
-    /// Waits until a piece is there; it stays empty at the end.
+    /// Waits for a piece. It stays empty at the end of the body.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

@@ -1,8 +1,9 @@
-//! Requests to other hosts, as a guest makes them and waits for them.
+//! Requests to other hosts: how a guest makes them and waits for them.
 //!
-//! A fetch is begun and goes on by itself; `call_wait` waits for its response's
-//! head as it waits for the end of a call, so that a guest may wait for some of
-//! both. Bodies go piece by piece, in either direction.
+//! A fetch runs on its own once it has started. `call_wait` waits for the head
+//! of its response as it waits for the end of a call, so a guest can wait for
+//! fetches and calls together. Bodies are transferred piece by piece, in both
+//! directions.
 
 use bytes::Bytes;
 use hourglass_abi::{BODY_FOLLOWS, BODY_PASSED};
@@ -36,8 +37,8 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// The context, the most redirects, and where the head and the body are, each
-/// with its length.
+/// The context, the most redirects, then pointer and length of the head and of
+/// the body.
 type Words = (u32, u32, u32, u32, u32, u32);
 
 async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
@@ -72,8 +73,8 @@ async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     Ok(state.run.fetches().add(fetch)?)
 }
 
-/// Lets a guest begin one more fetch: reserves the bytes of its head, and of its
-/// body if that is here.
+/// Admits one more fetch of a guest: reserves the bytes of its head, and of its
+/// body if the body is already here.
 fn admit(
     state: &mut State,
     head: u64,
@@ -143,7 +144,7 @@ fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<
 }
 
 async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
-    // Checked before the wait, so that a bad range traps whatever arrives.
+    // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;
     if cap == 0 {
@@ -163,7 +164,8 @@ async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
 }
 
 impl Incoming {
-    /// What is left of it, for somebody else to read. The guest finds its end.
+    /// Takes the rest of the body, for another reader. The guest then reads its
+    /// end.
     fn take(&mut self) -> Passed {
         Passed {
             body: std::mem::take(&mut self.body),

@@ -1,5 +1,5 @@
-//! What a guest logs by itself: with a level, which part of it says so, and
-//! names and values of its own.
+//! Structured log records of a guest: a level, a module, and the guest's own
+//! names and values.
 
 use tracing::Level;
 use wasmtime::Linker;
@@ -10,7 +10,7 @@ use crate::guest::{MODULE, code, wire};
 use crate::limits::fixed::HEAD;
 use crate::log::{self, Fields, Said};
 
-/// The levels, each at the place that is its number less one.
+/// The levels. The index of a level is its number less one.
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -48,7 +48,7 @@ fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i
     Ok(verbosity())
 }
 
-/// The number of the last level that is logged, 0 where none is.
+/// The number of the most verbose level that is logged, 0 if none is.
 fn verbosity() -> i32 {
     let silent = LEVELS.iter().rev().take_while(|level| !log::is_said(**level)).count();
     LEVELS.len().saturating_sub(silent) as i32

@@ -1,4 +1,4 @@
-//! The imports of the context ABI, by what they are about.
+//! The imports of the context ABI, by subject.
 //!
 //! # Layout
 //! - [`exchange`]: the request and the response.
@@ -23,8 +23,8 @@ use wasmtime::Linker;
 
 use super::state::State;
 
-/// Whether an import is one of those by which a guest takes its request or
-/// gives its response.
+/// Whether an import belongs to the exchange, by which a guest reads its
+/// request and writes its response.
 pub(crate) fn is_exchange(module: &str, name: &str) -> bool {
     module == MODULE && exchange::FUNCTIONS.contains(&name)
 }

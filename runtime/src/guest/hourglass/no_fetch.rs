@@ -1,5 +1,5 @@
-//! Requests to other hosts, in a host that was built without a way out: guests
-//! import the functions whether they call them or not.
+//! Requests to other hosts, in a host built without an HTTP client. The
+//! functions exist because guests import them whether they call them or not.
 
 use wasmtime::Linker;
 

@@ -1,7 +1,7 @@
-//! Digests, for which processors have instructions and WebAssembly has none.
+//! Digests. Processors have instructions for them and WebAssembly does not.
 //!
-//! The hash between two blocks stays in the guest's memory, so there is nothing
-//! here to be held, bounded in number or put away.
+//! The intermediate hash stays in the guest's memory, so the host holds no
+//! state to bound or release.
 
 use sha2::block_api::compress256;
 use wasmtime::{Linker, Trap};
@@ -10,8 +10,8 @@ use crate::guest::MODULE;
 use crate::guest::memory::{bytes, parts, range};
 use crate::guest::state::{Call, State};
 
-/// The most blocks of 64 bytes that one call takes in, since nothing interrupts
-/// it: well below a millisecond's worth, also without those instructions.
+/// The most blocks of 64 bytes per call. Nothing interrupts the call, so the
+/// bound keeps it well below a millisecond, even without those instructions.
 const MOST: u32 = 1 << 10;
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -19,7 +19,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Takes as many of a guest's blocks as one call may into its hash.
+/// Hashes as many of a guest's blocks as one call may.
 fn sha256(mut call: Call<'_>, hash: u32, blocks: u32, count: u32) -> wasmtime::Result<u32> {
     let (memory, _) = parts(&mut call)?;
     let count = count.min(MOST);
