@@ -1,4 +1,4 @@
-//! The calls that a guest has made and not let go of, by their handles.
+//! The handle table of a guest's calls.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -14,36 +14,38 @@ use crate::limits::bytes::Room;
 use crate::outcome::{Outcome, Usage};
 use crate::spawn::Task;
 
-/// How many calls may have handles at once, also those that were refused: each
-/// may hold a text of 1 KiB.
+/// The most calls with a handle at once, including refused ones: each may hold
+/// a text of 1 KiB.
 pub(crate) const MOST: usize = hourglass_abi::limit::CALLS;
 
 /// The calls of one invocation.
 #[derive(Default)]
 pub(crate) struct Calls {
     open: Slab<Pending>,
-    /// Those that the guest let go on without it.
+    /// The calls that the guest detached.
     detached: Vec<Pending>,
-    /// How many there were in all.
+    /// How many were made in all.
     pub(crate) made: u32,
     room: Option<Arc<Room>>,
 }
 
-/// One call. Dropping it cancels what is left of it, since its caller is done.
+/// One call. Dropping it cancels a call that still runs, because its caller is
+/// done.
 pub(crate) struct Pending {
     callee: Arc<str>,
-    /// Where its response is held.
+    /// The budget that holds its response.
     room: Arc<Room>,
     task: Task<Ended>,
-    /// The callee's context, as long as that has not ended.
+    /// The callee's context, until the callee has ended.
     ctx: Option<Context>,
     ended: Option<Ended>,
-    /// Whether the end of the invocation does not end it at once.
+    /// Whether the call may outlive the invocation.
     free: bool,
 }
 
 impl Calls {
-    /// Where responses are held until they are taken; `limit` bytes of them.
+    /// The budget for responses that the guest has not taken yet, of `limit`
+    /// bytes.
     pub(crate) fn room(&mut self, limit: u64) -> Arc<Room> {
         self.room.get_or_insert_with(|| Room::new(limit)).clone()
     }
@@ -51,30 +53,30 @@ impl Calls {
     /// Gives a call a handle.
     ///
     /// # Errors
-    /// There are too many that were not given back.
+    /// Too many handles were not released.
     pub(crate) fn add(&mut self, pending: Pending) -> Result<i32, Misuse> {
         if self.open.len() >= MOST {
             return Err(Misuse(format!("it has {MOST} calls open, which is the most")));
         }
-        // 0 is no handle.
+        // 0 is not a handle.
         Ok(i32::try_from(self.open.insert(pending) + 1).unwrap_or(i32::MAX))
     }
 
     /// The call of a handle.
     ///
     /// # Errors
-    /// There is none.
+    /// The handle is not known.
     pub(crate) fn get(&mut self, handle: u32) -> Result<&mut Pending, Misuse> {
         let place = place(handle);
         place.and_then(|at| self.open.get_mut(at)).ok_or_else(|| Misuse::unknown("call", handle))
     }
 
-    /// Takes a handle back.
+    /// Releases a handle.
     pub(crate) fn remove(&mut self, handle: u32) -> Option<Pending> {
         self.open.try_remove(place(handle)?)
     }
 
-    /// Lets a call go on without its handle.
+    /// Releases a handle while its call continues.
     pub(crate) fn detach(&mut self, handle: u32) {
         if let Some(pending) = self.remove(handle)
             && pending.ended.is_none()
@@ -83,7 +85,7 @@ impl Calls {
         }
     }
 
-    /// Goes on with the call of a handle; ready once it has ended.
+    /// Polls the call of a handle. Ready once it has ended.
     pub(crate) fn poll(
         &mut self,
         handle: u32,
@@ -96,8 +98,8 @@ impl Calls {
         }
     }
 
-    /// Ends the calls, save those that were detached under a context which
-    /// outlives the invocation: they are returned.
+    /// Ends the calls. Returns those that were detached under a context that
+    /// outlives the invocation.
     pub(crate) fn leave(&mut self) -> Vec<Pending> {
         self.open.clear();
         self.detached.drain(..).filter(|pending| pending.free).collect()
@@ -108,13 +110,13 @@ impl Calls {
     }
 }
 
-/// Where the call of a handle is.
+/// The index of a handle's call.
 fn place(handle: u32) -> Option<usize> {
     (handle as usize).checked_sub(1)
 }
 
 impl Pending {
-    /// A call on its way.
+    /// A call under way.
     pub(crate) fn new(called: Called, room: Arc<Room>, free: bool) -> Self {
         let Called { callee, run, ctx } = called;
         Self { callee, room, task: Task::New(run), ctx: Some(ctx), ended: None, free }
@@ -126,12 +128,12 @@ impl Pending {
         Self { callee, room, task: Task::Over, ctx: None, ended, free: false }
     }
 
-    /// Makes it a task at once.
+    /// Makes it a task.
     pub(crate) fn spawn(&mut self, reach: &Reach) {
         self.task.spawn(|run| reach.spawn(run));
     }
 
-    /// Goes on with it; ready once it has ended.
+    /// Polls it. Ready once it has ended.
     pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>, reach: &Reach) -> Poll<()> {
         if self.ended.is_some() {
             return Poll::Ready(());
@@ -148,18 +150,18 @@ impl Pending {
         Poll::Ready(())
     }
 
-    /// Waits until it has ended, for one that is a task.
+    /// Waits until it has ended. It must be a task.
     pub(crate) async fn wait(mut self) {
         std::mem::replace(&mut self.task, Task::Over).join().await;
         self.ctx = None;
     }
 
-    /// How it ended, if it has.
+    /// Its result, if it has ended.
     pub(crate) fn ended(&self) -> Option<&Ended> {
         self.ended.as_ref()
     }
 
-    /// The processor time that it took.
+    /// Its processor time.
     pub(crate) fn cpu(&self) -> Duration {
         match &self.ended {
             Some(Ok(held)) => held.cpu,
@@ -168,7 +170,8 @@ impl Pending {
         }
     }
 
-    /// Cancels it, with the rest of its run, at most its grace, going on.
+    /// Cancels it. The rest of its run, at most its grace period, continues as
+    /// a task.
     pub(crate) fn cancel(mut self, cause: Cause) {
         if let Some(ctx) = self.ctx.take() {
             ctx.end(cause);

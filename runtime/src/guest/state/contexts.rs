@@ -1,8 +1,8 @@
-//! The contexts that a guest has derived, by their handles.
+//! The handle table of the contexts that a guest has derived.
 //!
-//! Handle 0 is the invocation's own context, which is not in here. The others
-//! end with the invocation, save those without cancel where the function has a
-//! `detach`: see [`crate::guest::hourglass::call`].
+//! Handle 0 is the invocation's own context, which is not in the table. The
+//! others end with the invocation, except contexts without cancel if the
+//! function has a `detach` period: see [`crate::guest::hourglass::call`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,34 +14,34 @@ use crate::body::is_hosts_own;
 use crate::context::{Cancel, Cause, Context, Key};
 use crate::guest::Misuse;
 
-/// How many a guest may have at once.
+/// The most contexts of a guest at once.
 const MOST: usize = hourglass_abi::limit::CONTEXTS;
 
-/// How much memory, in bytes, the values may take that a guest has added.
+/// The most memory that a guest's values may take, in bytes.
 const MOST_IN_VALUES: usize = 64 << 10;
 
-/// What a value takes beside its name and its text.
+/// The bytes that a value takes in addition to its name and its text.
 const VALUE: usize = 128;
 
-/// How long a value's name may be, and its text.
+/// The longest name and the longest text of a value, in bytes.
 pub(crate) const LONGEST: (usize, usize) = (128, 4_096);
 
-/// The contexts of one invocation beside its own.
+/// The derived contexts of one invocation.
 #[derive(Default)]
 pub(crate) struct Contexts {
     derived: Slab<Derived>,
-    /// What those without cancel are under.
+    /// The parent of the contexts without cancel.
     apart: Option<(Context, Cancel)>,
-    /// Made with the first value: most invocations add none.
+    /// Created with the first value: most invocations add none.
     in_values: Option<Arc<AtomicUsize>>,
 }
 
 /// A context, and what a guest may do with it.
 pub(crate) struct Derived {
     pub(crate) ctx: Context,
-    /// Ends it, where it can be canceled.
+    /// Cancels it, if it can be canceled.
     pub(crate) end: Option<Cancel>,
-    /// Whether the invocation's end does not end it at once.
+    /// Whether it may outlive the invocation.
     pub(crate) free: bool,
 }
 
@@ -49,7 +49,7 @@ impl Contexts {
     /// The context of a handle that is not 0.
     ///
     /// # Errors
-    /// There is none.
+    /// The handle is not known.
     pub(crate) fn get(&self, handle: u32) -> Result<&Derived, Misuse> {
         self.derived.get(place(handle)).ok_or_else(|| Misuse::unknown("context", handle))
     }
@@ -66,15 +66,15 @@ impl Contexts {
         i32::try_from(handle).map_err(|_| Misuse::unknown("context", u32::MAX))
     }
 
-    /// Takes a handle back.
+    /// Releases a handle.
     pub(crate) fn remove(&mut self, handle: u32) -> Option<Derived> {
         self.derived.try_remove(place(handle))
     }
 
-    /// `ctx` with a value of the guest's; or why that can't be.
+    /// Derives a context from `ctx` with a value of the guest.
     ///
     /// # Errors
-    /// It has more values than there is room for.
+    /// The value is refused, or the guest's values would take too much memory.
     pub(crate) fn valued(
         &mut self,
         ctx: &Context,
@@ -94,15 +94,16 @@ impl Contexts {
         Ok(Ok(ctx.with_value(&Key::from_wire(name.to_owned()), value)))
     }
 
-    /// A context with the values of `ctx` that is not done when that is. It is
-    /// under `root`, and ends when the guards do that [`leave`](Self::leave)
-    /// returns.
+    /// A context with the values of `ctx`, but not its cancellation. It is a
+    /// child of `root`, and ends when the guards that [`leave`](Self::leave)
+    /// returns are dropped.
     pub(crate) fn without_cancel(&mut self, ctx: &Context, root: &Context) -> Derived {
         let (apart, _) = self.apart.get_or_insert_with(|| root.with_cancel());
         Derived { ctx: ctx.moved_to(apart), end: None, free: true }
     }
 
-    /// Ends all that end with the invocation, and returns what ends the others.
+    /// Ends the contexts that end with the invocation, and returns the guards
+    /// of the others.
     pub(crate) fn leave(&mut self) -> Vec<Cancel> {
         let mut free: Vec<_> = self.apart.take().map(|(_, end)| end).into_iter().collect();
         for derived in self.derived.drain() {
@@ -120,12 +121,12 @@ impl Contexts {
     }
 }
 
-/// Why a guest's value is not taken.
+/// The reason why a guest's value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Its name or its text is too long, or it has no name.
     Invalid,
-    /// The name is the host's own.
+    /// The name is reserved for the host.
     Reserved,
 }
 
@@ -133,8 +134,8 @@ fn place(handle: u32) -> usize {
     (handle as usize).wrapping_sub(1)
 }
 
-/// A guest's value, which gives its room back when the last context that has
-/// it is gone.
+/// A value of a guest. It releases its bytes when the last context that has it
+/// is dropped.
 struct Counted {
     text: Box<str>,
     bytes: usize,
@@ -145,7 +146,7 @@ impl Counted {
     fn new(text: &str, name: usize, total: &Arc<AtomicUsize>) -> Option<Self> {
         let bytes = text.len() + name + VALUE;
         let after = total.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        // From here on dropping it gives back what was taken.
+        // From here on, dropping it releases the bytes.
         let counted = Self { text: text.into(), bytes, total: total.clone() };
         (after <= MOST_IN_VALUES).then_some(counted)
     }
@@ -197,7 +198,7 @@ mod tests {
             added += 1;
         }
         assert!((10..=16).contains(&added), "{added}");
-        // One that was refused takes none, and those that are gone give it back.
+        // A refused value takes no bytes, and a dropped one releases its bytes.
         ctx = Context::background();
         assert!(add(&ctx).is_ok());
         let in_values = contexts.in_values.as_ref().map(|total| total.load(Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! The fetches that a guest has begun and not let go of, by their handles.
+//! The handle table of a guest's fetches.
 
 use std::task::{Context as TaskContext, Poll};
 
@@ -7,23 +7,23 @@ use slab::Slab;
 use crate::guest::Misuse;
 use crate::outbound::Fetch;
 
-/// What a fetch's handle has and a call's has not, so that one list may have
-/// both.
+/// The bit that marks the handle of a fetch. Handles of calls never have it, so
+/// one list may contain both.
 const MARK: u32 = 1 << 30;
 
-/// How many fetches may have handles at once, also those that were refused and
-/// those that are over: each holds a response's head.
+/// The most fetches with a handle at once, including refused and finished ones:
+/// each holds a response's head.
 const MOST: usize = hourglass_abi::limit::FETCHES;
 
 /// The fetches of one invocation.
 #[derive(Default)]
 pub(crate) struct Fetches {
     open: Slab<Fetch>,
-    /// How many there were in all.
+    /// How many were made in all.
     pub(crate) made: u32,
 }
 
-/// Whether a handle is a fetch's.
+/// Whether a handle belongs to a fetch.
 pub(crate) fn is_one(handle: u32) -> bool {
     handle & MARK != 0
 }
@@ -32,7 +32,7 @@ impl Fetches {
     /// Gives a fetch a handle.
     ///
     /// # Errors
-    /// There are too many that were not given back.
+    /// Too many handles were not released.
     pub(crate) fn add(&mut self, fetch: Fetch) -> Result<i32, Misuse> {
         if self.open.len() >= MOST {
             return Err(Misuse(format!("it has {MOST} fetches open, which is the most")));
@@ -44,18 +44,18 @@ impl Fetches {
     /// The fetch of a handle.
     ///
     /// # Errors
-    /// There is none.
+    /// The handle is not known.
     pub(crate) fn get(&mut self, handle: u32) -> Result<&mut Fetch, Misuse> {
         let place = place(handle);
         place.and_then(|at| self.open.get_mut(at)).ok_or_else(|| Misuse::unknown("fetch", handle))
     }
 
-    /// Takes a handle back, which ends what is left of the fetch.
+    /// Releases a handle. A fetch that is still under way ends.
     pub(crate) fn remove(&mut self, handle: u32) {
         place(handle).and_then(|at| self.open.try_remove(at));
     }
 
-    /// Whether the fetch of a handle has its response's head, or failed.
+    /// Whether the fetch of a handle has its response's head, or has failed.
     pub(crate) fn poll(&mut self, handle: u32, cx: &mut TaskContext<'_>) -> Poll<()> {
         match place(handle).and_then(|at| self.open.get_mut(at)) {
             Some(fetch) => fetch.poll_head(cx),
@@ -63,18 +63,18 @@ impl Fetches {
         }
     }
 
-    /// How many are under way.
+    /// The number of fetches under way.
     pub(crate) fn under_way(&self) -> usize {
         self.open.iter().filter(|(_, fetch)| fetch.is_under_way()).count()
     }
 
-    /// Ends them all, since their invocation has.
+    /// Ends all fetches at the end of their invocation.
     pub(crate) fn leave(&mut self) {
         self.open.drain().for_each(Fetch::leave);
     }
 }
 
-/// Where the fetch of a handle is.
+/// The index of a handle's fetch.
 fn place(handle: u32) -> Option<usize> {
     is_one(handle).then_some((handle & !MARK) as usize)
 }

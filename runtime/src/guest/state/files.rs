@@ -1,7 +1,8 @@
-//! The files that an invocation has open: the folders that its function may
-//! read, and what it has opened beneath them.
+//! The open files of an invocation: the folders that its function may read, and
+//! the files it has opened beneath them.
 //!
-//! They are known by descriptors, which begin behind the standard ones and with
+//! Each has a descriptor. The descriptors start after the standard ones, with
+//! those of the folders. A guest without folders has none, at no cost.
 //! the folders. A guest without folders has none, and pays for none.
 
 use std::os::fd::OwnedFd;
@@ -14,26 +15,26 @@ use crate::guest::wasi::errno;
 use crate::guest::wasi::folder::{FILE, FOLDER, Found};
 use crate::mounts::{Disk, Mount};
 
-/// The first descriptor that is no standard one.
+/// The first descriptor after the standard ones.
 pub(crate) const FIRST: u32 = 3;
 
-/// The most files that one invocation has open.
+/// The most open files of one invocation.
 const MOST: usize = 32;
 
-/// How many files all guests together have open.
+/// The number of open files of all guests.
 static OPEN: AtomicU64 = AtomicU64::new(0);
 
-/// How many they may: a quarter of what the process may, as it needs the others
-/// for its clients.
+/// The most open files of all guests: a quarter of the process's limit, because
+/// the rest is for its clients.
 static LIMIT: LazyLock<u64> =
     LazyLock::new(|| getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4);
 
-/// What one invocation has open.
+/// The open files of one invocation.
 #[derive(Default)]
 pub(crate) struct Files {
-    /// Each at the place that is its descriptor less [`FIRST`].
+    /// The descriptor of an entry is its index plus [`FIRST`].
     open: Vec<Option<Open>>,
-    /// Whether the folders are among them already.
+    /// Whether the folders have been added.
     begun: bool,
 }
 
@@ -42,29 +43,29 @@ pub(crate) struct Open {
     pub(crate) file: Arc<OwnedFd>,
     pub(crate) kind: u8,
     pub(crate) disk: Disk,
-    /// Where the next read of a file begins.
+    /// The position of the next read.
     pub(crate) position: u64,
-    /// Which of the function's folders it is, where it is one itself.
+    /// The index of the mount, if this is the folder of one.
     pub(crate) mount: Option<usize>,
     _one: Option<One>,
 }
 
-/// One of those that all guests together may have open.
+/// One of the open files of all guests. Counted from creation to drop.
 struct One;
 
 impl Files {
-    /// What a descriptor stands for.
+    /// The file or folder of a descriptor.
     ///
     /// # Errors
-    /// The code for a bad one.
+    /// The code for a bad descriptor.
     pub(crate) fn get(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Open, i32> {
         self.place(mounts, fd)?.as_mut().ok_or(errno::BADF)
     }
 
-    /// The folder that a descriptor stands for, and its disk.
+    /// The folder of a descriptor, and its disk.
     ///
     /// # Errors
-    /// The code for a bad one, and for what is no folder.
+    /// The code for a bad descriptor, or for one that is not a folder.
     pub(crate) fn folder(
         &mut self,
         mounts: &[Mount],
@@ -75,19 +76,19 @@ impl Files {
         folder.ok_or(errno::NOTDIR)
     }
 
-    /// The file that a descriptor stands for.
+    /// The file of a descriptor.
     ///
     /// # Errors
-    /// The code for a bad one, and for what is no file.
+    /// The code for a bad descriptor, or for one that is not a file.
     pub(crate) fn file(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Open, i32> {
         let open = self.get(mounts, fd)?;
         if open.kind == FILE { Ok(open) } else { Err(errno::ISDIR) }
     }
 
-    /// Whether one more may be opened.
+    /// Checks that one more may be opened.
     ///
     /// # Errors
-    /// The code for one too many.
+    /// The code for too many open files.
     pub(crate) fn has_room(&self) -> Result<(), i32> {
         let open = self.open.iter().flatten().filter(|open| open.mount.is_none());
         if open.count() < MOST { Ok(()) } else { Err(errno::MFILE) }
@@ -96,7 +97,7 @@ impl Files {
     /// Gives a file or a folder a descriptor.
     ///
     /// # Errors
-    /// The code for one too many, of all guests together.
+    /// The code for too many open files of all guests.
     pub(crate) fn add(&mut self, found: Found) -> Result<u32, i32> {
         let Found { file, kind, disk } = found;
         let Some(one) = One::take() else {
@@ -113,10 +114,10 @@ impl Files {
         Ok(FIRST.saturating_add(place as u32))
     }
 
-    /// Closes what a descriptor stands for.
+    /// Closes a descriptor.
     ///
     /// # Errors
-    /// The code for a bad one.
+    /// The code for a bad descriptor.
     pub(crate) fn close(&mut self, mounts: &[Mount], fd: u32) -> Result<(), i32> {
         self.place(mounts, fd)?.take().map(Open::close).ok_or(errno::BADF)
     }
@@ -142,14 +143,14 @@ impl Drop for Files {
 }
 
 impl Open {
-    /// What it takes to ask for something of it.
+    /// The parts that a read of it needs.
     pub(crate) fn parts(&self) -> (Arc<OwnedFd>, Disk) {
         (self.file.clone(), self.disk.clone())
     }
 
-    /// Closes it, of which some file systems are told.
+    /// Closes it. Some file systems have to be notified of that.
     fn close(self) {
-        // A folder of the function's stays open.
+        // A folder of a mount stays open.
         if self.mount.is_none() {
             self.disk.clone().let_go(self);
         }
@@ -158,7 +159,7 @@ impl Open {
 
 impl One {
     fn take() -> Option<Self> {
-        // Nothing else is said by the number.
+        // The counter orders no other memory, so `Relaxed` is enough.
         let before = OPEN.fetch_add(1, Ordering::Relaxed);
         let one = Self;
         (before < *LIMIT).then_some(one)

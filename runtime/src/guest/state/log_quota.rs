@@ -1,25 +1,26 @@
-//! What a guest has the host log, bounded twice: each invocation, and each
-//! function in a second. What counts is what the log gets, which may be several
-//! times what the guest gave. Where something is left out the log says so, and
-//! how much it was.
+//! Guest log output, limited per invocation and per function per second. The
+//! limits count bytes as the log shows them, which may be several times the
+//! bytes that the guest gave. If output is left out, the log says so, and how
+//! many bytes it was.
 
 use crate::log::{self, About, Line, Rate, Taken};
 
-/// How much one invocation may log, in bytes.
+/// The most bytes that one invocation may log.
 const MOST: usize = 64 << 10;
 
-/// What a line counts for beside its text: its fields take room too.
+/// The bytes that a line counts for in addition to its text, because its fields
+/// take space too.
 const LINE: usize = 64;
 
-/// What one invocation has had logged.
+/// The log output of one invocation.
 #[derive(Default)]
 pub(crate) struct Journal {
     logged: usize,
-    /// How many bytes were left out, once any were.
+    /// The number of bytes left out, once any were.
     left_out: Option<u64>,
 }
 
-/// Who speaks, and how much of it is listened to.
+/// The source of log output, and its limits.
 #[derive(Clone, Copy)]
 pub(crate) struct Speaker<'a> {
     pub(crate) about: About<'a>,
@@ -27,7 +28,7 @@ pub(crate) struct Speaker<'a> {
 }
 
 impl Journal {
-    /// Logs a line, unless that is too much.
+    /// Logs a line, unless the limit is reached.
     pub(crate) fn add(&mut self, speaker: &Speaker<'_>, line: &impl Line) {
         let len = line.len();
         match self.left_out {
@@ -40,7 +41,7 @@ impl Journal {
         }
     }
 
-    /// Drops `len` bytes of output, and all that the invocation logs after them.
+    /// Drops `len` bytes of output, and all later output of the invocation.
     pub(crate) fn leave_out(&mut self, speaker: &Speaker<'_>, len: usize) {
         if self.left_out.is_none() {
             speaker.mark(None, "(what the invocation says from here on is left out)");
@@ -49,14 +50,15 @@ impl Journal {
         self.left_out = Some(bytes.saturating_add(len as u64));
     }
 
-    /// How much of a line would be shown, where there is room for it.
+    /// The number of bytes that the log would show of a line, if they fit.
     fn shown(&self, line: &impl Line) -> Option<usize> {
         let room = MOST.checked_sub(self.logged)?.checked_sub(LINE)?;
-        // It may be as long as the guest's memory; then it is not even read.
+        // A line may be as long as the guest's memory. Such a line is not even
+        // read.
         if line.len() <= room { line.shown(room) } else { None }
     }
 
-    /// Tells how much was left out. To be called when the guest has ended.
+    /// Logs how many bytes were left out. Call it when the guest has ended.
     pub(crate) fn finish(&mut self, speaker: &Speaker<'_>) {
         if let Some(bytes) = self.left_out.take() {
             let why = "(the invocation had more to say than is logged of one)";
@@ -66,13 +68,13 @@ impl Journal {
 }
 
 impl Speaker<'_> {
-    /// Logs that something is left out.
+    /// Logs that output is left out.
     fn mark(&self, bytes: Option<u64>, why: &str) {
         self.say(0, LINE, |about| log::left_out(about, bytes, why));
     }
 
-    /// Logs a line that costs so many bytes, of which the guest said `len`,
-    /// unless the second is over-full.
+    /// Logs a line of `len` bytes of the guest, which counts for `cost` bytes,
+    /// unless the limit of the current second is reached.
     fn say(&self, len: usize, cost: usize, log: impl FnOnce(&About<'_>)) {
         let about = &self.about;
         match self.rate.take(len, cost.saturating_sub(len)) {

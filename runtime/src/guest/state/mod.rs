@@ -2,9 +2,9 @@
 //!
 //! # Layout
 //! - [`State`]: an instance's part; [`run`]: the part of one invocation.
-//! - [`response`]: the response that the guest gives.
-//! - [`contexts`], [`calls`], `fetches`, [`files`]: the tables of handles.
-//! - [`stdio`]: what the guest prints; [`log_quota`]: how much of it is logged.
+//! - [`response`]: the response that the guest writes.
+//! - [`contexts`], [`calls`], `fetches`, [`files`]: the handle tables.
+//! - [`stdio`]: the standard streams; [`log_quota`]: the limit on log output.
 
 pub(crate) mod calls;
 pub(crate) mod contexts;
@@ -34,11 +34,11 @@ use crate::limits::Limits;
 use crate::log::About;
 use crate::outcome::Outcome;
 
-/// The least that a tick lasts.
+/// The shortest tick.
 const TICK: Duration = Duration::from_millis(1);
 
-/// What a store holds: what belongs to the instance as long as it lives, and
-/// the one invocation that it is for.
+/// The state of a store: a part that lives as long as the instance, and the
+/// part of one invocation.
 pub(crate) struct State {
     pub(crate) function: Arc<str>,
     pub(crate) environment: Arc<Environment>,
@@ -48,26 +48,26 @@ pub(crate) struct State {
     /// The largest response body in bytes.
     pub(crate) response_body: u64,
     pub(crate) memory: MemoryMeter,
-    /// The instance's memory, once there is an instance.
+    /// The instance's memory, once it exists.
     pub(crate) linear: Option<Memory>,
     pub(crate) run: Run,
 }
 
-/// Bounds an instance's memory and table, and keeps the peak.
+/// Bounds an instance's memory and table, and records the peak.
 pub(crate) struct MemoryMeter {
     pub(crate) limit: u64,
     table_limit: u64,
-    /// The memory's largest size in bytes, which is also its present one:
-    /// memory never shrinks.
+    /// The memory's largest size in bytes. It is also the present one: memory
+    /// never shrinks.
     pub(crate) peak: u64,
-    /// Whether the guest was last refused memory that it asked for.
+    /// Whether the last growth of the memory was refused.
     pub(crate) refused: bool,
-    /// Whether it ever was.
+    /// Whether any growth was refused.
     limited: bool,
 }
 
 impl State {
-    /// The state of an instance in which no guest code runs yet.
+    /// The state of an instance that runs no guest code yet.
     pub(crate) fn new(
         function: Arc<str>,
         environment: Arc<Environment>,
@@ -88,12 +88,12 @@ impl State {
         }
     }
 
-    /// Lets host calls find the instance's memory.
+    /// Sets the instance's memory, for host calls.
     pub(crate) fn attach(&mut self, memory: Memory) {
         self.linear = Some(memory);
     }
 
-    /// Makes it the state of one invocation.
+    /// Starts one invocation.
     pub(crate) fn begin(&mut self, run: Run) {
         self.run = run;
         self.prepare();
@@ -101,14 +101,16 @@ impl State {
         self.memory.limited = false;
     }
 
-    /// Forgets the invocation: its request, its context, what it held.
+    /// Drops the state of the invocation: its request, its context and its
+    /// handles.
     pub(crate) fn clear(&mut self) {
         self.leave();
         self.run = Run::none(self.run.started);
     }
 
-    /// Ends what the invocation has started and left running. What it detached
-    /// under a context without cancel goes on for as long as that is allowed.
+    /// Ends the calls and contexts that the invocation left behind. Those that
+    /// it detached under a context without cancel continue for the function's
+    /// `detach` period.
     fn leave(&mut self) {
         #[cfg(feature = "server")]
         if let Some(mut fetches) = self.run.fetches.take() {
@@ -118,8 +120,8 @@ impl State {
         if contexts.is_empty() && calls.is_empty() {
             return;
         }
-        // Calls first, as they are to hear that their caller is done rather
-        // than that a guard was dropped.
+        // Calls first: their cause is to be that their caller is done, not that
+        // a guard was dropped.
         let (calls, guards) = (calls.leave(), contexts.leave());
         let detach = self.reach.detach;
         let outlives = !detach.is_zero() && !calls.is_empty();
@@ -134,21 +136,21 @@ impl State {
                     call.wait().await;
                 }
             };
-            // Where time is up, what is left is dropped, which ends it.
+            // If time is up, the rest is dropped, which ends it.
             let _ = tokio::time::timeout(detach, all).await;
             guards.iter().for_each(|guard| guard.cancel_with(Cause::ParentDone));
         });
     }
 
-    /// Whether nothing out of the ordinary happened: the context is not done,
-    /// the request's body was read to its end, and no limit was met.
+    /// Whether the invocation was ordinary: the context is not done, the
+    /// request's body was read to its end, and no limit was reached.
     pub(crate) fn is_ordinary(&self) -> bool {
         let body = &self.run.body;
         let read = body.failure.is_none() && body.piece.is_empty() && body.body.is_empty();
         read && !self.memory.limited && self.run.ctx.err().is_none()
     }
 
-    /// Whether the guest has had its grace after its context was done.
+    /// Whether the grace period is over.
     pub(crate) fn overdue(&self) -> bool {
         overdue(&self.run.ctx, self.grace)
     }
@@ -158,31 +160,31 @@ impl State {
         self.run.started.elapsed() < TICK
     }
 
-    /// What it prints, and who that is.
+    /// Its standard streams, and the invocation that they are logged for.
     pub(crate) fn output(&mut self) -> (&mut Stdio, Speaker<'_>) {
         let Self { function, reach, run: Run { ctx, trace, stdio, .. }, .. } = self;
         let about = About { function, ctx, step: *trace };
         (stdio, Speaker { about, rate: &reach.rate })
     }
 
-    /// Logs what is left of what it has printed. To be called when the guest
-    /// has ended.
+    /// Logs the rest of its output. Call it when the guest has ended.
     pub(crate) fn end_output(&mut self) {
         let (stdio, speaker) = self.output();
         stdio.finish(&speaker);
     }
 
-    /// Why the request's or the response's body broke off, where one did.
+    /// The reason why the request's or the response's body broke off, if one
+    /// did.
     pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
         self.run.body.failure.take().or_else(|| self.run.overflow.take())
     }
 
-    /// WASI's own state, made when a guest first asks for something that only
-    /// `wasmtime-wasi` answers.
+    /// WASI's own state, created at the first call that only `wasmtime-wasi`
+    /// implements.
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
         self.run.wasi.get_or_insert_with(|| {
-            // Nothing is opened for the guest, so there is nothing that it
-            // could make handles from.
+            // Nothing is opened for the guest, so it can't create handles from
+            // anything.
             Box::new(WasiCtxBuilder::new().build_p1())
         })
     }
@@ -201,7 +203,7 @@ pub(crate) fn give_up_at(ctx: &Context, grace: Duration) -> Option<Instant> {
     Some(since.checked_add(grace).unwrap_or(since))
 }
 
-/// Whether a guest has had its grace after its context was done.
+/// Whether the grace period after a context was done is over.
 pub(crate) fn overdue(ctx: &Context, grace: Duration) -> bool {
     give_up_at(ctx, grace).is_some_and(|at| at <= Instant::now())
 }
@@ -257,7 +259,7 @@ impl ResourceLimiter for MemoryMeter {
     }
 }
 
-/// Shorthand for a host call's caller.
+/// The caller of a host call.
 pub(crate) type Call<'a> = Caller<'a, State>;
 
 #[cfg(test)]

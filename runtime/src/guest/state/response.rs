@@ -1,9 +1,10 @@
-//! A response in pieces, on its way from the guest to whoever asked for it.
+//! A response body that the guest writes piece by piece.
 //!
-//! The guest commits the head, and then writes. Whoever can pass pieces on has
-//! an [`Outlet`]: the head goes out through it at once, and each piece waits
-//! until there is room for it, so that a guest is no faster than its client.
-//! Where there is none the pieces are collected.
+//! The guest commits the head, and then writes. If the caller can forward
+//! pieces, there is an [`Outlet`]: the head leaves through it at once, and each
+//! write waits until there is room for its piece. This is the backpressure that
+//! keeps a guest no faster than its client. Without an outlet the pieces are
+//! collected.
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -14,33 +15,34 @@ use crate::guest::bulk::Bulk;
 use crate::guest::code;
 use crate::outcome::Outcome;
 
-/// The largest piece that is taken of a guest at once, in bytes.
+/// The largest piece that one write takes, in bytes.
 pub(crate) const PIECE: u32 = 64 << 10;
 
-/// The longest body that is copied as it outgrows its buffer, in bytes. A longer
-/// one gets a buffer as large as it may become.
+/// The longest body that is copied when it outgrows its buffer, in bytes. A
+/// longer one gets a buffer of its maximum size.
 const COPIED: usize = 1 << 20;
 
-/// How many pieces a guest may be ahead of whoever takes them: so many that the
-/// two, on different threads, need not wait for each other at every piece.
+/// The pieces that a guest may write ahead of the reader. Two, so that the two
+/// threads need not wait for each other at every piece.
 const AHEAD: usize = 2;
 
-/// How a response reaches whoever asked before the guest has ended.
+/// The channel by which a response reaches its caller before the guest has
+/// ended.
 pub(crate) struct Outlet(oneshot::Sender<Response>);
 
-/// The body that a guest writes, once it has committed the head.
+/// The body of a response, from the moment its head is committed.
 #[derive(Default)]
 pub(crate) enum Outgoing {
-    /// It has not.
+    /// No head is committed.
     #[default]
     None,
-    /// Handed on piece by piece.
+    /// Forwarded piece by piece.
     Sent(mpsc::Sender<Bytes>, Allowance),
-    /// Kept until the guest has ended.
+    /// Collected until the guest has ended.
     Collected(Bulk, Allowance),
 }
 
-/// How large a body may become.
+/// The bytes that a body may still have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
     left: u64,
@@ -48,15 +50,15 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// So many bytes in all.
+    /// An allowance of `limit` bytes.
     pub(crate) fn new(limit: u64) -> Self {
         Self { left: limit, limit }
     }
 
-    /// Takes so many bytes of it.
+    /// Takes `bytes` of it.
     ///
     /// # Errors
-    /// There are not as many left.
+    /// Fewer bytes are left.
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), Outcome> {
         let left = self.left.checked_sub(bytes as u64);
         self.left = left.ok_or(Outcome::ResponseTooLarge { limit: self.limit })?;
@@ -65,7 +67,7 @@ impl Allowance {
 }
 
 impl Outlet {
-    /// The two ends of one.
+    /// An outlet and its receiver.
     pub(crate) fn new() -> (Self, oneshot::Receiver<Response>) {
         let (sender, receiver) = oneshot::channel();
         (Self(sender), receiver)
@@ -73,8 +75,8 @@ impl Outlet {
 }
 
 impl Outgoing {
-    /// Commits the head of a response whose body may have `most` bytes, and
-    /// `held` where it is kept as a whole.
+    /// Commits the head of a response whose body may have `most` bytes, or
+    /// `held` bytes if it is collected.
     pub(crate) fn begin(outlet: Option<Outlet>, head: &Response, most: u64, held: u64) -> Self {
         let Some(Outlet(outlet)) = outlet else {
             return Self::Collected(Bulk::default(), Allowance::new(most.min(held)));
@@ -83,16 +85,16 @@ impl Outgoing {
         let mut response = Response::new(Body::stream(Pieces::new(taken)));
         *response.status_mut() = head.status();
         *response.headers_mut() = head.headers().clone();
-        // Where nobody waits for it any more, the first write says so.
+        // If the receiver is gone, the first write reports it.
         let _ = outlet.send(response);
         Self::Sent(pieces, Allowance::new(most))
     }
 
-    /// Takes the next piece, once there is room for it.
+    /// Writes the next piece, once there is room for it.
     ///
     /// # Errors
-    /// The code for the guest: the context is done, or nobody takes the
-    /// response; and in `overflow` what was too much, if that was it.
+    /// The code for the guest: the context is done, or the response has no
+    /// reader any more. If a limit was exceeded, `overflow` says which.
     pub(crate) async fn write(
         &mut self,
         ctx: &Context,
@@ -110,7 +112,7 @@ impl Outgoing {
             Self::None => Err(code::INVALID),
             Self::Collected(body, allowance) => {
                 if body.len() + piece.len() > body.capacity().max(COPIED) {
-                    // Address space alone, until it is written.
+                    // Reserves address space only, until it is written.
                     body.reserve(usize::try_from(allowance.limit).unwrap_or(usize::MAX));
                 }
                 body.extend_from_slice(&piece);
@@ -124,7 +126,7 @@ impl Outgoing {
         }
     }
 
-    /// The whole body, where it was collected.
+    /// The whole body, if it was collected.
     pub(crate) fn whole(self) -> Option<Bytes> {
         match self {
             Self::Collected(body, _) => Some(body.freeze()),

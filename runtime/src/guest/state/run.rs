@@ -1,4 +1,4 @@
-//! One invocation, as its host calls see it.
+//! The state of one invocation, for its host calls.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -24,7 +24,7 @@ use crate::guest::cgi::Cgi;
 use crate::outcome::Outcome;
 use crate::propagation::trace::{TRACE, Trace};
 
-/// One invocation, as its host calls see it.
+/// The state of one invocation, for its host calls.
 pub(crate) struct Run {
     pub(crate) ctx: Context,
     pub(crate) started: Instant,
@@ -32,30 +32,30 @@ pub(crate) struct Run {
     pub(crate) body: Incoming,
     pub(crate) response: Option<Response>,
     pub(crate) outgoing: Outgoing,
-    /// Why nothing more is taken of its response.
+    /// The reason why no more of its response is accepted.
     pub(crate) overflow: Option<Outcome>,
-    /// Where its response may go before it has ended.
+    /// The outlet for a response that starts before the invocation has ended.
     pub(crate) outlet: Option<Outlet>,
-    /// Why what the guest gave as a response is none.
+    /// What is wrong with the response, if it is malformed.
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
     pub(crate) files: Files,
-    /// Where the guest is one of that style.
+    /// The state of a CGI guest.
     pub(crate) cgi: Option<Box<Cgi>>,
-    /// Its id, where it is listed.
+    /// Its id, if it is listed.
     pub(crate) id: Option<u64>,
-    /// How many callers it has, one above the other.
+    /// The number of callers above it.
     pub(crate) depth: u32,
-    /// The call tree that it is part of, once there is one.
+    /// Its call tree, once there is one.
     pub(crate) tree: Option<Arc<CallTree>>,
     pub(crate) contexts: Contexts,
     pub(crate) calls: Calls,
-    /// Made with the first: most invocations begin none.
+    /// Created with the first fetch: most invocations make none.
     #[cfg(feature = "server")]
     pub(crate) fetches: Option<Box<Fetches>>,
-    /// Its step of a trace, once somebody has asked.
+    /// Its span of a trace, once it was needed.
     pub(crate) trace: Option<Trace>,
-    /// Processor time that its callees took while it was counted as its own.
+    /// Processor time of its callees that was counted as its own.
     pub(crate) lent: Duration,
     pub(crate) wasi: Option<Box<WasiP1Ctx>>,
 }
@@ -63,11 +63,11 @@ pub(crate) struct Run {
 /// The request's body on its way to the guest.
 pub(crate) struct Incoming {
     pub(crate) body: Body,
-    /// What is left of the piece that arrived last.
+    /// The unread part of the last piece.
     pub(crate) piece: Bytes,
-    /// How many bytes may still come.
+    /// The bytes that the body may still have.
     pub(crate) left: u64,
-    /// Why the body broke off.
+    /// The reason why the body broke off.
     pub(crate) failure: Option<Outcome>,
     pub(crate) limit: u64,
 }
@@ -101,31 +101,31 @@ impl Run {
         }
     }
 
-    /// When it was admitted.
+    /// The time of its admission.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
-    /// Says which invocation it is, how many callers it has, and which step of
-    /// a trace it is, where that is not what its context says.
+    /// Sets the invocation's id, the number of its callers, and its span if it
+    /// differs from that of its context.
     pub(crate) fn named(mut self, id: Option<u64>, depth: u32, trace: Option<Trace>) -> Self {
         (self.id, self.depth, self.trace) = (id, depth, trace);
         self
     }
 
-    /// Makes it part of a call tree, where a function called it.
+    /// Makes it part of a call tree, if a function called it.
     pub(crate) fn within(mut self, tree: Option<Arc<CallTree>>) -> Self {
         self.tree = tree;
         self
     }
 
-    /// Lets its response go out before it has ended.
+    /// Lets its response start before it has ended.
     pub(crate) fn through(mut self, outlet: Option<Outlet>) -> Self {
         self.outlet = outlet;
         self
     }
 
-    /// The response that the guest gave, as far as it has not gone out.
+    /// The response of the guest, unless it has already left.
     pub(crate) fn take_response(&mut self) -> Option<Response> {
         let mut response = self.response.take()?;
         if let Some(body) = std::mem::take(&mut self.outgoing).whole() {
@@ -134,13 +134,13 @@ impl Run {
         Some(response)
     }
 
-    /// Its step of the trace that its request is part of, or of one of its own.
+    /// Its span of the request's trace, or of a trace of its own.
     pub(crate) fn trace(&mut self) -> Trace {
         let ctx = &self.ctx;
         *self.trace.get_or_insert_with(|| ctx.value(&TRACE).unwrap_or_else(Trace::root))
     }
 
-    /// The call tree that its calls are part of. A root's begins with its first.
+    /// The call tree of its calls. That of a root starts with its first call.
     pub(crate) fn tree(&mut self) -> Arc<CallTree> {
         self.tree.get_or_insert_default().clone()
     }
@@ -148,7 +148,7 @@ impl Run {
     /// The context of a handle.
     ///
     /// # Errors
-    /// There is none.
+    /// The handle is not known.
     pub(crate) fn context(&self, handle: u32) -> Result<&Context, Misuse> {
         match handle {
             0 => Ok(&self.ctx),
@@ -162,10 +162,10 @@ impl Run {
         self.fetches.get_or_insert_default()
     }
 
-    /// Whether there is a call, or a fetch, of that handle.
+    /// Checks that there is a call or a fetch with that handle.
     ///
     /// # Errors
-    /// There is none.
+    /// The handle is not known.
     pub(crate) fn known(&mut self, handle: u32) -> Result<(), Misuse> {
         #[cfg(feature = "server")]
         if fetches::is_one(handle) {
@@ -174,8 +174,7 @@ impl Run {
         self.calls.get(handle).map(drop)
     }
 
-    /// Goes on with the call of a handle, or the fetch; ready once there is a
-    /// result.
+    /// Polls the call or the fetch of a handle. Ready once it has a result.
     pub(crate) fn poll_one(
         &mut self,
         handle: u32,
@@ -189,12 +188,12 @@ impl Run {
         self.calls.poll(handle, cx, reach)
     }
 
-    /// Whether the invocation's end does not end the context of a handle.
+    /// Whether the context of a handle may outlive the invocation.
     pub(crate) fn is_free(&self, handle: u32) -> bool {
         handle != 0 && self.contexts.get(handle).is_ok_and(|derived| derived.free)
     }
 
-    /// That of an instance which is nobody's at the moment.
+    /// The state of an instance that runs no invocation.
     pub(crate) fn none(started: Instant) -> Self {
         Self::new(Context::background(), Request::default(), 0, started)
     }

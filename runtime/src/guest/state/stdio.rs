@@ -1,26 +1,26 @@
-//! What a guest prints: line by line into the host's log, and the end of its
-//! standard error kept for the report of a trap.
+//! A guest's standard output and error. They are logged line by line, and the
+//! end of standard error is kept for the report of a trap.
 
 use super::log_quota::{Journal, Speaker};
 use crate::log::{self, Printed};
 
-/// How much of standard error a trap's report carries, in bytes.
+/// The most bytes of standard error that a trap's report carries.
 const TAIL: usize = 4 << 10;
 
-/// The longest line, in bytes. What is longer becomes several.
+/// The longest line, in bytes. A longer one is split.
 const LINE: usize = 8 << 10;
 
 /// A guest's standard output and standard error.
 #[derive(Default)]
 pub(crate) struct Stdio {
-    /// What has no end of a line yet.
+    /// The start of a line that is not complete yet.
     out: Vec<u8>,
     err: Vec<u8>,
     tail: Vec<u8>,
     pub(crate) journal: Journal,
 }
 
-/// Which of the two a guest writes to.
+/// The stream that a guest writes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sink {
     Out,
@@ -37,8 +37,8 @@ impl Sink {
 }
 
 impl Stdio {
-    /// Takes what the guest wrote, and logs at most `lines` lines, because
-    /// logging takes time. Returns how many bytes were taken.
+    /// Takes bytes that the guest wrote, and logs at most `lines` lines,
+    /// because logging takes time. Returns the number of bytes taken.
     pub(crate) fn write(
         &mut self,
         sink: Sink,
@@ -83,8 +83,8 @@ impl Stdio {
         taken
     }
 
-    /// Logs what has no newline at its end, and how much was left out. To be
-    /// called when the guest has ended.
+    /// Logs the last line if it has no newline, and how many bytes were left
+    /// out. Call it when the guest has ended.
     pub(crate) fn finish(&mut self, speaker: &Speaker<'_>) {
         for sink in [Sink::Out, Sink::Err] {
             if !self.line(sink).is_empty() {
@@ -95,17 +95,16 @@ impl Stdio {
     }
 
     /// Keeps an error that the guest has logged for the report of a trap, as if
-    /// it were on its standard error.
+    /// it were written to standard error.
     pub(crate) fn keep(&mut self, message: &[u8]) {
         self.keep_tail(message);
         self.keep_tail(b"\n");
     }
 
-    /// The end of what the guest wrote to standard error, and of the errors that
-    /// it logged.
+    /// The end of standard error and of the errors that the guest logged.
     pub(crate) fn tail(&self) -> String {
         let text = String::from_utf8_lossy(&self.tail);
-        // What is not UTF-8 takes more once it is replaced.
+        // Replacing invalid UTF-8 makes the text longer.
         let start = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
         text.get(start..).unwrap_or_default().to_owned()
     }
@@ -128,7 +127,7 @@ impl Stdio {
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         self.journal.add(speaker, &Printed { stream: sink.name(), text });
-        // Its room is for the next one.
+        // The next line reuses the buffer.
         line.clear();
         *self.line(sink) = line;
     }
