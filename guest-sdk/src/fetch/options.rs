@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// Each is checked against the hosts that the function may reach. Credentials (`authorization` and
 /// `cookie`) do not go along to another origin. A redirect that asks for the body once more is not
-/// followed where the body was [streamed](Body::stream).
+/// followed where the body was [streamed](crate::Body::stream).
 ///
 /// ```
 /// use hourglass_sdk::{Redirects, Request};
@@ -23,8 +23,8 @@ pub struct Redirects(pub u32);
 /// has left.
 ///
 /// The time begins with the fetch. A fetch that exceeds it is ended, and fails as
-/// [`FetchError::HeadTimeout`]. Sending a body that is [streamed](Body::stream) counts, but is not
-/// interrupted.
+/// [`FetchError::HeadTimeout`](crate::FetchError::HeadTimeout). Sending a body that is
+/// [streamed](crate::Body::stream) counts, but is not interrupted.
 ///
 /// ```
 /// use std::time::Duration;
