@@ -1,12 +1,12 @@
-//! One of something for each core, so that threads which run side by side do
-//! not write to the same cache lines.
+//! One value per core, so that threads that run in parallel do not write to the
+//! same cache lines (false sharing).
 //!
-//! A line that two cores write to in turn costs each of them about as much as
-//! a system call. What every invocation writes to is therefore kept once per
-//! core, and put together only by those who ask for the whole, which is rare.
+//! A cache line that two cores write to in turn costs each of them about as
+//! much as a system call. Values that every invocation writes to are therefore
+//! kept once per core and summed only when the total is needed, which is rare.
 //!
-//! A thread may be moved to another core at any moment, so that none is ever
-//! alone with its core's own: that is quick to get at, and no more.
+//! A thread may be moved to another core at any moment, so it never has
+//! exclusive access to its core's value. The value is only cheap to reach.
 
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
@@ -19,32 +19,33 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
 #[derive(Debug)]
 pub(crate) struct PerCore<T>(Box<[Line<T>]>);
 
-/// Alone on its cache lines; processors fetch them in pairs.
+/// Has its cache lines to itself; processors fetch them in pairs.
 #[repr(align(128))]
 #[derive(Debug)]
 struct Line<T>(T);
 
-/// The numbers of the cores that the process may use: those of its first
-/// thread, as the one that asks may have been kept on one of them.
+/// The numbers of the cores that the process may use. They are those of its
+/// first thread, because the calling thread may have been pinned to one core.
 static ALLOWED: LazyLock<Vec<usize>> = LazyLock::new(|| match sched_getaffinity(Some(getpid())) {
     Ok(allowed) => (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect(),
     Err(_) => (0..count()).collect(),
 });
 
-/// The place of each core among those, by its number.
+/// The index of each core in [`ALLOWED`], by the core's number.
 static PLACES: LazyLock<Vec<usize>> = LazyLock::new(|| {
     let place = |core| ALLOWED.iter().position(|&allowed| allowed == core).unwrap_or(0);
     (0..=ALLOWED.last().copied().unwrap_or(0)).map(place).collect()
 });
 
-/// How many cores' worth of time the process may use.
+/// The processor time that the process may use, in cores.
 pub(crate) fn count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Keeps this thread on one core, when it is one of as many threads as there
-/// are cores, and tells whether it did. Not so where the process may use many
-/// cores but little time of each: its neighbours would pick the same ones.
+/// Pins this thread to one core if it is one of as many threads as there are
+/// cores, and returns whether it did. It does not if the process may use many
+/// cores but only a little time of each: its neighbours would pick the same
+/// ones.
 #[cfg(feature = "server")]
 pub(crate) fn stay(thread: usize, threads: usize) -> bool {
     if threads != ALLOWED.len() || threads != count() {
@@ -56,8 +57,9 @@ pub(crate) fn stay(thread: usize, threads: usize) -> bool {
     rustix::thread::sched_setaffinity(None, &only).is_ok()
 }
 
-/// Fails if the system does not give the process this number of threads. They
-/// end before this returns, so it is no promise.
+/// Fails if the system does not give the process this number of threads. The
+/// threads end before this returns, so success is no guarantee for later
+/// threads.
 pub(crate) fn try_threads(count: usize) -> io::Result<()> {
     let (before, gate) = (threads(), Mutex::new(()));
     let started = thread::scope(|scope| {
@@ -65,12 +67,12 @@ pub(crate) fn try_threads(count: usize) -> io::Result<()> {
         let started = (0..count).try_for_each(|_| {
             thread::Builder::new().spawn_scoped(scope, || drop(gate.lock())).map(drop)
         });
-        // The scope waits for them.
+        // The scope waits for the threads.
         drop(held);
         started
     });
-    // A thread that was joined still counts for a moment, and would be in the way
-    // of the next one.
+    // A joined thread still counts for a moment, and would take the place of
+    // the next one.
     for _ in 0..1_000 {
         if threads() <= before {
             break;
@@ -80,25 +82,25 @@ pub(crate) fn try_threads(count: usize) -> io::Result<()> {
     started
 }
 
-/// How many threads the process has.
+/// The number of threads of the process.
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
 impl<T> PerCore<T> {
-    /// As many as the process may use cores, each made from its number and how
-    /// many there are.
+    /// Makes one value for each core that the process may use, from the core's
+    /// index and the number of cores.
     pub(crate) fn new(make: impl Fn(usize, usize) -> T) -> Self {
         let cores = ALLOWED.len().max(1);
         Self((0..cores).map(|core| Line(make(core, cores))).collect())
     }
 
-    /// This core's own.
+    /// The value of the current core.
     pub(crate) fn own(&self) -> Option<&T> {
         self.iter().next()
     }
 
-    /// All of them, this core's own first.
+    /// All values, starting with that of the current core.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let own = PLACES.get(sched_getcpu()).copied().unwrap_or(0);
         let (before, own) = self.0.split_at_checked(own).unwrap_or((&[], &self.0));

@@ -1,9 +1,9 @@
-//! Work that begins on the thread of whoever asks for it, and goes on as a task
-//! where it takes longer.
+//! Work that starts on the caller's thread, and becomes a task if it takes
+//! longer than one poll.
 //!
-//! Most invocations end at their first poll. Making a task of one would cost
-//! more than that poll, and would let another thread run it; leaving a longer
-//! one where it began would be in the way of others on that thread.
+//! Most invocations end at their first poll. Spawning a task for one would cost
+//! more than that poll, and would let another thread run it. Leaving a longer
+//! one on the thread where it started would delay other work of that thread.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,24 +12,25 @@ use std::{io, thread};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
-/// A run that has not begun, or not ended, boxed so that it can be moved.
+/// A run that has not started or not ended, boxed so that it can be moved.
 pub(crate) type Run<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A run on its way to its end.
+/// A run in progress.
 pub(crate) enum Task<T> {
-    /// Not looked at yet.
+    /// Not polled yet.
     New(Run<T>),
-    /// Takes longer, and is a task now.
+    /// Takes longer than one poll, and is a task now.
     Spawned(JoinHandle<T>),
-    /// Its end was told, or it was let go of.
+    /// The result was returned, or the task was detached.
     Over,
 }
 
 impl<T> Task<T> {
-    /// Goes on with it. After its first poll it is made a task by `spawn`.
+    /// Polls the run. If it is pending after its first poll, `spawn` makes it a
+    /// task.
     ///
     /// # Errors
-    /// It panicked, or the runtime that it was a task of has shut down.
+    /// The run panicked, or the runtime of its task has shut down.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -50,7 +51,7 @@ impl<T> Task<T> {
         polled
     }
 
-    /// Makes it a task at once, where it has not begun.
+    /// Makes the run a task at once, if it has not started.
     pub(crate) fn spawn(&mut self, spawn: impl FnOnce(Run<T>) -> JoinHandle<T>) {
         *self = match std::mem::replace(self, Self::Over) {
             Self::New(run) => Self::Spawned(spawn(run)),
@@ -58,31 +59,31 @@ impl<T> Task<T> {
         };
     }
 
-    /// Waits for its end, if it is a task, without a look at it.
+    /// Waits for the end of the run, if it is a task, and ignores its result.
     pub(crate) async fn join(self) {
         if let Self::Spawned(task) = self {
-            // Nobody wants to know how it ended.
+            // The result is not needed.
             let _ = task.await;
         }
     }
 
-    /// Whether its end is still to be told.
+    /// Whether the result has not been returned yet.
     pub(crate) fn is_under_way(&self) -> bool {
         !matches!(self, Self::Over)
     }
 }
 
-/// Does what may block for good on a thread of its own.
+/// Runs work that may block indefinitely on a thread of its own.
 ///
-/// tokio's `spawn_blocking` panics where the system refuses the first thread, and
-/// leaves the work undone where it refuses another. The caller bounds how many
-/// there are.
+/// tokio's `spawn_blocking` panics if the system refuses the first thread, and
+/// leaves the work undone if it refuses another. The caller bounds the number
+/// of these threads.
 ///
 /// # Errors
 /// The system refuses a thread, or the work panicked.
 ///
 /// # Cancel safety
-/// Dropping the future leaves the thread behind.
+/// Dropping the future leaves the thread running.
 pub(crate) async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {

@@ -1,10 +1,10 @@
-//! Wakes those who wait for a moment, once a tick.
+//! Timers with the resolution of a tick.
 //!
-//! Tokio's timers count whole milliseconds and round up, at two places, so that
-//! a guest that waits would outlive its deadline by up to three ticks. The
-//! ticker's thread is awake at every tick anyway, and rings these alarms.
+//! Tokio's timers count whole milliseconds and round up in two places, so a
+//! guest that waits would outlive its deadline by up to three ticks. The
+//! ticker's thread wakes up at every tick anyway, and fires these alarms.
 //!
-//! An alarm rings only while the ticker ticks: whoever waits for one keeps it
+//! An alarm fires only while the ticker runs: its waiter must keep the ticker
 //! running.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// When one rings, and a number that tells it from others of that moment.
+/// The time at which an alarm fires, and a number that tells it from others at
+/// the same time.
 type Key = (Instant, u64);
 
-/// The alarms of an engine, by when they ring.
+/// The alarms of an engine, by the time at which they fire.
 #[derive(Debug, Default)]
 pub(crate) struct Alarms(Mutex<Queue>);
 
@@ -26,7 +27,8 @@ struct Queue {
     count: u64,
 }
 
-/// A wait for a moment. Never ready before it, and at most about a tick after.
+/// A wait until a point in time. It is never ready earlier, and at most about
+/// one tick later.
 ///
 /// # Cancel safety
 /// Cancel safe.
@@ -43,11 +45,11 @@ impl Alarms {
         Alarm { alarms: self, at, set: None }
     }
 
-    /// Wakes those whose moment has come.
+    /// Wakes the waiters of all alarms that are due.
     pub(super) fn ring(&self) {
         let now = Instant::now();
         while let Some(waker) = self.queue().take_due(now) {
-            // Outside the lock, because it runs code of somebody else's.
+            // Outside of the lock, because it runs foreign code.
             waker.wake();
         }
     }

@@ -1,12 +1,12 @@
 //! Keeps the kernel from merging pages of this process with equal ones (KSM).
 //!
-//! A process can be opted into KSM from outside: systemd's `MemoryKSM=` is
-//! inherited by what it starts. A merged page loses its identity, which breaks
-//! two things. With `use_zero_pages` a page full of zeros becomes the kernel's
-//! shared zero page, which looks as if it had never been written; and merging
-//! lets one guest find out by timing what another has in memory.
+//! A process can be opted into KSM from outside: child processes inherit
+//! systemd's `MemoryKSM=`. A merged page loses its identity, which breaks two
+//! things. With `use_zero_pages` a page full of zeros becomes the kernel's
+//! shared zero page, which looks as if it had never been written. And merging
+//! is a timing side channel: one guest can find out what another has in memory.
 //!
-//! Opting out splits what was merged before.
+//! Opting out splits pages that were merged before.
 #![allow(unsafe_code, reason = "prctl has no safe wrapper for these requests")]
 
 use std::io;
@@ -14,7 +14,7 @@ use std::io;
 /// Opts this process out of merging.
 ///
 /// # Errors
-/// Pages may still be merged: the kernel refused.
+/// The kernel refused; pages may still be merged.
 pub(super) fn opt_out() -> io::Result<()> {
     if !is_on() {
         return Ok(());
@@ -28,7 +28,8 @@ pub(super) fn opt_out() -> io::Result<()> {
 }
 
 /// Whether this process is opted in. Kernels before 6.4 have no such request,
-/// and merge only what a process asks them to, which this one never does.
+/// and merge only memory that a process marks for it, which this one never
+/// does.
 fn is_on() -> bool {
     // SAFETY: the request takes no pointer.
     unsafe { libc::prctl(libc::PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1 }
@@ -38,8 +39,8 @@ fn is_on() -> bool {
 mod tests {
     use super::*;
 
-    /// Opting in needs a kernel with KSM; where there is none, there is nothing
-    /// to opt out of.
+    /// Opting in needs a kernel with KSM; without it there is nothing to opt
+    /// out of.
     #[test]
     fn a_process_that_was_opted_in_is_opted_out() {
         // SAFETY: the request takes a number and no pointer.

@@ -1,14 +1,15 @@
-//! The Wasm engine: wasmtime, set up for many short runs of untrusted code.
+//! The Wasm engine: wasmtime, configured for many short runs of untrusted code.
 //!
 //! - Instances come from a pool whose address space is reserved at start, so
-//!   that a run allocates nothing; [`sizing`] says how large it can be.
-//! - Memory is copy-on-write, and pages stay resident between runs; [`pages`]
-//!   puts them back, and [`faults`] tells where that needs no look at them.
-//! - The kernel is kept from merging pages; [`merging`] opts out of that.
-//! - A stack that a guest used deeply is returned to the system; see [`stacks`].
-//! - Running guests are preempted by the engine's epoch; [`ticker`] advances it,
-//!   and rings [`alarms`] for those that wait.
-//! - [`compile`] makes native code of modules; [`cache`] keeps it on disk.
+//!   that a run allocates nothing; [`sizing`] determines its size.
+//! - Memory is copy-on-write, and pages stay resident between runs. [`pages`]
+//!   restores them, and [`faults`] tells when that needs no scan.
+//! - [`merging`] keeps the kernel from merging pages.
+//! - A stack that a guest used deeply is returned to the system; see
+//!   [`stacks`].
+//! - The engine's epoch preempts running guests. [`ticker`] advances it, and
+//!   fires the [`alarms`] of guests that wait.
+//! - [`compile`] turns modules into native code; [`cache`] keeps it on disk.
 
 pub(crate) mod alarms;
 pub(crate) mod cache;
@@ -34,46 +35,47 @@ use self::pages::PageMap;
 use self::ticker::Ticker;
 use crate::error::BuildError;
 
-/// The most entries of a table that the pool clears by itself: one page of
-/// pointers. A larger table is cleared before its instance is dropped, see
-/// [`crate::invocation`].
+/// The maximum number of entries of a table that the pool clears by itself: one
+/// page of pointers. A larger table is cleared before its instance is dropped,
+/// see [`crate::invocation`].
 pub(crate) const TABLE_PAGE: u64 = 512;
 
-/// The most entries that any table may have.
+/// The maximum number of entries of any table.
 pub(crate) const TABLE_MAX: u64 = 65_536;
 
 /// How much touched memory is copied back rather than returned to the system
-/// when an instance ends, and so the most that an idle slot keeps resident.
+/// when an instance ends, and so the maximum that an idle slot keeps resident.
 const KEEP_RESIDENT: usize = 2 << 20;
 
-/// Slots beyond the invocations in flight: for taking a function's first
-/// memory at deploy while every other slot is in use.
+/// Slots beyond the invocations in flight, to copy a function's initial memory
+/// at deploy time while every other slot is in use.
 const SPARE_SLOTS: usize = 4;
 
-/// What the engine is made from.
+/// The settings of an engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_in_flight: usize,
     /// Instances that are kept between runs have slots of their own, so that
-    /// they never stand in an invocation's way.
+    /// they never take a slot from an invocation.
     pub(crate) max_idle: usize,
     pub(crate) tick: Duration,
     pub(crate) cache: Option<CacheSettings>,
     pub(crate) compiler: Compiler,
-    /// How many functions a module may have.
+    /// The maximum number of functions of a module.
     pub(crate) max_functions: u32,
 }
 
-/// The engine and all that one of it has: ticker, page map, cache.
+/// The engine and the parts that exist once per engine: ticker, page map,
+/// cache.
 pub(crate) struct Engine {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) ticker: Ticker,
-    /// Present where the system tells touched pages from untouched ones.
+    /// Present if the system tells touched pages from untouched ones.
     pub(crate) pages: Option<PageMap>,
     cache: Option<Cache>,
     compiler: Compiler,
     pub(crate) max_functions: u32,
-    /// The modules that functions are made from now.
+    /// The modules that functions currently use.
     modules: Arc<Modules>,
 }
 
@@ -114,14 +116,14 @@ fn config(settings: &Settings, scan: bool) -> Config {
     config
 }
 
-/// The settings that native code depends on: a compiler process has them too.
+/// The settings that native code depends on, shared with a compiler process.
 fn code_config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
-        // Its tables may have no null to be cleared with.
+        // Such tables may have no null value to be cleared with.
         .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false)
         // See `stacks`, which relies on it.
         .async_stack_size(stacks::STACK)
@@ -143,9 +145,10 @@ fn pool(settings: &Settings, scan: bool) -> PoolingAllocationConfig {
         .max_memories_per_module(1)
         .max_tables_per_module(1)
         .table_elements(TABLE_MAX as usize)
-        // Large modules have large instances: their functions and globals.
+        // Large modules have large instances, because of their functions and
+        // globals.
         .max_core_instance_size(8 << 20);
-    // Only instances that are made anew for every invocation go through the
+    // Only instances that are created for every invocation go through the
     // pool's own reset; without its scan they would take several times as long.
     if scan {
         pool.pagemap_scan(Enabled::Yes)

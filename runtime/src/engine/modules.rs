@@ -1,6 +1,6 @@
-//! The modules that are loaded. Functions with the same module share one copy of
-//! its code and of its first memory, also where they are made ready at the same
-//! time; it is dropped with the last of them.
+//! The loaded modules. Functions with the same module share one copy of its
+//! code and of its initial memory, even if they are prepared at the same time.
+//! The copy is dropped with the last function.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,8 +14,8 @@ use crate::error::CompileError;
 /// A hash of a module's bytes. All of an engine's modules have its settings.
 type Digest = [u8; blake3::OUT_LEN];
 
-/// Locked while the module is loaded, so that others that want the same one wait
-/// for it.
+/// Locked while the module is being loaded, so that other threads that need the
+/// same module wait for it.
 type Slot = Mutex<Weak<Loaded>>;
 
 /// The loaded modules by their digests.
@@ -30,7 +30,8 @@ pub(crate) struct Loaded {
 }
 
 impl Engine {
-    /// Compiles a module or loads it from the cache, unless it is loaded already.
+    /// Compiles a module or loads it from the cache, unless it is already
+    /// loaded.
     pub(crate) fn load(&self, wasm: &[u8]) -> Result<Arc<Loaded>, CompileError> {
         let digest = *blake3::hash(wasm).as_bytes();
         let slot = self.modules.all().entry(digest).or_default().clone();
@@ -57,7 +58,7 @@ impl Modules {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the slot of a module that is no longer loaded, where no other
+    /// Removes the slot of a module that is no longer loaded, unless another
     /// thread is about to load it.
     fn forget(&self, digest: &Digest) {
         if let Entry::Occupied(slot) = self.all().entry(*digest)

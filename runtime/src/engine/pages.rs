@@ -1,32 +1,32 @@
-//! Puts a memory back into its first state, touching only what a guest
+//! Resets a memory to its initial state, and writes only the pages that a guest
 //! touched.
 //!
-//! Most of a guest's memory is stack that it never reaches, so copying all of
-//! it back costs more than the run itself, and giving it back to the system
-//! costs page faults and, with several threads, interrupts between processors.
-//! Linux tells which pages were touched: the `PAGEMAP_SCAN` request on
-//! `/proc/self/pagemap`, or, before Linux 6.7, that file's content.
+//! Most of a guest's memory is stack that it never reaches. Copying all of it
+//! back costs more than the run itself, and returning it to the system costs
+//! page faults and, with several threads, interrupts between processors. Linux
+//! tells which pages were touched, through the `PAGEMAP_SCAN` request on
+//! `/proc/self/pagemap` or, before Linux 6.7, through that file's content.
 //!
 //! wasmtime's pool can use that request too, but asks for pages that are
-//! *present*. A page that a guest wrote and that is swapped out at that
-//! moment, or that the kernel is just moving, is not present: it would keep its
-//! content, and the slot's next instance could read it. Having no swap does not
-//! help, because memory compaction moves pages everywhere: on a machine without
-//! swap, under compaction, 90 of 526,000 scans for present pages missed one
-//! that had been written, and none of as many for pages that are present **or
-//! swapped**, as the kernel calls a page on the move. So that is the query
-//! here, for an instance that is reset in place as for one whose memory goes
-//! back to the pool. What the pool's own scan then misses holds nothing of the
-//! invocation any more.
+//! *present*. A page that a guest wrote and that is swapped out at that moment,
+//! or that the kernel is just moving, is not present: it would keep its
+//! content, and the slot's next instance could read it. A machine without swap
+//! is affected too, because memory compaction moves pages everywhere: on such a
+//! machine, under compaction, 90 of 526,000 scans for present pages missed one
+//! that had been written, and none of as many scans for pages that are present
+//! **or swapped**, which is how the kernel reports a page on the move. That is
+//! therefore the query used here, both for an instance that is reset in place
+//! and for one whose memory goes back to the pool. Pages that the pool's own
+//! scan then misses hold nothing of the invocation any more.
 //!
-//! The kernel's shared page of zeros is one that a guest has read and never
-//! written, so it is left as it is where zeros are the first content. Where they
-//! are not, a guest has written zeros and the kernel has merged the page (KSM,
-//! with `use_zero_pages`): that page is restored. [`merging`](super::merging)
-//! opts out of KSM; this holds also if somebody opts in again.
+//! The kernel's shared zero page is one that a guest has read and never
+//! written, so it stays as it is if the initial content is zeros. If it is not,
+//! a guest has written zeros and the kernel has merged the page (KSM, with
+//! `use_zero_pages`): that page is restored. [`merging`](super::merging) opts
+//! out of KSM; this holds even if the process is opted in again.
 //!
-//! This, [`faults`](super::faults) and [`merging`](super::merging) are the
-//! crate's places for the system calls that safe Rust lacks.
+//! This module, [`faults`](super::faults) and [`merging`](super::merging)
+//! contain the crate's system calls that safe Rust lacks.
 #![allow(unsafe_code, reason = "PAGEMAP_SCAN and madvise have no safe wrapper")]
 
 use std::ffi::c_void;
@@ -41,7 +41,7 @@ use rustix::mm::{Advice, madvise};
 use super::faults;
 use super::merging;
 
-/// Regions asked for in one request; a guest rarely touches more.
+/// The number of regions requested at once; a guest rarely touches more.
 const REGIONS: usize = 64;
 
 const PAGE_IS_FILE: u64 = 1 << 2;
@@ -56,36 +56,36 @@ const ENTRY_IS_PRESENT: u64 = 1 << 63;
 /// This process's page map.
 ///
 /// It belongs to the process that opened it: a process forked from it without
-/// `exec` must make a runtime of its own.
+/// `exec` must create a runtime of its own.
 pub(crate) struct PageMap {
     file: File,
-    /// Whether the kernel has the request; else its table of pages is read.
+    /// Whether the kernel has the request; otherwise its page table is read.
     scans: bool,
     counts_faults: bool,
     keep: usize,
     page: usize,
 }
 
-/// The pages of a memory that may hold something else than at first.
+/// The pages of a memory that may differ from its initial content.
 pub(crate) struct Touched {
     ranges: Vec<Range<usize>>,
-    /// Whether they are known: not so before the first scan, since a memory
-    /// may get the pages of a former one.
+    /// Whether the pages are known. Before the first scan they are not, since a
+    /// memory may get the pages of a former one.
     known: bool,
-    /// Whether nothing but a page fault can add one.
+    /// Whether a page can be added only by a page fault.
     by_faults_alone: bool,
 }
 
 impl Touched {
-    /// How much memory they take, in bytes.
+    /// The size of these pages in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.ranges.iter().map(Range::len).sum()
     }
 }
 
-/// What was copied back of a memory.
+/// The result of copying a memory back.
 struct Copied {
-    /// Up to where; the rest was not looked at.
+    /// The end of the part that was examined; the rest was not.
     reached: usize,
     bytes: usize,
 }
@@ -94,8 +94,8 @@ impl PageMap {
     /// Opens the page map. At most about `keep` bytes of a memory are copied
     /// back.
     ///
-    /// There is none where the kernel may merge pages of this process: what was
-    /// touched could not be told for certain.
+    /// Returns `None` if the kernel may merge pages of this process, because
+    /// touched pages could not be identified reliably.
     pub(crate) fn open(keep: usize) -> Option<Self> {
         if let Err(error) = merging::opt_out() {
             tracing::warn!(
@@ -118,10 +118,10 @@ impl PageMap {
         self.scans
     }
 
-    /// Prepares a new instance's memory for being reset.
+    /// Prepares the memory of a new instance for resets.
     pub(crate) fn watch(&self, memory: &mut [u8]) -> Touched {
-        // SAFETY: the range is exclusively borrowed, and the advice changes
-        // nothing of what it holds.
+        // SAFETY: the range is exclusively borrowed, and the advice does not
+        // change its content.
         let alone =
             unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxNoHugepage) };
         Touched {
@@ -138,11 +138,11 @@ impl PageMap {
 
     /// Makes `memory` equal to `first`, followed by zeros. `touched` are the
     /// pages that had been touched before the memory's last reset, and are
-    /// brought up to date; `no_fault` says that the last run on it had no page
-    /// fault, see [`Witness`](super::faults::Witness).
+    /// updated. `no_fault` says that the last run on it had no page fault, see
+    /// [`Witness`](super::faults::Witness).
     ///
-    /// Returns whether that could be done: it can't where more was touched
-    /// than is worth copying, and the memory is then of no more use.
+    /// Returns whether the memory was reset. It is not if more was touched than
+    /// is worth copying; the memory is then unusable.
     pub(crate) fn reset(
         &self,
         memory: &mut [u8],
@@ -195,12 +195,12 @@ impl PageMap {
         true
     }
 
-    /// Like [`reset`](Self::reset), for a memory that goes back to the pool,
-    /// and without fail.
+    /// Like [`reset`](Self::reset), for a memory that goes back to the pool. It
+    /// always succeeds.
     ///
-    /// Beyond `keep` bytes of touched pages the rest is given back to the
-    /// system, which makes the mapping what it was at first. Should the kernel
-    /// refuse anything, all of the memory is written instead.
+    /// Touched pages beyond `keep` bytes are returned to the system, which
+    /// restores the mapping's initial content. If the kernel refuses anything,
+    /// all of the memory is written instead.
     pub(crate) fn restore(&self, memory: &mut [u8], first: &[u8]) {
         let restored = self.copy_back(memory, first, drop).and_then(|copied| {
             self.give_back(memory.get_mut(copied.reached..).unwrap_or_default())
@@ -243,8 +243,8 @@ impl PageMap {
         Ok(copied)
     }
 
-    /// Restores those of a run of zero pages that were something else at first,
-    /// and returns how many bytes they have.
+    /// Restores those zero pages of a run whose initial content was not zeros,
+    /// and returns their size in bytes.
     fn copy_over_zeros(
         &self,
         memory: &mut [u8],
@@ -263,8 +263,8 @@ impl PageMap {
         bytes
     }
 
-    /// Gives pages back to the system where it takes them: they read as the
-    /// mapping's first content again.
+    /// Returns pages to the system, if it accepts them: they then read as the
+    /// mapping's initial content again.
     pub(crate) fn release(&self, memory: &mut [u8]) {
         if let Err(error) = self.give_back(memory) {
             tracing::debug!(%error, "pages can't be given back");
@@ -286,7 +286,8 @@ impl PageMap {
         Ok(())
     }
 
-    /// The pages in `range` that were touched, as many as there is room for.
+    /// The touched pages in `range`, at most as many regions as `regions` can
+    /// hold.
     fn query(&self, range: Range<usize>, regions: &mut [Region; REGIONS]) -> io::Result<Scan> {
         if self.scans { self.scan(range, regions) } else { self.read(range, regions) }
     }
@@ -303,19 +304,20 @@ impl PageMap {
             category_inverted: PAGE_IS_FILE,
             category_mask: PAGE_IS_FILE,
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-            // Runs of the page of zeros are told apart from all others.
+            // Separates runs of the zero page from all others.
             return_mask: PAGE_IS_PFNZERO,
             ..ScanArg::default()
         };
-        // SAFETY: `ScanArg` is the request's argument as the kernel defines
-        // it; the kernel writes to it and to at most `REGIONS` of `regions`,
-        // both alive and exclusively borrowed during the call. Scanning
-        // changes no page.
+        // SAFETY: `ScanArg` is the request's argument as the kernel defines it;
+        // the kernel writes to it and to at most `REGIONS` of `regions`, both
+        // alive and exclusively borrowed during the call. Scanning changes no
+        // page.
         let scan = unsafe { ioctl::ioctl(&self.file, arg)? };
         Ok(scan)
     }
 
-    /// The same, from the table that every kernel has: a word for each page.
+    /// Like `query`, from the page table that every kernel has: one word per
+    /// page.
     fn read(&self, range: Range<usize>, regions: &mut [Region; REGIONS]) -> io::Result<Scan> {
         const WORD: usize = size_of::<u64>();
         let mut words = [0; 512 * WORD];
@@ -337,13 +339,13 @@ impl PageMap {
     }
 }
 
-/// Whether a range of a memory was zeros at first.
+/// Whether the initial content of a range of a memory was zeros.
 fn is_first_zeros(first: &[u8], range: Range<usize>) -> bool {
     let known = first.get(range.start.min(first.len())..range.end.min(first.len()));
     known.unwrap_or_default().iter().all(|&byte| byte == 0)
 }
 
-/// Copies `range` of a memory back from its first content.
+/// Copies `range` of a memory back from its initial content.
 fn restore_range(memory: &mut [u8], first: &[u8], range: Range<usize>) {
     let Some(touched) = memory.get_mut(range.clone()) else { return };
     let known = first.get(range.start.min(first.len())..range.end.min(first.len()));
@@ -363,7 +365,7 @@ struct Region {
 }
 
 impl Region {
-    /// Whether all of it is the kernel's page of zeros.
+    /// Whether all of it is the kernel's zero page.
     fn is_zeros(&self) -> bool {
         self.categories & PAGE_IS_PFNZERO != 0
     }
@@ -413,7 +415,8 @@ unsafe impl Ioctl for ScanArg {
     }
 
     unsafe fn output_from_ptr(found: IoctlOutput, arg: *mut c_void) -> rustix::io::Result<Scan> {
-        // SAFETY: `arg` is what `as_ptr` gave, so a valid `ScanArg`.
+        // SAFETY: `arg` is the pointer that `as_ptr` returned, so a valid
+        // `ScanArg`.
         let arg = unsafe { &*arg.cast::<Self>() };
         Ok(Scan { found: usize::try_from(found).unwrap_or(0), end: arg.walk_end as usize })
     }

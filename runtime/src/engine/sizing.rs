@@ -1,39 +1,40 @@
-//! How many invocations the machine's limits allow at once.
+//! The number of invocations that the machine's limits allow at once.
 //!
-//! The pool lives in memory mappings, and the kernel bounds how many a process
-//! may have (`vm.max_map_count`). A slot's stack takes two when the pool is
-//! made, its memory up to four while it is in use. A pool that outgrows the
-//! bound does not fail when it is made but in the middle of serving, so the
-//! bound is looked at beforehand.
+//! The pool consists of memory mappings, and the kernel bounds their number per
+//! process (`vm.max_map_count`). A slot's stack takes two when the pool is
+//! created, and its memory up to four while it is in use. A pool that exceeds
+//! the bound does not fail when it is created but later, while it serves
+//! invocations, so the bound is checked beforehand.
 
 use crate::error::BuildError;
 
-/// What a host takes unless told otherwise.
+/// The default limit on invocations in flight.
 const DEFAULT_IN_FLIGHT: usize = 1_000;
 
-/// Mappings of one slot in use, with one to spare.
+/// The mappings of one slot in use, with one to spare.
 const MAPPINGS_PER_SLOT: usize = 7;
 
-/// Mappings for everything else: code, threads, heaps, loaded modules.
+/// The mappings for everything else: code, threads, heaps, loaded modules.
 const MAPPINGS_ELSEWHERE: usize = 6_000;
 
-/// The slots that are always left for idle instances.
+/// The minimum number of slots for idle instances.
 const LEAST_IDLE: usize = 64;
 
-/// What the kernel sets when nobody has changed it.
+/// The kernel's default.
 const STOCK_MAX_MAP_COUNT: usize = 65_530;
 
-/// How many invocations may be in flight, and what that was derived from.
+/// The maximum number of invocations in flight, and the values that it was
+/// derived from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizing {
     pub(crate) in_flight: usize,
-    /// How many more instances may be kept between runs.
+    /// The number of additional instances that may be kept between runs.
     pub(crate) idle: usize,
     pub(crate) allowed: usize,
     pub(crate) max_map_count: usize,
 }
 
-/// Decides for `asked` invocations in flight, or for the default.
+/// Determines the sizes for `asked` invocations in flight, or for the default.
 pub(crate) fn decide(asked: Option<usize>) -> Result<Sizing, BuildError> {
     let max_map_count = std::fs::read_to_string("/proc/sys/vm/max_map_count")
         .ok()
@@ -60,7 +61,8 @@ fn decide_within(asked: Option<usize>, max_map_count: usize) -> Result<Sizing, B
         Some(asked) => asked.max(1),
         None => DEFAULT_IN_FLIGHT.min(allowed),
     };
-    // As many as may be in flight: a burst can be kept whole.
+    // As many as may be in flight, so that all instances of a burst can be
+    // kept.
     let idle = slots.saturating_sub(in_flight).min(in_flight);
     Ok(Sizing { in_flight, idle, allowed, max_map_count })
 }

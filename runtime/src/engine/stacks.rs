@@ -1,16 +1,16 @@
-//! Gives deep stacks back to the system.
+//! Returns deep stacks to the system.
 //!
-//! A guest runs on a stack of the engine's pool, and what it touched of that
-//! stays resident when the stack is reused. Without a remedy a function that
+//! A guest runs on a stack of the engine's pool, and the pages that it touched
+//! stay resident when the stack is reused. Without a remedy a function that
 //! recurses deeply once would leave half a megabyte behind in every slot.
 //!
 //! The engine can clear each stack when its instance is dropped
 //! (`Config::async_stack_zeroing`), at the price of a system call over the
 //! whole stack: about 1.3 us, more than a tenth of a new instance. [`Trim`]
-//! asks for a single page instead. That is exact, because every frame larger
+//! queries a single page instead. That is exact, because every frame larger
 //! than a page is probed page by page, in guests and in the host, so a stack is
-//! touched without gaps. After a run without a page fault not even that is
-//! needed, see [`super::faults`].
+//! touched without gaps. After a run without a page fault even that query is
+//! unnecessary, see [`super::faults`].
 #![allow(unsafe_code, reason = "the pages of a stack have no safe wrapper")]
 
 use std::pin::pin;
@@ -19,7 +19,7 @@ use std::task::{Context, Waker};
 use rustix::mm::{Advice, madvise};
 use wasmtime::{Func, Store, TypedFunc};
 
-/// The size of a guest's stack, host functions included. A guest gets a
+/// The size of a guest's stack, including host functions. A guest may use a
 /// quarter of it (`Config::max_wasm_stack`).
 pub(super) const STACK: usize = 2 << 20;
 
@@ -27,8 +27,8 @@ pub(super) const STACK: usize = 2 << 20;
 /// the host functions that they call, use less.
 const RESIDENT: usize = 64 << 10;
 
-/// How far below the top of its stack a host function runs, at most, when it is
-/// called without a guest in between.
+/// The maximum distance from the top of its stack at which a host function runs
+/// if it is called without a guest in between.
 const TOP: usize = 64 << 10;
 
 /// A host function that trims the stack that it runs on.
@@ -51,7 +51,7 @@ impl Trim {
     }
 }
 
-/// Returns the deep part of the stack that this runs on.
+/// Returns the deep part of the current stack to the system.
 fn trim_this_stack() {
     let page = rustix::param::page_size();
     let here = std::hint::black_box(&raw const page).addr();
@@ -59,9 +59,9 @@ fn trim_this_stack() {
     let bottom = (here - (STACK - TOP)).next_multiple_of(page);
     let mut resident = 0_u8;
     // SAFETY: both ranges lie within the stack that this runs on: its size is
-    // `STACK`, and this is less than `TOP` below its top. They are page aligned.
-    // Nothing is alive there: the current frame is `RESIDENT` above them, which
-    // is more than this function and what it calls take.
+    // `STACK`, and this is less than `TOP` below its top. They are page
+    // aligned. Nothing is alive there: the current frame is `RESIDENT` above
+    // them, which is more than this function and its callees use.
     unsafe {
         let start = std::ptr::without_provenance_mut::<libc::c_void>(deep);
         if libc::mincore(start, page, &raw mut resident) == 0 && resident & 1 == 1 {

@@ -1,10 +1,11 @@
-//! Advances the engine's epoch, once a tick, while anything is in flight.
+//! Advances the engine's epoch once per tick while any invocation is in flight.
 //!
-//! One plain thread per engine: a timer per invocation would cost more than
-//! most invocations do, and an async timer would wait behind the very guests
-//! that it is there to interrupt. It also rings the [alarms](super::alarms). While nothing runs the thread is parked and
-//! the process wakes up for nobody. It lingers for [`LINGER`] ticks first, so
-//! that a busy client's next request does not pay for waking it.
+//! There is one plain thread per engine: a timer per invocation would cost more
+//! than most invocations do, and an async timer would wait behind the very
+//! guests that it has to interrupt. The thread also fires the
+//! [alarms](super::alarms). While nothing runs the thread is parked, and an
+//! idle process has no wake-ups. It lingers for [`LINGER`] ticks first, so that
+//! a busy client's next request does not pay for waking it.
 
 use std::io;
 use std::sync::Arc;
@@ -15,24 +16,24 @@ use std::time::{Duration, Instant};
 use super::alarms::Alarms;
 use crate::cores::PerCore;
 
-/// Idle ticks before the thread parks.
+/// The number of idle ticks before the thread parks.
 const LINGER: u32 = 100;
 
-/// The epoch's thread. Dropping it ends the thread.
+/// The thread that advances the epoch. Dropping the value ends the thread.
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
-    /// How many guards live that were made on each core.
+    /// The number of live guards that were created on each core.
     running: PerCore<AtomicUsize>,
     parked: AtomicBool,
     stop: AtomicBool,
     alarms: Alarms,
 }
 
-/// While one of these lives, the epoch advances.
+/// The epoch advances while one of these guards lives.
 pub(crate) struct Ticking<'a>(Option<&'a AtomicUsize>);
 
 impl Ticker {
@@ -53,7 +54,8 @@ impl Ticker {
     /// Keeps the epoch advancing until the guard is dropped.
     pub(crate) fn keep_running(&self) -> Ticking<'_> {
         // Sequentially consistent with the thread's own store and load: either
-        // it sees this count and does not park, or `parked` is seen here.
+        // the thread sees this count and does not park, or `parked` is seen
+        // here.
         let own = self.shared.running.own();
         if let Some(own) = own {
             own.fetch_add(1, Ordering::SeqCst);
@@ -64,7 +66,7 @@ impl Ticker {
         Ticking(own)
     }
 
-    /// Alarms, for those who keep it running.
+    /// The alarms, which fire only while a guard lives.
     pub(crate) fn alarms(&self) -> &Alarms {
         &self.shared.alarms
     }
@@ -90,7 +92,7 @@ impl Drop for Ticker {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.unpark();
         if let Some(thread) = self.thread.take() {
-            // The thread only counts; there is no panic to hand on.
+            // The thread only counts; there is no panic to propagate.
             let _ = thread.join();
         }
     }
@@ -101,8 +103,9 @@ impl Shared {
         let mut idle = 0;
         let mut next = Instant::now();
         while !self.stop.load(Ordering::SeqCst) {
-            // Steps along a grid, so that the time a tick takes is not added
-            // to the next one; after a stall it starts over from now.
+            // Advances along a fixed grid, so that the duration of a tick is
+            // not added to the next one; after a stall the grid restarts from
+            // now.
             next += tick;
             match next.checked_duration_since(Instant::now()) {
                 Some(left) => thread::sleep(left),

@@ -1,4 +1,4 @@
-//! Counts the processor time that a future's polls take.
+//! Measures the processor time of a future's polls.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What a future's polls cost.
+/// The cost of a future's polls.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     pub(super) cpu: Duration,
-    /// Whether it was not ready at its first poll.
+    /// Whether the first poll returned `Pending`.
     pub(super) waited: bool,
 }
 
-/// A future whose polls are counted.
+/// A future whose polls are measured.
 ///
-/// The first poll is counted by the wall clock: most invocations end within
+/// The first poll is measured by the wall clock: most invocations end within
 /// it, no guest runs for longer than a tick in it, and asking the system for
 /// processor time would cost a short one a tenth of its run. All further polls
-/// are counted by the thread's own clock, which leaves out the time in which
+/// are measured by the thread's own clock, which excludes the time in which
 /// another thread had the processor.
 pub(super) struct Metered<'a, F> {
     future: F,
     meter: &'a mut Meter,
-    /// When the first poll began, until it has ended.
+    /// The start of the first poll, until that poll has ended.
     first: Option<Instant>,
 }
 
 impl<'a, F> Metered<'a, F> {
-    /// Counts from `started`, which was just before the first poll.
+    /// Measures from `started`, which was just before the first poll.
     pub(super) fn new(future: F, started: Instant, meter: &'a mut Meter) -> Self {
         Self { future, meter, first: Some(started) }
     }

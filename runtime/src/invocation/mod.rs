@@ -1,16 +1,18 @@
 //! One invocation: a guest's run, raced against its context.
 //!
 //! A guest that spins is never inside a host call, and one that waits is never
-//! inside Wasm, so the race has two arms, and both end it at the same moment,
-//! when the grace after *done* is over:
+//! inside Wasm. The race therefore has two arms, and both end the guest at the
+//! same moment, when the grace period after *done* is over:
 //!
-//! - Every tick the engine's epoch stops a running guest for a moment. Past
-//!   its time it is interrupted; before that it yields, so that other
-//!   invocations, timers and connections go on beside it.
-//! - Beside the call runs a wait for the context and then for the grace. When
-//!   it ends first, the call is dropped, and what it waits for with it.
+//! - Every tick the engine's epoch stops a running guest for a moment. After
+//!   its grace period the guest is interrupted; before that it yields, so that
+//!   other invocations, timers and connections make progress.
+//! - Concurrently with the call, a timer waits for the context and then for the
+//!   grace period. If it completes first, the call is dropped together with
+//!   everything that the call waits for.
 //!
-//! The call is polled first: one that ends at once never registers a timer.
+//! The call is polled first: one that completes at once never registers a
+//! timer.
 
 mod cpu;
 
@@ -32,16 +34,16 @@ use crate::guest::{Exit, Misuse, Run, State, give_up_at, overdue};
 use crate::limits::fixed;
 use crate::outcome::{Outcome, Trap, Usage};
 
-/// The most frames of a backtrace, and the longest name that is demangled, in
-/// bytes.
+/// The maximum number of frames of a backtrace, and the maximum length of a
+/// name that is demangled, in bytes.
 const FRAMES: usize = 20;
 const SYMBOL: usize = 2 << 10;
 
-/// An invocation that has its instance, and is to be run.
+/// An invocation that has its instance and is ready to run.
 pub(crate) struct Invocation<'a> {
     function: &'a Deployed,
     ctx: &'a Context,
-    /// Its instance, until that is given back or discarded.
+    /// Its instance, until that is returned to the pool or discarded.
     instance: Option<Box<Instance>>,
     started: Instant,
     alarms: &'a Alarms,
@@ -49,9 +51,9 @@ pub(crate) struct Invocation<'a> {
 }
 
 impl<'a> Invocation<'a> {
-    /// Checks out an instance of `function` for a run under `ctx`, which is the
-    /// invocation's own: it has the deadline, and whoever derived it
-    /// ends it afterwards.
+    /// Checks out an instance of `function` for a run under `ctx`. The context
+    /// belongs to this invocation alone: it has the deadline, and the code that
+    /// derived it ends it afterwards.
     pub(crate) fn start(
         engine: &'a Engine,
         function: &'a Deployed,
@@ -66,10 +68,10 @@ impl<'a> Invocation<'a> {
         Ok(Self { function, ctx, instance, started, alarms, _ticking: ticking })
     }
 
-    /// Runs the guest, to whichever end.
+    /// Runs the guest until it ends or is stopped.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the guest at once, without grace.
+    /// Dropping the future ends the guest at once, without a grace period.
     pub(crate) async fn finish(mut self) -> (Result<Response, Outcome>, Usage) {
         let Self { function, ctx, started, .. } = self;
         let Some(instance) = &mut self.instance else {
@@ -95,7 +97,8 @@ impl<'a> Invocation<'a> {
             used = used.and_then(|instance| function.give_back(instance, started).err());
         }
         if let Some(discarding) = used.and_then(Instance::discard) {
-            // It holds a slot until then. An error is a panic, which is logged.
+            // The instance holds a slot until then. An error is a panic, which
+            // is logged.
             let _ = discarding.await;
         }
         (result, Usage { wall: started.elapsed(), cpu, peak_memory })
@@ -105,18 +108,18 @@ impl<'a> Invocation<'a> {
 impl Drop for Invocation<'_> {
     fn drop(&mut self) {
         if let Some(mut instance) = self.instance.take() {
-            // It may be dropped on another thread than it ran on.
+            // The future may be dropped on another thread than it ran on.
             instance.has_waited();
             instance.discard();
         }
     }
 }
 
-/// Goes on with a guest's run as long as its time is not up.
+/// Polls a guest's run as long as its time is not up.
 ///
-/// A guest that was preempted has a whole tick before the epoch asks for it
-/// again. Where thousands spin, each would have that tick after its grace, and
-/// the last of them would end seconds late.
+/// A preempted guest has a whole tick before the epoch interrupts it again. If
+/// thousands of guests spin, each would have that tick after its grace period,
+/// and the last of them would end seconds late.
 async fn in_time<T>(run: impl Future<Output = T>, ctx: &Context, grace: Duration) -> Option<T> {
     let (mut run, mut begun) = (pin!(run), false);
     poll_fn(|cx| {
@@ -129,7 +132,7 @@ async fn in_time<T>(run: impl Future<Output = T>, ctx: &Context, grace: Duration
     .await
 }
 
-/// Waits until the guest has had its grace.
+/// Waits until the guest's grace period is over.
 async fn overrun(alarms: &Alarms, ctx: &Context, grace: Duration) {
     if ctx.err().is_none() {
         match ctx.deadline().and_then(|deadline| deadline.checked_add(grace)) {
@@ -146,7 +149,7 @@ async fn overrun(alarms: &Alarms, ctx: &Context, grace: Duration) {
     }
 }
 
-/// Tells how the guest ended; `None` is one whose call was dropped.
+/// Determines the outcome of the guest; `None` means that its call was dropped.
 fn conclude(
     state: &mut State,
     ended: Option<wasmtime::Result<()>>,
@@ -167,8 +170,8 @@ fn conclude(
     {
         return Ok(response);
     }
-    // Once the context is done, whatever the guest made of it is how it took
-    // the news; and a guest whose request broke off can't be blamed for it.
+    // Once the context is done, the guest's result is only its reaction to
+    // that; and a guest whose request was cut off is not at fault.
     if let (Some(done), Some(cause)) = (state.run.ctx.err(), state.run.ctx.cause()) {
         return Err(Outcome::Done(done, cause));
     }
@@ -205,15 +208,15 @@ fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
     }
     let Some(code) = error.downcast_ref::<TrapCode>() else {
         return match error.downcast_ref::<WasmBacktrace>() {
-            // An import raised it, and every argument of an import is the
-            // guest's. The WASI library has many such errors and no type for
+            // An import raised it, and every argument of an import comes from
+            // the guest. The WASI library has many such errors and no type for
             // them: a bad pointer, too much to copy, a full table.
             Some(_) => trapped(state, error, fixed::display(&error.root_cause(), fixed::TEXT)),
-            // Raised outside the guest: the host's own.
+            // Raised outside of the guest: the host's own.
             None => Outcome::Host(chain(error)),
         };
     };
-    // A guest that was refused memory gives up by way of `unreachable`.
+    // A guest that was refused memory ends with `unreachable`.
     if *code == TrapCode::UnreachableCodeReached && state.memory.refused {
         return Outcome::OutOfMemory { limit };
     }
@@ -231,8 +234,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     frames.filter_map(|frame| frame.func_name()).take(FRAMES).map(symbol).collect()
 }
 
-/// A function's name, demangled. The guest chose it, so no more than the start
-/// of it is looked at.
+/// A function's name, demangled. The guest chose it, so only the start of it is
+/// read.
 fn symbol(name: &str) -> String {
     if name.len() > SYMBOL {
         return fixed::cut(name, fixed::TEXT).into_owned();

@@ -1,10 +1,11 @@
 //! A directory that only this user can write, and the files in it.
 //!
-//! The directory is opened once, and its files relative to that descriptor, so
-//! that nothing can be exchanged between a check and a use. No symbolic link is
-//! followed at the end of a path. The directories above are not checked: an
-//! attacker who can write there can exchange the directory only for another one
-//! that passes these checks, and the files in that one lack the keyed hash.
+//! The directory is opened once, and its files are opened relative to that
+//! descriptor, so that nothing can be exchanged between check and use (TOCTOU).
+//! A symbolic link at the end of a path is not followed. The parent directories
+//! are not checked: an attacker with write access to one of them can exchange
+//! the directory only for another that passes these checks, and the files in
+//! that one lack the keyed hash.
 
 use std::ffi::CStr;
 use std::fs::{DirBuilder, File};
@@ -23,16 +24,16 @@ use rustix::process::geteuid;
 
 use crate::error::CacheError;
 
-/// For every file: no link is followed, no FIFO or terminal is waited for, and
-/// no child process inherits it.
+/// Flags for every file: links are not followed, opening a FIFO or terminal
+/// does not block, and child processes do not inherit the descriptor.
 const SAFE: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// The rights to a directory that only its owner may have: to write to it.
+/// The permissions on a directory that only its owner may have: to write to it.
 const WRITE_BY_OTHERS: u32 = 0o022;
 
-/// The rights to a file that only its owner may have: all. Version control and
-/// archives do not create such files by default.
+/// The permissions on a file that only its owner may have: all. Version control
+/// and archives do not create such files by default.
 const ANY_BY_OTHERS: u32 = 0o077;
 
 /// An open directory that belongs to the effective user.
@@ -42,10 +43,9 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Opens a directory, and creates it with those above it where they are
-    /// missing.
+    /// Opens a directory. Creates it and its parents if they are missing.
     pub(super) fn open(path: &Path) -> Result<Self, CacheError> {
-        // Without a slash at the end, which would follow a link.
+        // Removes a trailing slash, which would follow a link.
         let path: PathBuf = path.components().collect();
         let failed = |source| CacheError::Io { path: path.clone(), source };
         if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&path)
@@ -71,7 +71,7 @@ impl Directory {
         Ok(Self { fd, path })
     }
 
-    /// Whether both are one directory.
+    /// Whether both are the same directory.
     pub(super) fn is_same(&self, other: &Self) -> Result<bool, CacheError> {
         let place = |dir: &Self| {
             let stat = fstat(&dir.fd).map_err(|error| self.failed(error))?;
@@ -80,7 +80,7 @@ impl Directory {
         Ok(place(self)? == place(other)?)
     }
 
-    /// A file's path, for messages.
+    /// The path of a file, for messages.
     pub(super) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -95,14 +95,14 @@ impl Directory {
         }
     }
 
-    /// Opens a file, and checks what was opened.
+    /// Opens a file and checks the opened file.
     pub(super) fn open_with(&self, name: &str, flags: OFlags) -> Result<File, CacheError> {
         let path = self.path_of(name);
         let opened = openat(&self.fd, name, flags | SAFE, Mode::RUSR | Mode::WUSR);
         let file = File::from(match opened {
             Ok(fd) => fd,
             Err(Errno::LOOP) => return Err(CacheError::Link { path }),
-            // What opening a socket, or a FIFO to write, says.
+            // The error of opening a socket, or a FIFO for writing.
             Err(Errno::NXIO | Errno::ISDIR) => return Err(CacheError::NotFile { path }),
             Err(error) => return Err(CacheError::Io { path, source: error.into() }),
         });
@@ -134,8 +134,8 @@ impl Directory {
         Ok(content)
     }
 
-    /// Writes a file under a temporary name, and puts it in place when it is
-    /// whole.
+    /// Writes a file under a temporary name, and renames it once it is
+    /// complete.
     pub(super) fn replace(&self, name: &str, parts: &[&[u8]]) -> Result<(), CacheError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -159,7 +159,7 @@ impl Directory {
         for entry in Dir::read_from(&self.fd).map_err(|error| self.failed(error))? {
             let entry = entry.map_err(|error| self.failed(error))?;
             let name: &CStr = entry.file_name();
-            // Another process may have removed it meanwhile.
+            // Another process may have removed it since.
             let Ok(stat) = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let ours = kind(&stat) == FileType::RegularFile && stat.st_uid == geteuid().as_raw();
             if let (true, Ok(name)) = (ours, name.to_str()) {
@@ -169,7 +169,7 @@ impl Directory {
         Ok(files)
     }
 
-    /// Removes a file. One that is gone already is no error.
+    /// Removes a file. A file that is already gone is not an error.
     pub(super) fn remove(&self, name: &str) -> Result<(), CacheError> {
         match unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -186,7 +186,8 @@ fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// Whether it belongs to the effective user, and others lack these rights.
+/// Checks that the file belongs to the effective user and that other users lack
+/// these permissions.
 fn check(stat: &Stat, rights: u32, path: &Path) -> Result<(), CacheError> {
     let (path, user) = (path.to_owned(), geteuid().as_raw());
     if stat.st_uid != user {

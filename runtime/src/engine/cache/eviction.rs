@@ -1,8 +1,8 @@
-//! Keeps the cache within its size: the files that were used least recently go
-//! first. A file's modification time is when it was last loaded or stored.
+//! Keeps the cache within its size by removing the least recently used files.
+//! The modification time of a file is the time of its last load or store.
 //!
-//! Only files that have the form of this cache's own names are removed.
-//! Several processes may do so at once: a file that is gone already is no
+//! Only files whose names have the form of this cache's names are removed.
+//! Several processes may evict at once: a file that is already gone is not an
 //! error, and a process that loaded one has its bytes in memory.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,13 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::directory::Directory;
 use crate::error::CacheError;
 
-/// The most files, whatever their size, so that listing them stays cheap.
+/// The maximum number of files, whatever their size, so that listing stays
+/// cheap.
 const MAX_FILES: usize = 10_000;
 
 /// A temporary file of this age belongs to a process that died.
 const STALE: Duration = Duration::from_secs(3_600);
 
-/// Removes files until the rest have at most `size` bytes.
+/// Removes files until the remaining ones have at most `size` bytes in total.
 pub(super) fn evict(dir: &Directory, size: u64) -> Result<(), CacheError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut code = Vec::new();
@@ -46,7 +47,7 @@ pub(super) fn evict(dir: &Directory, size: u64) -> Result<(), CacheError> {
     Ok(())
 }
 
-/// Whether a name is that of a module's code: two hashes in hexadecimal digits.
+/// Whether a name is that of a code file: two hashes in hexadecimal digits.
 fn is_code(name: &str) -> bool {
     let hashes = name.strip_suffix(".code").and_then(|name| name.split_once('-'));
     let is_hash = |text: &str, digits| {
@@ -55,7 +56,7 @@ fn is_code(name: &str) -> bool {
     hashes.is_some_and(|(wasm, engine)| is_hash(wasm, 64) && is_hash(engine, 16))
 }
 
-/// Whether a name is that of a file in the making: `.NAME.PROCESS.COUNT`.
+/// Whether a name is that of an unfinished file: `.NAME.PROCESS.COUNT`.
 fn is_temporary(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let parts = name.strip_prefix('.').and_then(|name| {
@@ -79,7 +80,7 @@ mod tests {
         format!("{of:064x}-{of:016x}.code")
     }
 
-    /// A file of this size, with the time since its last use in seconds.
+    /// Creates a file of this size, last used `ago` seconds ago.
     fn put(dir: &Path, name: &str, size: usize, ago: u64) {
         fs::write(dir.join(name), vec![0; size]).expect("the directory is writable");
         let file = File::options().write(true).open(dir.join(name)).expect("it was written");

@@ -1,9 +1,9 @@
 //! The key of the code cache: 32 random bytes in the user's state directory.
 //!
-//! It is not in the cache directory, which may come from elsewhere. A key that
-//! is missing, empty, cut short or all zeros (as after a loss of power) is
-//! replaced; the files that were written with the former one are then compiled
-//! again.
+//! It is not in the cache directory, because that may come from elsewhere. A
+//! key that is missing, empty, truncated or all zeros (as after a power
+//! failure) is replaced. Files that were written with the old key are then
+//! compiled again.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -21,7 +21,7 @@ type Key = [u8; blake3::KEY_LEN];
 /// Reads the key, or creates it.
 pub(super) fn load(state: &Directory) -> Result<Key, CacheError> {
     let failed = |source| CacheError::Io { path: state.path_of(NAME), source };
-    // A key that exists is only read, so that the directory may be read-only.
+    // An existing key is only read, so the directory may be read-only.
     if let Some(file) = state.open_file(NAME)?
         && let Some(key) = read(&file).map_err(failed)?
     {
@@ -31,9 +31,9 @@ pub(super) fn load(state: &Directory) -> Result<Key, CacheError> {
     create(file).map_err(failed)
 }
 
-/// Of two processes that start at once, the second waits here, and then reads
-/// the key of the first. The lock ends with the descriptor. Other users can't
-/// open the file, and so can't hold the lock.
+/// If two processes start at once, the second waits here and then reads the key
+/// of the first. The lock ends with the descriptor. Other users cannot open the
+/// file, and so cannot hold the lock.
 fn create(mut file: File) -> io::Result<Key> {
     flock(&file, FlockOperation::LockExclusive)?;
     if let Some(key) = read(&file)? {
@@ -50,7 +50,7 @@ fn create(mut file: File) -> io::Result<Key> {
     Ok(key)
 }
 
-/// The key in the file; `None` if it holds anything else.
+/// Reads the key; `None` if the file holds anything else.
 fn read(mut file: &File) -> io::Result<Option<Key>> {
     let mut content = Vec::with_capacity(blake3::KEY_LEN + 1);
     file.rewind()?;

@@ -1,19 +1,19 @@
 //! The code cache: compiled modules on disk, so that a second start compiles
 //! nothing.
 //!
-//! To load native code is to run it, so no file is loaded that this user's
-//! cache did not write. Three things are checked:
+//! Loading native code means running it, so only files written by this user's
+//! cache are loaded. Three things are checked:
 //!
 //! - The directory and each file belong to the effective user, and no other
 //!   user can write them; see [`directory`].
 //! - Each file ends in a keyed hash of its name and content. The key is in the
-//!   user's state directory, so a cache directory that comes from elsewhere,
-//!   as part of a cloned project for example, has no valid file; see [`key`].
-//! - A file's name has the hash of the module, and that of the engine's version
-//!   and settings.
+//!   user's state directory, so a cache directory from elsewhere, as part of a
+//!   cloned project for example, has no valid file; see [`key`].
+//! - A file's name contains the hash of the module, and that of the engine's
+//!   version and settings.
 //!
-//! A file that fails is reported, compiled again and replaced. The directory
-//! can be deleted at any time. Its size is bounded; see [`eviction`].
+//! A file that fails a check is reported, compiled again and replaced. The
+//! directory can be deleted at any time. Its size is bounded; see [`eviction`].
 #![allow(unsafe_code, reason = "loading compiled code is unsafe by nature")]
 
 mod directory;
@@ -32,13 +32,13 @@ use crate::error::CacheError;
 
 const TAG: usize = blake3::OUT_LEN;
 
-/// Where code is kept, and how much of it.
+/// The location and the size limit of the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheSettings {
     pub(crate) dir: PathBuf,
-    /// Where the key is; by default the [user's](user_folder).
+    /// The directory of the key; by default the [user's](user_folder).
     pub(crate) state_dir: Option<PathBuf>,
-    /// In bytes.
+    /// The size limit in bytes.
     pub(crate) size: u64,
 }
 
@@ -50,9 +50,9 @@ pub(crate) struct Cache {
     size: u64,
 }
 
-/// The folder `hourglass` in one of the user's base directories: in that of the
-/// variable `xdg`, or in `home` below the home directory. Relative paths in the
-/// variables are ignored, as the XDG specification requires.
+/// The folder `hourglass` in one of the user's base directories: the directory
+/// that the variable `xdg` names, or `home` in the home directory. Relative
+/// paths in the variables are ignored, as the XDG specification requires.
 pub(crate) fn user_folder(xdg: &str, home: &str) -> Option<PathBuf> {
     let folder =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -61,7 +61,7 @@ pub(crate) fn user_folder(xdg: &str, home: &str) -> Option<PathBuf> {
 }
 
 impl Cache {
-    /// Opens the directory, and creates it and the key where they are missing.
+    /// Opens the directory. Creates it and the key if they are missing.
     pub(crate) fn open(settings: &CacheSettings, engine: &Engine) -> Result<Self, CacheError> {
         let state_dir = settings.state_dir.clone();
         let state_dir = state_dir.or_else(|| user_folder("XDG_STATE_HOME", ".local/state"));
@@ -76,7 +76,7 @@ impl Cache {
         Ok(Self { dir, key, engine: hasher.finish(), size: settings.size })
     }
 
-    /// The module's compiled code, if the cache has it.
+    /// The compiled code of a module, if the cache has it.
     pub(crate) fn load(&self, engine: &Engine, wasm: &[u8]) -> Option<Module> {
         let name = self.name(wasm);
         let warn = |error: &dyn std::fmt::Display| {
@@ -94,14 +94,14 @@ impl Cache {
             warn(&CacheError::Changed { path: self.dir.path_of(&name) });
             return None;
         }
-        // Eviction takes the file with the oldest time. Without this one only
-        // the order is worse.
+        // Eviction removes the file with the oldest time. If this call fails,
+        // only the order is worse.
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let _ = futimens(&file, &Timestamps { last_access: now, last_modification: now });
-        // SAFETY: the tag proves that the bytes are what `store` was given:
-        // the code of a module, compiled by an engine with this version and
-        // these settings. They are in this process's memory, so they stay as
-        // they were verified.
+        // SAFETY: the tag proves that the bytes are those that `store` was
+        // given: the code of a module, compiled by an engine with this version
+        // and these settings. They are in this process's memory, so they stay
+        // as they were verified.
         match unsafe { Module::deserialize(engine, code) } {
             Ok(module) => Some(module),
             Err(error) => {
@@ -111,8 +111,8 @@ impl Cache {
         }
     }
 
-    /// Keeps a module's code, and then evicts what no longer fits. A failure
-    /// is logged: the cache only saves time.
+    /// Stores the code of a module, and then evicts files beyond the limit. A
+    /// failure is logged, not returned: the cache only saves time.
     pub(crate) fn store(&self, wasm: &[u8], code: &[u8]) {
         if (code.len() + TAG) as u64 > self.size {
             return;

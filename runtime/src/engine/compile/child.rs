@@ -1,8 +1,9 @@
-//! The compiler process: a module comes in on standard input, native code goes
-//! out on standard output.
+//! The compiler process: it reads a module from standard input and writes
+//! native code to standard output.
 //!
-//! It limits itself before it reads anything. The last byte that it writes says
-//! what the rest is, so that an answer that was cut short is not taken for one.
+//! It limits itself before it reads anything. The last byte of its output says
+//! what the bytes before it are, so that truncated output is not mistaken for a
+//! result.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -18,35 +19,35 @@ use rustix::process::{
 /// The first argument of a compiler process.
 const COMMAND: &str = "compile-module";
 
-/// The last byte where the rest is native code.
+/// The last byte if the output is native code.
 pub(super) const CODE: u8 = 1;
 
-/// The last byte where the rest is the compiler's reason to refuse the module.
+/// The last byte if the output is the compiler's reason to refuse the module.
 pub(super) const REFUSED: u8 = 2;
 
-/// How much less processor time it gets than the host where both want it: of
-/// a core about a tenth.
+/// The niceness of the process. It gets about a tenth of a core if the host
+/// wants the same core.
 const NICENESS: i32 = 10;
 
-/// What a compiler process is to keep to.
+/// The limits of a compiler process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Orders {
     /// The process that wants the result.
     pub(super) parent: u32,
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) memory: u64,
     /// Processor time of all threads, in seconds.
     pub(super) seconds: u64,
 }
 
 impl Orders {
-    /// The arguments that carry them.
+    /// The orders as command-line arguments.
     pub(super) fn arguments(self) -> [String; 4] {
         let Self { parent, memory, seconds } = self;
         [COMMAND.to_owned(), parent.to_string(), memory.to_string(), seconds.to_string()]
     }
 
-    /// Reads a command line, if it is that of a compiler process.
+    /// Parses a command line, if it is that of a compiler process.
     pub(super) fn of(args: impl IntoIterator<Item = OsString>) -> Option<io::Result<Self>> {
         let mut args = args.into_iter().skip(1);
         if args.next()? != COMMAND {
@@ -65,15 +66,15 @@ impl Orders {
         }))
     }
 
-    /// Limits this process.
+    /// Applies the limits to this process.
     fn obey(self) -> io::Result<()> {
-        // What the host itself was started with may be open here as well.
-        // SAFETY: this is the first thing that a compiler process does, as
+        // Descriptors that the host inherited may be open here as well. SAFETY:
+        // this is the first thing that a compiler process does, as
         // `Compiler::child` requires, so nothing owns these descriptors. On a
         // kernel that lacks the call they stay open, unused.
         unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // It may have ended before that.
+        // The parent may have ended before that.
         if getppid()
             .map(Pid::as_raw_nonzero)
             .is_none_or(|pid| pid.get().unsigned_abs() != self.parent)
@@ -88,7 +89,7 @@ impl Orders {
         // Address space that is reserved but not writable does not count.
         limit(Resource::Data, self.memory)?;
         setpriority_process(None, NICENESS)?;
-        // If memory runs out, the kernel is to end this process and not the
+        // If memory runs out, the kernel should kill this process and not the
         // host. Without `/proc` it chooses by size.
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         Ok(())
@@ -104,7 +105,7 @@ pub(super) fn run(orders: Orders) -> io::Result<()> {
     let mut wasm = Vec::new();
     io::stdin().lock().read_to_end(&mut wasm)?;
     let engine = wasmtime::Engine::new(&crate::engine::code_config()).map_err(io::Error::other)?;
-    // Past the buffer of `Stdout`, which looks for the ends of lines.
+    // Bypasses the buffer of `Stdout`, which searches for line ends.
     let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     match engine.precompile_module(&wasm) {
         Ok(code) => {

@@ -1,9 +1,9 @@
-//! From a module's bytes to native code: from the cache, or by the compiler.
+//! From a module's bytes to native code, through the cache or the compiler.
 //!
 //! # Layout
-//! - [`Compiler`]: where modules are compiled, and within which limits.
-//! - [`process`]: runs a compiler process, from the host's side.
-//! - [`child`]: that process.
+//! - [`Compiler`]: the place of compilation and its limits.
+//! - [`process`]: runs a compiler process, on the host's side.
+//! - [`child`]: the compiler process itself.
 #![allow(unsafe_code, reason = "loading compiled code is unsafe by nature")]
 
 mod child;
@@ -24,29 +24,29 @@ use crate::error::CompileError;
 use crate::escape::OneLine;
 use crate::limits::mib;
 
-/// The most native code that a module may have, in bytes.
+/// The maximum size of a module's native code, in bytes.
 pub(super) const MAX_CODE: usize = 512 << 20;
 
-/// How much of what the compiler says is kept, in bytes.
+/// How much of the compiler's error output is kept, in bytes.
 const MAX_WORDS: usize = 1_024;
 
-/// The default time and memory to compile a module.
+/// The default limits on time and memory to compile a module.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const MEMORY: u64 = mib(2_048);
 
-/// Where modules are compiled, and within which limits.
+/// The place of compilation and its limits.
 ///
-/// The compiler is the costliest thing that an untrusted module reaches: a
+/// The compiler is the most expensive code that an untrusted module reaches: a
 /// module of a few megabytes can take it minutes and gigabytes.
 ///
 /// - [`in_process`](Self::in_process), the default, compiles on the threads of
 ///   this process. Only the module's size and number of functions are bounded
 ///   ([`RuntimeBuilder::max_functions`](crate::RuntimeBuilder::max_functions)),
-///   **not** its time and memory, and a fault of the compiler is a fault of this
-///   process.
-/// - [`this_program`](Self::this_program) and [`process`](Self::process) start a
-///   process for each module that is not in the cache. It has a lower priority,
-///   and is killed at its limits. The `hourglass` program does this.
+///   **not** its time and memory, and a crash of the compiler is a crash of
+///   this process.
+/// - [`this_program`](Self::this_program) and [`process`](Self::process) start
+///   a process for each module that is not in the cache. It has a lower
+///   priority, and is killed at its limits. The `hourglass` program does this.
 ///
 /// # Example
 /// An embedder that compiles in processes of its own program:
@@ -76,30 +76,30 @@ impl Compiler {
         Self { program: None, timeout: TIMEOUT, memory: MEMORY }
     }
 
-    /// Compiles in a process of the program that is running. It must call
+    /// Compiles in a process of the running program, which must call
     /// [`child`](Self::child) first.
     pub fn this_program() -> Self {
-        // It stays the same program when its file is replaced.
+        // Refers to the same program even after its file is replaced.
         Self::process("/proc/self/exe")
     }
 
     /// Compiles in a process of this program, which must call
-    /// [`child`](Self::child) and be of this library's version. The `hourglass`
-    /// program is one. It is trusted: the code that it returns is run.
+    /// [`child`](Self::child) and have this library's version. The `hourglass`
+    /// program is one. The program is trusted: the code that it returns is run.
     pub fn process(program: impl Into<PathBuf>) -> Self {
         Self { program: Some(program.into()), ..Self::in_process() }
     }
 
-    /// How long one module may take before its process is killed. Default 60
-    /// seconds. It has no effect in this process.
+    /// Sets the time limit for one module, after which its process is killed.
+    /// Default 60 seconds. It has no effect on compilation in this process.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How much memory, in bytes, the process for one module may have. Default
-    /// 2 GiB. It has no effect in this process.
+    /// Sets the memory limit, in bytes, of the process for one module. Default
+    /// 2 GiB. It has no effect on compilation in this process.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
@@ -107,8 +107,9 @@ impl Compiler {
     }
 
     /// Does the work of a compiler process, if the command line `args` says
-    /// that this process is one; else returns `None` at once. Call it first in
-    /// `main`, before there are threads, and end the program with its result.
+    /// that this process is one; otherwise returns `None` at once. Call it
+    /// first in `main`, before any thread is started, and end the program with
+    /// its result.
     pub fn child(args: impl IntoIterator<Item = OsString>) -> Option<io::Result<()>> {
         child::Orders::of(args).map(|orders| orders.and_then(child::run))
     }
@@ -121,17 +122,17 @@ impl Default for Compiler {
 }
 
 impl Engine {
-    /// Loads a module's code from the cache, or compiles the module and keeps
-    /// its code there.
+    /// Loads the code of a module from the cache, or compiles the module and
+    /// stores its code there.
     ///
-    /// It does not know which modules are loaded already: each call returns
-    /// code of its own.
+    /// It does not know which modules are already loaded: each call returns a
+    /// separate copy of the code.
     pub(crate) fn compile(&self, wasm: &[u8]) -> Result<Module, CompileError> {
         if let Some(module) = self.cache.as_ref().and_then(|cache| cache.load(&self.wasm, wasm)) {
             return Ok(module);
         }
-        // The compiler panics where the system refuses it a thread, in this process
-        // and in another. Two more are for that process itself.
+        // The compiler panics if the system refuses it a thread, in this
+        // process and in another. Two more are for the compiler process itself.
         cores::try_threads(cores::count() + 2)
             .map_err(|error| CompileError::Threads { reason: error.to_string() })?;
         let invalid = |error: wasmtime::Error| CompileError::Invalid {
@@ -146,9 +147,9 @@ impl Engine {
         };
         let code = process::compile(program, &self.compiler, wasm)?;
         // SAFETY: the bytes came over a pipe from a process that this one
-        // started for them, of a program that the embedder names as one that
-        // answers with the compiler's output. They are in this process's own
-        // memory. The engine refuses those of other versions and settings.
+        // started for them. The embedder vouches that its program answers with
+        // the compiler's output. They are in this process's own memory. The
+        // engine refuses code of other versions and settings.
         let module = unsafe { Module::deserialize(&self.wasm, &code) }.map_err(invalid)?;
         if let Some(cache) = &self.cache {
             cache.store(wasm, &code);
@@ -157,8 +158,8 @@ impl Engine {
     }
 }
 
-/// The start of what the compiler says, as one line: a module may have had a
-/// say in it.
+/// The start of the compiler's message, as one line: the module may have
+/// influenced it.
 fn words(said: &[u8]) -> String {
     let said = said.get(..MAX_WORDS).unwrap_or(said);
     OneLine(String::from_utf8_lossy(said.trim_ascii())).to_string()

@@ -1,5 +1,5 @@
-//! Runs a compiler process: gives it a module, waits for its answer until its
-//! time is up, and says how it failed.
+//! Runs a compiler process: gives it a module, waits for its output until the
+//! timeout, and reports how it failed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -18,13 +18,15 @@ use super::child::{CODE, Orders, REFUSED};
 use super::{Compiler, MAX_CODE, MAX_WORDS, words};
 use crate::error::CompileError;
 
-/// The most compiler processes at once, on a machine with as many cores.
+/// The maximum number of compiler processes at once, on a machine with as many
+/// cores.
 const MOST_PROCESSES: usize = 4;
 
-/// The most threads of each.
+/// The maximum number of threads of each.
 const MOST_THREADS: usize = 8;
 
-/// How long it may take to end once it has closed its output.
+/// The interval at which a process that has closed its output is checked for
+/// its end.
 const POLL: Duration = Duration::from_millis(1);
 
 /// Compiles a module in a process of this program.
@@ -62,12 +64,13 @@ impl Process {
             .args(orders.arguments())
             .env_clear()
             .env("RAYON_NUM_THREADS", threads.to_string())
-            // Else the allocator reserves a gibibyte that counts as used.
+            // Otherwise the allocator reserves a gibibyte that counts as used.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .stdin(input(wasm)?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A signal from the terminal is for the host, which ends this one.
+            // A signal from the terminal is meant for the host, which ends this
+            // process.
             .process_group(0)
             .spawn()?;
         Ok(Self(child))
@@ -76,8 +79,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // An error is one that has ended. It is waited for below at the
-        // latest, so its id is not that of another.
+        // An error means that the process has ended. It is waited for below at
+        // the latest, so its id does not belong to another process.
         let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -85,7 +88,7 @@ impl Drop for Process {
 }
 
 /// The module as a file in memory: unlike a pipe, it need not be written while
-/// the answer is read.
+/// the output is read.
 fn input(wasm: &[u8]) -> io::Result<File> {
     let mut file = File::from(memfd_create("hourglass-module", MemfdFlags::CLOEXEC)?);
     file.write_all(wasm)?;
@@ -93,13 +96,13 @@ fn input(wasm: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// What a compiler process writes.
+/// The output of a compiler process.
 struct Answer {
     output: Stream,
     errors: Stream,
 }
 
-/// One of its streams, read without waiting.
+/// One of its streams, read without blocking.
 struct Stream {
     file: Option<File>,
     content: Vec<u8>,
@@ -108,7 +111,7 @@ struct Stream {
     cut: bool,
 }
 
-/// Why its answer is not waited for any longer.
+/// Why the host stopped waiting for the output.
 enum Stopped {
     TimeIsUp,
     TooLong,
@@ -125,7 +128,7 @@ impl Answer {
     fn of(child: &mut Child) -> io::Result<Self> {
         let output = child.stdout.take().map(OwnedFd::from);
         let errors = child.stderr.take().map(OwnedFd::from);
-        // One byte more: the last says what the others are.
+        // One byte more: the last byte says what the others are.
         Ok(Self {
             output: Stream::new(output, MAX_CODE + 1)?,
             errors: Stream::new(errors, MAX_WORDS)?,
@@ -150,7 +153,7 @@ impl Answer {
         }
     }
 
-    /// Its code, or the reason for the failure.
+    /// The native code, or the reason for the failure.
     fn judge(&mut self, status: ExitStatus, limits: &Compiler) -> Result<Vec<u8>, CompileError> {
         let mut answer = std::mem::take(&mut self.output.content);
         let kind = answer.pop();
@@ -161,8 +164,8 @@ impl Answer {
             return Err(CompileError::Invalid { reason: words(&answer) });
         }
         let said = words(&self.errors.content);
-        // What Rust says before it aborts, and the system of a thread's stack.
-        // A panic for which there is no memory left says no more than that.
+        // The messages of Rust before it aborts, and of the system about a
+        // thread's stack. A panic that has no memory left prints only that.
         let out_of_memory = [
             "memory allocation of",
             "out of memory",
@@ -194,7 +197,7 @@ impl Stream {
         Ok(Self { file: pipe.map(File::from), content: Vec::new(), most, cut: false })
     }
 
-    /// Takes one piece of what is there.
+    /// Reads one piece of the available output.
     fn receive(&mut self) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut piece = [0; 1 << 16];
@@ -216,15 +219,15 @@ impl Stream {
     }
 }
 
-/// Waits until there is something to read, or so much time has passed.
+/// Waits until there is something to read, at most for `most`.
 fn wait_for(streams: [&Stream; 2], most: Duration) -> io::Result<()> {
     let mut polled = streams.map(|stream| libc::pollfd {
-        // The kernel passes over a negative one.
+        // The kernel ignores a negative descriptor.
         fd: stream.file.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         events: libc::POLLIN,
         revents: 0,
     });
-    // Rounded up, so that it does not come back over and over at the end.
+    // Rounded up, so that it does not spin at the end.
     let millis = most.as_millis().saturating_add(1).try_into().unwrap_or(i32::MAX);
     // SAFETY: the pointer and the number are those of an array that outlives
     // the call. The descriptors are open as long as the streams are borrowed.
@@ -238,14 +241,14 @@ fn wait_for(streams: [&Stream; 2], most: Duration) -> io::Result<()> {
     }
 }
 
-/// One of the host's few places for compiler processes.
+/// One of the host's few slots for compiler processes.
 struct Turn;
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static GIVEN_BACK: Condvar = Condvar::new();
 
 impl Turn {
-    /// Waits for one.
+    /// Waits for a slot.
     fn take() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);

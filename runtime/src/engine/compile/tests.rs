@@ -1,4 +1,5 @@
-//! Orders survive the command line; nothing else is taken for them.
+//! Orders survive the command line, and other command lines are not mistaken
+//! for orders.
 
 use std::ffi::OsString;
 

@@ -1,8 +1,8 @@
-//! Memories are put back byte for byte, whichever way the kernel is asked, and
-//! a witness is believed only as far as it can know.
+//! Memories are reset byte for byte, with each way to query the kernel, and a
+//! fault-count snapshot is trusted only as far as it is reliable.
 //!
-//! A memory is mapped here as the pool maps one: its first content is a file's,
-//! shared with nobody, and behind that come zeros.
+//! The tests map a memory as the pool does: a private mapping of a file holds
+//! the initial content, and zeros follow it.
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -14,8 +14,8 @@ use super::faults::Witness;
 use super::*;
 
 impl PageMap {
-    /// Has it go by the faults, whatever it found when it was opened: else a
-    /// test could pass without ever doing so.
+    /// Makes the page map rely on fault counts, whatever it detected when it
+    /// was opened: otherwise a test could pass without using them.
     pub(crate) fn believe_in_faults(&mut self) {
         self.counts_faults = true;
     }
@@ -34,7 +34,8 @@ impl Mapping {
     fn new(first: &[u8]) -> Self {
         let page = rustix::param::page_size();
         let (len, shown) = (PAGES * page, first.len().next_multiple_of(page));
-        // SAFETY: the name is a C string; the descriptor is new, so nobody's.
+        // SAFETY: the name is a C string; the descriptor is new, so nothing
+        // else owns it.
         let image = unsafe {
             let descriptor = libc::memfd_create(c"first".as_ptr(), libc::MFD_CLOEXEC);
             assert!(descriptor >= 0, "{}", io::Error::last_os_error());
@@ -55,8 +56,8 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// Leaves a page as the kernel does that merges a page of zeros with its
-    /// own (KSM with `use_zero_pages`): it reads as zeros, is present, and is
+    /// Leaves a page in the state of one that the kernel merged with its zero
+    /// page (KSM with `use_zero_pages`): it reads as zeros, is present, and is
     /// neither the file's page nor one of this process's.
     fn merge_with_zeros(&mut self, page: usize) {
         let size = rustix::param::page_size();
@@ -67,7 +68,7 @@ impl Mapping {
         unsafe {
             let at = self.start.byte_add(page * size);
             mmap_anonymous(at, size, access, private | MapFlags::FIXED).expect("there is room");
-            // Reading maps the page of zeros.
+            // Reading maps the zero page.
             assert_eq!(at.cast::<u8>().read_volatile(), 0);
         }
     }
@@ -84,19 +85,20 @@ impl Deref for Mapping {
 
 impl DerefMut for Mapping {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: it is writable too, and exclusively borrowed.
+        // SAFETY: it is also writable, and exclusively borrowed.
         unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.len) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: it is this one's own, and nobody refers to it any more.
+        // SAFETY: the mapping is this value's own, and nothing refers to it any
+        // more.
         let _ = unsafe { munmap(self.start, self.len) };
     }
 }
 
-/// Numbers that look random and are the same in every run.
+/// A pseudo-random generator with a fixed seed.
 struct Dice(u64);
 
 impl Dice {
@@ -107,7 +109,7 @@ impl Dice {
         (self.0 >> 11) as usize % end
     }
 
-    /// Writes here and there, sometimes over the edge of a page.
+    /// Writes at random places, sometimes across the edge of a page.
     fn scribble(&mut self, memory: &mut [u8]) {
         for _ in 0..=self.below(40) {
             let at = self.below(memory.len() - 16);
@@ -122,7 +124,7 @@ fn first() -> Vec<u8> {
     (0..FIRST).map(|_| dice.below(256) as u8).collect()
 }
 
-/// Page maps that ask the kernel in each way that it has.
+/// Page maps for each way to query the kernel.
 fn page_maps(keep: usize) -> impl Iterator<Item = PageMap> {
     let both = [true, false].map(|scans| {
         let mut map = PageMap::open(keep).expect("this machine has a page map");
@@ -162,8 +164,8 @@ fn whatever_is_written_is_reset() {
 #[test]
 fn whatever_is_written_is_restored() {
     let first = first();
-    // More than is ever touched, and less than what is touched in most rounds,
-    // so that the rest is given back to the system.
+    // More than is ever touched, and less than is touched in most rounds, so
+    // that the rest is returned to the system.
     for keep in [2 << 20, 16 << 12, 1 << 12] {
         for pages in page_maps(keep) {
             let mut memory = Mapping::new(&first);
@@ -208,8 +210,8 @@ fn too_much_is_not_reset_but_restored() {
     }
 }
 
-/// A memory may come with pages that a former instance touched, and that no
-/// fault of this one tells of.
+/// A memory may have pages that a former instance touched, which no fault of
+/// this instance reports.
 #[test]
 fn a_first_reset_looks_at_the_pages_whatever_the_witness_says() {
     let first = first();
@@ -229,7 +231,8 @@ fn a_first_reset_looks_at_the_pages_whatever_the_witness_says() {
     }
 }
 
-/// The next run's pages are found after a fault that a witness has seen.
+/// The pages of the next run are found after a fault that the snapshot
+/// detected.
 #[test]
 fn a_page_that_was_not_known_is_found_by_its_fault() {
     let first = first();
@@ -259,7 +262,7 @@ fn a_witness_does_not_hold_after_a_fault() {
         let witness = Witness::call();
         assert!(witness.is_some());
         memory[100 * 4_096] = 1;
-        // Called after the fault, but from what was counted before it.
+        // Taken after the fault, but from the count before it.
         let late = Witness::call();
         assert!(!Witness::holds(witness));
         assert!(!Witness::holds(late));
@@ -269,7 +272,7 @@ fn a_witness_does_not_hold_after_a_fault() {
 #[test]
 fn a_witness_holds_where_nothing_faults() {
     let mut memory = vec![0_u8; 4_096];
-    // Anything may fault, now and then.
+    // Anything may cause a fault now and then.
     let held = (0..1_000).any(|round| {
         memory.fill(round as u8);
         Witness::holds(None);
@@ -291,7 +294,7 @@ fn a_thread_has_no_witness_before_it_has_counted() {
     assert_eq!(called.join().expect("no panic"), (false, true));
 }
 
-/// Every runtime of a process asks anew.
+/// Every runtime of a process checks again.
 #[test]
 fn faults_are_counted_whenever_it_is_asked() {
     let counted: Vec<_> = (0..8).map(|_| faults::are_counted()).collect();
@@ -306,7 +309,8 @@ fn zeros_that_were_merged_are_put_back() {
         for restores in [false, true] {
             let mut memory = Mapping::new(&first);
             let mut touched = pages.watch(&mut memory);
-            // Those of the data, the last of which is half of it, and one behind.
+            // Pages of the data, the last of them partly data, and pages behind
+            // it.
             for page in [0, 3, 4, 37, 38, 100] {
                 memory.merge_with_zeros(page);
             }
@@ -323,7 +327,7 @@ fn zeros_that_were_merged_are_put_back() {
     }
 }
 
-/// Memory that was only read is the page of zeros, however much it is.
+/// Memory that was only read is the zero page, however large it is.
 #[test]
 fn what_was_only_read_is_not_touched() {
     let first = first();
