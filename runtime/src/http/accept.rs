@@ -1,4 +1,4 @@
-//! Accepts connections, also where the system has no room for more of them.
+//! Accepts connections and keeps accepting when the system refuses one.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
-/// How long to wait after the system refused a connection, mostly because all
-/// file descriptors are in use. Nothing tells when one becomes free.
+/// Pause after the system refuses a connection, usually because all file
+/// descriptors are in use. No event reports that one became free.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How often a line about that is logged, at most.
+/// The shortest time between two log lines about refused connections.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// A listener that goes on after errors.
+/// A listener that keeps accepting after errors.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listener: TcpListener,
-    /// What it listens for, for the log.
+    /// The kind of client it accepts, for the log.
     clients: &'static str,
     complaints: Complaints,
 }
@@ -30,14 +30,16 @@ impl Acceptor {
     /// Waits for the next connection.
     ///
     /// # Cancel safety
-    /// Cancel safe: a connection that comes meanwhile waits for the next call.
+    /// Cancel safe: a connection that arrives between two calls waits for the
+    /// next one.
     pub(super) async fn accept(&mut self) -> TcpStream {
         loop {
             let error = match self.listener.accept().await {
                 Ok((stream, _)) => return stream,
                 Err(error) => error,
             };
-            // The client of one connection has left; the next one is there.
+            // The client of one connection has disconnected; accept the next
+            // one.
             if is_about_one_connection(&error) {
                 continue;
             }
@@ -55,16 +57,17 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted].contains(&error.kind())
 }
 
-/// Limits how often the same trouble is logged.
+/// Limits how often the same error is logged.
 #[derive(Debug, Default)]
 struct Complaints {
     last: Option<Instant>,
-    /// How many were left out since then.
+    /// The number of occurrences left out since then.
     left_out: u64,
 }
 
 impl Complaints {
-    /// Whether one may be logged now, and how many were left out before it.
+    /// Whether an occurrence may be logged now, and how many were left out
+    /// before it.
     fn may_log(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.duration_since(last) < QUIET) {
             self.left_out += 1;

@@ -1,5 +1,5 @@
-//! One connection, from its first byte to its last: whether it is encrypted,
-//! which HTTP is spoken on it, and how long its client may take for what.
+//! One connection, from its first byte to its last: encryption, HTTP version
+//! and client timeouts.
 
 use std::future::poll_fn;
 use std::io;
@@ -27,30 +27,30 @@ use super::tls::{self, Tls};
 use super::unread::Rest;
 use crate::limits::stall::Patience;
 
-/// The most that is read ahead, and written behind, of one HTTP/1.1 connection,
-/// in bytes. No head may be longer.
+/// The most bytes that one HTTP/1.1 connection buffers in each direction. No
+/// head may be longer.
 const BUFFER: usize = 192 << 10;
 
-/// How long clients may take to take the last bytes of their responses, once
+/// Time for clients to receive the last bytes of their responses, after
 /// everything else has ended.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What holds for all connections of a server.
+/// The settings that all connections of a server share.
 pub(super) struct Terms {
     pub(super) front: Arc<Front>,
-    /// How long a client may take to say what it wants: for its handshake, for
-    /// the first byte, for a request's head, and until the next request.
+    /// The time a client has for its handshake, for its first byte, for a
+    /// request's head, and between requests.
     pub(super) head: Duration,
     pub(super) patience: Patience,
-    /// Where there is none, nothing is encrypted.
+    /// `None` means no encryption.
     pub(super) tls: Option<Tls>,
 }
 
-/// Tells a connection that its server stops, which waits until all of them are
-/// dropped.
+/// Tells a connection that its server is stopping. The server waits until all
+/// receivers are dropped.
 pub(super) type Stop = watch::Receiver<()>;
 
-/// Why a connection has ended otherwise than in order.
+/// Why a connection ended abnormally.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("the client did not begin in time")]
@@ -73,21 +73,23 @@ pub(super) async fn serve(stream: Accepted, terms: Arc<Terms>, mut stop: Stop) {
         }
     };
     if let Err(error) = speak(stream, &terms, &mut stop).await {
-        // A client that leaves or sends no HTTP is not the host's concern.
+        // A client that disconnects or does not speak HTTP is not an error of
+        // the host.
         tracing::debug!(%error, "a connection broke off");
     }
 }
 
-/// Takes a connection into this event loop.
+/// Registers a connection with this event loop.
 fn open(stream: Accepted) -> io::Result<TcpStream> {
     let stream = TcpStream::from_std(stream)?;
-    // Without it a response may wait for the client's acknowledgment.
+    // Disables Nagle's algorithm: a response could wait for the client's
+    // acknowledgment.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
-/// Finds out what is spoken, and answers in it. The rarer ways are boxed, so that
-/// the other takes no room for them.
+/// Detects the protocol and serves it. The rarer protocols are boxed to keep
+/// the common future small.
 async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), Broken> {
     let address = stream.peer_addr().ok();
     let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.patience));
@@ -123,7 +125,7 @@ async fn encrypted(
     Ok(())
 }
 
-/// Waits for how a client begins; `None` where the server stops before that.
+/// Waits for the client's first bytes; `None` if the server stops first.
 async fn in_time<T>(
     begun: impl Future<Output = io::Result<T>>,
     terms: &Terms,
@@ -139,11 +141,11 @@ async fn in_time<T>(
     }
 }
 
-/// One request after the other, until the client has `left`.
+/// Serves one request after another until the client has `left`.
 ///
-/// The server sees that only while it reads, which it does not as long as a part
-/// of a request's body, or of a request behind it, waits to be taken. Who still
-/// waits for a function is therefore looked after beside it.
+/// The server notices a disconnect only while it reads. It does not read while
+/// a part of a request's body, or a pipelined request, is buffered. Disconnects
+/// are therefore also watched separately while a client waits for a function.
 async fn http1(
     io: impl AsyncRead + AsyncWrite + Unpin + 'static,
     left: impl Future<Output = ()>,
@@ -154,7 +156,7 @@ async fn http1(
     let connection = shared.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let patience = connection.patience;
-        // It has come, so there is nothing left of the one before.
+        // A new request has arrived, so nothing of the previous one is left.
         connection.unread.store(false, Ordering::Relaxed);
         let rest = Rest::Connection(connection.unread.clone());
         let request = request.map(|incoming| Paced::new(incoming, patience).with_rest(rest));
@@ -166,8 +168,8 @@ async fn http1(
         .timer(TokioTimer::new())
         .header_read_timeout(terms.head)
         .max_buf_size(BUFFER)
-        // Not `pipeline_flush`: with it a response that is streamed is taken into
-        // memory as fast as it comes, however slowly its client reads.
+        // Not `pipeline_flush`: it buffers a streaming response in memory as
+        // fast as it is produced, however slowly its client reads.
         .serve_connection(TokioIo::new(io), service);
     let (mut serving, mut left, mut stopping) = (pin!(serving), pin!(left), false);
     loop {
@@ -187,7 +189,8 @@ async fn http1(
     }
 }
 
-/// Many requests at once. One that has had none for a while is let go.
+/// Serves concurrent requests. A connection without requests for a while is
+/// closed.
 async fn http2(
     io: impl AsyncRead + AsyncWrite + Unpin + 'static,
     shared: Arc<Connection>,
@@ -207,8 +210,8 @@ async fn http2(
         }
         () = streams.idle(terms.head) => serving.as_mut().graceful_shutdown(),
     }
-    // A request may have come at that moment, and is answered. Where the client
-    // has none and does not even say farewell, the connection is dropped.
+    // A request may arrive at this moment, and is answered. If the client has
+    // none and does not answer the GOAWAY either, the connection is dropped.
     tokio::select! {
         biased;
         ended = serving => ended,

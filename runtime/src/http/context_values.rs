@@ -1,6 +1,5 @@
-//! What the front knows of a request, as values of its context: its id, who it
-//! is made for, the trace that it is part of, what its path says, and the
-//! baggage that its route lets in.
+//! The context values of a request: its id, its principal, its trace, its path
+//! parameters, and the baggage that its route allows.
 
 use http::HeaderMap;
 
@@ -11,10 +10,10 @@ use crate::propagation::baggage;
 use crate::propagation::trace::{TRACE, TRACE_STATE};
 use crate::propagation::traceparent;
 
-/// Tells by a request's headers who it is made for, where that is known.
+/// Returns the principal of a request from its headers, if known.
 pub(super) type Authenticate = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
 
-/// The context of a request under its connection's.
+/// The context of a request, derived from its connection's.
 pub(super) fn of(
     ctx: &Context,
     id: String,
@@ -22,7 +21,7 @@ pub(super) fn of(
     headers: &HeaderMap,
     authenticate: Option<&Authenticate>,
 ) -> Context {
-    // What a client chose comes first, so that nothing of it hides the host's.
+    // Values chosen by the client are set first, so they can't hide the host's.
     let mut ctx = ctx.clone();
     for (name, value) in baggage::allowed(headers, route.baggage) {
         ctx = ctx.with_value(&Key::from_wire(name.to_owned()), value);

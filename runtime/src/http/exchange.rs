@@ -1,7 +1,7 @@
 //! One request: its id, its context, its invocation, its response.
 //!
-//! When the client leaves, the connection drops the exchange, or the rest of a
-//! response that streams, and the invocation is canceled.
+//! If the client disconnects, the connection drops the exchange, or the rest of
+//! a streaming response, and the invocation is canceled.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -32,22 +32,23 @@ use crate::propagation::{request_id, timeout};
 use crate::runtime::response_budget::{self, ResponseBudget};
 use crate::runtime::{Call, Caller, InFlight, Runtime};
 
-/// What all requests share.
+/// The state that all requests share.
 pub(super) struct Front {
     runtime: Runtime,
     routes: Routes,
     authenticate: Option<Box<Authenticate>>,
     responses: ResponseBudget,
     pub(super) headers: HeaderLimits,
-    /// The clients that go on sending after their answers.
+    /// The clients that keep sending after their responses.
     pub(super) lingering: Arc<Lingering>,
-    /// Where invocations go on that do not end at once.
+    /// Where invocations continue if they do not finish at once.
     tasks: Handle,
     connections: AtomicU64,
 }
 
 impl Front {
-    /// To be called on the tokio runtime whose tasks longer invocations become.
+    /// Call this on the tokio runtime that is to run longer invocations as
+    /// tasks.
     pub(super) fn new(
         runtime: Runtime,
         routes: Routes,
@@ -69,8 +70,8 @@ impl Front {
     }
 }
 
-/// What all requests of one connection share. Theirs is a context of its own,
-/// so that connections do not meet at the runtime's.
+/// The state that all requests of one connection share. Each connection has its
+/// own context, so connections do not contend for the runtime's.
 pub(super) struct Connection {
     pub(super) front: Arc<Front>,
     ctx: Context,
@@ -78,7 +79,8 @@ pub(super) struct Connection {
     requests: AtomicU32,
     caller: Arc<Caller>,
     pub(super) patience: Patience,
-    /// Whether the client may still send a body of HTTP/1.1 that was dropped.
+    /// Whether the client may still send a body of HTTP/1.1 that was dropped
+    /// unread.
     pub(super) unread: Arc<AtomicBool>,
 }
 
@@ -99,28 +101,28 @@ impl Connection {
         Self { front, ctx, number, requests, caller, patience, unread }
     }
 
-    /// Whether a function is under way for the client.
+    /// Whether an invocation is in flight for the client.
     pub(super) fn is_waiting(&self) -> bool {
         self.ctx.children() > 0
     }
 }
 
 /// A request on its way to its response. Dropping it before the response is
-/// there means that the client has left.
+/// ready means that the client has disconnected.
 pub(super) struct Exchange {
     answer: Answer,
     /// The request's id, which the response repeats.
     id: HeaderValue,
-    /// Whether the client wants only the response's head.
+    /// Whether the client asked only for the response's head.
     only_head: bool,
-    /// Whether the connection ends with the response. Only HTTP/1.1 says so.
+    /// Whether the connection closes after the response. Only HTTP/1.1 says so.
     closes: bool,
 }
 
 /// The source of a response.
 enum Answer {
     Function(InFlight),
-    /// There is no invocation: a problem document, until it is taken.
+    /// A problem document instead of an invocation, until it is taken.
     Document(Option<Response>),
 }
 
@@ -169,7 +171,7 @@ fn invoke(
         ctx: &ctx,
         timeout: timeout::extract(headers),
         // A client of HTTP/1.0 takes the end of the connection for the end of a
-        // body without length: one that breaks off would look complete.
+        // body without a length: a truncated body would look complete.
         streams: request.version() != Version::HTTP_10,
         request: request.map(body),
     };
@@ -207,8 +209,8 @@ fn text(id: &HeaderValue) -> &str {
     id.to_str().unwrap_or_default()
 }
 
-/// Names the host in its header where the request's target does, as every
-/// request of HTTP/2 has it: functions find it in one place.
+/// Sets the `host` header from the request's target, if the target names a
+/// host, as every HTTP/2 request does: functions find the host in one place.
 fn name_host<B>(request: &mut hyper::Request<B>) {
     let Some(authority) = request.uri().authority() else { return };
     if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
@@ -216,8 +218,8 @@ fn name_host<B>(request: &mut hyper::Request<B>) {
     }
 }
 
-/// The body as the runtime takes it. One that is known to be empty is not
-/// waited for.
+/// The body as the runtime takes it. A body known to be empty is not waited
+/// for.
 fn body(paced: Paced) -> Body {
     if paced.is_end_stream() { Body::empty() } else { Body::stream(paced) }
 }

@@ -1,25 +1,25 @@
-//! How large the head of a request may be: one limit in bytes and one in fields,
-//! for both versions of HTTP and for both listeners.
+//! The limits of a request's head, one in bytes and one in fields, for both
+//! versions of HTTP and both listeners.
 //!
-//! hyper and h2 enforce the bytes, and hyper the fields of HTTP/1.1; they answer
-//! with 431 before a request is handed over. The fields of HTTP/2 are counted
-//! here, as the bytes there count 32 more for each of them.
+//! hyper and h2 enforce the bytes, and hyper the fields of HTTP/1.1; they
+//! answer with 431 before they hand over a request. The fields of HTTP/2 are
+//! counted here, because the byte count of HTTP/2 adds 32 for each of them.
 
 use std::ops::RangeInclusive;
 
 use hyper::server::conn::{http1, http2};
 
-/// The bytes that can be set. No function takes a longer head.
+/// The allowed range in bytes. Functions take no longer heads.
 pub(crate) const BYTES: RangeInclusive<usize> = 4 << 10..=64 << 10;
 
-/// The numbers of fields that can be set. No function takes more of them.
+/// The allowed range of field counts. Functions take no more fields.
 pub(crate) const COUNT: RangeInclusive<usize> = 16..=256;
 
-/// What is set unless told otherwise. For any other number hyper allocates a
-/// list of fields for each request.
+/// The defaults. For any other count hyper allocates a list of fields for each
+/// request.
 pub(crate) const DEFAULT: HeaderLimits = HeaderLimits { bytes: 64 << 10, count: 100 };
 
-/// The bounds of a request's head.
+/// The limits of a request's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderLimits {
     pub(crate) bytes: usize,
@@ -27,17 +27,17 @@ pub(crate) struct HeaderLimits {
 }
 
 impl HeaderLimits {
-    /// The same with this limit in bytes, or the nearest one allowed.
+    /// Sets the limit in bytes, clamped to the allowed range.
     pub(super) fn with_bytes(self, bytes: usize) -> Self {
         Self { bytes: bytes.clamp(*BYTES.start(), *BYTES.end()), ..self }
     }
 
-    /// The same with this limit of fields, or the nearest one allowed.
+    /// Sets the limit in fields, clamped to the allowed range.
     pub(super) fn with_count(self, count: usize) -> Self {
         Self { count: count.clamp(*COUNT.start(), *COUNT.end()), ..self }
     }
 
-    /// Has HTTP/1.1 keep to them.
+    /// Applies the limits to HTTP/1.1.
     pub(super) fn apply_to_http1(self, settings: &mut http1::Builder) {
         settings.max_header_size(self.bytes);
         if self.count != DEFAULT.count {
@@ -45,7 +45,7 @@ impl HeaderLimits {
         }
     }
 
-    /// Has HTTP/2 keep to the bytes.
+    /// Applies the limit in bytes to HTTP/2.
     pub(super) fn apply_to_http2<E>(self, settings: &mut http2::Builder<E>) {
         settings.max_header_list_size(u32::try_from(self.bytes).unwrap_or(u32::MAX));
     }

@@ -1,13 +1,14 @@
-//! HTTP/2: many requests at once on one connection, within bounds.
+//! HTTP/2: concurrent requests on one connection, within bounds.
 //!
-//! Each is a task of its own, on the event loop that serves the connection. A
-//! client can stop taking one response while it takes all others, which no
-//! socket shows: so each task looks after its own client, too.
+//! Each request is a task on the event loop that serves the connection. A
+//! client can stop reading one response while it reads all others, and no
+//! socket shows this; so each task also watches its own client for stalls.
 //!
-//! What one connection may make the host hold: 100 heads of 64 KiB, 1 MiB of
-//! bodies that functions have not read yet, and of each response its head and the
-//! pieces of a stream that wait for the client, some 320 KiB. Of responses that are given as
-//! a whole all connections share the [budget](crate::runtime::response_budget).
+//! One connection can make the host hold 100 heads of 64 KiB, 1 MiB of request
+//! bodies that functions have not read yet, and, for each response, its head
+//! and the pieces of a stream that wait for the client, about 320 KiB. All
+//! connections share the [budget](crate::runtime::response_budget) of buffered
+//! responses.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -35,38 +36,37 @@ use super::unread::Unread;
 use crate::body::{Body, BodyError};
 use crate::limits::stall::{Pace, Patience};
 
-/// How many requests a client may have open. It is the least that the standard
-/// recommends; a client that wants more at once opens a second connection, which
+/// The most concurrent requests per connection, the minimum that the standard
+/// recommends. A client that needs more opens a second connection, which
 /// another core may serve.
 const MOST_STREAMS: u32 = 100;
 
-/// How many bytes of one request's body a client may be ahead of its function:
-/// two pieces as large as a guest takes at once.
+/// How far a client may be ahead of its function within one request's body, in
+/// bytes: two pieces of the largest size that a guest reads at once.
 const STREAM_WINDOW: u32 = 128 << 10;
 
-/// And of all bodies on one connection: so many that some functions which do
-/// not read can't hold up the others.
+/// The same for all bodies on one connection. It is large enough that a few
+/// functions that do not read can't block the others.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// How many bytes of one response wait for its client in the server.
+/// The most bytes of one response buffered in the server.
 const SEND_BUFFER: usize = 32 << 10;
 
-/// The largest piece of a response that is handed over at once: a frame.
+/// The largest piece of a response handed over at once: a frame.
 const PIECE: usize = 16 << 10;
 
-/// How long an answer is held back for a client that sends nothing more of its
-/// request, though it has not ended it.
+/// How long the end of a response is held back for a client that sends no more
+/// of its request but has not ended it.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// How many requests that a client has taken back may wait to be looked at, and
-/// how many it may have broken in all, until it is taken for one that only makes
-/// work. The latter counts as long as a connection lasts, which for a proxy is
-/// long.
+/// Limits on reset streams ("rapid reset"): resets pending acceptance, and
+/// local error resets per connection. The latter counts for the lifetime of a
+/// connection, which is long for a proxy.
 const MOST_TAKEN_BACK: usize = 20;
 const MOST_BROKEN: usize = 1_000;
 
-/// The settings of a connection. A client that does not answer for as long as
-/// `head` is gone.
+/// The settings of a connection. A client that does not answer a ping within
+/// `head` is disconnected.
 pub(super) fn settings(streams: Streams, front: &Front, head: Duration) -> Builder<Streams> {
     let mut settings = Builder::new(streams);
     front.headers.apply_to_http2(&mut settings);
@@ -83,7 +83,7 @@ pub(super) fn settings(streams: Streams, front: &Front, head: Duration) -> Build
     settings
 }
 
-/// Answers one request, so that a function can't tell that it is not HTTP/1.1.
+/// Answers one request. A function can't tell it from HTTP/1.1.
 pub(super) async fn answer(
     connection: Arc<Connection>,
     mut request: hyper::Request<Incoming>,
@@ -91,7 +91,7 @@ pub(super) async fn answer(
     join_cookies(request.headers_mut());
     let request = request.map(|incoming| body(incoming, &connection));
     let response = Exchange::new(&connection, request).await?;
-    // Past a failure curl stops sending by itself.
+    // After an error status curl stops sending by itself.
     let mut held = response.status().is_success().then(Held::default);
     if response.body().len().is_some()
         && let Some(mut held) = held.take()
@@ -101,10 +101,10 @@ pub(super) async fn answer(
     Ok(response.map(|body| Portions::new(body, held)))
 }
 
-/// The end of an answer, held back until a client has sent what its function did
-/// not read, as long as it goes on sending. curl 7.88 never looks at its socket
-/// again when an answer is complete before its request: it sends what the window
-/// allows, and hangs. A whole answer is held back with its head.
+/// The end of a response, held back while the client keeps sending a body that
+/// its function did not read. curl 7.88 never looks at its socket again when a
+/// response is complete before its request: it sends what the window allows,
+/// then hangs. A buffered response is held back together with its head.
 #[derive(Default)]
 struct Held {
     idle: Option<Pin<Box<Sleep>>>,
@@ -125,7 +125,7 @@ impl Held {
     }
 }
 
-/// A request's body. Its unread rest goes back to its stream's task.
+/// A request's body. The unread rest returns to the task of its stream.
 fn body(incoming: Incoming, connection: &Connection) -> Paced {
     let ends = incoming.is_end_stream();
     let body = Paced::new(incoming, connection.patience);
@@ -133,13 +133,13 @@ fn body(incoming: Incoming, connection: &Connection) -> Paced {
         return body;
     }
     let (rest, unread) = Unread::new(connection.front.lingering.clone());
-    // Outside of a stream it is not read.
+    // Outside a stream the rest is not read.
     let _ = STREAM.try_with(|stream| stream.unread.set(Some(unread)));
     body.with_rest(rest)
 }
 
-/// Makes one header of a cookie that came in crumbs, as it has to be before
-/// anybody else reads it.
+/// Joins split `cookie` fields into one (RFC 9113, section 8.2.3) before other
+/// code reads them.
 fn join_cookies(headers: &mut HeaderMap) {
     let mut crumbs = headers.get_all(COOKIE).iter();
     if let (Some(first), Some(_second)) = (crumbs.next(), crumbs.next()) {
@@ -148,7 +148,8 @@ fn join_cookies(headers: &mut HeaderMap) {
             whole.extend_from_slice(b"; ");
             whole.extend_from_slice(crumb.as_bytes());
         }
-        // Headers and what is put between them make up a header.
+        // Valid header values with separators between them form a valid header
+        // value.
         if let Ok(whole) = HeaderValue::from_bytes(&whole) {
             headers.insert(COOKIE, whole);
         }
@@ -161,7 +162,7 @@ pub(super) struct Streams(Arc<Count>);
 
 struct Count {
     open: AtomicUsize,
-    /// How many have begun or ended.
+    /// The number of requests begun plus the number ended.
     changes: AtomicU64,
     patience: Patience,
 }
@@ -171,8 +172,8 @@ impl Streams {
         Self(Arc::new(Count { open: AtomicUsize::new(0), changes: AtomicU64::new(0), patience }))
     }
 
-    /// Waits until there was none for so long, which it notices within twice
-    /// that time.
+    /// Waits until the connection has had no request for `time`. Returns within
+    /// twice that time.
     pub(super) async fn idle(&self, time: Duration) {
         let Count { open, changes, .. } = &*self.0;
         loop {
@@ -195,7 +196,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// One open stream, counted as long as this lives.
+/// One open stream, counted while this exists.
 struct Open(Arc<Count>);
 
 impl Open {
@@ -213,26 +214,27 @@ impl Drop for Open {
     }
 }
 
-/// What a stream's response has handed over.
+/// The progress of a stream's response.
 #[derive(Clone, Copy, Default)]
 struct Given {
-    /// How many bytes since somebody last looked.
+    /// Bytes handed over since the last check.
     bytes: usize,
-    /// Whether the client is to take the last of them before more is asked for.
+    /// Whether the client must take the last bytes before more are asked for.
     waits: bool,
 }
 
-/// What the futures of a stream's task report to it.
+/// State that the futures of a stream's task share.
 #[derive(Default)]
 struct Stream {
     given: Cell<Given>,
-    /// The rest of its request's body, from when there is one.
+    /// The rest of its request's body, once there is one.
     unread: Cell<Option<Unread>>,
 }
 
 impl Stream {
-    /// Goes on with the rest of the request's body, and gives how many more bytes
-    /// of it are read. Ready where there is none, or no more is to be read.
+    /// Reads on in the rest of the request's body, and returns how many more
+    /// bytes of it are read. Ready if there is no rest, or no more is to be
+    /// read.
     fn poll_unread(cx: &mut TaskContext<'_>, answered: bool) -> (Poll<()>, Option<u64>) {
         let poll = |stream: &Self| {
             let Some(mut unread) = stream.unread.take() else { return (Poll::Ready(()), None) };
@@ -247,13 +249,13 @@ impl Stream {
 }
 
 tokio::task_local! {
-    /// That of the stream whose task this is.
+    /// The stream that the current task serves.
     static STREAM: Stream;
 }
 
-/// Goes on with a stream as long as its client takes what it is given, and then
-/// with what is left of its request. Dropping a stream is telling its client
-/// that it broke off, and its function that the client has left.
+/// Drives a stream while its client makes progress, then drains the rest of its
+/// request. Dropping a stream resets it for the client, and tells its function
+/// that the client has disconnected.
 async fn to_its_end(stream: impl Future<Output = ()>, patience: Patience) {
     let watched = async {
         let (mut stream, mut pace, mut answered) = (pin!(stream), Pace::new(patience), false);
@@ -275,12 +277,13 @@ async fn to_its_end(stream: impl Future<Output = ()>, patience: Patience) {
     STREAM.scope(Stream::default(), watched).await;
 }
 
-/// A response's body in pieces of bounded size, which tells when each is asked
-/// for: then the one before has been taken.
+/// A response's body in pieces of bounded size. It records when each piece is
+/// asked for: by then the previous piece has been taken.
 pub(super) struct Portions {
     body: Body,
     rest: Bytes,
-    /// Whether its end waits, as the client does not look at it before.
+    /// Set while the end is held back, because the client does not look at it
+    /// earlier.
     held: Option<Held>,
 }
 
@@ -289,10 +292,10 @@ impl Portions {
         Self { body, rest: Bytes::new(), held }
     }
 
-    /// Says that so many bytes are the client's to take; with `None`, that the
-    /// function is to give some.
+    /// Reports that `bytes` are ready for the client; `None` means that the
+    /// function has to produce more.
     fn tell(bytes: Option<usize>) {
-        // Outside of a stream nobody wants to know.
+        // Outside a stream the report is dropped.
         let _ = STREAM.try_with(|Stream { given, .. }| {
             let before = given.get().bytes;
             let all = before.saturating_add(bytes.unwrap_or_default());
@@ -312,7 +315,7 @@ impl HttpBody for Portions {
         Self::tell(None);
         while self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                // Trailers are not handed on in either version.
+                // Trailers are not forwarded in either version.
                 Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
                 None => {
                     if let Some(held) = &mut self.held {

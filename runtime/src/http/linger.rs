@@ -1,15 +1,15 @@
-//! What a client still sends when its answer is complete: it is read and
-//! dropped, within bounds.
+//! Reads and drops what a client still sends after its response is complete,
+//! within bounds.
 //!
-//! Many clients send a request's body to its end before they read. Closing an
-//! HTTP/1.1 connection with unread data in it makes the system send a reset, and
-//! an HTTP/2 server library sends one (RFC 9113, section 8.1) for a stream whose
-//! body is dropped unread. curl 7.88, Node 20 and httpx discard the response
-//! when that reset arrives first.
+//! Many clients send the whole body of a request before they read. Closing an
+//! HTTP/1.1 connection with unread data makes the system send a reset, and an
+//! HTTP/2 server library resets a stream (RFC 9113, section 8.1) if its body is
+//! dropped unread. curl 7.88, Node 20 and httpx discard the response when that
+//! reset arrives first.
 //!
 //! The bounds are the same for both versions: a time and a number of bytes per
-//! answer, and a number of clients per server. Past any of them the reset is
-//! sent, as without this.
+//! response, and a number of clients per server. Past any of them the reset is
+//! sent, as it would be without lingering.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,21 +19,21 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// How long a client may go on sending after its answer.
+/// How long a client may keep sending after its response.
 const TIME: Duration = Duration::from_secs(2);
 
-/// How many unwanted bytes of a request are read. At 64 Mbit/s it is
-/// what arrives in [`TIME`].
+/// How many unwanted bytes of a request are read. At 64 Mbit/s this is what
+/// arrives in [`TIME`].
 pub(super) const BYTES: u64 = 16 << 20;
 
-/// How many clients of one server may go on sending at once.
+/// How many clients of one server may keep sending at once.
 const AT_ONCE: usize = 1_024;
 
-/// The clients of one server that go on sending after their answers.
+/// The clients of one server that keep sending after their responses.
 #[derive(Debug, Default)]
 pub(super) struct Lingering(AtomicUsize);
 
-/// One of them.
+/// One such client.
 #[derive(Debug)]
 pub(super) struct Linger {
     all: Arc<Lingering>,
@@ -41,17 +41,18 @@ pub(super) struct Linger {
 }
 
 impl Lingering {
-    /// Begins with the end of an answer; `None` where too many do so already.
+    /// Begins at the end of a response; `None` if too many clients linger
+    /// already.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Linger> {
         let before = self.0.fetch_add(1, Ordering::Relaxed);
-        // From here on dropping it counts it out again.
+        // From here on, dropping it decrements the count.
         let linger = Linger { all: self.clone(), until: Box::pin(sleep(TIME)) };
         (before < AT_ONCE).then_some(linger)
     }
 }
 
 impl Linger {
-    /// Ready when the client has had its time.
+    /// Ready when the client's time is over.
     pub(super) fn poll_over(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         self.until.as_mut().poll(cx)
     }

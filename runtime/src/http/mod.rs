@@ -1,8 +1,8 @@
 //! The HTTP front: connections in, invocations out.
 //!
 //! # Layout
-//! - [`Server`]: accepts connections, and ends them in order.
-//! - [`Admin`]: the same for operators, apart from clients.
+//! - [`Server`]: accepts connections and shuts them down in order.
+//! - [`Admin`]: the listener for operators, separate from clients.
 //! - `accept`: how connections arrive; `workers`: the threads that serve them.
 //! - `connection`: a connection, from its first byte to its last; `socket`: the
 //!   stream below it; `http2`: limits of HTTP/2.

@@ -1,10 +1,10 @@
-//! Checks a route's pattern, so that one that would never match is refused
-//! where it is written.
+//! Checks a route's pattern, so that a pattern that can never match is refused
+//! when the route is added.
 
-/// Why a pattern is refused: what is wrong with it, and what to write instead.
+/// Explains why a pattern is refused, and what to write instead.
 ///
 /// Other hosts write parameters as `:id`, `<id>`, `[id]`, `*` or `...`. Here
-/// these would be literal text that no client sends.
+/// they would be literal text that no client sends.
 pub(super) fn check(pattern: &str) -> Result<(), String> {
     let Some(path) = pattern.strip_prefix('/') else {
         return Err(format!("it does not start with `/`; write `/{pattern}`"));
@@ -68,7 +68,8 @@ fn check_segment(segment: &str, is_last: bool) -> Result<(), String> {
     check_literal(rest)
 }
 
-/// A name that two parameters have: a function would see one value of it.
+/// A name that two parameters share: a function would see only one of the
+/// values.
 fn twice(path: &str) -> Option<&str> {
     let mut names = Vec::new();
     path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).find_map(|name| {
@@ -79,7 +80,7 @@ fn twice(path: &str) -> Option<&str> {
     })
 }
 
-/// Literal text has to be what a client sends in a path, RFC 3986 section 3.3.
+/// Literal text must be what a client sends in a path (RFC 3986, section 3.3).
 fn check_literal(text: &str) -> Result<(), String> {
     if text.contains('*') {
         return Err("`*` is literal text; write `{*path}` for all that follows".to_owned());

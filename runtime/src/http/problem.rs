@@ -1,8 +1,8 @@
-//! The document that a client gets where there is no response: RFC 9457, with
-//! the outcome's name, the function and the request's id.
+//! The problem document that a client gets instead of a response: RFC 9457,
+//! with the outcome's name, the function and the request's id.
 //!
-//! It says what happened in general terms. The guest's backtrace, its output
-//! and the host's internals go to the log alone.
+//! It describes the failure in general terms. The guest's backtrace, its output
+//! and the host's internals appear only in the log.
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -13,10 +13,10 @@ use crate::context::{Cause, Done};
 use crate::error::InvokeError;
 use crate::outcome::Outcome;
 
-/// After how many seconds a client may try again where the host was full.
+/// Seconds after which a client may retry if the host was full.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// What a client may know about an outcome.
+/// The description of an outcome that a client may see.
 fn detail(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Trap(_) => "the function crashed".into(),
@@ -45,12 +45,12 @@ pub(super) fn response(error: &InvokeError, request_id: &str) -> Response {
     document(outcome.status(), &detail(outcome), Some(about))
 }
 
-/// The document for a request that is about no invocation.
+/// The document for a request without an invocation.
 pub(super) fn refusal(status: StatusCode, detail: &str) -> Response {
     document(status, detail, None)
 }
 
-/// What is to be told.
+/// The members of the document.
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: &'a str,
@@ -61,7 +61,7 @@ struct Problem<'a> {
     about: Option<Invocation<'a>>,
 }
 
-/// What the front adds where an invocation failed.
+/// The members added for a failed invocation.
 #[derive(Serialize)]
 struct Invocation<'a> {
     outcome: &'a str,
@@ -79,7 +79,7 @@ fn document(status: StatusCode, detail: &str, about: Option<Invocation<'_>>) -> 
         detail,
         about,
     };
-    // There is nothing in it that JSON could not hold.
+    // Serializing these members to JSON can't fail.
     let mut body = serde_json::to_vec(&problem).unwrap_or_default();
     body.push(b'\n');
     let mut response = Response::new(body.into());

@@ -1,9 +1,8 @@
-//! Requests that are refused before a function is looked for: they are not HTTP
-//! as RFC 9110, 9112 and 9113 have it, or ask for what a server of functions
-//! does not do.
+//! Requests that are refused before routing: they violate RFC 9110, 9112 or
+//! 9113, or ask for something that a server of functions does not do.
 //!
-//! hyper and h2 refuse by themselves what they can't read. They leave to their
-//! users which host is meant, what the target is, and which codings there are.
+//! hyper and h2 refuse what they can't parse. They leave it to their users to
+//! check the host, the target and the codings.
 
 use http::header::{ALLOW, HOST, TRANSFER_ENCODING};
 use http::uri::Scheme;
@@ -13,7 +12,7 @@ use super::header_limits::HeaderLimits;
 use super::problem;
 use crate::body::Response;
 
-/// The methods that functions are usually written for; they may have others.
+/// The methods that functions usually implement; they may implement others.
 const METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
@@ -68,7 +67,7 @@ impl Refusal {
         }
     }
 
-    /// What its client gets.
+    /// The response for its client.
     pub(super) fn response(self) -> Response {
         let mut response = problem::refusal(self.status(), &self.to_string());
         if self == Self::Connect {
@@ -78,8 +77,8 @@ impl Refusal {
     }
 }
 
-/// What is wrong with the host that a request names: in its target, in its
-/// header, or in both.
+/// Checks the host that a request names in its target, in its header, or in
+/// both.
 fn host(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     let mut named = headers.get_all(HOST).iter();
     let (header, authority) = (named.next(), uri.authority());
@@ -92,11 +91,11 @@ fn host(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
         return Some(Refusal::Host);
     }
     match (version, header, authority) {
-        // It knows neither virtual hosts nor, mostly, the header.
+        // HTTP/1.0 has no virtual hosts and usually no `host` header.
         (Version::HTTP_09 | Version::HTTP_10, ..) => None,
-        // In HTTP/1.1 a client sends it empty where its URI has no host.
+        // In HTTP/1.1 a client sends an empty field if its URI has no host.
         (Version::HTTP_11, Some(_), _) => None,
-        // RFC 9113, section 8.3.1: neither is empty, nor do they differ.
+        // RFC 9113, section 8.3.1: neither is empty, and they do not differ.
         (Version::HTTP_2, Some(host), Some(authority)) => {
             let same = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
             (!same).then_some(Refusal::Hosts)
@@ -107,8 +106,8 @@ fn host(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     }
 }
 
-/// Whether that is a `uri-host`, with a port or without (RFC 3986, section
-/// 3.2). User information belongs to neither header nor target.
+/// Whether this is a `uri-host`, with or without a port (RFC 3986, section
+/// 3.2). User information belongs in neither header nor target.
 fn is_host(text: &[u8]) -> bool {
     let end = match text {
         [b'[', ..] => text.iter().position(|&byte| byte == b']').map(|at| at + 1),
@@ -129,13 +128,13 @@ fn is_host(text: &[u8]) -> bool {
     is_name && is_port
 }
 
-/// Unreserved characters, percent-encoded ones, and delimiters within a name.
+/// Unreserved characters, percent-encoded octets, and sub-delimiters.
 fn is_in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
 }
 
-/// Whether a target is a path, by itself or in an address of HTTP; or `*`, which
-/// is only for OPTIONS.
+/// Whether a target is a path, alone or in an HTTP URL, or `*`, which is valid
+/// only for OPTIONS.
 fn is_target(method: &Method, uri: &Uri) -> bool {
     let is_http = match uri.scheme() {
         None => true,
@@ -145,7 +144,7 @@ fn is_target(method: &Method, uri: &Uri) -> bool {
     is_http && is_path
 }
 
-/// What is wrong with a body's codings. hyper refuses those that do not end with
+/// Checks a body's transfer codings. hyper refuses codings that do not end with
 /// `chunked`: the length of such a body is unknown.
 fn coding(headers: &HeaderMap) -> Option<Refusal> {
     let values = headers.get_all(TRANSFER_ENCODING).iter();
@@ -168,7 +167,7 @@ mod tests {
     use super::*;
     use crate::http::header_limits::DEFAULT;
 
-    /// What is said of a GET for a target, by a version, with these headers.
+    /// The refusal of a GET for a target, with this version and these headers.
     fn of(version: Version, target: &str, headers: &[(&str, &str)]) -> Option<Refusal> {
         let mut request = Request::get(target).version(version);
         for (name, value) in headers {

@@ -1,4 +1,4 @@
-//! Asks the listener, for the program's commands.
+//! A client of the admin listener, for the program's commands.
 
 use std::error::Error;
 use std::io;
@@ -17,20 +17,20 @@ use super::listing::{Canceled, Listed};
 use super::token::Token;
 use crate::body::Body;
 
-/// How long an answer may take.
+/// The longest time a response may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many bytes an answer may have.
+/// The largest response body, in bytes.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Asks the listener at an address.
+/// A client of the admin listener at an address.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) address: String,
     pub(crate) token: Option<Token>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error(
@@ -50,7 +50,7 @@ pub(crate) enum ClientError {
 }
 
 impl Client {
-    /// What is in flight.
+    /// Lists the invocations in flight.
     pub(crate) async fn invocations(&self) -> Result<Vec<Listed>, ClientError> {
         match self.ask(Method::GET, "/invocations").await? {
             (StatusCode::OK, body) => self.read(&body),
@@ -58,8 +58,8 @@ impl Client {
         }
     }
 
-    /// Ends an invocation and those below it, and gives how many that were: 0
-    /// where there is none of that id.
+    /// Cancels an invocation and its descendants. Returns the number of
+    /// canceled invocations: 0 if no invocation has this id.
     pub(crate) async fn cancel(&self, id: u64) -> Result<usize, ClientError> {
         match self.ask(Method::DELETE, &format!("/invocations/{id}")).await? {
             (StatusCode::OK, body) => Ok(self.read::<Canceled>(&body)?.canceled),
@@ -90,7 +90,7 @@ impl Client {
         method: Method,
         path: &str,
     ) -> Result<(StatusCode, Bytes), Box<dyn Error + Send + Sync>> {
-        // By its address: a name is only let in with a token.
+        // Send the address: without a token the listener refuses a host name.
         let host = stream.peer_addr()?.to_string();
         let mut request = Request::builder().method(method).uri(path).header(HOST, host);
         if let Some(token) = &self.token {
@@ -99,7 +99,7 @@ impl Client {
             request = request.header(AUTHORIZATION, value);
         }
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with the answer; what goes wrong the sender is told.
+        // The task ends with the response. Errors also reach the sender.
         tokio::spawn(connection);
         let answer = sender.send_request(request.body(Body::empty())?).await?;
         let (head, body) = answer.into_parts();

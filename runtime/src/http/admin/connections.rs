@@ -1,31 +1,31 @@
-//! The open connections of operators: a bounded number, in which one that says
-//! nothing makes room for the next one.
+//! The open connections of operators. Their number is bounded; an idle one is
+//! closed to make room for the next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::{AbortHandle, JoinSet};
 
-/// How many connections are open at once.
+/// The most connections open at once.
 const MOST: usize = 64;
 
-/// The open connections. Dropping it ends them.
+/// The open connections. Dropping this closes them.
 #[derive(Default)]
 pub(super) struct Connections {
     tasks: JoinSet<()>,
-    /// The oldest one first.
+    /// Oldest first.
     open: Vec<Open>,
 }
 
 struct Open {
     task: AbortHandle,
-    /// Whether its request is there.
+    /// Whether its request has arrived.
     asked: Arc<AtomicBool>,
 }
 
 impl Connections {
-    /// Serves one more. Where there are too many, the oldest one without a
-    /// request is ended, and where each has one, the oldest.
+    /// Serves one more connection. If there are too many, the oldest one
+    /// without a request is closed, or, if each has a request, the oldest.
     pub(super) fn add<F>(&mut self, serve: impl FnOnce(Arc<AtomicBool>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -42,7 +42,7 @@ impl Connections {
         self.open.push(Open { task, asked });
     }
 
-    /// Waits until one has ended; forever where there are none.
+    /// Waits until a connection has ended; waits forever if there are none.
     ///
     /// # Cancel safety
     /// Cancel safe.
@@ -64,7 +64,8 @@ mod tests {
 
     use super::*;
 
-    /// Adds one that goes on for good, and tells its number when it is dropped.
+    /// Adds a connection that never ends by itself, and sends its number when
+    /// it is dropped.
     fn add(connections: &mut Connections, number: usize, ended: &mpsc::UnboundedSender<usize>) {
         struct Told(usize, mpsc::UnboundedSender<usize>);
         impl Drop for Told {
@@ -74,7 +75,7 @@ mod tests {
         }
         let told = Told(number, ended.clone());
         connections.add(|asked| async move {
-            // All of it moves in here, not its number alone.
+            // Capture the whole value, not its number alone.
             let told = told;
             asked.store(told.0 < 2, Ordering::Relaxed);
             std::future::pending::<()>().await;

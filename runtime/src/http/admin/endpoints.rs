@@ -1,4 +1,4 @@
-//! What can be asked of the listener, and its answers.
+//! The endpoints of the admin listener and their responses.
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
@@ -11,7 +11,7 @@ use crate::http::header_limits::HeaderLimits;
 use crate::http::{problem, refusal as request};
 use crate::runtime::Runtime;
 
-/// All that can be asked, behind the guard.
+/// All endpoints, behind the guard.
 pub(super) struct Endpoints {
     runtime: Runtime,
     guard: Guard,
@@ -23,7 +23,7 @@ impl Endpoints {
         Self { runtime, guard, headers }
     }
 
-    /// The answer to a request, whatever its body.
+    /// The response to a request; the body is ignored.
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
         let mut response = match request::Refusal::of(request, self.headers) {
             Some(refusal) => malformed(refusal),
@@ -32,7 +32,7 @@ impl Endpoints {
                 Err(refusal) => refused(refusal),
             },
         };
-        // What is in flight is nobody else's business, and out of date at once.
+        // The list is private, and outdated as soon as it is sent.
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -70,7 +70,7 @@ impl Endpoints {
 }
 
 fn json(value: &impl Serialize) -> Response {
-    // Neither list nor number is anything that JSON could not hold.
+    // Serializing a list or a number to JSON can't fail.
     let mut body = serde_json::to_vec(value).unwrap_or_default();
     body.push(b'\n');
     with(Response::new(body.into()), CONTENT_TYPE, "application/json")
@@ -81,7 +81,7 @@ fn only(method: &'static str) -> Response {
     with(problem::refusal(StatusCode::METHOD_NOT_ALLOWED, &detail), ALLOW, method)
 }
 
-/// A request that is refused for any sender.
+/// The response to a malformed request.
 fn malformed(refusal: request::Refusal) -> Response {
     tracing::debug!(%refusal, "a request to the admin listener was refused");
     let mut response = refusal.response();

@@ -1,10 +1,10 @@
-//! Who is let in: whoever shows the token; where there is none, whoever can
-//! open a connection, except for web pages.
+//! Authorizes requests. With a token, every request must present it; without
+//! one, any client that can connect is allowed, except web pages.
 //!
-//! A page in an operator's browser can send requests to this machine, and with
-//! a name that first leads to the page's own server and then to this machine it
-//! can even read the answers. Browsers mark such requests, and a name is no
-//! address.
+//! A page in an operator's browser can send requests to this machine. With DNS
+//! rebinding, a name that resolves first to the page's own server and then to
+//! this machine, it can even read the responses. Browsers mark such requests,
+//! and a name is not an IP address.
 
 use std::net::IpAddr;
 
@@ -14,20 +14,20 @@ use http::{HeaderMap, HeaderValue};
 
 use super::token::Token;
 
-/// Tells, in a browser, what asks for a request: `none` is the user.
+/// Set by browsers: what initiated a request. `none` is the user.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Lets requests in, or not.
+/// Allows or refuses requests.
 pub(super) struct Guard(Option<Token>);
 
-/// Why a request is not let in.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It does not show the token.
+    /// It does not present the token.
     Token,
-    /// A web page has sent it.
+    /// A web page sent it.
     Page,
-    /// It names the host in a way that a web page may bring about.
+    /// Its host is in a form that a web page could produce.
     Host,
 }
 
@@ -47,7 +47,7 @@ impl Guard {
     }
 }
 
-/// The token that a request shows.
+/// The token that a request presents.
 fn shown(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
@@ -57,7 +57,7 @@ fn is_from_page(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.get(FETCH_SITE).is_some_and(|site| site != "none")
 }
 
-/// Whether the host is named once, and by an address or as `localhost`.
+/// Whether the host is named exactly once, by an IP address or as `localhost`.
 fn is_named_plainly(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(HOST).iter();
     let (Some(host), None) = (named.next(), named.next()) else { return false };

@@ -1,4 +1,4 @@
-//! An invocation in flight, as it is told in JSON.
+//! An invocation in flight, as JSON.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::context::{Cause, Done};
 use crate::runtime::listing::InvocationInfo;
 
-/// One invocation of the list. Every key is always there; what there is none of
-/// is null.
+/// One invocation in the list. Every key is always present; a missing value is
+/// null.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Listed {
     pub(crate) id: u64,
     pub(crate) function: String,
-    /// The invocation that called for it. It may be over.
+    /// The invocation that called it. It may already have ended.
     pub(crate) parent: Option<u64>,
     pub(crate) request_id: Option<String>,
     pub(crate) age_ms: u64,
-    /// The time until its deadline.
+    /// Time until its deadline.
     pub(crate) remaining_ms: Option<u64>,
-    /// How its context ended, while it has its grace.
+    /// How its context ended, during the grace period.
     pub(crate) done: Option<String>,
     /// Why its context ended.
     pub(crate) cause: Option<String>,
@@ -45,9 +45,9 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What came of canceling an invocation.
+/// The result of canceling an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Canceled {
-    /// How many were ended: it, and those below it.
+    /// The number of canceled invocations: this one and its descendants.
     pub(crate) canceled: usize,
 }

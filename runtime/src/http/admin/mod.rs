@@ -1,16 +1,17 @@
-//! The listener for operators: what is in flight, and an end to it.
+//! The admin listener: lists and cancels invocations in flight.
 //!
-//! It is apart from the one for clients, with an address of its own, so that
-//! whoever may invoke functions can't thereby end what others invoked.
+//! It is separate from the listener for clients and has its own address, so
+//! permission to invoke functions does not include permission to cancel the
+//! invocations of others.
 //!
 //! # Layout
-//! - [`Admin`]: accepts connections, none for long.
-//! - `connections`: those that are open, few at a time.
-//! - [`Token`]: what an operator has to show.
-//! - `guard`: who is let in.
-//! - `endpoints`: what can be asked.
+//! - [`Admin`]: accepts short-lived connections.
+//! - `connections`: the bounded set of open connections.
+//! - [`Token`]: the secret that an operator presents.
+//! - `guard`: authorizes requests.
+//! - `endpoints`: the requests it answers.
 //! - `listing`: an invocation in flight, as JSON.
-//! - `client`: asks, for the program's commands.
+//! - `client`: the client that the program's commands use.
 
 #[cfg(feature = "cli")]
 pub(crate) mod client;
@@ -41,28 +42,29 @@ use super::accept::Acceptor;
 use super::header_limits::{self, HeaderLimits};
 use crate::runtime::Runtime;
 
-/// How long an operator may take for a request's head.
+/// Timeout for the head of an operator's request.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// How long a connection may last, from its first byte to its last. It is for
-/// one request.
+/// The longest a connection may last, from its first byte to its last. It
+/// serves one request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An HTTP/1.1 listener for those who look after a [`Runtime`].
+/// An HTTP/1.1 listener for the operators of a [`Runtime`].
 ///
 /// - `GET /invocations` lists what is in flight, as JSON.
-/// - `DELETE /invocations/ID` ends an invocation and all that it started, with
-///   [`Cause::Operator`](crate::Cause::Operator), and tells how many that were.
+/// - `DELETE /invocations/ID` ends an invocation and everything it started,
+///   with [`Cause::Operator`](crate::Cause::Operator), and returns the number
+///   of invocations ended.
 ///
-/// With a [token](Self::token) every request has to show it, as `Authorization:
-/// Bearer TOKEN`. Without one whoever can open a connection is let in, but no
-/// web page: a request that a browser marks as a page's is refused, and so is
-/// one for a host that is named otherwise than by an IP address or as
-/// `localhost`.
+/// With a [token](Self::token) every request must present it, as
+/// `Authorization: Bearer TOKEN`. Without one, any client that can connect is
+/// allowed, except web pages: a request that a browser marks as a page's is
+/// refused, and so is one whose host is neither an IP address nor `localhost`.
 ///
-/// A connection is for one request, and lasts 10 seconds at most, 5 of them
-/// until the request's head is there. Of more than 64 connections the oldest one
-/// without a request is closed, so that none keeps an operator waiting.
+/// A connection serves one request and lasts at most 10 seconds, 5 of them
+/// until the request's head has arrived. If more than 64 connections are open,
+/// the oldest one without a request is closed, so idle connections can't block
+/// an operator.
 ///
 /// ```no_run
 /// # async fn example(runtime: hourglass::Runtime) -> Result<(), Box<dyn std::error::Error>> {
@@ -82,56 +84,56 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Listens on an address; port 0 stands for any free one.
+    /// Listens on an address; port 0 selects any free port.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn bind(address: impl ToSocketAddrs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         Ok(Self { listener, runtime, token: None, headers: header_limits::DEFAULT })
     }
 
-    /// Sets what every request has to show. Default: nothing, which is allowed
-    /// on a loopback address alone.
+    /// Sets the token that every request must present. Default: none, which is
+    /// allowed only on a loopback address.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// How many bytes the head of a request may have, as
-    /// [`Server::header_bytes`](super::Server::header_bytes) has it.
+    /// Sets the largest head of a request, in bytes, like
+    /// [`Server::header_bytes`](super::Server::header_bytes).
     #[must_use]
     pub fn header_bytes(mut self, bytes: usize) -> Self {
         self.headers = self.headers.with_bytes(bytes);
         self
     }
 
-    /// How many header fields a request may have, as
-    /// [`Server::header_count`](super::Server::header_count) has it.
+    /// Sets the most header fields of a request, like
+    /// [`Server::header_count`](super::Server::header_count).
     #[must_use]
     pub fn header_count(mut self, count: usize) -> Self {
         self.headers = self.headers.with_count(count);
         self
     }
 
-    /// The address that it listens on.
+    /// The address this listens on.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers until `stop` is ready.
+    /// Answers requests until `stop` is ready.
     ///
     /// # Errors
-    /// `PermissionDenied`, at once, where other machines may reach the address
+    /// `PermissionDenied`, immediately, if other machines can reach the address
     /// and there is no token.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the connections, as `stop` does. What was
-    /// canceled stays so.
+    /// Dropping the future closes the connections, as `stop` does.
+    /// Cancellations already made are not undone.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { listener, runtime, token, headers } = self;
         if token.is_none() && !listener.local_addr()?.ip().is_loopback() {
@@ -153,7 +155,8 @@ impl Admin {
     }
 }
 
-/// Serves one request, and notes when its head has come. Its body is not read.
+/// Serves one request and records when its head has arrived. Its body is not
+/// read.
 async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, asked: Arc<AtomicBool>) {
     let mut settings = http1::Builder::new();
     endpoints.headers.apply_to_http1(&mut settings);

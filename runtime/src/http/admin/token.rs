@@ -1,19 +1,19 @@
-//! The secret that an operator has to show.
+//! The secret that an operator presents.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The shortest one, in characters.
+/// The minimum length, in characters.
 const LEAST: usize = 16;
 
-/// What an operator has to show to the [`Admin`](super::Admin) listener: at
-/// least 16 visible ASCII characters, the more random the better.
+/// The secret that an operator presents to the [`Admin`](super::Admin)
+/// listener: at least 16 visible ASCII characters, which should be random.
 ///
-/// It does not show itself in `Debug`.
+/// `Debug` does not print it.
 #[derive(Clone)]
 pub struct Token(String);
 
-/// A text can't be a token.
+/// A text that is not a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a token: write at least 16 visible ASCII characters, such as what `openssl rand -hex 32` prints"
@@ -28,8 +28,8 @@ impl Token {
         &self.0
     }
 
-    /// Whether `shown` is this token. How long that takes tells nothing about
-    /// the token but its length: hashes are compared, all bytes of them.
+    /// Whether `shown` is this token. The comparison covers all bytes of two
+    /// hashes, so its time reveals nothing about the token but its length.
     pub(super) fn is(&self, shown: &[u8]) -> bool {
         blake3::hash(self.0.as_bytes()) == blake3::hash(shown)
     }
