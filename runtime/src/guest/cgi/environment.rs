@@ -1,10 +1,10 @@
-//! A request's head and its context as environment variables, beside the
-//! function's settings.
+//! A request's head and its context as environment variables, in addition to
+//! the function's settings.
 //!
-//! Neither can pass for the other: no setting may have a name that is the
-//! request's own ([`is_requests_own`]), and no request makes a variable of
-//! another name. Nor can a header pass for another, or a value of the context:
-//! only names that become a variable in one way are taken.
+//! Neither can be mistaken for the other: a setting can't have the name of a
+//! request variable ([`is_requests_own`]), and a request sets no other names.
+//! Nor can two headers, or two values of the context, become the same variable:
+//! only names with a unique variable are accepted.
 
 use hourglass_abi::key;
 use http::HeaderMap;
@@ -17,11 +17,11 @@ use crate::guest::state::run::Run;
 use crate::guest::state::{Call, State};
 use crate::guest::wasi::errno::SUCCESS;
 
-/// The most bytes that a request's variables take together. What would be more
-/// is left out, headers first.
+/// The most bytes of a request's variables in total. Variables beyond that are
+/// left out, headers first.
 const MOST: usize = 256 << 10;
 
-/// The names of a request's variables that are not made of another name.
+/// The names of the request variables that are not derived from another name.
 const FIXED: [&str; 15] = [
     "CONTENT_LENGTH",
     "CONTENT_TYPE",
@@ -40,25 +40,25 @@ const FIXED: [&str; 15] = [
     "TRACESTATE",
 ];
 
-/// What all others begin with.
+/// The prefixes of all other names.
 const PREFIXES: [&str; 2] = ["HTTP_", "HOURGLASS_"];
 
-/// A header of that name would become the variable that programs take for the
-/// address of their proxy.
+/// A header of that name would become the variable from which programs read the
+/// address of their proxy ("httpoxy").
 const PROXY: &str = "proxy";
 
-/// Whether variables of that name are the request's, also where there is none:
-/// a setting may not have it.
+/// Whether a name is reserved for request variables, even if the request does
+/// not set it. A setting can't have such a name.
 pub(crate) fn is_requests_own(name: &str) -> bool {
     FIXED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// An environment as WASI hands it over.
+/// An environment in the layout of WASI.
 #[derive(Default)]
 pub(crate) struct Variables {
-    /// `NAME=value`, each with a zero behind it.
+    /// `NAME=value`, each followed by a zero byte.
     text: Vec<u8>,
-    /// Where each begins.
+    /// The offset of each variable.
     starts: Vec<u32>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Res
     Ok(SUCCESS)
 }
 
-/// Made when they are first asked for: the two calls have to tell the same.
+/// Created at the first call: the two calls have to return the same.
 fn variables(state: &mut State) -> &Variables {
     let made = match state.run.cgi.as_mut().and_then(|cgi| cgi.variables.take()) {
         Some(made) => made,
@@ -105,7 +105,7 @@ impl Variables {
     }
 
     fn add(&mut self, name: &[u8], value: &[u8]) {
-        // The settings are an operator's, and far from 4 GiB.
+        // The settings come from an operator, and are far below 4 GiB.
         self.starts.push(self.text.len() as u32);
         for part in [name, b"=", value, b"\0"] {
             self.text.extend_from_slice(part);
@@ -113,14 +113,14 @@ impl Variables {
     }
 }
 
-/// Those of a request in the making.
+/// The variables of a request, under construction.
 struct Request {
     variables: Variables,
     room: usize,
 }
 
 impl Request {
-    /// Adds one, if there is room for it and it can be one.
+    /// Adds a variable, if it is valid and there is room for it.
     fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
         let left = self.room.checked_sub(name.len() + value.len() + 2);
@@ -181,7 +181,8 @@ impl Request {
     fn headers(&mut self, headers: &HeaderMap) {
         for name in headers.keys() {
             let Some(variable) = of_header(name) else { continue };
-            // What was split on its way is put together as each was before.
+            // Joins fields that were split on the way, each kind with its own
+            // separator.
             let between = if name == COOKIE { "; " } else { ", " };
             let values: Vec<_> =
                 headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
@@ -190,7 +191,7 @@ impl Request {
     }
 }
 
-/// The part of a path that names the function, and the rest.
+/// Splits a path after the part that names the function.
 fn split<'a>(path: &'a str, function: &str) -> (&'a str, &'a str) {
     let rest = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(function));
     match rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
@@ -199,8 +200,8 @@ fn split<'a>(path: &'a str, function: &str) -> (&'a str, &'a str) {
     }
 }
 
-/// A path without its escapes, save those that are none, and that of the zero
-/// byte, which no variable can have.
+/// Decodes the escapes of a path. Malformed ones stay as they are, and so does
+/// that of the zero byte, which no variable can contain.
 fn decoded(path: &str) -> Vec<u8> {
     let (mut decoded, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
     while let Some((&first, behind)) = rest.split_first() {
@@ -211,7 +212,7 @@ fn decoded(path: &str) -> Vec<u8> {
     decoded
 }
 
-/// The byte that stands at the start as an escape, and what is behind it.
+/// The byte that an escape at the start stands for, and the rest.
 fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     let (&[b'%', high, low], behind) = text.split_first_chunk()? else { return None };
     let digit = |digit: u8| char::from(digit).to_digit(16);
@@ -219,9 +220,10 @@ fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     (byte != 0).then_some((byte, behind))
 }
 
-/// The variable of a header; `None` for one that has none: whose name has other
-/// signs than `-`, which could then pass for another's, and those that are told
-/// in another way, or must not be.
+/// The variable of a header; `None` if it has none. A name with characters
+/// other than letters, digits and `-` has none, because its variable could be
+/// that of another header. Nor have headers with a variable of another name,
+/// and headers that must not have one.
 fn of_header(name: &HeaderName) -> Option<String> {
     if [CONTENT_LENGTH, CONTENT_TYPE].contains(name) || name == PROXY {
         return None;
@@ -229,7 +231,7 @@ fn of_header(name: &HeaderName) -> Option<String> {
     Some(format!("HTTP_{}", screaming(name.as_str())?))
 }
 
-/// The variable of a context's value; `None` for one that has none.
+/// The variable of a context's value; `None` if it has none.
 fn of_value(name: &str) -> Option<String> {
     match name.strip_prefix(ROUTE_PREFIX) {
         Some(parameter) => Some(format!("HOURGLASS_ROUTE_{}", screaming(parameter)?)),
@@ -237,8 +239,8 @@ fn of_value(name: &str) -> Option<String> {
     }
 }
 
-/// `like-this` as `LIKE_THIS`; `None` for a name of which that could not be
-/// told apart from another's.
+/// `like-this` as `LIKE_THIS`; `None` if the result could be that of another
+/// name.
 fn screaming(name: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_plain = !name.is_empty() && name.bytes().all(is_plain);

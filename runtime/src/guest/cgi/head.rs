@@ -1,9 +1,8 @@
-//! Tells the head of a CGI response from its body, and reads it.
+//! Finds the end of the head of a CGI response, and parses the head.
 //!
-//! A head is what stands before the first blank line, if every line of it looks
-//! like a header and at least one is of those that RFC 3875 knows. A program
-//! that only prints its text thus needs none, whatever it prints, short of
-//! that.
+//! A head is the text before the first blank line, if every line of it looks
+//! like a header and at least one is defined by RFC 3875. A program that only
+//! prints its text therefore needs no head, unless its text looks like one.
 
 use hourglass_abi::limit::HEADERS;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
@@ -12,40 +11,40 @@ use crate::body::{Body, Response};
 use crate::guest::wire::final_status;
 use crate::limits::fixed;
 
-/// The longest head, in bytes as it is printed.
+/// The longest head, in bytes as printed.
 pub(crate) const LONGEST: usize = fixed::HEAD;
 
-/// The field of a CGI head that is none of HTTP.
+/// The field of a CGI head that is not an HTTP header.
 const STATUS: &str = "status";
 
-/// Whether there is a head, as far as that can be told.
+/// The result of the search so far.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// More has to be seen.
+    /// More output is needed.
     #[default]
     Nothing,
-    /// A head of so many bytes, with the blank line.
+    /// A head of this length, including the blank line.
     Head(usize),
-    /// There is none: all of it is the body.
+    /// There is no head. All output is the body.
     Body,
-    /// There is one, but it is too long.
+    /// The head is too long.
     Endless,
 }
 
-/// Looks for the end of a head in what is printed piece by piece, and at no
-/// byte twice.
+/// Finds the end of a head in output that arrives piece by piece. It examines
+/// each byte once.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
-    /// Where the line begins that is not complete.
+    /// The start of the incomplete line.
     line: usize,
-    /// How much was looked at.
+    /// The number of bytes examined.
     seen: usize,
-    /// Whether one of RFC 3875's fields was there.
+    /// Whether one of the fields of RFC 3875 was found.
     is_cgi: bool,
 }
 
 impl Search {
-    /// Goes on, in all that was printed until now.
+    /// Continues the search, in all output so far.
     pub(crate) fn find(&mut self, printed: &[u8]) -> Found {
         while let Some(end) = printed.get(self.seen..).and_then(newline) {
             let next = self.seen + end + 1;
@@ -73,10 +72,10 @@ impl Search {
     }
 }
 
-/// Reads a head; the response has no body yet.
+/// Parses a head into a response without a body.
 ///
 /// # Errors
-/// What is wrong with it, in words for whoever wrote the guest.
+/// What is wrong with it, as a text for the author of the guest.
 pub(crate) fn read(head: &[u8]) -> Result<Response, String> {
     let mut response = Response::new(Body::empty());
     let mut status = None;
@@ -108,12 +107,12 @@ pub(crate) fn read(head: &[u8]) -> Result<Response, String> {
     Ok(response)
 }
 
-/// The response of a guest that prints no head. What is printed first decides
-/// whether it is a text.
+/// The response of a guest that prints no head. Its first output decides
+/// whether the body is a text.
 pub(crate) fn of_bare_body(printed: &[u8]) -> Response {
     let is_text = match str::from_utf8(printed) {
         Ok(_) => true,
-        // A character may still be on its way.
+        // The rest of a character may still arrive.
         Err(error) => error.error_len().is_none(),
     };
     let kind = if is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
@@ -122,7 +121,7 @@ pub(crate) fn of_bare_body(printed: &[u8]) -> Response {
     response
 }
 
-/// The number of a status; a reason may follow it, but HTTP has its own.
+/// The number of a status. A reason may follow it, but HTTP has its own.
 fn number(status: &[u8]) -> u16 {
     let number = status.split(|&byte| byte == b' ').next().unwrap_or_default();
     str::from_utf8(number).ok().and_then(|number| number.parse().ok()).unwrap_or(0)
@@ -137,7 +136,7 @@ fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The name and the value of a line that looks like a header: there is a colon,
+/// The name and the value of a line that looks like a header: it has a colon,
 /// and no blank before it.
 fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|&byte| byte == b':')?;

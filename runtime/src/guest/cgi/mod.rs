@@ -1,17 +1,18 @@
-//! Guests that know nothing of the exchange: any program for WASI preview 1
-//! whose standard input and output are its request and its response, as those
-//! of a CGI script are (RFC 3875).
+//! CGI guests: programs for WASI preview 1 that do not use the exchange.
+//! Standard input is the request and standard output is the response, as for a
+//! CGI script (RFC 3875).
 //!
-//! A module is such a guest if it imports none of [`exchange`](super::hourglass::exchange)'s
-//! functions, which is decided once, when it is made ready. It is linked against
-//! a few calls of WASI of its own, so that no other guest pays for them; the
-//! context, and calls of other functions, are there for it as for any other.
+//! A module is a CGI guest if it imports none of
+//! [`exchange`](super::hourglass::exchange)'s functions. This is decided once,
+//! when the module is prepared. It is linked against WASI calls of its own, at
+//! no cost to other guests. The context and calls of other functions work as
+//! for any other guest.
 //!
 //! # Layout
 //! - [`environment`]: the request's head, as variables.
 //! - [`stdin`]: its body.
-//! - [`stdout`]: the response, held back as long as the guest has not to wait.
-//! - [`head`]: tells a response's head from its body.
+//! - [`stdout`]: the response, buffered until the guest has to wait.
+//! - [`head`]: splits a response into head and body.
 
 mod environment;
 mod head;
@@ -28,28 +29,30 @@ use super::wasi::MODULE;
 
 pub(crate) use environment::is_requests_own;
 
-/// How a guest takes its request and gives its response.
+/// How a guest reads its request and writes its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Through the exchange of the context ABI.
     Exchange,
-    /// As a CGI script does.
+    /// As a CGI script.
     Cgi,
 }
 
-/// What one invocation of such a guest has, beside what every other has.
+/// The state of one invocation that only a CGI guest has.
 #[derive(Default)]
 pub(crate) struct Cgi {
     stdout: Stdout,
-    /// How long its input is, where that was known before the first of it.
+    /// The length of the input, if it was known before the first byte.
     length: Option<u64>,
-    /// Its environment, once it has asked for it.
+    /// The environment, once the guest has read it.
     variables: Option<Variables>,
-    /// Whether its context has ended its input, and it can't know.
+    /// Whether the input ended because the context is done, unknown to the
+    /// guest.
     cut: bool,
 }
 
-/// To be called for a linker of its own that allows shadowing.
+/// Adds the calls of CGI guests to a linker of their own, which allows
+/// shadowing.
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
         .func_wrap(MODULE, "environ_sizes_get", environment::sizes_get)?
@@ -72,15 +75,15 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 impl Cgi {
-    /// Takes note that the guest was told that its context is done: what it
-    /// answers from then on is meant to be the answer.
+    /// Records that the guest knows that its context is done. Its later output
+    /// is then a deliberate answer.
     pub(crate) fn knows(&mut self) {
         self.cut = false;
     }
 }
 
 impl State {
-    /// Makes the invocation ready for a guest of such a style.
+    /// Prepares the invocation for a guest of this style.
     pub(crate) fn prepare(&mut self) {
         if self.style == Style::Cgi {
             let length = self.run.body.body.len();
@@ -93,16 +96,15 @@ impl State {
         self.style == Style::Cgi
     }
 
-    /// Hands on what the guest has printed of its response, where that is it.
-    /// To be called before the guest waits.
+    /// Forwards the output of a CGI guest. Call it before the guest waits.
     pub(crate) async fn flush(&mut self) {
         if self.is_cgi() {
-            // By itself, so that it makes no other guest's wait larger.
+            // Boxed, so that it does not enlarge the futures of other guests.
             Box::pin(stdout::flush(self)).await;
         }
     }
 
-    /// Completes the response of a guest that ended well.
+    /// Completes the response of a guest that has ended successfully.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the response incomplete.
@@ -110,8 +112,8 @@ impl State {
         stdout::finish(self).await;
         let Run { cgi, body, response, .. } = &mut self.run;
         if body.failure.is_some() || cgi.as_ref().is_some_and(|cgi| cgi.cut) {
-            // Made of half a request it is no answer to the whole. Why there
-            // was no more of that is the outcome.
+            // The response to a part of a request does not answer the whole.
+            // The outcome says why the rest is missing.
             *response = None;
         }
     }

@@ -21,10 +21,10 @@ pub(crate) async fn fd_read(
     read: u32,
 ) -> wasmtime::Result<i32> {
     if fd != 0 {
-        // What is no standard input is as for every other guest.
+        // Other descriptors work as for every other guest.
         return files::fd_read(call, fd, ranges, count, read).await;
     }
-    // Checked before the wait, so that a bad range traps whatever arrives.
+    // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     let (ptr, cap) = first_range(memory, ranges, count)?;
     range(memory, ptr, cap)?;
@@ -34,7 +34,7 @@ pub(crate) async fn fd_read(
     match ended {
         Ok(()) => {}
         Err(code::BODY_FAILED) => return Ok(IO),
-        // So that whoever reads on and on comes to an end.
+        // An end of input, so that a loop which reads to the end terminates.
         Err(_done) => cgi.get_or_insert_default().cut = true,
     }
     let len = body.piece.len().min(cap as usize).min(PIECE);
@@ -44,11 +44,12 @@ pub(crate) async fn fd_read(
     Ok(SUCCESS)
 }
 
-/// Waits for the next piece, and hands on before that what was printed.
+/// Waits for the next piece. Forwards the output before it waits.
 async fn fill(state: &mut State) -> Result<(), i32> {
     let Run { body, ctx, .. } = &state.run;
     if body.piece.is_empty() && body.body.is_empty() {
-        // The end is known before its source says so, which may take a moment.
+        // The end is known before its source reports it, which may take a
+        // moment.
         return Ok(());
     }
     let ctx = ctx.clone();
@@ -65,8 +66,8 @@ async fn fill(state: &mut State) -> Result<(), i32> {
     }
 }
 
-/// The first range with room in it: to be given less than one asked for is
-/// nothing new to a program.
+/// The first range that is not empty. Programs handle reads that return less
+/// than they asked for.
 fn first_range(memory: &mut [u8], ranges: u32, count: u32) -> wasmtime::Result<(u32, u32)> {
     for index in 0..count.min(MAX_RANGES) {
         let at = ranges.saturating_add(index.saturating_mul(8));

@@ -1,9 +1,9 @@
-//! Standard output: the response, with its head or without.
+//! Standard output: the response, with or without a head.
 //!
-//! What is printed is held back until the guest is about to wait, has printed
-//! much, or prints something a while after the first of it. So a short program
-//! is answered for in one go, with the status of its failure where it fails,
-//! and a long one streams, no faster than its client takes it.
+//! Output is held back until the guest is about to wait, has printed much, or
+//! prints something a while after the first of it. A short program is therefore
+//! answered in one go, with the status of its failure if it fails. A long one
+//! streams, no faster than its client reads.
 
 use std::time::{Duration, Instant};
 
@@ -17,22 +17,22 @@ use crate::guest::state::{Call, State};
 use crate::guest::wasi::errno::{PIPE, SUCCESS};
 use crate::guest::wasi::{self, MAX_RANGES, MAX_WRITE};
 
-/// How much is held back, in bytes.
+/// The most bytes held back.
 const HELD: usize = 16 << 10;
 
-/// How long something is held back while the guest goes on printing.
+/// How long output is held back while the guest continues to print.
 const WHILE: Duration = Duration::from_millis(10);
 
-/// What was printed of a response and not handed on.
+/// Output that is not forwarded yet.
 #[derive(Default)]
 pub(crate) struct Stdout {
     held: BytesMut,
-    /// When the first of it was printed.
+    /// The time of the first output in `held`.
     since: Option<Instant>,
-    /// The end of the head, as long as that is not found.
+    /// The search for the end of the head.
     search: Search,
-    /// Whether something of it could not be handed on, or is no response:
-    /// nothing more is taken.
+    /// Whether output could not be forwarded or is not a valid response. Later
+    /// output is discarded.
     broken: bool,
 }
 
@@ -59,7 +59,7 @@ pub(crate) async fn fd_write(
 }
 
 impl Stdout {
-    /// Takes what is in ranges of memory, and says how many bytes of it.
+    /// Takes the bytes in ranges of memory, and returns their number.
     fn take(&mut self, memory: &mut [u8], ranges: u32, count: u32) -> wasmtime::Result<u32> {
         let mut total: u32 = 0;
         for index in 0..count.min(MAX_RANGES) {
@@ -76,7 +76,7 @@ impl Stdout {
     }
 }
 
-/// Hands on what is due of it.
+/// Forwards the output that is due.
 async fn print(state: &mut State) {
     find(&mut state.run, false);
     let Some(cgi) = &mut state.run.cgi else { return };
@@ -87,7 +87,7 @@ async fn print(state: &mut State) {
     }
 }
 
-/// Hands on what was printed, once its head is found.
+/// Forwards the output, if its head is complete.
 pub(crate) async fn flush(state: &mut State) {
     let (most, kept) = (state.response_body, state.memory.limit);
     let Run { ctx, cgi, response, outgoing, outlet, overflow, .. } = &mut state.run;
@@ -105,7 +105,7 @@ pub(crate) async fn flush(state: &mut State) {
     }
 }
 
-/// Completes the response, as nothing more will be printed.
+/// Completes the response at the end of the output.
 pub(crate) async fn finish(state: &mut State) {
     find(&mut state.run, true);
     if let Outgoing::None = state.run.outgoing {
@@ -130,7 +130,7 @@ pub(crate) async fn finish(state: &mut State) {
     }
 }
 
-/// Looks for the head in what was printed until now.
+/// Searches the output so far for the end of the head.
 fn find(run: &mut Run, is_all: bool) {
     let Run { cgi: Some(cgi), response, malformed, .. } = run else { return };
     let Stdout { held, search, broken, .. } = &mut cgi.stdout;

@@ -25,7 +25,7 @@ pub(crate) const PIPE: i32 = 64;
 pub(crate) const ROFS: i32 = 69;
 pub(crate) const SPIPE: i32 = 70;
 
-/// What a guest is told where the system fails in this way.
+/// The code for an error of the system.
 pub(crate) fn of(error: Errno) -> i32 {
     match error {
         Errno::ACCESS => ACCES,

@@ -1,10 +1,11 @@
-//! The calls of WASI that read files: those of the folders that a function may
+//! The calls of WASI that read files, in the folders that the function may
 //! read.
 //!
-//! What would have to wait for a disk is done by a thread that may. The guest
-//! waits for it no longer than until its context is done, and its end not at
-//! all. What the kernel has at hand takes less time than that thread's way there
-//! and back, and most is. Nothing here waits for anything else than a disk.
+//! A read that would block on a disk is done by a thread that may block. The
+//! guest waits for it only until its context is done, and the end of the
+//! invocation does not wait for it. Most reads are served from the kernel's
+//! cache and run on the guest's thread: they take less time than a round trip
+//! to another thread. Nothing here waits for anything but a disk.
 
 use wasmtime::Linker;
 
@@ -20,23 +21,23 @@ use crate::mounts::{Disk, Mount};
 /// The longest path, in bytes.
 const MAX_PATH: u32 = 4_096;
 
-/// The most that one call reads, in bytes: of a file, and of a folder.
+/// The most bytes that one call reads, from a file and from a folder.
 const MAX_READ: u32 = 256 << 10;
 const MAX_LIST: u32 = 1 << 20;
 
-/// What `path_open` is asked for: a folder; to create what is not there, to
-/// have created it, to empty it; a right to write; to write at the end.
+/// The flags of `path_open`: a folder is expected; the file is created if it is
+/// missing, has to be created, or is truncated; a right to write; append mode.
 const DIRECTORY: u32 = 1 << 1;
 const CHANGES: u32 = 1 << 0 | 1 << 2 | 1 << 3;
 const WRITE: u64 = 1 << 6;
 const APPEND: u32 = 1 << 0;
 
-/// The rights that a guest is told to have: to read, seek and tell, to open,
-/// list, follow and look at.
+/// The rights that a guest has: to read, seek and tell, and to open, list,
+/// follow links and read metadata.
 const READ: u64 = 1 << 1;
 const RIGHTS: u64 = READ | 1 << 2 | 1 << 5 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 21;
 
-/// Why a call does not succeed: a code for the guest, or a trap.
+/// The reason why a call fails: a code for the guest, or a trap.
 enum Fault {
     Code(i32),
     Trap(wasmtime::Error),
@@ -84,7 +85,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Answers with a code, where the descriptor is a good one.
+/// Returns a code, if the descriptor is valid.
 pub(crate) fn known(mut call: Call<'_>, fd: u32, code: i32) -> i32 {
     let (files, mounts) = files(call.data_mut());
     files.get(mounts, fd).map_or_else(|code| code, |_| code)
@@ -97,7 +98,7 @@ fn files(state: &mut State) -> (&mut Files, &[Mount]) {
 fn fd_prestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
     let (memory, state) = parts(&mut call)?;
     let len = mount(state, fd)?.path.len() as u32;
-    // The first word says that it is a folder.
+    // The first word marks it as a folder.
     write(memory, out, &0_u32.to_le_bytes())?;
     Ok(write(memory, out.saturating_add(4), &len.to_le_bytes())?)
 }
@@ -173,7 +174,7 @@ async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> 
     Ok(write(memory, out, &position.to_le_bytes())?)
 }
 
-/// Reads from where the last read ended. Standard input is at its end.
+/// Reads from the end of the last read. Standard input is at its end.
 pub(crate) async fn fd_read(
     call: Call<'_>,
     fd: u32,
@@ -207,7 +208,7 @@ async fn fd_pread(
     read_at(&mut call, fd, ranges, position, out).await.map(drop)
 }
 
-/// Reads into the ranges of a list, and tells how much it was.
+/// Reads into the ranges of a list, and writes how many bytes were read.
 async fn read_at(
     call: &mut Call<'_>,
     fd: u32,
@@ -284,9 +285,9 @@ async fn path_readlink(mut call: Call<'_>, words: (u32, u32, u32, u32, u32, u32)
     Ok(write(memory, out, &(link.len() as u32).to_le_bytes())?)
 }
 
-/// What `path_open` is called with: the folder, how links are followed, the
-/// path and its length, what to do, the rights for it and for what is opened
-/// beneath it, flags of the descriptor, and where that goes.
+/// The arguments of `path_open`: the folder, how links are followed, the path
+/// and its length, the open flags, the rights for it and for files opened
+/// beneath it, the flags of the descriptor, and the address for the descriptor.
 type Opening = (u32, u32, u32, u32, u32, u64, u64, u32, u32);
 
 async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
@@ -302,7 +303,7 @@ async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
     Ok(write(memory, out, &opened.to_le_bytes())?)
 }
 
-/// Does something at a path beneath a folder.
+/// Runs an operation at a path beneath a folder.
 async fn at<T: Send + 'static>(
     call: &mut Call<'_>,
     fd: u32,
@@ -323,8 +324,8 @@ async fn at<T: Send + 'static>(
     quickly(call, &disk, work).await
 }
 
-/// Does something at once where it need not wait for a disk, and else has it
-/// done.
+/// Runs an operation on this thread if it does not have to wait for a disk, and
+/// else on another.
 async fn quickly<T: Send + 'static>(
     call: &mut Call<'_>,
     disk: &Disk,
@@ -336,8 +337,8 @@ async fn quickly<T: Send + 'static>(
     }
 }
 
-/// Has something done by a thread that may wait for a disk. Where the context is
-/// done first, the thread is left behind.
+/// Runs an operation on a thread that may block on a disk. If the context is
+/// done first, the thread continues on its own.
 async fn apart<T: Send + 'static>(
     call: &mut Call<'_>,
     disk: &Disk,

@@ -1,14 +1,14 @@
-//! Reads what is beneath a folder of the host's, and nothing else.
+//! Reads files beneath a folder of the host, and nothing else.
 //!
-//! The kernel holds the way there: no path, no `..` and no link leads out of the
-//! folder (`openat2` with `RESOLVE_BENEATH`). Only plain files and folders are
-//! ever opened: to open a pipe waits for its other end, and tells that it is
-//! there; to open a device does whatever the device does.
+//! The kernel confines the lookup: no path, no `..` and no link leads out of
+//! the folder (`openat2` with `RESOLVE_BENEATH`). Only regular files and
+//! folders are ever opened. Opening a pipe waits for its other end, and tells
+//! that end that it was opened. Opening a device does whatever the device does.
 //!
-//! All of this may have to wait for a disk, so it is for threads that may. What
-//! the kernel has at hand of a disk that is near can be had without waiting:
-//! whatever is asked for in that way and would have to wait, or is on another
-//! disk, is [`errno::AGAIN`].
+//! All of this may block on a disk, so it is for threads that may block. What
+//! the kernel has cached of a local disk can be read without blocking. A
+//! non-blocking request that would block, or that is for another disk, is
+//! [`errno::AGAIN`].
 
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
@@ -20,13 +20,13 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use super::errno;
 use crate::mounts::{Disk, is_kernels};
 
-/// How often a path is looked up again that changed meanwhile.
+/// The most lookups of a path that changes during the lookup.
 const TRIES: u32 = 16;
 
-/// How much is read of a folder at once, in bytes.
+/// The most bytes of a folder that are read at once.
 const ENTRIES: usize = 32 << 10;
 
-/// The kinds of files, as WASI counts them.
+/// The types of files, as WASI counts them.
 pub(crate) const FOLDER: u8 = 3;
 pub(crate) const FILE: u8 = 4;
 const LINK: u8 = 7;
@@ -34,16 +34,16 @@ const LINK: u8 = 7;
 /// A path beneath a folder.
 pub(crate) struct Place<'a> {
     pub(crate) folder: &'a OwnedFd,
-    /// Where the folder is.
+    /// The disk of the folder.
     pub(crate) disk: &'a Disk,
     pub(crate) path: &'a [u8],
-    /// Whether a link at its end is followed.
+    /// Whether a link at the end of the path is followed.
     pub(crate) follow: bool,
-    /// Whether only what is at hand is wanted.
+    /// Whether only cached data is wanted, without blocking.
     pub(crate) at_hand: bool,
 }
 
-/// A plain file or a folder, open.
+/// A regular file or a folder, open.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) file: OwnedFd,
@@ -60,8 +60,8 @@ impl Place<'_> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | at_hand;
         let find = || fs::openat2(self.folder, self.path, flags, Mode::empty(), resolve);
         if self.at_hand {
-            // Kernels before 5.12 do not know how to; and what leads out of the
-            // folder can't be told from what is on another disk.
+            // Kernels before 5.12 do not support it. A path that leads out of
+            // the folder looks the same as one on another disk.
             return find().map_err(|error| match error {
                 Errno::INVAL | Errno::XDEV => errno::AGAIN,
                 error => errno::of(error),
@@ -72,10 +72,10 @@ impl Place<'_> {
         found.map_err(errno::of)
     }
 
-    /// Opens a plain file or a folder.
+    /// Opens a regular file or a folder.
     pub(crate) fn open(&self, folder: bool) -> Result<Found, i32> {
-        // It is looked at first, and once more when it is open, as it may have
-        // become something else.
+        // Checked before and after it is opened, because it may be replaced in
+        // between (TOCTOU).
         openable(&self.look(&self.find(OFlags::PATH)?)?, folder)?;
         let file = self.find(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let stat = self.look(&file)?;
@@ -83,13 +83,14 @@ impl Place<'_> {
         Ok(Found { file, kind, disk: self.disk.beneath(&stat) })
     }
 
-    /// What is known about it, whatever it is.
+    /// The metadata of a file of any type.
     pub(crate) fn stat(&self) -> Result<[u8; 64], i32> {
         Ok(layout(&self.look(&self.find(OFlags::PATH)?)?))
     }
 
-    /// Looks at what was found, and refuses what shows the kernel's state: it
-    /// may have been mounted there after the function was deployed.
+    /// Reads the metadata of an open file, and refuses file systems that show
+    /// the kernel's state: one may have been mounted there after the function
+    /// was deployed.
     fn look(&self, found: &OwnedFd) -> Result<Statx, i32> {
         let stat = stat(found, self.at_hand)?;
         if !self.disk.has(&stat) && is_kernels(found) {
@@ -98,7 +99,7 @@ impl Place<'_> {
         Ok(stat)
     }
 
-    /// Where a link leads to.
+    /// The target of a link.
     pub(crate) fn link(&self) -> Result<Vec<u8>, i32> {
         if self.at_hand {
             return Err(errno::AGAIN);
@@ -106,7 +107,7 @@ impl Place<'_> {
         let found = self.find(OFlags::PATH)?;
         self.look(&found)?;
         let link = fs::readlinkat(found, "", Vec::new());
-        // What is no link has no such entry.
+        // A file that is not a link has no such entry.
         link.map(|path| path.into_bytes()).map_err(|error| match error {
             Errno::NOENT => errno::INVAL,
             error => errno::of(error),
@@ -123,8 +124,8 @@ fn openable(stat: &Statx, folder: bool) -> Result<u8, i32> {
     }
 }
 
-/// What is known about an open file; at hand, without asking the server that
-/// has it, if it is elsewhere.
+/// The metadata of an open file. With `at_hand`, a remote file is answered from
+/// the cache, without a request to its server.
 fn stat(file: &OwnedFd, at_hand: bool) -> Result<Statx, i32> {
     let sync = if at_hand { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
@@ -132,17 +133,17 @@ fn stat(file: &OwnedFd, at_hand: bool) -> Result<Statx, i32> {
     stat.map_err(errno::of)
 }
 
-/// What is known about an open file, as WASI lays it out.
+/// The metadata of an open file, in the layout of WASI.
 pub(crate) fn about(file: &OwnedFd, at_hand: bool) -> Result<[u8; 64], i32> {
     Ok(layout(&stat(file, at_hand)?))
 }
 
-/// How long an open file is.
+/// The length of an open file.
 pub(crate) fn length(file: &OwnedFd, at_hand: bool) -> Result<u64, i32> {
     Ok(stat(file, at_hand)?.stx_size)
 }
 
-/// Reads at a position, at most so much.
+/// Reads at most `most` bytes at a position.
 pub(crate) fn read(
     file: &OwnedFd,
     position: u64,
@@ -156,17 +157,18 @@ pub(crate) fn read(
     let wait = if at_hand { ReadWriteFlags::NOWAIT } else { ReadWriteFlags::empty() };
     let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], position, wait);
     bytes.truncate(read.map_err(|error| match error {
-        // Not every file system knows how to.
+        // Not every file system supports it.
         Errno::OPNOTSUPP if at_hand => errno::AGAIN,
         error => errno::of(error),
     })?);
     Ok(bytes)
 }
 
-/// Lists a folder from an entry on, as WASI lays the entries out, until so many
-/// bytes are full; the last entry is then cut off.
+/// Lists a folder from an entry on, in the layout of WASI, in at most `most`
+/// bytes. If that is too short, the last entry is truncated.
 pub(crate) fn list(folder: &OwnedFd, from: u64, most: usize) -> Result<Vec<u8>, i32> {
-    // A description of its own, as its place in the folder is nobody else's.
+    // A file description of its own, because the position in the folder is part
+    // of it.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = fs::openat(folder, ".", flags, Mode::empty()).map_err(errno::of)?;
     fs::seek(&folder, SeekFrom::Start(from)).map_err(errno::of)?;
@@ -191,7 +193,7 @@ pub(crate) fn list(folder: &OwnedFd, from: u64, most: usize) -> Result<Vec<u8>, 
     Ok(listed)
 }
 
-/// A kind of file as WASI counts it.
+/// The type of a file, as WASI counts it.
 fn kind(kind: FileType) -> u8 {
     match kind {
         FileType::BlockDevice => 1,
@@ -204,7 +206,7 @@ fn kind(kind: FileType) -> u8 {
     }
 }
 
-/// What is known about a file, as WASI lays it out.
+/// The metadata of a file, in the layout of WASI.
 fn layout(stat: &Statx) -> [u8; 64] {
     let fields = [
         fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
@@ -223,7 +225,7 @@ fn layout(stat: &Statx) -> [u8; 64] {
     laid_out
 }
 
-/// A time as WASI counts it; what was before 1970 was then.
+/// A time as WASI counts it. A time before 1970 becomes 1970.
 fn nanos(time: &StatxTimestamp) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     seconds.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec.into())
@@ -233,7 +235,7 @@ fn nanos(time: &StatxTimestamp) -> u64 {
 mod tests {
     use super::*;
 
-    /// Where this crate is, and what it says of itself.
+    /// The folder of this crate, its disk, and the crate's manifest.
     fn folder() -> (OwnedFd, Disk, Vec<u8>) {
         let path = env!("CARGO_MANIFEST_DIR");
         let folder = fs::open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
@@ -249,7 +251,7 @@ mod tests {
         for at_hand in [false, true] {
             let place = |path| Place { folder: &folder, disk: &disk, path, follow: true, at_hand };
             let found = match place(b"Cargo.toml").open(false) {
-                // Not at hand, or not to be had in that way here.
+                // Not cached, or not supported here.
                 Err(errno::AGAIN) if at_hand => return,
                 opened => opened.expect("it is a file"),
             };
@@ -287,7 +289,7 @@ mod tests {
                 parts.extend(part);
                 break;
             }
-            // Of those that are cut off the first is whole.
+            // If the list is truncated, its first entry is complete.
             let len = u32::from_le_bytes(*part[16..].first_chunk().expect("an entry")) as usize;
             from = u64::from_le_bytes(*part.first_chunk().expect("an entry"));
             part.truncate(24 + len);

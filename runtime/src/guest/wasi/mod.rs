@@ -1,12 +1,13 @@
-//! The few calls of WASI that every guest makes, answered at next to no cost.
+//! The few calls of WASI that every guest makes, implemented at next to no
+//! cost.
 //!
-//! The rest is `wasmtime-wasi`'s, whose calls go through async machinery that
-//! would cost a short invocation more than the invocation itself. What it reads
-//! of files is in [`files`], so what is written to a
-//! descriptor that is no standard one is written to a bad one.
+//! `wasmtime-wasi` implements the rest. Its calls pass through async machinery
+//! that would cost a short invocation more than the invocation itself. Files
+//! are read in [`files`], so for a write every descriptor but the standard ones
+//! is a bad one.
 //!
-//! Standard input is empty: a request's body comes through the context ABI; for
-//! guests that know nothing of that, see [`super::cgi`].
+//! Standard input is empty: a request's body is read through the context ABI.
+//! For guests that do not use that, see [`super::cgi`].
 
 pub(crate) mod errno;
 pub(crate) mod files;
@@ -27,21 +28,21 @@ use super::turn::Turn;
 
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
-/// How many random bytes are made between two looks at the context. The kernel
-/// makes some 300 MB of them in a second.
+/// The random bytes made between two checks of the context. The kernel makes
+/// some 300 MB per second.
 const RANDOM: u32 = 32 << 10;
 
-/// The most lines that one write logs; the guest writes the rest again.
+/// The most lines that one write logs. The guest then writes the rest again.
 const MAX_LINES: usize = 64;
 
-/// The most ranges and bytes of one write that are looked at.
+/// The most ranges and bytes of one write that are processed.
 pub(crate) const MAX_RANGES: u32 = 1_024;
 pub(crate) const MAX_WRITE: u32 = 64 << 10;
 
 /// The most subscriptions of one poll.
 const MAX_SUBSCRIPTIONS: u32 = 64;
 
-/// A guest's own end of its run, through `proc_exit`.
+/// A guest ended its run with `proc_exit`.
 #[derive(Debug, thiserror::Error)]
 #[error("exit with code {0}")]
 pub(crate) struct Exit(pub(crate) i32);
@@ -70,7 +71,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// A program's one argument is its own name.
+/// A program's only argument is its own name.
 fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = state.function.len() as u32 + 1;
@@ -98,7 +99,7 @@ fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Res
     Ok(SUCCESS)
 }
 
-/// What the function was given as its settings, and nothing of the host's.
+/// The function's settings. Nothing of the host's environment is passed on.
 fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     for variable in state.environment.variables() {
@@ -112,7 +113,7 @@ fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> wasmtime
     Ok(SUCCESS)
 }
 
-/// The monotonic clock starts with the invocation, so that it tells nothing
+/// The monotonic clock starts with the invocation, so that it reveals nothing
 /// about the host.
 fn clock_time_get(mut call: Call<'_>, id: u32, _: i64, out: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
@@ -178,7 +179,7 @@ pub(crate) fn fd_write(
     Ok(SUCCESS)
 }
 
-/// The arguments of `poll_oneoff`: where things are and how many.
+/// The arguments of `poll_oneoff`: addresses and a count.
 #[derive(Clone, Copy)]
 struct Poll {
     subscriptions: u32,
@@ -187,11 +188,11 @@ struct Poll {
     stored: u32,
 }
 
-/// One thing that a guest waits for.
+/// An event that a guest waits for.
 struct Subscription {
     user_data: [u8; 8],
     kind: u8,
-    /// When a clock's time has come, from now; a descriptor is ready at once.
+    /// The time until a clock's event. A descriptor is ready at once.
     after: Duration,
     error: i32,
 }
@@ -200,8 +201,8 @@ const SUBSCRIPTION: u32 = 48;
 const EVENT: u32 = 32;
 const CLOCK: u8 = 0;
 
-/// Waits for the earliest of the subscriptions, or until the context is done,
-/// which a guest sees as an interrupted call.
+/// Waits for the earliest of the subscriptions, or until the context is done. A
+/// guest sees the latter as an interrupted call.
 async fn poll_oneoff(mut call: Call<'_>, poll: Poll) -> wasmtime::Result<i32> {
     if poll.count == 0 || poll.count > MAX_SUBSCRIPTIONS {
         return Ok(INVAL);
@@ -262,7 +263,7 @@ impl Subscription {
         }
     }
 
-    /// The event that says that it is ready.
+    /// The event of this subscription.
     fn event(&self) -> [u8; EVENT as usize] {
         let mut event = [0; EVENT as usize];
         let [a, b, c, d, e, f, g, h] = self.user_data;

@@ -1,6 +1,6 @@
-//! The calls of WASI that would change files, and those that make sure of a
-//! change or prepare for one: a function can't change any file, and is told so.
-//! Nor does it have sockets.
+//! The calls of WASI that would change files, and those that sync or prepare a
+//! change. A function can't change any file, so they fail. Sockets are not
+//! available either.
 
 use wasmtime::Linker;
 
@@ -79,7 +79,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Answers for a descriptor that would have to be a socket.
+/// The error for a descriptor that would have to be a socket.
 fn no_socket(call: Call<'_>, fd: u32) -> i32 {
     if fd < FIRST { NOTSOCK } else { known(call, fd, NOTSOCK) }
 }

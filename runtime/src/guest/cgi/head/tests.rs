@@ -1,4 +1,4 @@
-//! Where the head of a CGI response ends, and what it says.
+//! The end of the head of a CGI response, and its content.
 
 use proptest::prelude::*;
 
