@@ -1,9 +1,9 @@
-//! A function on another host, to be called like one of this host's.
+//! A function on another host, called like a local one.
 //!
-//! The call's context goes along as far as HTTP can carry it: what is left of
-//! the budget, the step of the trace, the request's id, and the values that the
-//! operator lets out as baggage. When the context is done the connection is
-//! closed, which is how the other host learns of it.
+//! The call propagates its context as far as HTTP can carry it: the remaining
+//! time budget, the trace step, the request's id, and the values that the
+//! operator allows as baggage. When the context is done, the connection is
+//! closed, which cancels the call on the other host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::outcome::Outcome;
 use crate::propagation::{self, hop_by_hop};
 use crate::runtime::Runtime;
 
-/// The longest response that is taken, in bytes.
+/// The largest accepted response, in bytes.
 const MOST_BODY: usize = 10 << 20;
 
-/// A function on another host, by its address.
+/// A function on another host, identified by its URL.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -45,7 +45,7 @@ pub struct Remote {
     baggage: Arc<[Arc<str>]>,
 }
 
-/// Why an address can't be a function's.
+/// Why a URL can't be a function's.
 #[derive(Debug, thiserror::Error)]
 #[error("`{url}` can't be called: {reason}; write it as `https://host:port/function`")]
 pub struct RemoteError {
@@ -54,13 +54,14 @@ pub struct RemoteError {
 }
 
 impl Remote {
-    /// A function at an address such as `https://host:port/function`, or one of
-    /// plain `http`. Nothing is connected before it is called; connections are
-    /// kept for later calls. Which certificates are good is what this machine
-    /// says; `SSL_CERT_FILE` names others.
+    /// A function at a URL such as `https://host:port/function`, or one of
+    /// plain `http`. The first call connects; connections are reused for later
+    /// calls. Certificates are checked against this machine's trust store;
+    /// `SSL_CERT_FILE` names another.
     ///
     /// # Errors
-    /// [`RemoteError`] where the address is none, or not one of HTTP.
+    /// [`RemoteError`] if the URL is invalid, or its scheme is not HTTP or
+    /// HTTPS.
     pub fn new(url: &str) -> Result<Self, RemoteError> {
         let refuse = |reason: String| RemoteError { url: url.to_owned(), reason };
         let base: Uri = url.parse().map_err(|error| refuse(format!("{error}")))?;
@@ -81,24 +82,23 @@ impl Remote {
         Ok(Self { client, base, baggage: Arc::new([]) })
     }
 
-    /// Names the values of a call's context that go along as `baggage`, for
-    /// everybody on the way to read. Default: none.
+    /// Names the values of a call's context that are sent as `baggage`, which
+    /// everyone on the way can read. Default: none.
     #[must_use]
     pub fn baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.baggage = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Lets the functions of a runtime call it under a name, within `timeout`
-    /// at most.
+    /// Lets the functions of a runtime call it under a name, within `timeout`.
     ///
-    /// A call's path is appended to the address's own, save a bare `/`. A call
-    /// whose path has a segment `.` or `..`, encoded or not, one whose target is
-    /// no path, and the method CONNECT are [`Outcome::BadRequest`]: no call
-    /// reaches more of the other host than that address and what is below it. A
-    /// host that can't be reached within 10 seconds, or gives no whole
-    /// response of at most 10 MiB with a head of at most 64 KiB, is a
-    /// [`Outcome::BadResponse`].
+    /// A call's path is appended to the URL's own, except a bare `/`. A call is
+    /// [`Outcome::BadRequest`] if its path has a segment `.` or `..`, encoded
+    /// or not, if its target is not a path, or if its method is CONNECT: no
+    /// call reaches anything on the other host but that URL and what is below
+    /// it. A host that can't be reached within 10 seconds, or that does not
+    /// send a whole response of at most 10 MiB with a head of at most 64 KiB,
+    /// is [`Outcome::BadResponse`].
     ///
     /// # Errors
     /// As [`Runtime::provide`].
@@ -137,7 +137,8 @@ impl Remote {
         let (mut head, body) = response.into_parts();
         hop_by_hop::strip(&mut head.headers);
         let mut body = Body::stream(Limited::new(body, MOST_BODY));
-        // It counts as the caller's before all of it is here: many may be on their way.
+        // Charged to the caller while it arrives: many responses may be in
+        // transit.
         let mut place = room.and_then(|room| room.take(0));
         let mut whole = BytesMut::new();
         while let Some(piece) = body.next().await {

@@ -1,4 +1,4 @@
-//! The body of a request, which breaks off where its client stops sending it.
+//! The body of a request. It fails if its client stops sending.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,12 +12,12 @@ use super::unread::Rest;
 use crate::body::BodyError;
 use crate::limits::stall::{Pace, Patience};
 
-/// A request's body, as long as its client goes on with it.
+/// A request's body that fails if its client stalls.
 pub(super) struct Paced {
-    /// Taken only where it is dropped.
+    /// `None` only after it is dropped.
     incoming: Option<Incoming>,
     pace: Pace,
-    /// Where the rest goes if this is dropped before the end.
+    /// Receives the rest if this is dropped before the end.
     rest: Option<Rest>,
 }
 
@@ -26,7 +26,7 @@ impl Paced {
         Self { incoming: Some(incoming), pace: Pace::new(patience), rest: None }
     }
 
-    /// Hands on the rest of it if it is dropped before its end.
+    /// Sends the rest to `rest` if this is dropped before the end.
     pub(super) fn with_rest(mut self, rest: Rest) -> Self {
         self.rest = Some(rest);
         self
@@ -43,7 +43,7 @@ impl Drop for Paced {
     }
 }
 
-/// A client stopped in the middle of a body.
+/// A client stalled within a body.
 #[derive(Debug)]
 struct Stopped(Patience);
 

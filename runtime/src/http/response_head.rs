@@ -1,9 +1,10 @@
-//! Where a response ends, which is the host's business whatever a function says.
+//! Response framing. The host decides where a response ends, whatever a
+//! function claims.
 //!
-//! The HTTP server library believes a response's head. A length that is not the
-//! body's, or a `transfer-encoding` of a function's own, would have the client
-//! take a part of this response for the next one, or the next one for a part of
-//! this.
+//! The HTTP server library trusts a response's head. A length that does not
+//! match the body, or a `transfer-encoding` set by a function, would make the
+//! client read a part of this response as the next one, or the next one as a
+//! part of this (response splitting).
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, StatusCode};
@@ -11,7 +12,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use crate::body::{Response, announced};
 use crate::propagation::hop_by_hop;
 
-/// Headers that are about the connection, which is none of a function's.
+/// Hop-by-hop headers. A function must not set them.
 const ABOUT_CONNECTION: [HeaderName; 7] = [
     CONNECTION,
     TE,
@@ -22,8 +23,8 @@ const ABOUT_CONNECTION: [HeaderName; 7] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Has a response's head agree with its body, and both with what was asked for:
-/// nothing but a head, or all of it.
+/// Makes a response's head agree with its body, and both with the request: only
+/// a head, or a whole response.
 pub(super) fn settle(response: &mut Response, only_head: bool) {
     strip(response.headers_mut());
     match response.status() {
@@ -35,7 +36,8 @@ pub(super) fn settle(response: &mut Response, only_head: bool) {
             take_body(response);
         }
         _ if only_head => {
-            // A function that knows what is asked for has no body to measure.
+            // A function that knows it must send only a head has no body to
+            // measure.
             if let Some(len @ 1..) = take_body(response) {
                 response.headers_mut().entry(CONTENT_LENGTH).or_insert(len.into());
             }
@@ -44,17 +46,18 @@ pub(super) fn settle(response: &mut Response, only_head: bool) {
     }
 }
 
-/// Takes out what is about the connection. A function that speaks of that has no
-/// say in the length either.
+/// Removes hop-by-hop headers. If a function sets `transfer-encoding`, its
+/// `content-length` is ignored too.
 fn strip(headers: &mut HeaderMap) {
-    // Nearly no response has any, and a look costs less than to remove them all.
+    // Almost no response has any, and a lookup is cheaper than removing them
+    // all.
     if headers.keys().any(|name| ABOUT_CONNECTION.contains(name)) {
         hop_by_hop::strip(headers);
     }
 }
 
-/// Leaves the head of a response, with a length if that is one, and tells how
-/// long the body was, where that is known.
+/// Removes the body and keeps the head, with a length if it is valid. Returns
+/// the length of the body, if known.
 fn take_body(response: &mut Response) -> Option<u64> {
     if announced(response.headers()).is_none() {
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -62,9 +65,9 @@ fn take_body(response: &mut Response) -> Option<u64> {
     std::mem::take(response.body_mut()).len()
 }
 
-/// Names the length that the body has. One that is not there yet breaks off
-/// where it turns out to have another than was announced; and if nothing was, it
-/// would be complete before its function has ended.
+/// Sets the length of the body. A streaming body fails if its length turns out
+/// to differ from the announced one. An announced length that is 0 or invalid
+/// is removed: the response would be complete before its function has ended.
 fn correct_length(response: &mut Response) {
     if !response.headers().contains_key(CONTENT_LENGTH) {
         return;

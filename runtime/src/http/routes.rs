@@ -1,10 +1,10 @@
-//! Which function a request's path belongs to, and what a request on that way
-//! may bring along.
+//! Maps a request's path to a function, and limits the baggage that the request
+//! may carry.
 //!
 //! A route is a pattern with a function's name: `/images/{id}` or
-//! `/files/{*path}`. Where no route matches, the path's first segment names the
+//! `/files/{*path}`. If no route matches, the path's first segment names the
 //! function, unless that function has routes or is internal. The operator sets
-//! routes beforehand; a request never changes them.
+//! routes in advance; a request never changes them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::body::is_hosts_own;
 use crate::escape::OneLine;
 use crate::propagation::{baggage, percent};
 
-/// A way to a function, to be added to [`Routes`].
+/// A route to a function, added to [`Routes`].
 ///
 /// ```
 /// use hourglass::http::{Route, Routes};
@@ -30,28 +30,28 @@ pub struct Route {
     target: Target,
 }
 
-/// Where a route leads to, and the names of the baggage that is let in there.
+/// A route's function, and the names of the baggage that the route allows.
 #[derive(Clone, Debug)]
 struct Target {
     function: Arc<str>,
     baggage: Arc<[Arc<str>]>,
 }
 
-/// A table of routes; empty at first.
+/// A table of routes, initially empty.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     table: matchit::Router<Target>,
-    /// The functions that have routes or are internal. Every other one is
-    /// reached by its name.
+    /// The functions that have routes or are internal. All others are served by
+    /// name.
     functions: HashMap<Arc<str>, Ways>,
-    /// What is let in where no route matches.
+    /// The baggage allowed if no route matches.
     baggage: Arc<[Arc<str>]>,
 }
 
-/// Which paths lead to a function.
+/// The paths that lead to a function.
 #[derive(Clone, Debug, Default)]
 struct Ways {
-    /// Whether its name does, and all paths below.
+    /// Whether its name and all paths below it do.
     name: bool,
     internal: bool,
     patterns: Vec<String>,
@@ -77,32 +77,32 @@ enum Reason {
     Name(Arc<str>),
 }
 
-/// What a path belongs to.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(super) struct Match<'a> {
     /// The name of the function.
     pub(super) function: &'a str,
-    /// Whether the path may lead to it. Its name alone does not where it has
-    /// routes or is internal.
+    /// Whether the path may lead to it. A name alone does not if the function
+    /// has routes or is internal.
     pub(super) is_served: bool,
-    /// The names of the baggage that is let in.
+    /// The names of the allowed baggage.
     pub(super) baggage: &'a [Arc<str>],
     parameters: Option<matchit::Params<'a, 'a>>,
 }
 
 impl Route {
-    /// Leads every path that matches `pattern` to `function`. `{name}` stands
-    /// for one segment, `{*name}` at the end for all that follow.
+    /// Routes every path that matches `pattern` to `function`. `{name}` matches
+    /// one segment; `{*name}` at the end matches all that follow.
     ///
-    /// Percent-encoding in what a parameter stands for is undone where the
-    /// outcome is UTF-8, so that one segment may well hold a `/`.
+    /// The value of a parameter is percent-decoded if the result is UTF-8, so
+    /// one segment may contain a `/`.
     pub fn new(pattern: impl Into<String>, function: impl Into<Arc<str>>) -> Self {
         let target = Target { function: function.into(), baggage: Arc::default() };
         Self { pattern: pattern.into(), target }
     }
 
-    /// Lets in the members of a request's `baggage` header that have these
-    /// names: they become values of the function's context. Default none.
+    /// Allows the members of a request's `baggage` header with these names:
+    /// they become values of the function's context. Default: none.
     #[must_use]
     pub fn baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.target.baggage = names.into_iter().map(Into::into).collect();
@@ -111,13 +111,13 @@ impl Route {
 }
 
 impl Routes {
-    /// A table without routes: every path's first segment names its function,
-    /// and no function is internal.
+    /// Creates a table without routes: every path's first segment names its
+    /// function, and no function is internal.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a route to `function` that lets in no baggage.
+    /// Adds a route to `function` that allows no baggage.
     ///
     /// # Errors
     /// As [`route`](Self::route).
@@ -125,14 +125,13 @@ impl Routes {
         self.route(Route::new(pattern, function))
     }
 
-    /// Adds a route. Its function is then no longer reached by its name, unless
-    /// [`by_name`](Self::by_name) says so.
+    /// Adds a route. Its function is then no longer served by name, unless
+    /// [`by_name`](Self::by_name) is called.
     ///
     /// # Errors
-    /// [`RouteError`] where the pattern would never match, or clashes with one
-    /// that is there; where the function is [internal](Self::internal); and
-    /// where a name of its baggage is one that the host gives itself or that no
-    /// caller can send.
+    /// [`RouteError`] if the pattern can never match, or conflicts with an
+    /// existing one; if the function is [internal](Self::internal); or if a
+    /// baggage name is reserved for the host or can't be sent by any caller.
     pub fn route(&mut self, route: Route) -> Result<(), RouteError> {
         let Route { pattern, target } = route;
         check(&target.baggage)?;
@@ -150,11 +149,11 @@ impl Routes {
         Ok(())
     }
 
-    /// Serves a function at its name, `/NAME` and all paths below it, although
-    /// it has routes. Without routes that is so by default.
+    /// Serves a function by its name, `/NAME` and all paths below it, although
+    /// it has routes. Functions without routes are served by name by default.
     ///
     /// # Errors
-    /// [`RouteError`] where it is [internal](Self::internal).
+    /// [`RouteError`] if it is [internal](Self::internal).
     pub fn by_name(&mut self, function: impl Into<Arc<str>>) -> Result<(), RouteError> {
         let function = function.into();
         let ways = self.functions.entry(function.clone()).or_default();
@@ -165,13 +164,12 @@ impl Routes {
         Ok(())
     }
 
-    /// Keeps a function from clients: no path leads to it, and its name is
-    /// answered as one that no function has. Other functions and the embedder
-    /// may still call it.
+    /// Hides a function from clients: no path leads to it, and its name gets
+    /// the same response as an unknown function. Other functions and the
+    /// embedder may still call it.
     ///
     /// # Errors
-    /// [`RouteError`] where it has a route, or is served
-    /// [by its name](Self::by_name).
+    /// [`RouteError`] if it has a route, or is served [by name](Self::by_name).
     pub fn internal(&mut self, function: impl Into<Arc<str>>) -> Result<(), RouteError> {
         let function = function.into();
         let ways = self.functions.entry(function.clone()).or_default();
@@ -182,7 +180,7 @@ impl Routes {
         Ok(())
     }
 
-    /// The paths that lead to a function: its name, where that does, and its
+    /// The paths that lead to a function: its name, if served by name, and its
     /// patterns.
     #[cfg(feature = "cli")]
     pub(crate) fn paths(&self, function: &str) -> Vec<String> {
@@ -196,25 +194,26 @@ impl Routes {
         paths
     }
 
-    /// Whether `/NAME` leads to a function where no route matches.
+    /// Whether `/NAME` leads to a function if no route matches.
     pub(crate) fn is_served_by_name(&self, function: &str) -> bool {
         // Most hosts have neither routes nor internal functions.
         self.functions.is_empty() || self.functions.get(function).is_none_or(|ways| ways.name)
     }
 
-    /// Whether a pattern may match a path that is a function's by its name.
+    /// Whether a pattern may match a path that the function's name also
+    /// matches.
     #[cfg(feature = "cli")]
     pub(crate) fn is_shadowed(&self, function: &str, pattern: &str) -> bool {
         self.is_served_by_name(function) && pattern::covers(pattern, function)
     }
 
-    /// Lets in the members of a request's `baggage` header that have these
-    /// names where no route matches the path: a route has an allow-list of its
-    /// own. Default none.
+    /// Allows the members of a request's `baggage` header with these names if
+    /// no route matches the path: a route has its own allow-list. Default:
+    /// none.
     ///
     /// # Errors
-    /// [`RouteError`] where one is a name that the host gives itself or that no
-    /// caller can send.
+    /// [`RouteError`] if a name is reserved for the host or can't be sent by
+    /// any caller.
     pub fn baggage<N: Into<Arc<str>>>(
         &mut self,
         names: impl IntoIterator<Item = N>,
@@ -225,7 +224,7 @@ impl Routes {
         Ok(())
     }
 
-    /// What `path` belongs to.
+    /// Looks up `path`.
     pub(super) fn find<'a>(&'a self, path: &'a str) -> Match<'a> {
         if !self.functions.is_empty()
             && let Ok(route) = self.table.at(path)
@@ -249,7 +248,7 @@ impl<'a> Match<'a> {
     }
 }
 
-/// Fails where one of the names can't be let in.
+/// Fails if one of the names can't be allowed.
 fn check(names: &[Arc<str>]) -> Result<(), Reason> {
     for name in names {
         if is_hosts_own(name) {
@@ -355,7 +354,7 @@ mod tests {
             let error = routes.baggage(["tenant", name]).expect_err(name);
             assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
             assert!(routes.route(Route::new("/a", "f").baggage([name])).is_err(), "{name}");
-            // Neither has left anything behind.
+            // Neither failure has changed the table.
             assert!(routes.find("/a").function == "a" && routes.find("/b").baggage.is_empty());
         }
     }

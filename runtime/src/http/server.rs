@@ -1,4 +1,4 @@
-//! Accepts connections, and ends them in order.
+//! The HTTP server: accepts connections and shuts them down in order.
 
 use std::fmt;
 use std::io;
@@ -24,29 +24,29 @@ use crate::limits::stall::Patience;
 use crate::runtime::Runtime;
 use crate::runtime::response_budget::ResponseBudget;
 
-/// The default time for a request's head, and for a pause in a body.
+/// Default timeout for a request's head, and for a pause in a body.
 pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The default time that invocations may go on when the server stops.
+/// Default time that invocations may keep running when the server stops.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
-/// The default memory of responses that clients have not received yet.
+/// Default memory for responses that clients have not received yet.
 pub(crate) const RESPONSE_MEMORY: u64 = mib(512);
 
-/// What is as good as no bound, and no moment that the clock can't tell.
+/// Effectively no bound, yet within the clock's range.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// An HTTP server in front of a [`Runtime`].
 ///
-/// It speaks HTTP/1.1 and HTTP/2, to clients that begin with the latter. A
-/// function can't tell them apart. Of HTTP/2 one connection carries up to 100
-/// requests at once; `Expect: 100-continue` is not answered there, as HTTP/2
-/// lets a client wait by itself.
+/// It speaks HTTP/1.1, and HTTP/2 to clients that start with it. A function
+/// can't tell them apart. One HTTP/2 connection carries up to 100 concurrent
+/// requests. `Expect: 100-continue` is not answered there: HTTP/2 lets a client
+/// wait by itself.
 ///
-/// A response may be complete before its request is. The server then reads up to
-/// 16 MiB more of the request, for up to 2 seconds, and drops it, as many clients
-/// only read when they have sent everything. After that it closes the connection,
-/// or resets the stream, and such a client may lose its response.
+/// A response may be complete before its request is. The server then reads and
+/// drops up to 16 MiB more of the request, for up to 2 seconds, because many
+/// clients read only after they have sent everything. After that it closes the
+/// connection, or resets the stream, and such a client may lose its response.
 ///
 /// ```no_run
 /// # async fn example(runtime: hourglass::Runtime) -> std::io::Result<()> {
@@ -82,19 +82,19 @@ impl fmt::Debug for Server {
     }
 }
 
-/// How a server ended.
+/// The result of a server's shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// How many invocations did not end within the drain and were canceled.
+    /// Invocations that did not end within the drain and were canceled.
     pub canceled: usize,
 }
 
 impl Server {
-    /// Listens on an address; port 0 stands for any free one.
+    /// Listens on an address; port 0 selects any free port.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn bind(address: impl ToSocketAddrs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         Ok(Self {
@@ -112,19 +112,20 @@ impl Server {
         })
     }
 
-    /// Sets which function a path belongs to. Default: its first segment.
+    /// Sets the routes. Default: a path's first segment names its function.
     #[must_use]
     pub fn routes(mut self, routes: Routes) -> Self {
         self.routes = routes;
         self
     }
 
-    /// Sets who tells by a request's headers whom it is made for, which becomes
-    /// the value [`PRINCIPAL`](crate::PRINCIPAL) of its context. Default: nobody.
+    /// Sets a function that returns the principal of a request from its
+    /// headers. The result becomes the value [`PRINCIPAL`](crate::PRINCIPAL) of
+    /// the request's context. Default: no principal.
     ///
     /// It runs for every request, on the thread that serves the connection, so
-    /// it must not block. A header that a proxy writes is only to be believed
-    /// where no client can get past the proxy.
+    /// it must not block. Trust a header that a proxy writes only if no client
+    /// can bypass the proxy.
     #[must_use]
     pub fn principal(
         mut self,
@@ -134,124 +135,126 @@ impl Server {
         self
     }
 
-    /// How long invocations in flight may go on after the server was told to
-    /// stop. Default 10 seconds.
+    /// How long invocations in flight may keep running after the server is told
+    /// to stop. Default 10 seconds.
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
         self
     }
 
-    /// How many threads serve connections. Default: one for each core, and
-    /// each then stays on its own; with any other number they may move.
+    /// The number of threads that serve connections. Default: one per core,
+    /// each pinned to its core; threads of any other number are not pinned.
     ///
-    /// An invocation that is over within about a tick runs on its connection's
-    /// thread. One that waits or computes for longer goes on as a task of the
-    /// tokio runtime that [`run`](Self::run) was called on.
+    /// An invocation that finishes within about a tick runs on its connection's
+    /// thread. A longer one continues as a task of the tokio runtime that
+    /// [`run`](Self::run) was called on.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
     }
 
-    /// Encrypts every connection. Default: none is.
+    /// Encrypts every connection. Default: no encryption.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// How long a client may take to send a request's head, from when it is
-    /// waited for, so that a connection may idle for as long; and to begin: for
-    /// the handshake of an encrypted connection, and for the first byte. Default
-    /// 30 seconds.
+    /// How long a client may take to send a request's head, counted from when
+    /// the server starts to wait for it, so this is also the idle timeout of a
+    /// connection. It also bounds the start of a connection: the handshake of
+    /// an encrypted one, and the first byte. Default 30 seconds.
     ///
-    /// Of HTTP/2, a connection without a request is let go within twice that
-    /// time, and so is one whose client answers no ping in it.
+    /// An HTTP/2 connection without a request is closed within twice that time,
+    /// and so is one whose client answers no ping in that time.
     #[must_use]
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head = timeout.min(LONGEST);
         self
     }
 
-    /// How long a client may pause in the middle of a body: send nothing of a
-    /// request that its function reads, or take nothing of a response. Default
-    /// 30 seconds.
+    /// How long a client may stall within a body: send nothing of a request
+    /// that its function reads, or accept nothing of a response. Default 30
+    /// seconds.
     ///
-    /// A request then breaks off, as [`Outcome::BadRequest`](crate::Outcome);
-    /// a response is not written any further, and its function is told that
-    /// [its client has left](crate::Cause::ClientDisconnected). What the system
-    /// sends at once, some tens of KiB, counts as one byte here.
+    /// A stalled request fails as [`Outcome::BadRequest`](crate::Outcome). A
+    /// stalled response is not written any further, and its function is
+    /// canceled with [`ClientDisconnected`](crate::Cause::ClientDisconnected).
+    /// What the system sends at once, some tens of KiB, counts as one byte
+    /// here.
     #[must_use]
     pub fn body_idle(mut self, idle: Duration) -> Self {
         self.patience.idle = idle;
         self
     }
 
-    /// The fewest bytes a second that a client has to send of a request's body,
-    /// and to take of responses, on the whole of the time in which it is waited
-    /// for: one that drips a byte now and then is not idle. It may be behind by
-    /// what [`body_idle`](Self::body_idle) makes up for. Default 0, which is no
-    /// bound: a function's own timeout ends what is too slow, save a response
-    /// that was given as a whole.
+    /// The minimum rate, in bytes per second, at which a client must send a
+    /// request's body and accept responses, averaged over the time in which the
+    /// server waits for it: a client that sends one byte now and then is not
+    /// idle. A client may lag by what it could send in
+    /// [`body_idle`](Self::body_idle). Default 0, which means no minimum: a
+    /// function's own timeout ends slow transfers, except those of buffered
+    /// responses.
     #[must_use]
     pub fn body_rate(mut self, bytes: u64) -> Self {
         self.patience.rate = bytes;
         self
     }
 
-    /// How many bytes of responses may wait for their clients to take them, of
-    /// all connections together, where functions gave them as a whole. Default
-    /// 512 MiB.
+    /// How many bytes of buffered responses may wait for their clients, over
+    /// all connections together. Default 512 MiB.
     ///
-    /// One more is answered with [`Outcome::Busy`](crate::Outcome) in place of
-    /// its response, and one that is larger than all of it with
-    /// [`Outcome::ResponseTooLarge`](crate::Outcome): its function has run by
-    /// then. Heads and bodies count, save those of up to 16 KiB each. A response that is streamed
-    /// is not held: its function waits for the client.
+    /// A response over the limit is replaced by
+    /// [`Outcome::Busy`](crate::Outcome), and one that is larger than the whole
+    /// limit by [`Outcome::ResponseTooLarge`](crate::Outcome); its function has
+    /// already run by then. Heads and bodies count, except those of up to 16
+    /// KiB each. A streaming response is not buffered: its function waits for
+    /// the client.
     #[must_use]
     pub fn response_memory(mut self, bytes: u64) -> Self {
         self.response_memory = bytes;
         self
     }
 
-    /// How many bytes the head of a request may have: its first line and its
-    /// headers as they are sent in HTTP/1.1, and in HTTP/2 the names and values,
-    /// with 32 bytes more for each. A longer one is answered with 431, before a
-    /// function is looked for; an HTTP/2 client that sends several times as much
-    /// loses its connection. Default 64 KiB, which is also the most; the least
-    /// is 4 KiB, and any other number stands for the nearer of them.
+    /// The largest head of a request, in bytes: in HTTP/1.1 its first line and
+    /// its headers as sent; in HTTP/2 the names and values, plus 32 bytes for
+    /// each. A longer head is answered with 431, before routing; an HTTP/2
+    /// client that sends several times as much loses its connection. Default
+    /// and maximum 64 KiB, minimum 4 KiB; any other number is clamped to that
+    /// range.
     #[must_use]
     pub fn header_bytes(mut self, bytes: usize) -> Self {
         self.headers = self.headers.with_bytes(bytes);
         self
     }
 
-    /// How many header fields a request may have. One with more is answered with
-    /// 431. Default 100, at least 16 and at most 256; any other number stands for
-    /// the nearer of them.
+    /// The most header fields of a request. A request with more is answered
+    /// with 431. Default 100, minimum 16, maximum 256; any other number is
+    /// clamped to that range.
     #[must_use]
     pub fn header_count(mut self, count: usize) -> Self {
         self.headers = self.headers.with_count(count);
         self
     }
 
-    /// The address that it listens on.
+    /// The address this listens on.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` is ready. Then it accepts nothing more, lets what
-    /// runs go on for the drain, cancels the rest with
-    /// [`Cause::Shutdown`](crate::Cause::Shutdown), gives it its grace, and
-    /// returns. The runtime is closed afterwards.
+    /// Serves until `stop` is ready. Then it stops accepting, lets running
+    /// invocations continue for the drain, cancels the rest with
+    /// [`Cause::Shutdown`](crate::Cause::Shutdown), waits for their grace
+    /// period, and returns. The runtime is closed afterwards.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the connections; their clients have then gone
-    /// away for the invocations in flight.
+    /// Dropping the future closes the connections; the invocations in flight
+    /// are canceled as if their clients had disconnected.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let Self { listener, runtime, routes, authenticate, drain, threads, .. } = self;
         let Self { head, patience, response_memory, headers, tls, .. } = self;
@@ -262,11 +265,11 @@ impl Server {
         let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);
         tokio::select! {
-            // Its listener is closed when this is dropped.
+            // Dropping this closes its listener.
             () = accept(Acceptor::new(listener, "clients"), &terms, stopped, &workers) => {}
             () = stop => {}
         }
-        // An error is that there is no connection.
+        // Sending fails if there is no connection.
         let _ = stopping.send(());
         let canceled = runtime.shutdown(drain).await;
         if tokio::time::timeout(FAREWELL, stopping.closed()).await.is_err() {
@@ -277,10 +280,10 @@ impl Server {
     }
 }
 
-/// Accepts connections for good.
+/// Accepts connections forever.
 async fn accept(mut acceptor: Acceptor, terms: &Arc<Terms>, stop: Stop, workers: &Workers) {
     loop {
-        // Taken from this event loop, to be registered with the worker's own.
+        // Detached from this event loop, then registered with the worker's own.
         match acceptor.accept().await.into_std() {
             Ok(stream) => {
                 workers.spawn(connection::serve(stream, terms.clone(), stop.clone()));

@@ -1,6 +1,7 @@
-//! A client's socket: what was looked at beforehand is read again, a client that
-//! takes nothing of what is written is given up, one that leaves can be seen to
-//! by whoever does not read, and one that still sends gets its answer.
+//! A client's socket. It replays bytes that were peeked, disconnects a client
+//! that accepts nothing of what is written, reports a disconnect without
+//! reading, and lingers on close so that a client that still sends gets its
+//! response.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -16,22 +17,22 @@ use tokio::net::TcpStream;
 use super::linger::{BYTES, Linger, Lingering};
 use crate::limits::stall::{Pace, Patience};
 
-/// What a client begins with that speaks HTTP/2 without having said so before.
+/// The connection preface of an HTTP/2 client with prior knowledge.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection to a client.
 #[derive(Debug)]
 pub(super) struct Socket {
-    /// Shared with who looks whether the client leaves.
+    /// Shared with the future that watches for a disconnect.
     stream: Arc<TcpStream>,
-    /// What was read already, and is to be read again.
+    /// Bytes that were read already, to be read again.
     ahead: Bytes,
     pace: Pace,
     lingering: Arc<Lingering>,
     /// Whether the client may still send bytes that are not read.
     unread: Arc<AtomicBool>,
-    /// Since the client has its answer and goes on sending, with how many bytes
-    /// more of it are read.
+    /// Set once the client has its response and keeps sending, with the number
+    /// of bytes still to be read.
     lingers: Option<(Linger, u64)>,
 }
 
@@ -46,29 +47,29 @@ impl Socket {
         Self { stream, ahead: Bytes::new(), pace, lingering, unread, lingers: None }
     }
 
-    /// Waits until the client says that it sends nothing more, which is how it
-    /// leaves, or until the connection breaks. What it sent before may be there
-    /// unread: only where there is more of that than the system takes, nobody
-    /// can tell.
+    /// Waits until the client shuts down its sending side, which is how it
+    /// disconnects, or until the connection breaks. Earlier bytes may still be
+    /// unread: a disconnect goes unnoticed only if there are more of those than
+    /// the system buffers.
     ///
     /// # Cancel safety
     /// Cancel safe.
     pub(super) fn left(&self) -> impl Future<Output = ()> + use<> {
         let stream = self.stream.clone();
         async move {
-            // The one thing that a socket is ready for, when nothing else than
-            // urgent data is asked for, and that is never told of.
+            // The only readiness that a socket reports for an interest in
+            // urgent data alone, which itself is never reported.
             while stream.ready(Interest::PRIORITY).await.is_ok_and(|ready| !ready.is_read_closed())
             {
             }
         }
     }
 
-    /// Whether the client begins as one that speaks HTTP/2 does. It waits until
-    /// that is known, which is at the first byte for nearly every other.
+    /// Whether the client begins with the HTTP/2 preface. Waits until this is
+    /// known, for nearly all other clients at the first byte.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(super) async fn begins_as_http2(&mut self) -> io::Result<bool> {
         let (mut begun, mut len) = ([0; PREFACE.len()], 0);
         let known = loop {
@@ -88,7 +89,7 @@ impl Socket {
         Ok(known == PREFACE)
     }
 
-    /// What became of a write, or that the client was waited for too long.
+    /// The result of a write, or a timeout if the client stalled for too long.
     fn written(
         &mut self,
         cx: &mut TaskContext<'_>,
@@ -153,10 +154,10 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// To close a socket with something unread in it, or that something comes in
-    /// afterwards, resets the connection, and a client that has not read its
-    /// answer by then never will. So what it had
-    /// under way is read first, for a while, and dropped.
+    /// Closing a socket with unread data, or data that arrives afterwards,
+    /// resets the connection, and a client that has not read its response by
+    /// then never will. So data in flight is read first, for a while, and
+    /// dropped.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         let Self { stream, lingering, unread, lingers, .. } = &mut *self;
         let (linger, left) = match lingers {
@@ -181,13 +182,13 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Whether the client has sent something that nobody has read.
+/// Whether the client has sent bytes that are not read yet.
 fn has_unread(stream: &TcpStream) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|unread| unread > 0)
 }
 
-/// Drops a part of what the client has sent, and gives its length; `None` at the
-/// end of it.
+/// Drops some of what the client has sent and returns its length; `None` at the
+/// end of input.
 fn drop_some(stream: &TcpStream) -> Option<u64> {
     match stream.try_read(&mut [0; 16 << 10]) {
         Ok(0) => None,
@@ -210,8 +211,8 @@ fn poll_write(
     }
 }
 
-/// Reads as much as there is. Where that does not fill the room there is nothing
-/// more, which is known without asking the system once again.
+/// Reads what is available. A read that does not fill the buffer has drained
+/// the socket, so no second system call is needed to find out.
 fn read(stream: &TcpStream, room: &mut ReadBuf<'_>) -> io::Result<usize> {
     let (most, mut part) = (room.remaining(), None);
     let done = stream.try_io(Interest::READABLE, || match stream.try_read_buf(room) {

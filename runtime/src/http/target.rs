@@ -1,10 +1,10 @@
-//! What of another host a call may reach: its function's own address, and what
-//! is below it.
+//! Confines calls to a function on another host to the function's own URL and
+//! what is below it.
 //!
-//! A call's path is appended to the path of that address. Servers, proxies and
-//! the URL standard take a path apart differently, so a call is refused if any
-//! reading of it has a segment `..` or `.`: after undoing percent-encoding once
-//! or several times, with `\` as a separator, or with parameters behind `;`.
+//! A call's path is appended to the path of that URL. Servers, proxies and the
+//! URL standard parse paths differently, so a call is refused if any
+//! interpretation has a segment `..` or `.`: after percent-decoding once or
+//! several times, with `\` as a separator, or with parameters behind `;`.
 
 use http::uri::{PathAndQuery, Scheme};
 use http::{Method, Uri};
@@ -24,19 +24,20 @@ pub(super) enum TargetError {
     TooLong,
 }
 
-/// Where a call of that method and target goes that is made of `base`.
+/// The URL of a call with this method and target, below `base`.
 ///
-/// The path of the outcome is the base's, or that with `/` and more behind it.
+/// The path of the result is the base's, or the base's followed by `/` and
+/// more.
 ///
 /// # Errors
-/// [`TargetError`] where it would not be, for anybody who reads it.
+/// [`TargetError`] if any interpretation of the path would leave the base.
 pub(super) fn below(base: &Uri, method: &Method, target: &Uri) -> Result<Uri, TargetError> {
     if *method == Method::CONNECT {
         return Err(TargetError::Connect);
     }
     let path = path(target)?;
     let own = base.path().trim_end_matches('/');
-    // A bare address stands for the function itself.
+    // A bare `/` stands for the function itself.
     let path = if path == "/" && !own.is_empty() { "" } else { path };
     let mut parts = base.clone().into_parts();
     let joined = PathAndQuery::try_from(format!("{own}{path}"));
@@ -44,8 +45,8 @@ pub(super) fn below(base: &Uri, method: &Method, target: &Uri) -> Result<Uri, Ta
     Uri::from_parts(parts).map_err(|_| TargetError::TooLong)
 }
 
-/// The path and query of a target. The host that an absolute one names is not
-/// the call's to choose.
+/// The path and query of a target. The host of an absolute target is ignored: a
+/// call can't choose it.
 fn path(target: &Uri) -> Result<&str, TargetError> {
     let is_http = [None, Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&target.scheme());
     let is_authority = target.scheme().is_none() && target.authority().is_some();
@@ -57,26 +58,26 @@ fn path(target: &Uri) -> Result<&str, TargetError> {
     if has_dot_segment(&read) {
         return Err(TargetError::DotSegment);
     }
-    // The request line would begin like the address of another host.
+    // The request line would begin like the URL of another host.
     if matches!(read.as_slice(), [_, b'/' | b'\\', ..]) {
         return Err(TargetError::Slashes);
     }
     Ok(target.path_and_query().map_or("/", PathAndQuery::as_str))
 }
 
-/// Whether a segment of a path means this one or the one above.
+/// Whether a path has a segment that means this one or its parent.
 pub(super) fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| b"/\\".contains(byte)).any(|segment| {
         let name = segment.split(|&byte| byte == b';').next().unwrap_or_default();
-        // Blanks and control characters are dropped by some who read a path.
+        // Some parsers drop blanks and control characters.
         let mut plain = name.iter().filter(|&&byte| byte > b' ' && byte != 0x7f);
         let [first, second, third] = std::array::from_fn(|_| plain.next());
         first == Some(&b'.') && second.is_none_or(|&byte| byte == b'.') && third.is_none()
     })
 }
 
-/// The path with its percent-encoding undone until none is left, in one pass: a
-/// byte that comes out may be the end of another escape.
+/// Percent-decodes a path repeatedly until no escape is left, in one pass: a
+/// decoded byte may complete another escape.
 pub(super) fn decode(path: &str) -> Vec<u8> {
     let mut read = Vec::with_capacity(path.len());
     for byte in path.bytes() {

@@ -1,8 +1,8 @@
-//! Encryption: a certificate and its key, in files that may change under a
-//! server that runs.
+//! TLS: a certificate and its key, in files that may change while the server
+//! runs.
 //!
-//! Whether they have is looked up where a handshake begins: that costs it a
-//! hundredth of its own time, and an idle host nothing.
+//! Each handshake checks whether they changed: this adds a hundredth to the
+//! handshake's time and costs an idle host nothing.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -18,20 +18,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// By which names a client asks for a version of HTTP, the better one first.
+/// The ALPN names of the HTTP versions, the preferred one first.
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// How a [`Server`](super::Server) encrypts: with a certificate, and the key
-/// that belongs to it. Cheap to clone; the clones are one.
+/// The TLS settings of a [`Server`](super::Server): a certificate and its key.
+/// Cheap to clone; clones share their state.
 ///
-/// Connections are of TLS 1.3 or 1.2. Which version of HTTP is spoken on one the
-/// client says in its handshake (ALPN), and where it says nothing that is
-/// HTTP/1.1. Clients are asked for no certificate.
+/// Connections use TLS 1.3 or 1.2. The client selects the version of HTTP in
+/// its handshake (ALPN); the default is HTTP/1.1. Clients are not asked for a
+/// certificate.
 ///
-/// When one of the files has changed, connections from then on use the new
-/// pair, without a restart. Where that can't be used they use the former one,
-/// and a warning in the log says why; so the files may be replaced one after
+/// When one of the files changes, new connections use the new pair, without a
+/// restart. If the new pair can't be used they use the previous one, and a
+/// warning in the log gives the reason; so the files may be replaced one after
 /// the other.
 ///
 /// ```no_run
@@ -49,11 +49,11 @@ pub struct Tls(Arc<Pair>);
 struct Pair {
     files: Files,
     current: RwLock<Arc<ServerConfig>>,
-    /// What the files looked like when they were last read.
+    /// The stamps of the files when they were last read.
     seen: Mutex<Looks>,
 }
 
-/// Where a certificate and its key are.
+/// The paths of a certificate and its key.
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
@@ -91,27 +91,27 @@ enum Reason {
 }
 
 impl Tls {
-    /// Reads a certificate, with those that it is to be followed by up to one
-    /// that clients know, and its private key. Both are PEM files.
+    /// Reads a certificate, followed by its intermediates up to one that
+    /// clients trust, and its private key. Both are PEM files.
     ///
     /// # Errors
-    /// [`TlsError`] says which file can't be used and why, also where the key is
-    /// another certificate's.
+    /// [`TlsError`] names the file that can't be used and the reason, including
+    /// a key that does not match the certificate.
     pub fn from_files(
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
         let files = Files { certificate: certificate.into(), key: key.into() };
-        // Before they are read, so that a change in the meantime is seen.
+        // Stamped before they are read, so that a change in between is noticed.
         let seen = Mutex::new(files.looks());
         let current = RwLock::new(files.read()?);
         Ok(Self(Arc::new(Pair { files, current, seen })))
     }
 
-    /// Goes through the handshake of a connection.
+    /// Performs the handshake of a connection.
     ///
     /// # Errors
-    /// What was wrong with the client's part in it.
+    /// The client's mistake.
     pub(super) async fn accept<IO>(&self, io: IO) -> io::Result<TlsStream<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
@@ -127,15 +127,15 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Whether the client has chosen HTTP/2.
+/// Whether the client selected HTTP/2.
 pub(super) fn is_http2<IO>(stream: &TlsStream<IO>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP2)
 }
 
 impl Pair {
-    /// What is to be used for a handshake that begins now.
+    /// The configuration for a handshake that begins now.
     fn current(&self) -> Arc<ServerConfig> {
-        // Where somebody else looks already, the others go on meanwhile.
+        // If another handshake is checking already, use the current pair.
         if let Ok(mut seen) = self.seen.try_lock() {
             let now = self.files.looks();
             if *seen != now {
@@ -163,10 +163,10 @@ impl Pair {
     }
 }
 
-/// By what two files are known to be the same as before.
+/// File stamps: equal stamps mean unchanged files.
 type Looks = [Option<Look>; 2];
 
-/// Device, inode, size, and when it was changed in seconds and nanoseconds.
+/// Device, inode, size, and change time (ctime) in seconds and nanoseconds.
 type Look = (u64, u64, u64, i64, i64);
 
 impl Files {

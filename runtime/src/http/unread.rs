@@ -1,12 +1,12 @@
 //! The rest of a request's body that its function does not read.
 //!
-//! A function that answers without reading, and every refusal, drops the body. A
-//! connection of HTTP/1.1 only has to know, and lingers when it is closed. In
-//! HTTP/2 the body then comes here instead, to the task of its stream, which reads and
-//! drops what the client still sends, for as long as [`Linger`] allows after the
-//! answer. Reading gives the client back its share of the
-//! connection's window. What is held is that window, so at most 128 KiB for a
-//! stream and 1 MiB for a connection.
+//! A function that responds without reading, and every refusal, drops the body.
+//! An HTTP/1.1 connection only records this, and lingers when it is closed. In
+//! HTTP/2 the body returns here, to the task of its stream, which reads and
+//! drops what the client still sends, for as long as [`Linger`] allows after
+//! the response. Reading gives the client its share of the connection's window
+//! back. The host holds at most that window: 128 KiB for a stream and 1 MiB for
+//! a connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,33 +20,33 @@ use tokio::sync::oneshot;
 
 use super::linger::{BYTES, Linger, Lingering};
 
-/// What is to be known of a body that is dropped before its end.
+/// The receiver of a body that is dropped before its end.
 pub(super) enum Rest {
     /// The task of its stream reads the rest.
     Stream(oneshot::Sender<Incoming>),
-    /// Its connection of HTTP/1.1 lingers when it is closed.
+    /// Its HTTP/1.1 connection lingers when it is closed.
     Connection(Arc<AtomicBool>),
 }
 
 impl Rest {
     pub(super) fn take(self, body: Incoming) {
         match self {
-            // An error is a stream that has ended.
+            // Sending fails if the stream has ended.
             Self::Stream(stream) => drop(stream.send(body)),
             Self::Connection(unread) => unread.store(true, Ordering::Relaxed),
         }
     }
 }
 
-/// What is left of one request's body.
+/// The rest of one request's body.
 pub(super) struct Unread {
-    /// Brings it, when it is dropped.
+    /// Receives the body when it is dropped.
     dropped: oneshot::Receiver<Incoming>,
     lingering: Arc<Lingering>,
     body: Option<Incoming>,
     /// How many more bytes are read.
     left: u64,
-    /// Since the answer is complete.
+    /// Set once the response is complete.
     linger: Option<Linger>,
 }
 
@@ -56,13 +56,13 @@ impl Unread {
         (Rest::Stream(rest), Self { dropped, lingering, body: None, left: BYTES, linger: None })
     }
 
-    /// How many more bytes of it are read, once it has been dropped.
+    /// How many more bytes are read, once the body has been dropped.
     pub(super) fn left(&self) -> Option<u64> {
         self.body.as_ref().map(|_| self.left)
     }
 
-    /// Reads and drops what there is. Ready when that was the last of it, and
-    /// once the answer is complete also where no more is to be read.
+    /// Reads and drops what has arrived. Ready at the end of the body, or, once
+    /// the response is complete, when no more is to be read.
     pub(super) fn poll(&mut self, cx: &mut TaskContext<'_>, answered: bool) -> Poll<()> {
         let body = match &mut self.body {
             Some(body) => body,

@@ -1,11 +1,10 @@
-//! The threads that serve connections, one for each core.
+//! The threads that serve connections, one per core.
 //!
-//! Each has an event loop to itself, and a connection stays with the thread
-//! that it was given to, and the thread with its core. A request that is
-//! answered at once then wakes no other thread, meets none at a lock, and finds
-//! its core's caches as the last one left them: that is worth a quarter more
-//! requests a second. What takes longer must not stay there: see
-//! [`exchange`](super::exchange).
+//! Each has its own event loop. A connection stays on its thread, and the
+//! thread on its core. A request that completes immediately then wakes no other
+//! thread, contends for no lock, and finds its core's caches warm: this is
+//! worth a quarter more requests per second. Longer work must not stay there:
+//! see [`exchange`](super::exchange).
 
 use std::io;
 use std::sync::Arc;
@@ -17,16 +16,15 @@ use tokio::sync::oneshot;
 
 use crate::cores;
 
-/// Threads that serve connections. Dropping it ends them, and what they still
-/// serve.
+/// Threads that serve connections. Dropping this ends them, and the connections
+/// they still serve.
 pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
     handle: Handle,
-    /// How many connections it has.
+    /// The number of its open connections.
     open: Arc<AtomicUsize>,
-    /// Ends its thread when it is dropped; where there is none, the caller's
-    /// event loop serves.
+    /// Ends its thread when dropped; `None` if the caller's event loop serves.
     thread: Option<Thread>,
 }
 
@@ -36,7 +34,7 @@ struct Thread {
 }
 
 impl Workers {
-    /// Starts so many; fewer where the system refuses threads.
+    /// Starts `count` threads, or fewer if the system refuses them.
     pub(super) fn start(count: usize) -> Self {
         let mut workers = Vec::new();
         for number in 0..count {
@@ -51,7 +49,7 @@ impl Workers {
         Self(workers)
     }
 
-    /// Has a connection served by the thread that has the fewest.
+    /// Serves a connection on the thread with the fewest connections.
     pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let fewest = self.0.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed));
         if let Some(worker) = fewest {
@@ -63,12 +61,12 @@ impl Workers {
         }
     }
 
-    /// Ends the threads, and waits for that.
+    /// Ends the threads and waits for them.
     pub(super) async fn end(self) {
         let threads: Vec<_> = self.0.into_iter().filter_map(|worker| worker.thread).collect();
         for Thread { stop, ended } in threads {
             drop(stop);
-            // An error is a thread that has ended.
+            // Receiving fails if the thread has ended.
             let _ = ended.await;
         }
     }
@@ -82,10 +80,10 @@ impl Worker {
         let (ending, ended) = oneshot::channel();
         thread::Builder::new().name(format!("hourglass-io-{number}")).spawn(move || {
             cores::stay(number, count);
-            // An error is a sender that was dropped, which means to stop.
+            // Receiving fails if the sender was dropped, which means stop.
             let _ = runtime.block_on(stopped);
-            // To drop it would wait for what blocks on a thread of its own: a file
-            // on a disk that hangs must not keep the host from its end.
+            // Dropping the runtime would wait for blocking tasks: a file on a
+            // hung disk must not delay the host's shutdown.
             runtime.shutdown_background();
             let _ = ending.send(());
         })?;
@@ -93,7 +91,7 @@ impl Worker {
     }
 }
 
-/// One open connection, counted as long as this lives.
+/// One open connection, counted while this exists.
 struct Open(Arc<AtomicUsize>);
 
 impl Open {

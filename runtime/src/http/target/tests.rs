@@ -1,4 +1,4 @@
-//! Paths and queries that stay below a base URL, and those that do not.
+//! Paths and queries that stay below a base URL, and some that do not.
 
 use proptest::prelude::*;
 use url::Url;
@@ -71,13 +71,13 @@ fn no_call_leaves_the_address() {
     assert_eq!(below(&base, &Method::CONNECT, &target), Err(TargetError::Connect));
 }
 
-/// Whether a path is that of the base or below it.
+/// Whether a path is the base's or below it.
 fn is_below(path: &str, base: &str) -> bool {
     path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What a path means to those who read it in each of the usual ways: as the
-/// URL standard does, and by its segments after undoing its encoding.
+/// The usual interpretations of a path: as the URL standard parses it, and by
+/// its segments after percent-decoding.
 fn readings(path: &str) -> Vec<String> {
     let mut readings = Vec::new();
     let mut path = path.to_owned();
@@ -100,7 +100,7 @@ fn readings(path: &str) -> Vec<String> {
     readings
 }
 
-/// The path with its percent-encoding undone once.
+/// The path, percent-decoded once.
 fn once(path: &[u8]) -> Vec<u8> {
     let (mut read, mut at) = (Vec::new(), 0);
     while let Some(&byte) = path.get(at) {
