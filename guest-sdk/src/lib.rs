@@ -1,7 +1,7 @@
-//! What a Hourglass function is written with.
+//! The SDK for writing Hourglass functions.
 //!
-//! A function is a plain binary crate, built for `wasm32-wasip1`: its `main` hands a handler to
-//! [`serve`], and the handler turns a [`Request`] into a response on behalf of a [`Context`].
+//! A function is a plain binary crate, built for `wasm32-wasip1`. Its `main` passes a handler to
+//! [`serve`]; the handler turns a [`Request`] into a response on behalf of a [`Context`].
 //!
 //! ```no_run
 //! use hourglass_sdk::{serve, Context, Request, Response, Result};
@@ -16,7 +16,7 @@
 //! }
 //! ```
 //!
-//! A handler is an ordinary function, so it is tested like one, natively and without a runtime:
+//! A handler is an ordinary function. Tests call it natively, without a runtime:
 //!
 //! ```
 //! # use hourglass_sdk::{Context, Request, Response, Result};
@@ -31,7 +31,7 @@
 //! assert!(hello(&ctx, Request::default()).is_err());
 //! ```
 //!
-//! The functions that it calls are handlers that the test registers:
+//! To test calls of other functions, register handlers for them:
 //!
 //! ```
 //! # use hourglass_sdk::{Context, Request, Response, Result};
@@ -45,22 +45,24 @@
 //!
 //! # Layout
 //!
-//! - [`serve`], [`serve_with`]: what `main` calls; one request in, one response out.
-//! - [`Context`]: the invocation's deadline, cancellation and values, and what is derived from it;
+//! - [`serve`], [`serve_with`]: the entry points that `main` calls; one request in, one response
+//!   out.
+//! - [`Context`]: the invocation's deadline, cancellation and values, and contexts derived from it;
 //!   [`Done`], [`Cause`], [`Cancel`], [`Key`].
 //! - [`Context::call`], [`Context::start`]: calls of other functions; [`Group`], [`CallError`].
 //! - [`Context::fetch`], [`Context::start_fetch`]: requests to other hosts; [`Redirects`],
 //!   [`HeadTimeout`], [`FetchError`].
-//! - [`Pending`], [`select`], [`join_all`]: calls and fetches that were not waited for.
-//! - [`Body`], [`BodyError`], [`Writer`], [`Json`], [`IntoResponse`]: what goes in and what may come out of a
-//!   handler, whole or piece by piece.
-//! - [`Error`]: what `?` makes of any error in a handler; [`IntoError`], and [`Problem`], which the
-//!   client is told.
-//! - [`log`](mod@log): the macros of the crate `log`, on their way to the host's log.
+//! - [`Pending`], [`select`], [`join_all`]: calls and fetches in progress.
+//! - [`Body`], [`BodyError`], [`Writer`], [`Json`], [`IntoResponse`]: the input and the output of a
+//!   handler, buffered or streamed.
+//! - [`Error`]: the target of `?` for any error in a handler; [`IntoError`], and [`Problem`], the
+//!   error document for the client.
+//! - [`log`](mod@log): sends the records of the crate `log` to the host's log.
 //! - `tracing`, with the feature of that name: the same for the crate `tracing`.
 //! - `sha2`, with the feature of that name: SHA-256 at the speed of the host's processor.
-//! - [`abi`]: the contract with the host, for whoever writes functions without this crate.
-//! - `record`: what goes to the host's log. `wire`: the encoding that the contract uses; `named`: failures by their names in it.
+//! - [`abi`]: the interface to the host, for functions that are written without this crate.
+//! - `record`: records for the host's log. `wire`: the encoding that the interface uses. `named`:
+//!   conversion between failures and their names in that encoding.
 
 pub mod abi;
 mod body;
@@ -100,13 +102,14 @@ pub use bytes::Bytes;
 pub use http;
 pub use http::{Method, StatusCode, header};
 
-/// A request: an [`http::Request`] whose [`Body`] is here as soon as somebody looks at it.
+/// A request: an [`http::Request`] with a [`Body`] that is read on demand.
 ///
-/// Its URI has the origin form: the client's whole path and query, no scheme and no host (that is
-/// in the `host` header). Its version is always `HTTP/1.1`; functions are not told it.
+/// Its URI has the origin form: the client's whole path and query, without scheme and host (the
+/// host is in the `host` header). Its version is always `HTTP/1.1`; the host does not pass the
+/// client's version on to functions.
 pub type Request<B = Body> = http::Request<B>;
 
-/// A response: an [`http::Response`] with its [`Body`], whole or [streamed](Body::stream).
+/// A response: an [`http::Response`] with its [`Body`], buffered or [streamed](Body::stream).
 ///
 /// The host writes `content-length` and `date` itself.
 pub type Response<B = Body> = http::Response<B>;

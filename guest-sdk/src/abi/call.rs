@@ -1,4 +1,4 @@
-//! Calls of other functions, each known by its handle.
+//! Calls of other functions, each identified by a handle.
 
 use std::mem::MaybeUninit;
 
@@ -36,23 +36,22 @@ unsafe extern "C" {
     safe fn call_detach(call: i32);
 }
 
-/// Results that are no larger than this take a single call.
+/// The largest result that takes a single call, in bytes.
 const RESULT: usize = 2048;
 
-/// A call that was begun on the spot.
+/// A call that was started and run at once.
 pub(crate) enum Begun {
-    /// It has ended, and this is its encoded result.
+    /// The call has ended, and this is its encoded result.
     Ended(Bytes),
-    /// The handle of one that goes on, or whose result is large.
+    /// The handle of a call that continues, or whose result is large.
     Open(i32),
 }
 
-/// Calls a function, and goes on with the call for as long as it has not to wait. An error is the
-/// host's code.
+/// Calls a function, and runs the call until it has to wait. An error is the host's code.
 pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Begun, i32> {
     let mut room = [MaybeUninit::<u8>::uninit(); RESULT];
-    // SAFETY: the first three ranges are borrowed for the length of the call, and only read; the
-    // last is the guest's to be written.
+    // SAFETY: the first three ranges are borrowed for the duration of the call, and only read; the
+    // last is the guest's and may be written.
     let code = unsafe {
         call_now(
             ctx,
@@ -66,7 +65,7 @@ pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Beg
             RESULT,
         )
     };
-    // A code is negative, a length takes the lower half, and a handle the upper one.
+    // A code is negative, a length is in the lower half, and a handle in the upper half.
     match (code >> 32, code as i32) {
         (..0, code) => Err(code),
         (0, len) => {
@@ -79,10 +78,10 @@ pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Beg
     }
 }
 
-/// Calls a function and does not wait: the call's handle. An error is the host's code.
+/// Starts a call and returns its handle, without waiting. An error is the host's code.
 pub(crate) fn start(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32, i32> {
-    // SAFETY: the three ranges are borrowed for the length of the call, and only read.
-    // The host keeps none of the ranges, though the call goes on.
+    // SAFETY: the three ranges are borrowed for the duration of the call, and only read. The host
+    // keeps none of the ranges, although the function call continues.
     handle(unsafe {
         call_start(
             ctx,
@@ -96,14 +95,14 @@ pub(crate) fn start(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i3
     })
 }
 
-/// Waits until one of the calls has ended, and tells its place among them. There must be one.
+/// Waits until one of the calls has ended, and returns its index. `calls` must not be empty.
 ///
 /// # Errors
 ///
-/// When the context is done first.
+/// [`Done`] if the context is done first.
 pub(crate) fn wait(ctx: i32, calls: &[i32]) -> Result<usize, Done> {
-    // SAFETY: the list is borrowed for the length of the call, and only read. It is of 32 bit
-    // numbers in the byte order of the machine, which is the one that the host reads.
+    // SAFETY: the list is borrowed for the duration of the call, and only read. It consists of
+    // 32-bit numbers in the machine's byte order, which is the one that the host reads.
     let code = unsafe { call_wait(ctx, calls.as_ptr(), calls.len()) };
     match done(code) {
         Some(done) => Err(done),
@@ -111,18 +110,18 @@ pub(crate) fn wait(ctx: i32, calls: &[i32]) -> Result<usize, Done> {
     }
 }
 
-/// The encoded result of a call that has ended. The handle goes back with it.
+/// Returns the encoded result of a call that has ended, and closes the handle.
 pub(crate) fn result(call: i32) -> Bytes {
-    // SAFETY: `sized` hands over a pointer to `cap` bytes that are the guest's to be written.
+    // SAFETY: `sized` passes a pointer to `cap` bytes of the guest's that may be written.
     sized(RESULT, |ptr, cap| unsafe { call_result(call, ptr, cap) }).unwrap_or_default().into()
 }
 
-/// Gives a handle back, and cancels the call unless it has ended.
+/// Closes a handle, and cancels the call unless it has ended.
 pub(crate) fn give_up(call: i32) {
     call_drop(call);
 }
 
-/// Gives a handle back, and lets the call go on.
+/// Closes a handle, and lets the call continue.
 pub(crate) fn detach(call: i32) {
     call_detach(call);
 }

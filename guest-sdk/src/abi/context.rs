@@ -1,4 +1,4 @@
-//! Contexts, each known by its handle.
+//! Contexts, each identified by a handle.
 
 use std::time::Duration;
 
@@ -26,78 +26,78 @@ unsafe extern "C" {
     safe fn context_drop(ctx: i32);
 }
 
-/// Values and causes are short; one that is no longer than this takes a single call.
+/// The largest value or cause that takes a single call, in bytes. Both are usually short.
 const TEXT: usize = 128;
 
 /// The handle of the invocation's own context.
 pub(crate) const OWN: i32 = 0;
 
-/// Whether the context is done, and how.
+/// Returns whether the context is done, and how.
 pub(crate) fn err(ctx: i32) -> Option<Done> {
     done(context_err(ctx))
 }
 
-/// The time until the deadline, if there is one.
+/// Returns the time until the deadline, if there is one.
 pub(crate) fn remaining(ctx: i32) -> Option<Duration> {
     u64::try_from(context_remaining(ctx)).ok().map(Duration::from_nanos)
 }
 
-/// Why the context is done, as text.
+/// Returns why the context is done, as text.
 pub(crate) fn cause(ctx: i32) -> Option<Vec<u8>> {
-    // SAFETY: `sized` hands over a pointer to `cap` bytes that are the guest's to be written.
+    // SAFETY: `sized` passes a pointer to `cap` bytes of the guest's that may be written.
     sized(TEXT, |ptr, cap| unsafe { context_cause(ctx, ptr, cap) })
 }
 
-/// One value of the context, as text.
+/// Returns one value of the context, as text.
 pub(crate) fn value(ctx: i32, name: &str) -> Option<Vec<u8>> {
     let (start, len) = (name.as_ptr(), name.len());
-    // SAFETY: as in `cause`; the name is borrowed for the length of the call, and only read.
+    // SAFETY: as in `cause`; the name is borrowed for the duration of the call, and only read.
     sized(TEXT, |ptr, cap| unsafe { context_value(ctx, start, len, ptr, cap) })
 }
 
-/// All values of the context, encoded.
+/// Returns all values of the context, encoded.
 pub(crate) fn values(ctx: i32) -> Vec<u8> {
     // SAFETY: as in `cause`.
     sized(TEXT, |ptr, cap| unsafe { context_values(ctx, ptr, cap) }).unwrap_or_default()
 }
 
-/// Waits for so long, or with `None` for ever; an error when the context is done first.
+/// Waits for `time`, or forever if it is `None`. Fails if the context is done first.
 pub(crate) fn sleep(ctx: i32, time: Option<Duration>) -> Result<(), Done> {
     done(context_sleep(ctx, nanos(time))).map_or(Ok(()), Err)
 }
 
-/// A child with a timeout, or with `None` without one: its handle.
+/// Derives a child with a timeout, or without one if it is `None`, and returns its handle.
 pub(crate) fn derive(parent: i32, timeout: Option<Duration>) -> i32 {
     context_derive(parent, nanos(timeout))
 }
 
-/// A context with one more value: its handle. An error is the host's code.
+/// Derives a context with one more value, and returns its handle. An error is the host's code.
 pub(crate) fn with_value(parent: i32, name: &str, value: &str) -> Result<i32, i32> {
-    // SAFETY: both ranges are borrowed for the length of the call, and only read.
+    // SAFETY: both ranges are borrowed for the duration of the call, and only read.
     let code = unsafe {
         context_with_value(parent, name.as_ptr(), name.len(), value.as_ptr(), value.len())
     };
     if code > OWN { Ok(code) } else { Err(code) }
 }
 
-/// A context that is not done when its parent is: its handle.
+/// Derives a context that is not done when its parent is, and returns its handle.
 pub(crate) fn without_cancel(parent: i32) -> i32 {
     context_without_cancel(parent)
 }
 
 /// Cancels a context that [`derive`] made.
 pub(crate) fn cancel(ctx: i32, cause: &str) {
-    // SAFETY: the text is borrowed for the length of the call, and only read. The code tells only
-    // whether the context can be cancelled at all, and this one can.
+    // SAFETY: the text is borrowed for the duration of the call, and only read. The code only
+    // reports whether the context can be canceled at all, and this one can.
     unsafe { context_cancel(ctx, cause.as_ptr(), cause.len()) };
 }
 
-/// Gives a handle back.
+/// Closes a handle.
 pub(crate) fn give_back(ctx: i32) {
     context_drop(ctx);
 }
 
-/// A time as the host counts it. 292 years are as good as no limit.
+/// Converts a time to the host's format. The maximum, 292 years, is effectively no limit.
 fn nanos(time: Option<Duration>) -> i64 {
     time.map_or(-1, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }

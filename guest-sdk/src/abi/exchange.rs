@@ -11,23 +11,23 @@ unsafe extern "C" {
     fn respond_write(ptr: *const u8, len: usize) -> i32;
 }
 
-/// Heads of requests that are no larger than this take a single call.
+/// The largest head of a request that takes a single call, in bytes.
 const HEAD: usize = 2048;
 
-/// The encoded head of the request.
+/// Returns the encoded head of the request.
 pub(crate) fn request_head() -> Vec<u8> {
-    // SAFETY: `sized` hands over a pointer to `cap` bytes that are the guest's to be written.
+    // SAFETY: `sized` passes a pointer to `cap` bytes of the guest's that may be written.
     sized(HEAD, |ptr, cap| unsafe { request(ptr, cap) }).unwrap_or_default()
 }
 
-/// Appends the next piece of the body in what room `body` has left, and returns its length: 0 at
-/// the end. There must be room.
+/// Appends the next piece of the body to `body`, within its spare capacity, and returns its length:
+/// 0 at the end. There must be spare capacity.
 pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
     let room = body.spare_capacity_mut();
     // SAFETY: the range is the vector's own spare capacity, which may be written.
     let code = unsafe { body_read(room.as_mut_ptr().cast(), room.len()) };
     let read = usize::try_from(code).map_err(|_| code)?;
-    // SAFETY: the host wrote `read` bytes there, and never more than it was given room for.
+    // SAFETY: the host wrote `read` bytes there, and never more than the length that was passed.
     unsafe { body.set_len(body.len() + read) };
     Ok(read)
 }
@@ -35,31 +35,31 @@ pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
 /// Reads the next piece of the body into a range that is not empty, and returns its length: 0 at
 /// the end. An error is the host's code.
 pub(crate) fn read(room: &mut [u8]) -> Result<usize, i32> {
-    // SAFETY: the range is exclusively borrowed for the length of the call.
+    // SAFETY: the range is exclusively borrowed for the duration of the call.
     let code = unsafe { body_read(room.as_mut_ptr(), room.len()) };
     usize::try_from(code).map_err(|_| code)
 }
 
-/// Commits the head of a response; an error is the host's code.
+/// Commits the head of a response. An error is the host's code.
 pub(crate) fn begin_response(head: &[u8]) -> Result<(), i32> {
-    // SAFETY: the range is borrowed for the length of the call, and only read.
+    // SAFETY: the range is borrowed for the duration of the call, and only read.
     match unsafe { respond_begin(head.as_ptr(), head.len()) } {
         0 => Ok(()),
         code => Err(code),
     }
 }
 
-/// Writes a piece of the response's body, and tells how much of it was taken. An error is the
-/// host's code.
+/// Writes a piece of the response's body, and returns the number of bytes that were accepted. An
+/// error is the host's code.
 pub(crate) fn write(piece: &[u8]) -> Result<usize, i32> {
     // SAFETY: as in `begin_response`.
     let code = unsafe { respond_write(piece.as_ptr(), piece.len()) };
     usize::try_from(code).map_err(|_| code)
 }
 
-/// Gives the response; an error is the host's code.
+/// Sets the response. An error is the host's code.
 pub(crate) fn give_response(head: &[u8], body: &[u8]) -> Result<(), i32> {
-    // SAFETY: both ranges are borrowed for the length of the call, and only read.
+    // SAFETY: both ranges are borrowed for the duration of the call, and only read.
     match unsafe { respond(head.as_ptr(), head.len(), body.as_ptr(), body.len()) } {
         0 => Ok(()),
         code => Err(code),

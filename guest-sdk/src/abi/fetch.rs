@@ -1,4 +1,4 @@
-//! Requests to other hosts, each known by its handle.
+//! Requests to other hosts, each identified by a handle.
 
 use bytes::Bytes;
 
@@ -20,58 +20,59 @@ unsafe extern "C" {
     safe fn fetch_drop(fetch: i32);
 }
 
-/// Heads of responses that are no larger than this take a single call.
+/// The largest head of a response that takes a single call, in bytes.
 const HEAD: usize = 2048;
 
-/// The length of a body that is written later, and of one that is the invocation's own request's.
+/// The length that announces a body written later, and the one that forwards the invocation's own
+/// request body.
 const FOLLOWS: usize = hourglass_abi::BODY_FOLLOWS as usize;
 const PASSED: usize = hourglass_abi::BODY_PASSED as usize;
 
-/// What a fetch's request has for a body.
+/// The body of a fetch's request.
 #[derive(Clone, Copy)]
 pub(crate) enum Upload<'a> {
     Whole(&'a [u8]),
-    /// What is left of the body that the function was asked with.
+    /// The rest of the body of the function's own request.
     Passed,
-    /// It is written later.
+    /// The body is written later.
     Follows,
 }
 
-/// Begins a fetch, and gives its handle. An error is the host's code.
+/// Starts a fetch, and returns its handle. An error is the host's code.
 pub(crate) fn start(ctx: i32, redirects: u32, head: &[u8], body: Upload<'_>) -> Result<i32, i32> {
     let (body, len) = match body {
         Upload::Whole(body) => (body.as_ptr(), body.len()),
         Upload::Passed => (head.as_ptr(), PASSED),
         Upload::Follows => (head.as_ptr(), FOLLOWS),
     };
-    // SAFETY: both ranges are borrowed for the length of the call, and only read; where the length
-    // is none, the host reads nothing there.
+    // SAFETY: both ranges are borrowed for the duration of the call, and only read. If the length
+    // is one of the two special values, the host reads nothing at the body's pointer.
     handle(unsafe { fetch_start(ctx, redirects, head.as_ptr(), head.len(), body, len) })
 }
 
-/// Writes a piece of the request's body, and tells how much of it was taken; an empty one is the
-/// end. An error is the host's code.
+/// Writes a piece of the request's body, and returns the number of bytes that were accepted. An
+/// empty piece ends the body. An error is the host's code.
 pub(crate) fn write(fetch: i32, piece: &[u8]) -> Result<usize, i32> {
     // SAFETY: the range is borrowed for the length of the call, and only read.
     let code = unsafe { fetch_write(fetch, piece.as_ptr(), piece.len()) };
     usize::try_from(code).map_err(|_| code)
 }
 
-/// The encoded head of the response, or failure, of a fetch that has one.
+/// Returns the encoded head of the response, or the failure, of a fetch that has one.
 pub(crate) fn head(fetch: i32) -> Bytes {
-    // SAFETY: `sized` hands over a pointer to `cap` bytes that are the guest's to be written.
+    // SAFETY: `sized` passes a pointer to `cap` bytes of the guest's that may be written.
     sized(HEAD, |ptr, cap| unsafe { fetch_head(fetch, ptr, cap) }).unwrap_or_default().into()
 }
 
 /// Reads the next piece of the response's body into a range that is not empty, and returns its
 /// length: 0 at the end. An error is the host's code.
 pub(crate) fn read(fetch: i32, room: &mut [u8]) -> Result<usize, i32> {
-    // SAFETY: the range is exclusively borrowed for the length of the call.
+    // SAFETY: the range is exclusively borrowed for the duration of the call.
     let code = unsafe { fetch_read(fetch, room.as_mut_ptr(), room.len()) };
     usize::try_from(code).map_err(|_| code)
 }
 
-/// Gives a handle back, and ends what is left of the fetch.
+/// Closes a handle, and ends the rest of the fetch.
 pub(crate) fn give_up(fetch: i32) {
     fetch_drop(fetch);
 }

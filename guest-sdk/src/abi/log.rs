@@ -6,10 +6,10 @@ unsafe extern "C" {
     fn log_now(level: i32, ptr: *const u8, len: usize) -> i32;
 }
 
-/// Logs an encoded record at a level, or with level 0 nothing, and tells which is the last that
-/// the host logs. An error is the host's code.
+/// Logs an encoded record at a level, or nothing at level 0, and returns the last level that the
+/// host logs. An error is the host's code.
 pub(crate) fn log(level: i32, record: &[u8]) -> Result<usize, i32> {
-    // SAFETY: the range is borrowed for the length of the call, and only read.
+    // SAFETY: the range is borrowed for the duration of the call, and only read.
     let code = unsafe { log_now(level, record.as_ptr(), record.len()) };
     usize::try_from(code).map_err(|_| code)
 }

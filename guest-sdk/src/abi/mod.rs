@@ -1,96 +1,98 @@
-//! The contract between a function and its host, version 1; this page is its reference.
+//! The interface between a function and its host, version 1. This page is its reference.
 //!
-//! Everything else in this crate is convenience on top of it, and a function may be written in any
-//! language that can import these functions, or as many of them as it needs. This module is
-//! also the only one with `unsafe` code.
+//! Everything else in this crate is convenience on top of it. A function can be written in any
+//! language that can import these functions, or the subset that it needs. This module is also the
+//! only one in the crate with `unsafe` code.
 //!
 //! # The module
 //!
 //! A function is a WASI preview 1 command: a WebAssembly module that exports its `memory` and
-//! `_start`. The host calls `_start` once per invocation, in a fresh instance, so nothing is kept
-//! from one invocation to the next. What `_start` does decides the outcome:
+//! `_start`. The host calls `_start` once per invocation, in a fresh instance, so no state survives
+//! from one invocation to the next. The outcome depends on how `_start` ends:
 //!
-//! - it calls `respond` and returns (or exits with code 0): that response is the client's;
-//! - it returns without `respond`: a bad response;
-//! - it traps, or exits with another code: a failure, and a response given before is void. But
-//!   when the context is done, the outcome is the context's: its deadline, or its cancellation.
+//! - It calls `respond` and returns, or exits with code 0: the client gets that response.
+//! - It returns without calling `respond`: a bad response.
+//! - It traps, or exits with another code: a failure, which voids a response given before. If the
+//!   context is done, however, the outcome is the context's: its deadline or its cancellation.
 //!
 //! A module that imports none of the functions of [the request and the
-//! response](#the-request-and-the-response) has them in [another way](#any-other-program).
+//! response](#the-request-and-the-response) gets them in [another way](#any-other-program).
 //!
 //! # The version
 //!
-//! All functions are imported from the module [`MODULE`], whose name holds the version. A host
-//! looks at a module's imports when it is deployed, and refuses a version that it does not serve
-//! with an error that names both; nothing is checked when a function runs.
+//! All functions are imported from the module [`MODULE`], whose name contains the version. The host
+//! checks a module's imports at deployment and rejects a version that it does not serve with an
+//! error that names both versions. Nothing is checked when a function runs.
 //!
 //! # Values
 //!
-//! - Pointers and lengths are unsigned 32 bit offsets and sizes in the guest's memory, passed as
-//!   `i32`. A range that lies outside the memory traps.
-//! - Codes are `i32`: zero, a length or a handle is success, negative numbers are the constants
+//! - Pointers and lengths are unsigned 32-bit offsets and sizes in the guest's memory, passed as
+//!   `i32`. A range outside the memory traps.
+//! - Codes are `i32`. Zero, a length or a handle means success; negative numbers are the constants
 //!   below.
 //! - Times are `i64` nanoseconds.
-//! - Encoded integers are unsigned and little endian, without padding. `str` and `bytes` are a
-//!   `u32` length and then that many bytes; `str` is UTF-8. `pairs` are `count: u32`, and then
+//! - Encoded integers are unsigned and little-endian, without padding. `str` and `bytes` are a
+//!   `u32` length followed by that many bytes; `str` is UTF-8. `pairs` are `count: u32` followed by
 //!   `count` times `name: str` and `value: bytes`.
 //!
 //! # Limits
 //!
 //! - A function's name has at most [`MAX_FUNCTION_NAME`] bytes.
-//! - A head has at most [`MAX_HEAD`] bytes as it is encoded, and 256 headers. That holds for
-//!   responses, for requests to other functions and hosts, and for the responses to those.
+//! - A head has at most [`MAX_HEAD`] bytes when encoded, and at most 256 headers. This applies to
+//!   responses, to requests to other functions and hosts, and to the responses to those.
 //! - Text that the host quotes in an error, such as a header's name or the last line on standard
-//!   error, is cut after [`MAX_QUOTE`] bytes. An ellipsis (`…`) shows where.
+//!   error, is truncated to [`MAX_QUOTE`] bytes. An ellipsis (`…`) marks the truncation.
 //!
-//! The host checks a length before it reads anything. Heads count like bodies: those of requests
-//! and responses that an invocation's calls hold at once have together at most as many bytes as its
-//! memory may have, and the heads and request bodies of all fetches of a function at most 256 MiB.
+//! The host checks a length before it reads anything. Heads count like bodies. All requests and
+//! responses that an invocation's calls hold at once have together at most as many bytes as the
+//! invocation's memory limit. The heads and request bodies of all fetches of a function have
+//! together at most 256 MiB.
 //!
 //! # Ownership
 //!
-//! All memory is the guest's: the host allocates nothing, writes only to the range it was handed
-//! and keeps no pointer past the call.
+//! All memory belongs to the guest. The host allocates nothing, writes only to the range that the
+//! guest passed, and keeps no pointer past the call.
 //!
-//! The functions that return something of unknown size take a buffer as `ptr` and `cap`, and
-//! return the length of the whole. It is written when it fits in `cap`, else nothing is: call
-//! again with room.
+//! Functions that return a value of unknown size take a buffer as `ptr` and `cap`, and return the
+//! length of the whole value. If the value fits in `cap`, it is written; otherwise nothing is
+//! written, and the guest calls again with a larger buffer.
 //!
-//! Contexts, calls of other functions and fetches are known by handles, `i32` numbers that the host chooses.
-//! Whoever got one gives it back; all of them end with the invocation. A handle that is unknown, or
-//! was given back, traps.
+//! Contexts, calls of other functions and fetches are identified by handles, `i32` numbers that the
+//! host chooses. The guest that receives a handle must close it; all handles end with the
+//! invocation. An unknown or closed handle traps.
 //!
 //! # The request and the response
 //!
 //! | function | returns |
 //! |---|---|
 //! | `request(ptr, cap) -> i32` | the length of the request's head |
-//! | `body_read(ptr, cap) -> i32` | how many bytes of the body it moved, 0 at the end |
+//! | `body_read(ptr, cap) -> i32` | the number of body bytes read, 0 at the end |
 //! | `respond(head_ptr, head_len, body_ptr, body_len) -> i32` | 0 |
 //! | `respond_begin(head_ptr, head_len) -> i32` | 0 |
-//! | `respond_write(ptr, len) -> i32` | how many bytes of the piece it took |
+//! | `respond_write(ptr, len) -> i32` | the number of bytes of the piece that were accepted |
 //!
-//! **`request`** gives the head: `body_len: u64` (`u64::MAX` when it is not known), `method: str`,
-//! `uri: str` (origin form: path and query), and the headers as `pairs`, names in lower case. It
-//! can be called any number of times.
+//! **`request`** returns the head: `body_len: u64` (`u64::MAX` if unknown), `method: str`,
+//! `uri: str` (origin form: path and query), and the headers as `pairs`, with names in lower case.
+//! It can be called any number of times.
 //!
-//! **`body_read`** waits for the next piece of the request's body and moves it to `ptr`, at most
-//! `cap` bytes. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the invocation's context is done first,
-//! [`BODY_FAILED`] when the client broke off or sent more than the function accepts, [`INVALID`]
-//! when `cap` is 0.
+//! **`body_read`** waits for the next piece of the request's body and writes at most `cap` bytes of
+//! it to `ptr`. Returns [`CANCELED`] or [`DEADLINE_EXCEEDED`] if the invocation's context is done
+//! first, [`BODY_FAILED`] if the client broke off or sent more than the function accepts, and
+//! [`INVALID`] if `cap` is 0.
 //!
-//! **`respond`** gives the whole response; the host hands it on when `_start` returns. The head is
-//! `status: u16`, and the headers as `pairs`. [`INVALID`] when the head is malformed or too long, or a
-//! response was given before; [`BODY_FAILED`] when the body is too large.
+//! **`respond`** sets the whole response; the host sends it when `_start` returns. The head is
+//! `status: u16` followed by the headers as `pairs`. Returns [`INVALID`] if the head is malformed
+//! or too long, or if a response was set before, and [`BODY_FAILED`] if the body is too large.
 //!
-//! **`respond_begin`** commits the head of a response whose body comes in pieces: the client has it
-//! at once. [`INVALID`] as for `respond`, of which it takes the place.
+//! **`respond_begin`** commits the head of a response whose body follows in pieces. The client
+//! receives the head at once. It replaces `respond` and returns [`INVALID`] in the same cases.
 //!
-//! **`respond_write`** hands the next piece of that body on, or as much of it as is taken at once,
-//! and waits until the host has room for it, which is a few pieces. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the
-//! invocation's context is done while it waits, [`BODY_FAILED`] when nobody takes the response any
-//! more or it is too large, [`INVALID`] before `respond_begin`. The body is complete when `_start`
-//! returns; after a failure, or a trap, or another exit code, the client sees it break off.
+//! **`respond_write`** sends the next piece of that body, or as much of it as is accepted at once.
+//! It waits until the host's buffer, which is a few pieces, has space for it. Returns [`CANCELED`]
+//! or [`DEADLINE_EXCEEDED`] if the invocation's context is done while it waits, [`BODY_FAILED`] if
+//! the client no longer reads the response or the response is too large, and [`INVALID`] before
+//! `respond_begin`. The body is complete when `_start` returns. After a failure, a trap or another
+//! exit code, the client sees a truncated response.
 //!
 //! # Contexts
 //!
@@ -103,54 +105,56 @@
 //! | `context_values(ctx, ptr, cap) -> i32` | the length of all values |
 //! | `context_sleep(ctx, nanos: i64) -> i32` | 0 after the whole time |
 //! | `context_derive(parent, nanos: i64) -> i32` | the handle of a child with a timeout |
-//! | `context_with_value(parent, name_ptr, name_len, value_ptr, value_len) -> i32` | the handle of one with a value |
-//! | `context_without_cancel(parent) -> i32` | the handle of one that is not done with its parent |
+//! | `context_with_value(parent, name_ptr, name_len, value_ptr, value_len) -> i32` | the handle of a context with a value |
+//! | `context_without_cancel(parent) -> i32` | the handle of a context that is not done with its parent |
 //! | `context_cancel(ctx, cause_ptr, cause_len) -> i32` | 0 |
 //! | `context_drop(ctx)` | |
 //!
-//! Handle 0 is the invocation's own context. The others are made from it by the functions that
-//! return a handle; more than 4,096 of them at once trap.
+//! Handle 0 is the invocation's own context. All others are derived from it by the functions that
+//! return a handle. More than 4,096 of them at once trap.
 //!
-//! **`context_err`** tells whether the context is done: [`CANCELED`] or [`DEADLINE_EXCEEDED`].
-//! Once it is done, that never changes.
+//! **`context_err`** returns [`CANCELED`] or [`DEADLINE_EXCEEDED`] if the context is done. Once the
+//! context is done, the result never changes.
 //!
-//! **`context_remaining`** is 0 when the deadline is past, and -1 when there is none.
+//! **`context_remaining`** returns 0 after the deadline, and -1 if there is no deadline.
 //!
-//! **`context_cause`** tells why the context is done. The text form of a cause is `name` or
-//! `name: message`, where the name is one of `canceled`, `deadline-exceeded`,
+//! **`context_cause`** returns the reason why the context is done. The text form of a cause is
+//! `name` or `name: message`. The name is one of `canceled`, `deadline-exceeded`,
 //! `client-disconnected`, `parent-done`, `shutdown`, `operator`, `limit-exceeded` and `custom`; a
-//! host may add others. [`ABSENT`] while it is not done.
+//! host may add others. Returns [`ABSENT`] while the context is not done.
 //!
-//! **`context_value`** gives the value that goes by a wire name, such as `request-id` or
-//! `function`, as UTF-8 text. [`ABSENT`] when there is none, as for a name of more than [`MAX_HEAD`]
-//! bytes; [`INVALID`] when the name is not UTF-8.
+//! **`context_value`** returns the value with a wire name, such as `request-id` or `function`, as
+//! UTF-8 text. Returns [`ABSENT`] if there is no such value or the name is longer than [`MAX_HEAD`]
+//! bytes, and [`INVALID`] if the name is not UTF-8.
 //!
-//! **`context_values`** gives them all as `pairs`, values being `str`; the nearest first, without
-//! those that a nearer one of the same name hides.
+//! **`context_values`** returns all values as `pairs`, with values of type `str`. The nearest
+//! values come first; a value that a nearer one of the same name shadows is omitted.
 //!
-//! **`context_sleep`** waits that long, or until the context is done: then it returns [`CANCELED`]
-//! or [`DEADLINE_EXCEEDED`]. A negative time waits until the context is done.
+//! **`context_sleep`** waits for that time, or until the context is done; then it returns
+//! [`CANCELED`] or [`DEADLINE_EXCEEDED`]. With a negative time it waits until the context is done.
 //!
-//! **`context_derive`** makes a child that is done after so many nanoseconds, or when its parent
-//! is, or when it is cancelled. A negative time sets no timeout.
+//! **`context_derive`** creates a child that is done after that many nanoseconds, when its parent
+//! is done, or when it is canceled. A negative time sets no timeout.
 //!
-//! **`context_with_value`** makes a context that has one more value and is otherwise as its parent.
-//! [`INVALID`] when the name or the value is not UTF-8, the name is empty or longer than
-//! [`MAX_NAME`] bytes, or the value is longer than [`MAX_VALUE`]. [`RESERVED`] when the name is one
-//! of the host's own: `request-id`, `function`, `principal`, `client-address`, `traceparent`,
-//! `tracestate`, any that starts with `route.`, and those that the embedder keeps for itself.
+//! **`context_with_value`** creates a context with one more value, otherwise identical to its
+//! parent. Returns [`INVALID`] if the name or the value is not UTF-8, the name is empty or longer
+//! than [`MAX_NAME`] bytes, or the value is longer than [`MAX_VALUE`] bytes. Returns [`RESERVED`]
+//! if the name is reserved for the host: `request-id`, `function`, `principal`, `client-address`,
+//! `traceparent`, `tracestate`, any name that starts with `route.`, and the names that the embedder
+//! reserves.
 //!
-//! **`context_without_cancel`** makes a context that has its parent's values and is not done when
-//! the parent is. It ends with the invocation; where the host's configuration of the function has
-//! `detach`, that long after it.
+//! **`context_without_cancel`** creates a context that has its parent's values and is not done when
+//! the parent is. It ends with the invocation, or, if the host's configuration of the function sets
+//! `detach`, that long after the invocation.
 //!
-//! **`context_cancel`** cancels a context with a cause in text form. Of a cause that only the host
-//! can know (`client-disconnected`, `parent-done`, `shutdown`, `operator`, `deadline-exceeded`) it
-//! makes `custom: ` and that text. A text is cut after [`MAX_QUOTE`] bytes. Nothing happens when the context is done already. [`INVALID`]
-//! for handle 0, and for a context that `context_with_value` or `context_without_cancel` made.
+//! **`context_cancel`** cancels a context with a cause in text form. A cause that only the host can
+//! know (`client-disconnected`, `parent-done`, `shutdown`, `operator`, `deadline-exceeded`) becomes
+//! `custom: ` followed by that text. The text is truncated to [`MAX_QUOTE`] bytes. It has no effect
+//! if the context is already done. Returns [`INVALID`] for handle 0, and for a context from
+//! `context_with_value` or `context_without_cancel`.
 //!
-//! **`context_drop`** gives the handle back. A context that can be cancelled is, with the cause
-//! `canceled`, unless it is done. Handle 0 is ignored.
+//! **`context_drop`** closes the handle. If the context can be canceled and is not done, it is
+//! canceled with the cause `canceled`. Handle 0 is ignored.
 //!
 //! # Calls of other functions
 //!
@@ -158,89 +162,91 @@
 //! |---|---|
 //! | `call(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap) -> i64` | the length of the result, or the handle of a call |
 //! | `call_start(ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a call |
-//! | `call_wait(ctx, list_ptr, count) -> i32` | the place in the list of one that has ended |
+//! | `call_wait(ctx, list_ptr, count) -> i32` | the index in the list of a call that has ended |
 //! | `call_result(call, ptr, cap) -> i32` | the length of the result |
 //! | `call_drop(call)` | |
 //! | `call_detach(call)` | |
 //!
 //! **`call_start`** sends a request to the function of that name, under a child of `ctx`, and does
 //! not wait for it. The head is `method: str`, `uri: str` (origin form) and the headers as `pairs`.
-//! [`INVALID`] when the head is malformed or too long, or the name is not UTF-8 or too long. Whatever else goes wrong (there
-//! is no such function, it is busy, ...) is the call's result.
+//! Returns [`INVALID`] if the head is malformed or too long, or the name is not UTF-8 or too long.
+//! Any other failure (an unknown function, a busy host, ...) is the call's result.
 //!
-//! **`call`** is the quicker way for a caller that has nothing else to do: the same, and the
-//! callee runs at once. If it ends without having to wait, and its result fits in `cap`, that is
-//! written as `call_result` writes it, and the length of it is returned. Else the upper 32 bits of
-//! what is returned are the handle of the call, which is never 0, and the lower ones are 0: go on
-//! with `call_wait`. A code is negative, as ever.
+//! **`call`** does the same and is faster for a caller that only waits: the callee runs at once. If
+//! the callee ends without waiting and its result fits in `cap`, the result is written as by
+//! `call_result` and its length is returned. Otherwise the upper 32 bits of the return value are
+//! the handle of the call, which is never 0, and the lower 32 bits are 0: continue with
+//! `call_wait`. A negative return value is a code.
 //!
 //! **`call_wait`** waits until one of the calls in a list of `count` handles, a `u32` each, has
-//! ended, and tells its place; of several that have, the first one's. [`CANCELED`] or
-//! [`DEADLINE_EXCEEDED`] when `ctx` is done before any has, [`INVALID`] when `count` is 0.
+//! ended, and returns its index. If several have ended, it returns the first. Returns [`CANCELED`]
+//! or [`DEADLINE_EXCEEDED`] if `ctx` is done before any call has ended, and [`INVALID`] if `count`
+//! is 0.
 //!
-//! **`call_result`** gives the result of a call that has ended, and takes the handle back when the
-//! result fitted in `cap`. [`INVALID`] while the call has not ended. The result is `status: u16`,
-//! and then
+//! **`call_result`** returns the result of a call that has ended, and closes the handle if the
+//! result fitted in `cap`. Returns [`INVALID`] while the call has not ended. The result is
+//! `status: u16`, followed by
 //!
-//! - where the status is not 0, a response: the headers as `pairs`, and all bytes that follow are
-//!   the body;
-//! - where it is 0, a failure: `outcome: str`, its name; `text: str`, what happened in words; and
-//!   `cause: str`, the text form of the cause, empty where there is none.
+//! - a response, if the status is not 0: the headers as `pairs`; all bytes that follow are the
+//!   body;
+//! - a failure, if the status is 0: `outcome: str`, its name; `text: str`, a description; and
+//!   `cause: str`, the text form of the cause, empty if there is no cause.
 //!
-//! The names of failures are `not-found`, `forbidden` (the function is not one that the caller may
-//! call), `busy`, `draining`, `canceled`, `deadline-exceeded`, `trap`, `exit`, `out-of-memory`,
+//! The names of failures are `not-found`, `forbidden` (the caller may not call this function),
+//! `busy`, `draining`, `canceled`, `deadline-exceeded`, `trap`, `exit`, `out-of-memory`,
 //! `bad-response`, `body-too-large`, `response-too-large`, `bad-request`, `depth-exceeded`,
 //! `calls-exceeded` and `host`; a host may add others.
 //!
-//! **`call_drop`** gives a call's handle back; more than 4,096 at once trap. A call that has not ended is cancelled, with the
-//! cause `canceled`.
+//! **`call_drop`** closes a call's handle. More than 4,096 handles at once trap. A call that has
+//! not ended is canceled with the cause `canceled`.
 //!
-//! **`call_detach`** gives the handle back and lets the call go on. It ends with the context that
-//! it was started under: to outlive the invocation, it needs one that `context_without_cancel`
-//! made, and a function that has `detach`.
+//! **`call_detach`** closes the handle and lets the call continue. The call ends with the context
+//! that it was started under. To outlive the invocation, it needs a context from
+//! `context_without_cancel` and a function with a `detach` setting.
 //!
 //! # Requests to other hosts
 //!
 //! | function | returns |
 //! |---|---|
 //! | `fetch_start(ctx, redirects, head_ptr, head_len, body_ptr, body_len) -> i32` | the handle of a fetch |
-//! | `fetch_write(fetch, ptr, len) -> i32` | how many bytes of the piece it took |
+//! | `fetch_write(fetch, ptr, len) -> i32` | the number of bytes of the piece that were accepted |
 //! | `fetch_head(fetch, ptr, cap) -> i32` | the length of the response's head, or of the failure |
-//! | `fetch_read(fetch, ptr, cap) -> i32` | how many bytes of the body it moved, 0 at the end |
+//! | `fetch_read(fetch, ptr, cap) -> i32` | the number of body bytes read, 0 at the end |
 //! | `fetch_drop(fetch)` | |
 //!
 //! **`fetch_start`** sends a request to another host, under a child of `ctx`, and does not wait for
-//! it. The head is `method: str`, `url: str` (absolute, of http or https) and the headers as
-//! `pairs`; so many redirects are followed, none where `redirects` is 0 and 20 at most. Where `body_len` is
-//! `u32::MAX` the body follows by `fetch_write`; where it is `u32::MAX - 1` it is what is left of the
-//! invocation's own request's body, which the host passes on by itself. The host leaves out headers that are about one
-//! connection and `host`, and adds what is left of the context's time, the step of the trace and the
-//! request's id. [`INVALID`] when the head is malformed or too long. Whatever else goes wrong is the fetch's
-//! result.
+//! it. The head is `method: str`, `url: str` (absolute, `http` or `https`) and the headers as
+//! `pairs`. The host follows at most `redirects` redirects: none if it is 0, and never more than
+//! 20. If `body_len` is `u32::MAX`, the body follows through `fetch_write`. If it is
+//! `u32::MAX - 1`, the body is the rest of the invocation's own request body, which the host
+//! forwards by itself. The host removes hop-by-hop headers and `host`, and adds the context's
+//! remaining time, the trace context and the request id. Returns [`INVALID`] if the head is
+//! malformed or too long. Any other failure is the fetch's result.
 //!
-//! **`fetch_write`** hands the next piece of the request's body on, or as much of it as is taken at
-//! once, and waits until there is room for it; an empty piece is the end. Where the head has a
-//! `content-length`, that is what the other host is told, and the body has to be as long.
-//! [`BODY_FAILED`] when nobody takes it any more: the response may be there, or the fetch has
-//! failed. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the context is done while it waits.
+//! **`fetch_write`** sends the next piece of the request's body, or as much of it as is accepted at
+//! once, and waits until there is space for it. An empty piece ends the body. If the head has a
+//! `content-length`, the host sends it to the other host, and the body must have exactly that
+//! length. Returns [`BODY_FAILED`] if the body is no longer accepted, because the response has
+//! arrived or the fetch has failed. Returns [`CANCELED`] or [`DEADLINE_EXCEEDED`] if the context is
+//! done while it waits.
 //!
-//! **`call_wait`** takes handles of fetches as it takes those of calls, in one list if need be: a
-//! fetch has ended for it once the response's head is there, or none comes.
+//! **`call_wait`** also accepts handles of fetches, mixed with those of calls in one list. A fetch
+//! has ended for `call_wait` once the response's head has arrived or the fetch has failed.
 //!
-//! **`fetch_head`** gives that. [`INVALID`] before. It is as the result of a call, but in place of
-//! a response's body is `body_len: u64`, `u64::MAX` where it is not known. The names of failures are
-//! `bad-request` (the URL), `request-body` (it broke off), `forbidden` (the host, or the address that it leads to, is not one that
-//! the function may reach), `unresolved`, `unreachable`, `tls`, `bad-response`,
-//! `response-too-large`, `redirect` (too many of them, or one to nowhere), `fetches-exceeded`,
-//! `canceled` and `deadline-exceeded`; a host may add others.
+//! **`fetch_head`** returns that head or failure, and [`INVALID`] before. The format is that of a
+//! call's result, but a response has `body_len: u64` in place of the body, `u64::MAX` if unknown.
+//! The names of failures are `bad-request` (the URL), `request-body` (it broke off), `forbidden`
+//! (the function may not reach the host or the address that it resolves to), `unresolved`,
+//! `unreachable`, `tls`, `bad-response`, `response-too-large`, `redirect` (too many redirects, or
+//! an invalid one), `fetches-exceeded`, `canceled` and `deadline-exceeded`; a host may add others.
 //!
-//! **`fetch_read`** waits for the next piece of the response's body and moves it to `ptr`, at most
-//! `cap` bytes. [`CANCELED`] or [`DEADLINE_EXCEEDED`] when the context is done first,
-//! [`BODY_FAILED`] when the body broke off: `fetch_head` then tells why. [`INVALID`] when `cap` is
-//! 0.
+//! **`fetch_read`** waits for the next piece of the response's body and writes at most `cap` bytes
+//! of it to `ptr`. Returns [`CANCELED`] or [`DEADLINE_EXCEEDED`] if the context is done first,
+//! [`BODY_FAILED`] if the body broke off (`fetch_head` then returns the reason), and [`INVALID`] if
+//! `cap` is 0.
 //!
-//! **`fetch_drop`** gives the handle back, and ends what is left of the fetch. More than 1,024 handles
-//! at once trap.
+//! **`fetch_drop`** closes the handle and ends the rest of the fetch. More than 1,024 handles at
+//! once trap.
 //!
 //! # The log
 //!
@@ -248,96 +254,96 @@
 //! |---|---|
 //! | `log(level, ptr, len) -> i32` | the last level that the host logs |
 //!
-//! What is written to standard output and standard error is logged line by line. **`log`** logs
-//! with a level: 1 is an error, 2 a warning, 3 information, 4 for debugging, 5 a trace. The record
-//! is `message: str`, `target: str` (which part of the function says it) and `pairs`, at most 64
-//! names with their values, which are `str`; bytes that are no UTF-8 are replaced. The host adds
-//! the function, the request's id and the step of its trace. [`INVALID`] for another level and a
-//! malformed record.
+//! Standard output and standard error are logged line by line. **`log`** logs a record with a
+//! level: 1 is error, 2 warning, 3 info, 4 debug, 5 trace. The record is `message: str`,
+//! `target: str` (the part of the function that logs) and `pairs`, at most 64 names with values of
+//! type `str`. Bytes that are not UTF-8 are replaced. The host adds the function, the request id
+//! and the trace context. Returns [`INVALID`] for any other level and for a malformed record.
 //!
-//! With [`TYPED`] added to the level, values have types. One that begins with `"` is the text after
-//! that, with nothing escaped. Any other is a number, `true`, `false` or `null` as JSON writes them,
-//! and is logged as such; one that is neither is a text. A record at level 1 is also in the report
-//! of a trap, as is what was written to standard error.
+//! With [`TYPED`] added to the level, values have types. A value that begins with `"` is the text
+//! after the quote, without escapes. Any other value is a number, `true`, `false` or `null` as
+//! written in JSON, and is logged as such; a value that is none of these is text. A record at level
+//! 1 also appears in the report of a trap, as standard error does.
 //!
-//! Level 0 logs nothing and looks at no record. Whatever comes after the level that is returned is
-//! not logged, and need not be sent; 0 means that nothing is. A record of more than [`MAX_HEAD`]
-//! bytes is left out.
+//! Level 0 logs nothing and reads no record. Levels above the returned one are not logged and need
+//! not be sent; 0 means that nothing is logged. A record of more than [`MAX_HEAD`] bytes is
+//! dropped.
 //!
-//! Of one invocation, and of all invocations of a function in one second, only so much is logged;
-//! the log says so where something is left out.
+//! The host limits what it logs per invocation, and per function and second. The log says so if
+//! something was dropped.
 //!
 //! # Digests
 //!
 //! | function | returns |
 //! |---|---|
-//! | `sha256(hash_ptr, blocks_ptr, count) -> i32` | how many of the blocks it took |
+//! | `sha256(hash_ptr, blocks_ptr, count) -> i32` | the number of blocks that were processed |
 //!
-//! **`sha256`** takes blocks of 64 bytes each into a SHA-256, at most 1,024 of them: call again for
-//! the rest. The hash is eight `u32` at `hash_ptr`, which are read and written. What it begins with,
-//! and the last block's padding, are the guest's business.
+//! **`sha256`** adds blocks of 64 bytes each to a SHA-256 hash, at most 1,024 per call: call again
+//! for the rest. The state is eight `u32` at `hash_ptr`, which are read and written. The guest sets
+//! the initial state and pads the last block.
 //!
 //! # Any other program
 //!
-//! A module that imports none of the functions of the request and the response is run as a CGI
-//! script is (RFC 3875), so that any WASI preview 1 command is a function, of whichever language.
-//! That is decided when it is deployed. It may import all the other functions here; there are
-//! wrappers of those of the invocation's own context in the folder `guest-sdk/bindings`, for C, Go and Zig.
+//! A module that imports none of the functions of the request and the response runs like a CGI
+//! script (RFC 3875), so that any WASI preview 1 command, in any language, is a function. The host
+//! decides this at deployment. The module may import all other functions on this page.
+//! `guest-sdk/bindings` has wrappers of the functions of the invocation's own context for C, Go and
+//! Zig.
 //!
 //! **The request's body** is standard input, piece by piece as it arrives. Reading fails with `EIO`
-//! when the client broke off or sent more than the function accepts, and gives the end of the input
-//! when the context is done. In both cases what the program answers is not taken for an answer: the
-//! outcome is the reason. But when the context is done, and the program has asked `context_err`
-//! since, it knows, and may answer within its grace.
+//! if the client broke off or sent more than the function accepts, and returns the end of the input
+//! if the context is done. In both cases the program's output is not a valid response: the outcome
+//! is the reason. An exception is a program that has called `context_err` since the context was
+//! done: it knows about the end, and may respond within its grace period.
 //!
 //! **The request's head and its context** are in the environment:
 //!
-//! | variable | is |
+//! | variable | value |
 //! |---|---|
 //! | `GATEWAY_INTERFACE`, `SERVER_SOFTWARE` | `CGI/1.1`, and the host's name and version |
-//! | `SERVER_PROTOCOL`, `REQUEST_METHOD` | as `HTTP/1.1` and `GET` |
-//! | `SERVER_NAME`, `SERVER_PORT` | the two parts of the header `host`; without them `localhost` and 80 |
-//! | `REQUEST_URI` | the path and the query as they were sent |
-//! | `SCRIPT_NAME` | the path's first segment where that is the function's name, as `/shop`; else empty |
-//! | `PATH_INFO` | the rest of the path, its percent-encoding undone, save `%00` |
-//! | `QUERY_STRING` | the query as it was sent, or empty |
-//! | `CONTENT_TYPE` | that header, where there is one |
-//! | `CONTENT_LENGTH` | the length of the body, where it is known and not 0 |
-//! | `REMOTE_ADDR` | the client's address, where there is one |
+//! | `SERVER_PROTOCOL`, `REQUEST_METHOD` | for example `HTTP/1.1` and `GET` |
+//! | `SERVER_NAME`, `SERVER_PORT` | the two parts of the header `host`; without it `localhost` and 80 |
+//! | `REQUEST_URI` | the path and the query as sent |
+//! | `SCRIPT_NAME` | the path's first segment, such as `/shop`, if it is the function's name; else empty |
+//! | `PATH_INFO` | the rest of the path, percent-decoded except for `%00` |
+//! | `QUERY_STRING` | the query as sent, or empty |
+//! | `CONTENT_TYPE` | that header, if present |
+//! | `CONTENT_LENGTH` | the length of the body, if it is known and not 0 |
+//! | `REMOTE_ADDR` | the client's address, if there is one |
 //! | `HTTP_`... | the other headers: `HTTP_X_ONE` is `x-one`, several of one name joined by `, ` (`cookie` by `; `) |
-//! | `TRACEPARENT`, `TRACESTATE` | the function's own step of its trace, and that value of the context |
-//! | `HOURGLASS_FUNCTION`, `HOURGLASS_REQUEST_ID` | those values of the context |
-//! | `HOURGLASS_REMAINING_MS` | milliseconds until the deadline, when the environment is first asked for |
+//! | `TRACEPARENT`, `TRACESTATE` | the function's own span in its trace, and the context value `tracestate` |
+//! | `HOURGLASS_FUNCTION`, `HOURGLASS_REQUEST_ID` | the context values of these names |
+//! | `HOURGLASS_REMAINING_MS` | milliseconds until the deadline, when the environment is first read |
 //! | `HOURGLASS_ROUTE_`... | the route's parameters: `HOURGLASS_ROUTE_ID` is `route.id` |
 //! | `HOURGLASS_VALUE_`... | the other values: `HOURGLASS_VALUE_TENANT` is `tenant` |
 //!
-//! Of headers, parameters and values only those are there whose name is made of lower-case letters,
-//! digits and `-`: others could be taken for one of these. There is no `HTTP_PROXY`. What has a zero
-//! byte is left out, and what is more than 256 KiB in all. The function's settings are there as well;
-//! one that has a name as above is refused when the function is deployed, so that neither can be
-//! taken for the other.
+//! Headers, parameters and values are included only if their name consists of lower-case letters,
+//! digits and `-`; others could collide with one of the variables above. There is no `HTTP_PROXY`.
+//! A variable that contains a zero byte is omitted, and so is everything past 256 KiB in total. The
+//! environment also has the function's settings. A setting with a name from the table is rejected
+//! when the function is deployed, so that the two cannot be confused.
 //!
-//! **The response** is standard output: a head, a blank line, and the body; or only the body. It
-//! begins with a head when each line before the first blank one is `name: value`, without a blank
-//! before the colon, and one of the names is `Status`, `Content-Type` or `Location`. Lines end with
-//! LF or CRLF; a head has at most 64 KiB and 256 headers. `Status` is a number, and perhaps a reason
-//! that is dropped; without it the status is 302 where there is a `Location`, else 200. A head with
-//! another status, name or value than HTTP allows is a bad response, and so is an empty output.
-//! Where there is no head, the status is 200 and the type `text/plain; charset=utf-8`, or
-//! `application/octet-stream` where what is printed first is not UTF-8.
+//! **The response** is standard output: a head, a blank line and the body, or only the body. The
+//! output begins with a head if each line before the first blank one has the form `name: value`,
+//! without a space before the colon, and one of the names is `Status`, `Content-Type` or
+//! `Location`. Lines end with LF or CRLF; a head has at most 64 KiB and 256 headers. `Status` is a
+//! number with an optional reason, which is dropped; without it the status is 302 if there is a
+//! `Location`, else 200. A head with a status, name or value that HTTP does not allow is a bad
+//! response, and so is an empty output. Without a head, the status is 200 and the type is
+//! `text/plain; charset=utf-8`, or `application/octet-stream` if the first output is not UTF-8.
 //!
-//! What is printed goes out when the program is about to wait, has printed more than 16 KiB, or
-//! prints something 10 ms after the first of it; printing waits when the client is slower. As long
-//! as nothing went out, a failure is told as for every other function; later the client sees the
-//! response break off. Printing fails with `EPIPE` when nothing more of it is taken.
+//! Output is sent when the program is about to wait, has printed more than 16 KiB, or prints again
+//! 10 ms after the first unsent byte. Printing blocks if the client is slower. Until something was
+//! sent, a failure is reported as for every other function; after that, the client sees a truncated
+//! response. Printing fails with `EPIPE` if no more output is accepted.
 //!
-//! Standard error goes to the log, as ever. The program is done when `_start` returns or it exits
-//! with code 0.
+//! Standard error goes to the log, as for other functions. The program ends when `_start` returns
+//! or it exits with code 0.
 //!
 //! # Layout
 //!
-//! The imports are wrapped in safe functions: `exchange` has those of the request and the response,
-//! `context`, `call`, `fetch`, `log` and `sha2` the others.
+//! Safe functions wrap the imports: `exchange` has those of the request and the response;
+//! `context`, `call`, `fetch`, `log` and `sha2` have the others.
 
 #![allow(unsafe_code, reason = "the host's functions are foreign functions")]
 
@@ -366,7 +372,7 @@ pub use hourglass_abi::limit::{
 #[doc(inline)]
 pub use hourglass_abi::{MODULE, TYPED};
 
-/// What a code says about a context.
+/// Converts a code to the end of a context that it stands for.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn done(code: i32) -> Option<crate::Done> {
     match code {
@@ -376,7 +382,7 @@ pub(crate) fn done(code: i32) -> Option<crate::Done> {
     }
 }
 
-/// Why the host refuses a request's head of this length.
+/// Explains why the host rejects a request's head of this length.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn refused(head: usize) -> String {
     if head > MAX_HEAD {
@@ -385,14 +391,14 @@ pub(crate) fn refused(head: usize) -> String {
     "the host refuses the request's head: it has more than 256 headers, or is not HTTP".to_owned()
 }
 
-/// A handle; an error is the host's code.
+/// Checks a returned handle. An error is the host's code.
 #[cfg(target_arch = "wasm32")]
 fn handle(code: i32) -> Result<i32, i32> {
     if code < 0 { Err(code) } else { Ok(code) }
 }
 
-/// Calls a function that fills a buffer with something of unknown size: once with the room that it
-/// will likely take, and again should that not have been enough. `None` when the function fails.
+/// Calls a function that fills a buffer with a value of unknown size: once with a buffer of the
+/// likely size, and again if that was too small. `None` if the function fails.
 #[cfg(target_arch = "wasm32")]
 fn sized(likely: usize, fill: impl Fn(*mut u8, usize) -> i32) -> Option<Vec<u8>> {
     let mut buffer = Vec::with_capacity(likely);

@@ -6,12 +6,12 @@ unsafe extern "C" {
     fn sha256_some(state: *mut u32, blocks: *const u8, count: usize) -> i32;
 }
 
-/// Takes blocks into a hash.
+/// Adds blocks to a hash.
 pub(crate) fn sha256(state: &mut [u32; 8], mut blocks: &[[u8; 64]]) {
     while !blocks.is_empty() {
         let (state, first) = (state.as_mut_ptr(), blocks.as_ptr().cast());
-        // SAFETY: both ranges are borrowed for the length of the call; of the blocks there are as
-        // many as it is told.
+        // SAFETY: both ranges are borrowed for the duration of the call. The count passed is the
+        // number of blocks.
         let done = unsafe { sha256_some(state, first, blocks.len()) };
         blocks = blocks.get(done.unsigned_abs() as usize..).unwrap_or_default();
     }

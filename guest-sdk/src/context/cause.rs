@@ -4,10 +4,10 @@ use std::fmt;
 
 use hourglass_abi::cause;
 
-/// Why a context is done.
+/// The reason why a context is done.
 ///
-/// Its text form, which is how it comes from the host, is `name` or `name: message`. It is written
-/// by [`Display`](fmt::Display) and read by `from`:
+/// Its text form, in which the host sends it, is `name` or `name: message`.
+/// [`Display`](fmt::Display) writes it and `from` reads it:
 ///
 /// ```
 /// use hourglass_sdk::Cause;
@@ -18,26 +18,26 @@ use hourglass_abi::cause;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It was cancelled, and nobody said why.
+    /// It was canceled without a specific cause.
     Canceled,
     /// Its deadline passed.
     DeadlineExceeded,
-    /// The client that sent the request went away.
+    /// The client that sent the request disconnected.
     ClientDisconnected,
-    /// What the invocation was part of has ended.
+    /// The operation that the invocation was part of has ended.
     ParentDone,
     /// The host shuts down.
     Shutdown,
-    /// Somebody who runs the host ended it.
+    /// An operator of the host ended it.
     Operator,
-    /// It used more of something than it may; the message says of what.
+    /// It exceeded a limit. The message says which.
     LimitExceeded(String),
-    /// The embedder's own cause, in its own words.
+    /// The embedder's own cause, with its message.
     Custom(String),
 }
 
 impl Cause {
-    /// The cause's name: the same in the API, the host's log and its metrics.
+    /// The cause's name, the same in the API, the host's log and its metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -53,8 +53,8 @@ impl Cause {
     }
 }
 
-/// Reads the text form. A text that names no cause known here, as from a newer host, is a
-/// [`Cause::Custom`] with all of it as the message.
+/// Parses the text form. A text with an unknown name, as from a newer host, becomes a
+/// [`Cause::Custom`] with the whole text as the message.
 impl From<&str> for Cause {
     fn from(text: &str) -> Self {
         let (name, message) = text.split_once(": ").unwrap_or((text, ""));

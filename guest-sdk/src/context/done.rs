@@ -4,17 +4,17 @@ use std::fmt;
 
 use hourglass_abi::cause;
 
-/// How a context is done. Why it is, is its [`Cause`](crate::Cause).
+/// How a context is done. Its [`Cause`](crate::Cause) says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Done {
-    /// It was cancelled.
+    /// It was canceled.
     Canceled,
     /// Its deadline passed.
     DeadlineExceeded,
 }
 
 impl Done {
-    /// The name that the host has for it too: `canceled` or `deadline-exceeded`.
+    /// The name, which is also the host's: `canceled` or `deadline-exceeded`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -23,7 +23,7 @@ impl Done {
         }
     }
 
-    /// Whether time ran out, so that trying again with more of it may help.
+    /// Whether time ran out, so that a retry with more time may help.
     #[must_use]
     pub const fn is_timeout(self) -> bool {
         matches!(self, Self::DeadlineExceeded)

@@ -1,4 +1,4 @@
-//! The context inside of a host: every question is a call to it.
+//! The context inside a host: every method is a host call.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,24 +9,24 @@ use super::{Cause, Context, Done};
 use crate::abi::context as abi;
 use crate::wire;
 
-/// A context that the host knows. The invocation's own is `None`: it costs nothing to have, and
-/// there is nothing to give back.
+/// A context that the host knows. The invocation's own is `None`: it takes up no resources, and
+/// there is no handle to close.
 #[derive(Clone)]
 pub(super) struct Node(Option<Arc<Handle>>);
 
-/// The handle of a derived context. Its last owner gives it back.
+/// The handle of a derived context. Its last owner closes it.
 struct Handle {
     number: i32,
-    /// Whether giving it back cancels the context.
+    /// Whether closing the handle cancels the context.
     cancels: bool,
-    /// The nearest context above it that must not be canceled before it is gone.
+    /// The nearest ancestor that must not be canceled before this context is gone.
     above: Option<Arc<Self>>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         abi::give_back(self.number);
-        // One after the other: a long chain would overflow the stack.
+        // Iterates, because recursion over a long chain would overflow the stack.
         let mut above = self.above.take();
         while let Some(mut handle) = above.and_then(Arc::into_inner) {
             above = handle.above.take();
@@ -40,7 +40,7 @@ impl Context {
         Self(Node(None))
     }
 
-    /// What the host knows it by.
+    /// The handle by which the host knows the context.
     pub(crate) fn handle(&self) -> i32 {
         self.0.handle()
     }
@@ -55,13 +55,14 @@ impl Node {
         self.0.as_ref().map_or(abi::OWN, |handle| handle.number)
     }
 
-    /// What a context derived from this one keeps: this one, or what it keeps itself.
+    /// The handle that a context derived from this one keeps: this one's, or the one that this one
+    /// keeps.
     fn kept(&self) -> Option<Arc<Handle>> {
         let handle = self.0.as_ref()?;
         if handle.cancels { Some(handle.clone()) } else { handle.above.clone() }
     }
 
-    /// Keeps the context, and all that it is derived from, until the invocation ends.
+    /// Keeps the context and all its ancestors until the invocation ends.
     pub(super) fn keep(self) {
         std::mem::forget(self);
     }
@@ -116,7 +117,7 @@ impl Node {
         String::from_utf8(abi::value(self.handle(), name)?).ok()
     }
 
-    /// A variable of the environment. The standard library would panic at some names.
+    /// Reads an environment variable. The standard library would panic at some names.
     pub(super) fn config(&self, name: &str) -> Option<String> {
         if name.is_empty() || name.contains(['=', '\0']) {
             return None;

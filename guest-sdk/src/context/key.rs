@@ -1,13 +1,13 @@
-//! What names a value of a context.
+//! Typed names of context values.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Names a value of a context: by a name for the wire and a type for the function.
+/// A key for a context value: its name on the wire and its type in the function.
 ///
-/// Values travel as text. [`Context::with_value`](crate::Context::with_value) writes them by
-/// [`Display`](fmt::Display), [`Context::value`](crate::Context::value) reads them by
-/// [`FromStr`](std::str::FromStr), and a function that is called may read them by a key of its own.
+/// Values travel as text. [`Context::with_value`](crate::Context::with_value) formats them with
+/// [`Display`](fmt::Display), and [`Context::value`](crate::Context::value) parses them with
+/// [`FromStr`](std::str::FromStr). A called function may read them with its own key.
 ///
 /// ```
 /// use hourglass_sdk::{Context, Key};
@@ -26,13 +26,13 @@ pub struct Key<T> {
 }
 
 impl<T> Key<T> {
-    /// A key with this name on the wire.
+    /// Creates a key with this name on the wire.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self { name, marker: PhantomData }
     }
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name

@@ -1,8 +1,10 @@
 //! The context of an invocation, as the function sees it.
 //!
-//! The public type is here, with everything that a handler asks of it. Where the answers come from
-//! is another file's business: `host` asks the host, `native` (outside of a host, for tests) is a
-//! small tree of its own, and `testing` has what only tests may do to it.
+//! # Layout
+//!
+//! This file has the public type with all its methods. The implementations are in `host` (inside a
+//! host, through host calls) and `native` (outside a host, a small tree for tests). `testing` has
+//! the methods that only tests may call.
 
 mod cancel;
 mod cause;
@@ -36,20 +38,21 @@ pub(crate) use testing::Handler;
 
 use crate::abi;
 
-/// The context of an invocation: when it must end, whether it must end now, and what its caller
-/// said along with the request.
+/// The context of an invocation: its deadline, its cancellation, and the values that the caller
+/// passed with the request.
 ///
-/// A context is done once and for ever: its deadline passed, or it was cancelled (the client went
-/// away, the host shuts down, ...). Nothing stops the function at that moment. It has a *grace* to
-/// notice, tidy up and answer with what it has; then it is interrupted wherever it is. So ask for
-/// [`check`](Self::check) every now and then in whatever can take long.
+/// A context becomes done once, permanently: its deadline passed, or it was canceled (the client
+/// disconnected, the host shuts down, ...). The function is not stopped at that moment. It has a
+/// *grace period* to notice, clean up and respond with what it has; then it is interrupted at
+/// whatever point it has reached. Long-running code should therefore call [`check`](Self::check)
+/// regularly.
 ///
-/// Each question is a call to the host, tens of nanoseconds. That is much for the innermost loop
-/// and nothing once in a thousand rounds of it.
+/// Each method is a host call and takes tens of nanoseconds: too much for every round of an
+/// innermost loop, negligible once per thousand rounds.
 ///
-/// A context is derived from another one, and whatever ends a context ends everything derived from
-/// it: a part of the work can be given less time ([`with_timeout`](Self::with_timeout)), or be
-/// given up ([`with_cancel`](Self::with_cancel)). Calls of other functions are under the context
+/// A context is derived from a parent, and a context that ends also ends every context derived from
+/// it. A part of the work can have less time ([`with_timeout`](Self::with_timeout)) or be canceled
+/// separately ([`with_cancel`](Self::with_cancel)). Calls of other functions run under the context
 /// that makes them: [`call`](Self::call), [`start`](Self::start).
 ///
 /// # How long a derived context lives
@@ -57,7 +60,7 @@ use crate::abi;
 /// A derived context is canceled when the last value that uses it is dropped: a clone, its
 /// [`Cancel`], a context derived from it, a [`Pending`](crate::Pending) call or fetch, or the
 /// [`Body`](crate::Body) of a response that was fetched under it. So a handler may derive a
-/// context, fetch under it and return the response. The body arrives after the handler has
+/// context, fetch under it and return the response. The body may arrive after the handler has
 /// returned, until the deadline:
 ///
 /// ```
@@ -73,95 +76,98 @@ use crate::abi;
 /// # assert_eq!(page(&ctx, Request::default()).unwrap().body().text().unwrap(), "the page");
 /// ```
 ///
-/// A clone is the same context, not one derived from it. Inside of a host the invocation's own
-/// costs nothing to have. There may be 4,096 derived ones at once.
+/// A clone is the same context, not a derived one. Inside a host, the invocation's own context
+/// takes up no resources. At most 4,096 derived contexts may exist at once.
 ///
-/// What a context does not promise: it never interrupts the function's own code, and it does not
-/// tell how long the grace is.
+/// A context does not promise two things: it never interrupts the function's own code, and it does
+/// not report the length of the grace period.
 #[derive(Clone)]
 pub struct Context(Node);
 
 impl Context {
-    /// How the context is done, or `None` while it is not. Once `Some`, it never changes.
+    /// Returns how the context is done, or `None` while it is not. Once `Some`, it never changes.
     #[must_use]
     pub fn err(&self) -> Option<Done> {
         self.0.err()
     }
 
-    /// Why the context is done, or `None` while it is not. Once `Some`, it never changes.
+    /// Returns why the context is done, or `None` while it is not. Once `Some`, it never changes.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         self.0.cause()
     }
 
-    /// [`err`](Self::err) as a result, for use with `?`.
+    /// Returns [`err`](Self::err) as a result, for use with `?`.
     ///
     /// # Errors
     ///
-    /// [`Done`] once the context is done. When it is the invocation's own, a handler that returns
-    /// this gives no response, and the host reports how the context ended.
+    /// [`Done`] once the context is done. If that is the invocation's own context, a handler that
+    /// returns this error gives no response, and the host reports how the context ended.
     pub fn check(&self) -> Result<(), Done> {
         self.err().map_or(Ok(()), Err)
     }
 
     /// Blocks until the context is done.
     ///
-    /// It never returns for a context that has no deadline and is not cancelled.
+    /// This never returns if the context has no deadline and is not canceled.
     pub fn done(&self) -> Done {
         self.0.wait()
     }
 
-    /// When the context is done at the latest, or `None` when it has no deadline.
+    /// Returns the time at which the context is done at the latest, or `None` if it has no
+    /// deadline.
     ///
-    /// Inside of a host this is worked out from [`remaining`](Self::remaining): two calls may
-    /// differ by a little, and a deadline that passed is given as now. To know how much time is
-    /// left, ask for that.
+    /// Inside a host this is computed from [`remaining`](Self::remaining): two calls may differ
+    /// slightly, and a deadline that has passed is returned as the current time. To get the time
+    /// left, call `remaining` instead.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline()
     }
 
-    /// How much time is left until the deadline: zero when it passed, `None` when there is none.
+    /// Returns the time until the deadline: zero if it has passed, `None` if there is no deadline.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         self.0.remaining()
     }
 
-    /// The value of this key: the nearest of its name.
+    /// Returns the value of this key: the nearest one with its name.
     ///
-    /// `None` where there is none, and also where its text cannot be read as a `T`. Who has to tell
-    /// the two apart asks for [`value_text`](Self::value_text).
+    /// `None` if there is no such value, and also if its text does not parse as a `T`. To
+    /// distinguish the two, use [`value_text`](Self::value_text).
     #[must_use]
     pub fn value<T: FromStr>(&self, key: &Key<T>) -> Option<T> {
         self.value_text(key.name())?.parse().ok()
     }
 
-    /// The text of the value that goes by this wire name, for names that are only known when the
-    /// function runs.
+    /// Returns the text of the value with this wire name, for names that are only known at run
+    /// time.
     ///
-    /// Values that have no wire name do not cross into the function.
+    /// Values without a wire name are not visible to the function.
     #[must_use]
     pub fn value_text(&self, name: &str) -> Option<String> {
         self.0.value(name)
     }
 
-    /// A setting of the function, or a secret, by its name: what the host's configuration says in
-    /// `[function.NAME.env]` and `[function.NAME.secrets]`. Every context of the function has them.
+    /// Returns a setting or a secret of the function by its name: an entry of `[function.NAME.env]`
+    /// or `[function.NAME.secrets]` in the host's configuration. Every context of the function has
+    /// them.
     ///
-    /// They are the variables of its environment too, so [`std::env::var`] reads them as well inside
-    /// of a host; but only this works in a [native test](Self::with_config).
+    /// They are also environment variables, so inside a host [`std::env::var`] reads them as well;
+    /// but only this method works in a [native test](Self::with_config).
     #[must_use]
     pub fn config(&self, name: &str) -> Option<String> {
         self.0.config(name)
     }
 
-    /// All values by their wire names, the nearest first; of several with one name, the nearest.
+    /// Returns all values by their wire names, the nearest first. If several have the same name,
+    /// only the nearest is included.
     #[must_use]
     pub fn values(&self) -> Vec<(String, String)> {
         self.0.values()
     }
 
-    /// The request's id, as it is in the host's log and in the `x-request-id` of the response.
+    /// Returns the request's id, as in the host's log and in the response's `x-request-id`.
     #[must_use]
     pub fn request_id(&self) -> Option<String> {
         self.value(&keys::REQUEST_ID)
@@ -169,11 +175,12 @@ impl Context {
 
     /// Sleeps for `time`, or until the context is done if that is earlier.
     ///
-    /// Unlike [`std::thread::sleep`], which takes its time whatever happens to the context.
+    /// Unlike this method, [`std::thread::sleep`] sleeps for the whole time even if the context is
+    /// done.
     ///
     /// # Errors
     ///
-    /// [`Done`] when the context was done before the time was over, at once when it already is.
+    /// [`Done`] if the context is done before the time is over, immediately if it is done already.
     pub fn sleep(&self, time: Duration) -> Result<(), Done> {
         self.0.sleep(time)
     }
@@ -181,48 +188,48 @@ impl Context {
 
 /// Derived contexts.
 impl Context {
-    /// A child that can be canceled by itself, and what cancels it.
+    /// Returns a child that can be canceled separately, and the handle that cancels it.
     ///
     /// Dropping the [`Cancel`] cancels nothing. See [how long a derived context
     /// lives](Self#how-long-a-derived-context-lives).
     ///
     /// # Panics
     ///
-    /// Inside of a host, the instance traps when there are too many contexts at once. That goes for
-    /// all functions that derive one.
+    /// Inside a host, the instance traps if there are too many contexts at once. This applies to
+    /// all methods that derive a context.
     #[must_use = "the context is canceled when its last clone is dropped"]
     pub fn with_cancel(&self) -> (Self, Cancel) {
         let ctx = Self(self.0.with_timeout(None));
         (ctx.clone(), Cancel(ctx))
     }
 
-    /// A child that is done after this long, if its parent is not before that.
+    /// Returns a child that is done after this time, or when its parent is done if that is earlier.
     ///
-    /// To cancel it earlier, derive [one that can be canceled](Self::with_cancel) from it, or drop
-    /// all that uses it.
+    /// To cancel it earlier, derive [a context that can be canceled](Self::with_cancel) from it, or
+    /// drop everything that uses it.
     #[must_use = "it is the context returned that has the timeout"]
     pub fn with_timeout(&self, after: Duration) -> Self {
         Self(self.0.with_timeout(Some(after)))
     }
 
-    /// A child that is done at this time, if its parent is not before that. When the time is past,
-    /// the child is done from the start.
+    /// Returns a child that is done at this time, or when its parent is done if that is earlier. If
+    /// the time has passed, the child is done from the start.
     #[must_use = "it is the context returned that has the deadline"]
     pub fn with_deadline(&self, at: Instant) -> Self {
         Self(self.0.with_deadline(at))
     }
 
-    /// A context with one more value, which otherwise ends as this one does. It hides a value of
-    /// the same name further up.
+    /// Returns a context with one more value, which otherwise ends as this one does. The value
+    /// shadows an inherited one of the same name.
     ///
-    /// Values are for what belongs to a request and goes wherever it goes, not for arguments: every
-    /// function that is called under this context can read them.
+    /// Values are for data that belongs to a request and follows it everywhere, not for arguments:
+    /// every function that is called under this context can read them.
     ///
     /// # Panics
     ///
-    /// When the value is the host's own to set: those of [`keys`], all whose names start with
-    /// `route.`, and whatever else the host keeps for itself. When the name is empty or longer than
-    /// 128 bytes, or the value longer than 4,096.
+    /// If the value is reserved for the host: those of [`keys`], all names that start with
+    /// `route.`, and the other names that the host reserves. Also if the name is empty or longer
+    /// than 128 bytes, or the value is longer than 4,096 bytes.
     #[must_use]
     #[track_caller]
     pub fn with_value<T: fmt::Display>(&self, key: &Key<T>, value: T) -> Self {
@@ -240,11 +247,11 @@ impl Context {
         }
     }
 
-    /// A context with the values of this one that is not done when this one is, and has no
-    /// deadline: for work that need not end with what it was begun for.
+    /// Returns a context with the values of this one that is not done when this one is, and has no
+    /// deadline: for work that may outlive the operation that started it.
     ///
-    /// It ends with the invocation all the same; or, where the host's configuration of the function
-    /// has `detach`, that long after it.
+    /// It still ends with the invocation, or, if the host's configuration of the function sets
+    /// `detach`, that long after the invocation.
     #[must_use]
     pub fn without_cancel(&self) -> Self {
         Self(self.0.without_cancel())

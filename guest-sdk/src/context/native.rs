@@ -1,11 +1,10 @@
-//! The context outside of a host: a small tree of its own, so that a function's tests need no
-//! runtime.
+//! The context outside a host: a small tree, so that a function's tests need no runtime.
 //!
-//! It behaves as the host's does, and is built for simplicity, not for load. How a context is done
-//! is never stored for its descendants but worked out on demand, as the earliest of what happened
-//! to it and to its ancestors. All contexts share one lock and one condition variable: the lock
-//! orders the cancellations in time, the condition variable wakes whoever waits, be it for a
-//! context or for a call.
+//! It behaves as the host's does, and is built for simplicity, not for load. The end of a context
+//! is never stored for its descendants. It is computed on demand, as the earliest end of the
+//! context and its ancestors. All contexts share one lock and one condition variable: the lock
+//! orders the cancellations in time, and the condition variable wakes all waiters, for contexts and
+//! for calls.
 
 use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,19 +17,19 @@ use crate::abi;
 static LOCK: Mutex<()> = Mutex::new(());
 static CHANGED: Condvar = Condvar::new();
 
-/// A context, by reference.
+/// A reference to a context.
 #[derive(Clone)]
 pub(super) struct Node {
     inner: Arc<Inner>,
-    /// `None` where nothing above it can be canceled.
+    /// `None` if there is no context to keep from being canceled.
     lease: Option<Arc<Lease>>,
 }
 
-/// Keeps a context from being canceled. The last owner cancels it, as giving back the last handle
-/// does inside of a host.
+/// Keeps a context from being canceled. The last owner cancels it on drop, as closing the last
+/// handle does inside a host.
 struct Lease {
     inner: Arc<Inner>,
-    /// Keeps those above it.
+    /// Keeps the ancestors.
     _above: Option<Arc<Self>>,
 }
 
@@ -47,13 +46,14 @@ struct Inner {
     canceled: OnceLock<End>,
 }
 
-/// A handler may be anything, but whoever catches a panic finds the contexts as they were.
+/// A handler may have any captured state, but code that catches its panic finds the contexts
+/// unchanged.
 impl RefUnwindSafe for Inner {}
 impl RefUnwindSafe for Lease {}
 
 /// What a context adds to its parent.
 pub(super) enum Adds {
-    /// Nothing but that it can be cancelled by itself.
+    /// Nothing, except that it can be canceled separately.
     Nothing,
     Deadline(Instant),
     /// It is not done when its parent is.
@@ -72,7 +72,7 @@ struct End {
     cause: Cause,
 }
 
-/// Wakes whoever waits, after something happened that they may wait for.
+/// Wakes all waiters after an event that they may wait for.
 pub(crate) fn announce() {
     drop(lock());
     CHANGED.notify_all();
@@ -83,8 +83,8 @@ fn lock() -> MutexGuard<'static, ()> {
 }
 
 impl Context {
-    /// Waits until `look` finds something, or the context is done. What is found counts even when
-    /// the context is done too.
+    /// Waits until `look` returns a value or the context is done. A value counts even if the
+    /// context is done too.
     pub(crate) fn wait_for<T>(&self, look: impl Fn() -> Option<T>) -> Result<T, Done> {
         loop {
             if let Some(found) = self.0.wait_until(None, &look)? {
@@ -93,7 +93,7 @@ impl Context {
         }
     }
 
-    /// What answers calls of the function of this name.
+    /// Returns the handler of calls of this function.
     pub(crate) fn function(&self, name: &str) -> Option<Handler> {
         self.0.inner.ancestors().find_map(|node| match &node.adds {
             Adds::Function(known, handler) if known == name => Some(handler.clone()),
@@ -101,7 +101,7 @@ impl Context {
         })
     }
 
-    /// What answers fetches.
+    /// Returns the handler of fetches.
     pub(crate) fn fetcher(&self) -> Option<Handler> {
         self.0.inner.ancestors().find_map(|node| match &node.adds {
             Adds::Fetcher(handler) => Some(handler.clone()),
@@ -109,7 +109,8 @@ impl Context {
         })
     }
 
-    /// The context of a callee, and what cancels it. It does not keep this one from being canceled.
+    /// Returns the context of a callee, and the guard that cancels it. It does not keep this
+    /// context from being canceled.
     pub(crate) fn for_callee(&self) -> (Self, CancelOnDrop) {
         let inner = Inner::under(&self.0.inner, Adds::Nothing);
         let cancel = Cancel(Self(Node { inner: inner.clone(), lease: None }));
@@ -122,12 +123,12 @@ impl Node {
         Self { inner: Inner::new(None, Adds::Nothing), lease: None }
     }
 
-    /// A child that ends with this context and cannot be canceled by itself.
+    /// Returns a child that ends with this context and cannot be canceled separately.
     pub(super) fn derive(&self, adds: Adds) -> Self {
         Self { inner: Inner::under(&self.inner, adds), lease: self.lease.clone() }
     }
 
-    /// A child that can be canceled.
+    /// Returns a child that can be canceled.
     fn cancelable(&self, adds: Adds) -> Self {
         let inner = Inner::under(&self.inner, adds);
         let lease = Lease { inner: inner.clone(), _above: self.lease.clone() };
@@ -143,7 +144,7 @@ impl Node {
         self.cancelable(Adds::Deadline(at))
     }
 
-    /// An error is the code that a host would give.
+    /// Returns a context with a value. An error is the code that a host would return.
     pub(super) fn with_value(&self, name: &str, value: String) -> Result<Self, i32> {
         if hourglass_abi::key::is_reserved(name) {
             return Err(abi::RESERVED);
@@ -214,8 +215,8 @@ impl Node {
         self.wait_until(Instant::now().checked_add(time), || None::<()>).map(drop)
     }
 
-    /// Waits until `look` finds something, or the time has come: then `None` is found. An error
-    /// when the context is done first.
+    /// Waits until `look` returns a value, or until the time has come, which returns `None`. Fails
+    /// if the context is done first.
     fn wait_until<T>(
         &self,
         until: Option<Instant>,
@@ -267,8 +268,8 @@ impl Inner {
         self.enders().filter_map(deadline).min()
     }
 
-    /// The earliest end of this context and its ancestors. Only asked with the lock held: a
-    /// cancellation that is noted later is then later in time too, and changes nothing.
+    /// Returns the earliest end of this context and its ancestors. Call it only with the lock held:
+    /// a cancellation recorded later is then also later in time, and changes nothing.
     fn end(&self) -> Option<End> {
         let now = Instant::now();
         let deadline = self.deadline().filter(|at| *at <= now);
@@ -281,7 +282,7 @@ impl Inner {
         canceled.chain(deadline).min_by_key(|end| end.at)
     }
 
-    /// This context and those that it is done with.
+    /// Iterates over this context and the ancestors that end it.
     fn enders(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |node| match &node.parent {
             Some(parent) if !matches!(node.adds, Adds::Apart) => Some(&**parent),
@@ -289,7 +290,7 @@ impl Inner {
         })
     }
 
-    /// All values, the nearest first.
+    /// Iterates over all values, the nearest first.
     fn named(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ancestors().filter_map(|node| match &node.adds {
             Adds::Value(name, value) => Some((name.as_str(), value.as_str())),
@@ -297,7 +298,7 @@ impl Inner {
         })
     }
 
-    /// This context and all that it was derived from.
+    /// Iterates over this context and all its ancestors.
     fn ancestors(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |node| node.parent.as_deref())
     }

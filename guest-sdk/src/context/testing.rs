@@ -1,4 +1,4 @@
-//! What only a test may do to a context.
+//! Methods of a context that only tests may call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use super::native::{Adds, Node};
 use super::{Context, Key};
 use crate::{IntoResponse, Request, Response, Result};
 
-/// What answers calls of a function.
+/// A handler that answers calls of a function.
 pub(crate) type Handler = Arc<dyn Fn(&Context, Request) -> Result<Response> + Send + Sync>;
 
-/// Contexts for tests. These do not exist inside of a host, where the first context is the
-/// invocation's own, and the host knows which functions there are.
+/// Contexts for tests. These methods do not exist inside a host: there the first context is the
+/// invocation's own, and the host knows the deployed functions.
 impl Context {
-    /// The root of a tree: never done, without a deadline, without values and functions.
+    /// Returns the root of a tree: never done, without a deadline, values or functions.
     #[must_use]
     pub fn background() -> Self {
         Self(Node::background())
     }
 
-    /// A context with a value as the host sets it: unlike [`with_value`](Self::with_value), it takes
-    /// those that are the host's own.
+    /// Returns a context with a value as the host sets it. Unlike [`with_value`](Self::with_value),
+    /// it accepts the names that are reserved for the host.
     ///
     /// ```
     /// use hourglass_sdk::{Context, keys};
@@ -33,7 +33,7 @@ impl Context {
         Self(self.0.derive(Adds::Value(key.name().to_owned(), value.to_string())))
     }
 
-    /// A context of a function that has this setting.
+    /// Returns a context of a function that has this setting.
     ///
     /// ```
     /// use hourglass_sdk::Context;
@@ -47,8 +47,8 @@ impl Context {
         Self(self.0.derive(Adds::Config(name.into(), value.into())))
     }
 
-    /// A context under which calls of the function `name` are answered by `handler`, which takes the
-    /// place of one further up. Contexts that are derived from it inherit that.
+    /// Returns a context under which `handler` answers calls of the function `name`. It replaces an
+    /// inherited handler of that name. Derived contexts inherit it.
     ///
     /// ```
     /// use hourglass_sdk::{Context, Request};
@@ -61,8 +61,8 @@ impl Context {
     /// ```
     ///
     /// The handler runs on a thread of its own, under a child of the context that the call was made
-    /// under, and sees what it would see inside of a host: the values, and its own name as
-    /// [`keys::FUNCTION`](crate::keys::FUNCTION). How the call ends is as inside of a host too:
+    /// under. It sees what it would see inside a host: the values, and its own name as
+    /// [`keys::FUNCTION`](crate::keys::FUNCTION). The call also ends as it would inside a host:
     ///
     /// | the handler | the caller gets |
     /// |---|---|
@@ -70,8 +70,8 @@ impl Context {
     /// | returns [`Done`](crate::Done), and its context is | [`CallError::Done`](crate::CallError::Done) |
     /// | panics | [`CallError::Trap`](crate::CallError::Trap) |
     ///
-    /// What is not as inside of a host: nothing interrupts a handler that does not look at its
-    /// context, and no limit is enforced.
+    /// Two things differ from a host: nothing interrupts a handler that does not check its context,
+    /// and no limit is enforced.
     #[must_use]
     pub fn with_function<H, R>(&self, name: impl Into<String>, handler: H) -> Self
     where
@@ -82,9 +82,10 @@ impl Context {
         Self(self.0.derive(Adds::Function(name.into(), handler)))
     }
 
-    /// A context under which every fetch is answered by `handler`, which sees the request with its
-    /// absolute URI, and takes the place of one further up. Without one every fetch fails as
-    /// [`FetchError::Forbidden`](crate::FetchError::Forbidden), so that no test reaches the network.
+    /// Returns a context under which `handler` answers every fetch. The handler receives the
+    /// request with its absolute URI, and replaces an inherited handler. Without a handler every
+    /// fetch fails with [`FetchError::Forbidden`](crate::FetchError::Forbidden), so that no test
+    /// reaches the network.
     ///
     /// ```
     /// use hourglass_sdk::{Context, Request};
@@ -96,8 +97,8 @@ impl Context {
     /// assert_eq!(answer.body().text().unwrap(), "you asked Some(\"example.com\")");
     /// ```
     ///
-    /// The handler runs as one of [`with_function`](Self::with_function) does. One that panics is
-    /// [`FetchError::BadResponse`](crate::FetchError::BadResponse) for whoever fetches.
+    /// The handler runs as in [`with_function`](Self::with_function). If it panics, the fetch fails
+    /// with [`FetchError::BadResponse`](crate::FetchError::BadResponse).
     #[must_use]
     pub fn with_fetch<H, R>(&self, handler: H) -> Self
     where

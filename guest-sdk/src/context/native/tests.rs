@@ -1,4 +1,4 @@
-//! What Go's contexts are tested for, as far as contexts in tests can do it.
+//! The properties that Go's context tests check, as far as contexts in tests have them.
 
 use super::*;
 use crate::{Key, keys};
@@ -63,7 +63,7 @@ fn a_context_is_canceled_with_the_last_that_uses_it() {
     drop(derived);
     drop(cancel);
     assert_eq!(cause(), None);
-    // What does not end with it does not keep it.
+    // A context that does not end with this one does not keep it.
     let _apart = valued.without_cancel();
     drop(valued);
     assert_eq!(cause(), Some(Cause::Canceled));
