@@ -46,8 +46,8 @@ pub(super) fn settle(response: &mut Response, only_head: bool) {
     }
 }
 
-/// Removes hop-by-hop headers. If a function sets `transfer-encoding`, its
-/// `content-length` is ignored too.
+/// Removes hop-by-hop headers. If a function sets any of them, its
+/// `content-length` is removed too.
 fn strip(headers: &mut HeaderMap) {
     // Almost no response has any, and a lookup is cheaper than removing them
     // all.

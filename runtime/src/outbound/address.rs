@@ -1,15 +1,15 @@
-//! Which addresses are public: those that anybody on the internet could be
-//! asked for. All others are somebody's own, and a function reaches them only
-//! where its operator named them.
+//! Which addresses are public, that is, reachable by anyone on the internet.
+//! All others are private or special, and a function reaches them only if its
+//! operator names them.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
-/// Of IPv4, all that the registry of special addresses has; of IPv6, what is not
-/// within the one block that is given out, and what within it is special or has
-/// an address of IPv4 inside.
+/// For IPv4, the special-purpose address registry. For IPv6, everything outside
+/// the one allocated block; and, within it, what is special or embeds an IPv4
+/// address.
 static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     [
         "0.0.0.0/8",         // this network; 0.0.0.0 connects to this host
@@ -21,20 +21,20 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
         "172.16.0.0/12",     // private
         "192.0.0.0/24",      // protocols
         "192.0.2.0/24",      // documentation
-        "192.31.196.0/24",   // name servers' sinks
-        "192.52.193.0/24",   // multicast relays
-        "192.88.99.0/24",    // relays to IPv6
+        "192.31.196.0/24",   // AS112 name servers
+        "192.52.193.0/24",   // AMT multicast relays
+        "192.88.99.0/24",    // 6to4 relays
         "192.168.0.0/16",    // private
-        "192.175.48.0/24",   // name servers' sinks
+        "192.175.48.0/24",   // AS112 name servers
         "198.18.0.0/15",     // benchmarks
         "198.51.100.0/24",   // documentation
         "203.0.113.0/24",    // documentation
         "224.0.0.0/4",       // multicast
         "240.0.0.0/4",       // reserved, and broadcast
-        "2001::/23",         // protocols, and tunnels with addresses of IPv4
+        "2001::/23",         // protocols, and Teredo tunnels with IPv4 addresses
         "2001:db8::/32",     // documentation
-        "2002::/16",         // tunnels with addresses of IPv4
-        "2620:4f:8000::/48", // name servers' sinks
+        "2002::/16",         // 6to4 tunnels with IPv4 addresses
+        "2620:4f:8000::/48", // AS112 name servers
         "3fff::/20",         // documentation
     ]
     .iter()
@@ -42,9 +42,9 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     .collect()
 });
 
-/// Where clouds hand out what their machines may do: AWS and most others; AWS by
-/// IPv6, and its tasks' and pods' two; Google and Oracle by IPv6; Alibaba;
-/// Oracle of old; Azure.
+/// Metadata services, which hand out a machine's credentials: AWS and most
+/// others; AWS over IPv6, and the two for its tasks and pods; Google and Oracle
+/// over IPv6; Alibaba; Oracle's former one; Azure.
 const METADATA: [&str; 10] = [
     "169.254.169.254",
     "fd00:ec2::254",
@@ -61,11 +61,11 @@ const METADATA: [&str; 10] = [
 static METADATA_ADDRESSES: LazyLock<Vec<IpAddr>> =
     LazyLock::new(|| METADATA.iter().filter_map(|text| text.parse().ok()).collect());
 
-/// The block of IPv6 that is given out.
+/// The allocated block of IPv6.
 static GLOBAL: LazyLock<Option<IpNet>> = LazyLock::new(|| "2000::/3".parse().ok());
 
-/// Whether an address is public. One of IPv4 counts as such however it is
-/// written.
+/// Whether an address is public. An IPv4 address counts as such in any
+/// notation.
 pub(super) fn is_public(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let given_out =
@@ -73,8 +73,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     given_out && !SPECIAL.iter().any(|net| net.contains(&address))
 }
 
-/// Whether it is one by which a machine gets its credentials, also by way of a
-/// translator from IPv6.
+/// Whether an address is a metadata service's, also through an IPv6 translator.
 pub(super) fn is_metadata(address: IpAddr) -> bool {
     let address = match address {
         IpAddr::V6(address) => match address.segments() {

@@ -1,7 +1,7 @@
-//! The HTTP client of all that goes out: the same bounds, whoever asks.
+//! The HTTP client for all outbound requests, with the same limits for every
+//! function.
 //!
-//! Each has connections of its own, which are kept for it and shared with nobody
-//! else.
+//! Each client keeps its own connections and shares them with no other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use super::connector::Connector;
 use super::hosts::Hosts;
 use super::upload::Upload;
 
-/// How long a connection is kept that nobody uses, and how many of one host.
+/// How long an idle connection is kept, and how many are kept per host.
 const IDLE: Duration = Duration::from_secs(60);
 const IDLE_PER_HOST: usize = 32;
 
-/// The most that is read ahead of one connection, in bytes, and so the longest
-/// head of a response.
+/// The most bytes read ahead on one connection, and so the longest head of a
+/// response.
 const BUFFER: usize = 64 << 10;
 
-/// The most of one response that the other side may send by HTTP/2 before it is
-/// read, in bytes. A connection has no bound of its own: responses that nobody
-/// reads would else hold up all others on it.
+/// The most bytes of one response that the other side may send over HTTP/2
+/// before they are read. A connection has no limit of its own: with one, unread
+/// responses would block all others on it.
 const WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
-/// How often a connection of HTTP/2 is asked whether the other side is still
-/// there, while something is under way, and how long that may take.
+/// The interval of HTTP/2 pings while requests are in flight, and the timeout
+/// of each.
 const ASK: Duration = Duration::from_secs(10);
 
-/// One client.
+/// An HTTP client.
 pub(crate) type Client = legacy::Client<Connector, Upload>;
 
-/// A client that reaches these hosts.
+/// A client that can reach these hosts.
 pub(crate) fn client(hosts: Arc<Hosts>) -> Client {
     legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())

@@ -1,8 +1,8 @@
-//! A connection to another host, as the client has it.
+//! A connection to another host.
 //!
-//! It has a place among those that may be open, it fails where the other side
-//! takes nothing for too long, and it can be cut: a host that answers and never
-//! reads on would else hold what it was sent for as long as it likes.
+//! It counts against the limits on open connections. It fails if the other side
+//! accepts nothing for too long. It can be aborted: otherwise a host that
+//! responds and never reads on could hold the request's body indefinitely.
 
 use std::io;
 use std::pin::Pin;
@@ -19,24 +19,24 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::stall::{Pace, Patience};
 
-/// How long the other side may take nothing of what is sent to it.
+/// How long the other side may accept nothing.
 const PATIENCE: Patience = Patience { idle: Duration::from_secs(30), rate: 0 };
 
-/// How many connections one function may have.
+/// The most connections of one function.
 const MOST: usize = 1_024;
 
-/// How many all functions may: a quarter of the descriptors that the process
-/// may have, as it needs the others for its clients.
+/// The most connections of all functions: a quarter of the process's file
+/// descriptors, because clients need the others.
 static ALL: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20) / 4;
     Arc::new(Semaphore::new(most.min(1 << 20) as usize))
 });
 
-/// The places of one function's connections.
+/// The connection slots of one function.
 #[derive(Clone, Debug)]
 pub(super) struct Places(Arc<Semaphore>);
 
-/// One of them, given back when it is dropped.
+/// One slot, released on drop.
 #[derive(Debug)]
 pub(super) struct Place(#[expect(dead_code, reason = "they are held")] [OwnedSemaphorePermit; 2]);
 
@@ -45,29 +45,29 @@ impl Places {
         Self(Arc::new(Semaphore::new(MOST)))
     }
 
-    /// A place, where there is one.
+    /// Takes a slot, if one is free.
     pub(super) fn take(&self) -> Option<Place> {
         let own = self.0.clone().try_acquire_owned().ok()?;
         Some(Place([own, ALL.clone().try_acquire_owned().ok()?]))
     }
 }
 
-/// Cuts a connection. It comes with every response, among its extensions.
+/// Aborts a connection. Every response carries one in its extensions.
 #[derive(Clone, Debug)]
 pub(super) struct Cut(Arc<Notify>);
 
 impl Cut {
-    /// Ends the connection, whatever it is in the middle of.
+    /// Aborts the connection, whatever it is doing.
     pub(super) fn cut(&self) {
         self.0.notify_one();
     }
 }
 
-/// A connection.
+/// A connection to another host.
 pub(crate) struct Line {
     stream: TokioIo<TcpStream>,
     cut: Cut,
-    /// Ready once it was cut.
+    /// Ready once the connection was aborted.
     is_cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     over: bool,
     pace: Pace,
@@ -91,13 +91,13 @@ impl Line {
         }
     }
 
-    /// Who is at the other end.
+    /// The address of the other end.
     #[cfg(test)]
     pub(super) fn peer(&self) -> io::Result<std::net::SocketAddr> {
         self.stream.inner().peer_addr()
     }
 
-    /// Ready once it was cut, and for good.
+    /// Ready once the connection was aborted, and from then on.
     fn poll_cut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         if !self.over && self.is_cut.as_mut().poll(cx).is_ready() {
             self.over = true;
@@ -105,7 +105,7 @@ impl Line {
         if self.over { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// What a write came to, unless the other side takes nothing for too long.
+    /// The result of a write, or a timeout if the other side stalls.
     fn patient<T>(
         &mut self,
         cx: &mut TaskContext<'_>,
@@ -115,7 +115,7 @@ impl Line {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if written.is_ready() {
-            // How much it was counts only where there is a rate.
+            // The number of bytes matters only with a minimum rate.
             self.pace.came(0);
             return written;
         }

@@ -1,8 +1,8 @@
-//! How a connection is made: to no address but one that was looked at.
+//! Connects to checked addresses only.
 //!
-//! Names are resolved once for each connection, every address that comes of it
-//! is checked, and those very addresses are connected to: nobody asks again in
-//! between, so that a name that leads elsewhere the next time gains nothing.
+//! A name is resolved once for each connection, every resulting address is
+//! checked, and exactly those addresses are connected to. There is no second
+//! lookup in between, so DNS rebinding gains nothing (TOCTOU).
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -22,13 +22,13 @@ use super::hosts::{Hosts, Scheme};
 use super::resolver::Resolver;
 use super::trust::{self, Secured};
 
-/// How long it may take to make a connection, whatever the context allows.
+/// The longest time to connect, whatever the context allows.
 const LONGEST: Duration = Duration::from_secs(10);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-/// Why there is no connection.
+/// Why a connection can't be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unconnected {
     #[error("{0}")]
@@ -41,7 +41,7 @@ pub(super) enum Unconnected {
     TooMany,
 }
 
-/// Makes connections, secured where the URL says so.
+/// Makes connections, with TLS if the URL requires it.
 #[derive(Clone)]
 pub(crate) struct Connector(Secured<Guarded<Resolver>>);
 
@@ -70,7 +70,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Makes connections to the addresses that are allowed.
+/// Connects to the allowed addresses.
 #[derive(Clone)]
 struct Guarded<R> {
     hosts: Arc<Hosts>,
@@ -100,7 +100,7 @@ where
         let (resolver, place) = (self.resolver.clone(), self.places.take());
         Box::pin(async move {
             let (guard, place) = (guard?, place.ok_or(Unconnected::TooMany)?);
-            // A host that is an address goes by no resolver.
+            // A literal address bypasses the resolver.
             if let Some(address) = guard.literal
                 && !guard.hosts.lead_to(guard.scheme, address.ip(), guard.port)
             {
@@ -108,16 +108,18 @@ where
             }
             let mut connector = HttpConnector::new_with_resolver(Checked { guard, resolver });
             connector.enforce_http(false);
-            // Without it a request may wait for the other side's acknowledgment.
+            // Disables Nagle's algorithm: a request could wait for the other
+            // side's acknowledgment.
             connector.set_nodelay(true);
-            // Shared by the addresses of a name, so that none takes all of the time.
+            // All addresses of a name share it, so that no address uses up all
+            // the time.
             connector.set_connect_timeout(Some(LONGEST / 2));
             Ok(Line::new(connector.call(url).await?, place))
         })
     }
 }
 
-/// What one connection is for.
+/// The destination of one connection.
 #[derive(Clone)]
 struct Guard {
     hosts: Arc<Hosts>,
@@ -143,8 +145,8 @@ impl Guard {
         Ok(Self { hosts, scheme, host: host.to_owned(), port, literal })
     }
 
-    /// What the function is told: not the address, which is none of its
-    /// business.
+    /// The error that the function sees. It hides the address: private
+    /// addresses must not leak.
     fn refuse(&self) -> Unconnected {
         Unconnected::Refused(format!(
             "`{}` leads to an address that is not public, and not named in the function's \
@@ -154,7 +156,7 @@ impl Guard {
     }
 }
 
-/// Resolves a name, and gives no address that was not looked at.
+/// Resolves a name and returns only checked addresses.
 #[derive(Clone)]
 struct Checked<R> {
     guard: Guard,
@@ -180,7 +182,7 @@ where
             let resolved =
                 resolving.await.map_err(|error| Unconnected::Unresolved(error.to_string()))?;
             let addresses: Vec<_> = resolved.collect();
-            // One that is forbidden spoils the others: no honest name has both.
+            // One forbidden address rejects all: no honest name has both kinds.
             let Guard { hosts, scheme, port, .. } = &guard;
             match addresses.iter().find(|to| !hosts.lead_to(*scheme, to.ip(), *port)) {
                 Some(_) => Err(guard.refuse()),
@@ -200,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    /// A name that leads somewhere else each time, as its owner likes.
+    /// A name that its owner resolves differently each time.
     #[derive(Clone)]
     struct Rebinding(Arc<Mutex<Vec<Vec<SocketAddr>>>>);
 
@@ -244,7 +246,7 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let url = format!("http://a.example:{port}/");
         let hosts = ["a.example", "127.0.0.1"];
-        // A second question would be answered by nobody, with a panic.
+        // A second lookup would find no answer, and panic.
         let resolver = Rebinding::new(&[&["127.0.0.1"]]);
         let reached = connect(&hosts, resolver, &url).await;
         assert_eq!(reached, Ok(SocketAddr::from(([127, 0, 0, 1], port))));
@@ -255,8 +257,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let url = format!("http://a.example:{port}/");
-        // Good the first time, and then it leads inside: alone, beside a public one, or written
-        // as the other kind of address.
+        // The first lookup is fine; later ones lead to internal addresses:
+        // alone, next to a public one, or as an IPv4-mapped address.
         let resolver = Rebinding::new(&[
             &["127.0.0.1"],
             &["127.0.0.2"],

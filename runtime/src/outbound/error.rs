@@ -1,4 +1,4 @@
-//! Why a fetch has no response, or not the whole of one.
+//! Why a fetch has no response, or only a part of it.
 
 use std::error::Error;
 use std::io;
@@ -10,7 +10,7 @@ use super::upload::BrokenOff;
 use crate::context::{Cause, Done};
 use crate::limits::fixed;
 
-/// Why a fetch failed. What it says may be read by the function.
+/// Why a fetch failed. The function may read the message.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("{0}")]
@@ -38,7 +38,7 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
-    /// One for heads and bodies that take up all the memory there is for them.
+    /// The error if heads and bodies have used up their memory.
     pub(crate) fn full(limit: u64) -> Self {
         Self::Exceeded(format!(
             "the heads and bodies of the function's fetches take {limit} bytes, which is the most; \
@@ -46,7 +46,7 @@ impl FetchError {
         ))
     }
 
-    /// The error with no longer texts than a guest may have kept: another host
+    /// Truncates the texts to the length that a guest may keep: another host
     /// may have chosen them.
     pub(super) fn bounded(mut self) -> Self {
         match &mut self {
@@ -81,7 +81,7 @@ impl FetchError {
         }
     }
 
-    /// The cause, where a context ended it.
+    /// The cause, if a context ended the fetch.
     pub(crate) fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Done(_, cause) => Some(cause),
@@ -89,13 +89,13 @@ impl FetchError {
         }
     }
 
-    /// What an error of the client's means, by what is at the bottom of it.
+    /// Classifies an error of the client by its root cause.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut all = vec![];
         let mut next = Some(error);
         while let Some(error) = next {
             all.push(error);
-            // An error of a socket hides the one that it is made from.
+            // A socket's error hides the error that it wraps.
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
             next = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
         }

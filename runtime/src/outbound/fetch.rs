@@ -1,9 +1,9 @@
-//! One fetch on its way: the request that goes out, the response that comes
-//! back, piece by piece.
+//! One fetch in flight: the request that is sent, and the response that returns
+//! piece by piece.
 //!
-//! It is a task of its own, so that it goes on while the function does
-//! something else, and it ends with its context: whatever it waits for is
-//! dropped, and with it the connection, or in HTTP/2 the stream.
+//! It is a separate task, so it continues while the function does other work,
+//! and it ends with its context: all its pending operations are dropped, and
+//! with them the connection, or in HTTP/2 the stream.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -32,28 +32,28 @@ use crate::limits::fixed;
 use crate::propagation::trace::{TRACE, Trace};
 use crate::propagation::{self, hop_by_hop};
 
-/// How many pieces of a response may wait for the function.
+/// The most pieces of a response that wait for the function.
 const AHEAD: usize = 2;
 
-/// How long the other side may go on with a request's body when the fetch is
-/// over. Then the connection is cut: nobody wants what it is for.
+/// How long the other side may keep reading a request's body after the fetch is
+/// over. Then the connection is aborted: the result is no longer needed.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// A fetch, as its function sees it. Dropping it ends it.
+/// A fetch, as its function sees it. Dropping this ends it.
 pub(crate) struct Fetch {
     head: Head,
-    /// What there is of one that was begun.
+    /// The state of a fetch that was begun.
     begun: Option<Begun>,
 }
 
 struct Begun {
     ctx: Context,
     cancel: Cancel,
-    /// Where the rest of its request's body goes.
+    /// The sender for the rest of its request's body.
     upload: Option<mpsc::Sender<Bytes>>,
-    /// What comes of its response, until the end has.
+    /// The receiver of its response, until the end has arrived.
     pieces: Option<mpsc::Receiver<Piece>>,
-    /// What is left of the piece that arrived last.
+    /// The rest of the last piece that arrived.
     piece: Bytes,
 }
 
@@ -67,14 +67,14 @@ enum Head {
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// How long the body is, where that is known.
+    /// The length of the body, if known.
     pub(crate) length: Option<u64>,
     /// The reservation for the headers.
     _place: Place,
 }
 
-/// What comes of a response. Where nothing comes any more and there was no end,
-/// it broke off.
+/// A part of a response. If the channel closes without an `End`, the response
+/// was truncated.
 enum Piece {
     Head(Answered),
     Data(Bytes),
@@ -83,8 +83,8 @@ enum Piece {
 }
 
 impl Fetch {
-    /// Begins a fetch under a child of `ctx`, as a task of `tasks`. Its request
-    /// is `step` of a trace. Its body is whole, or passed on, or follows.
+    /// Begins a fetch under a child of `ctx`, as a task on `tasks`. Its request
+    /// is `step` of a trace. Its body is whole, passed on, or written later.
     pub(crate) fn begin(
         outbound: &Arc<Outbound>,
         ctx: &Context,
@@ -117,12 +117,12 @@ impl Fetch {
         Self { head: Head::Awaited, begun: Some(begun) }
     }
 
-    /// A fetch that never came to be.
+    /// A fetch that failed before it began.
     pub(crate) fn refused(error: FetchError) -> Self {
         Self { head: Head::Failed(error.bounded()), begun: None }
     }
 
-    /// Waits for the response's head, or for the failure that comes instead.
+    /// Waits for the response's head, or for the failure.
     pub(crate) fn poll_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Head::Awaited, Some(begun)) = (&self.head, &mut self.begun) else {
             return Poll::Ready(());
@@ -131,14 +131,14 @@ impl Fetch {
         self.head = match ready!(pieces.poll_recv(cx)) {
             Some(Piece::Head(head)) => Head::Here(head),
             Some(Piece::Failed(error)) => Head::Failed(error.bounded()),
-            // Its task has gone, with its context or with the runtime that it was
-            // one of.
+            // Its task has ended, with its context or with the runtime it ran
+            // on.
             Some(Piece::Data(_) | Piece::End) | None => Head::Failed(begun.broken()),
         };
         Poll::Ready(())
     }
 
-    /// The response's head, or the failure; `None` while it is awaited.
+    /// The response's head, or the failure; `None` until either arrives.
     pub(crate) fn head(&self) -> Option<Result<&Answered, &FetchError>> {
         match &self.head {
             Head::Awaited => None,
@@ -147,20 +147,20 @@ impl Fetch {
         }
     }
 
-    /// Whether it still takes up a place among those that are under way.
+    /// Whether it still counts against the limit of fetches in flight.
     pub(crate) fn is_under_way(&self) -> bool {
         let open = |begun: &Begun| begun.pieces.is_some() || begun.upload.is_some();
         !matches!(self.head, Head::Failed(_)) && self.begun.as_ref().is_some_and(open)
     }
 
-    /// Sends the next piece of the request's body, once there is room for it. An
-    /// empty one is the end. Whether it was taken.
+    /// Sends the next piece of the request's body, once there is room for it.
+    /// An empty piece is the end. Returns whether it was sent.
     ///
     /// # Errors
     /// The context is done.
     ///
     /// # Cancel safety
-    /// Where the future is dropped, the piece is not sent.
+    /// If the future is dropped, the piece is not sent.
     pub(crate) async fn write(&mut self, piece: Bytes) -> Result<bool, Done> {
         let Some(begun) = &mut self.begun else { return Ok(false) };
         let Some(upload) = &begun.upload else { return Ok(false) };
@@ -176,11 +176,11 @@ impl Fetch {
         Ok(sent)
     }
 
-    /// Waits for the next piece of the response's body and takes at most `most`
-    /// bytes of it; none are the end.
+    /// Waits for the next piece of the response's body and returns at most
+    /// `most` bytes of it; an empty result is the end.
     ///
     /// # Errors
-    /// Why the body broke off, from then on.
+    /// Why the body was truncated; all later calls return it too.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -199,7 +199,7 @@ impl Fetch {
         }
     }
 
-    /// Ends it, since what it was begun for has ended.
+    /// Ends the fetch, because the invocation that began it has ended.
     pub(crate) fn leave(self) {
         if let Some(begun) = self.begun {
             begun.cancel.cancel_with(Cause::ParentDone);
@@ -223,7 +223,7 @@ impl Begun {
         Ok(())
     }
 
-    /// Why nothing more comes.
+    /// Why the response was truncated.
     fn broken(&self) -> FetchError {
         match (self.ctx.err(), self.ctx.cause()) {
             (Some(done), Some(cause)) => FetchError::Done(done, cause),
@@ -232,7 +232,7 @@ impl Begun {
     }
 }
 
-/// Fetches, for as long as the context is not done and somebody wants it.
+/// Fetches until the context is done or the receiver is dropped.
 async fn run(
     outbound: Arc<Outbound>,
     ctx: Context,
@@ -252,7 +252,7 @@ async fn run(
         tokio::select! {
             biased;
             _ = pieces.send(Piece::Failed(error)) => {}
-            // It is told by the context then.
+            // The context then holds the reason.
             _ = ctx.done() => {}
         }
     }
@@ -266,8 +266,8 @@ async fn run(
 }
 
 impl Outbound {
-    /// Sends a request, and what comes of it into `pieces`. Sets what cuts the
-    /// connection, where there is one.
+    /// Sends a request and forwards its response into `pieces`. Stores the
+    /// abort handle of the connection, if there is one.
     async fn fetch(
         &self,
         ctx: &Context,
@@ -291,7 +291,7 @@ impl Outbound {
         let mut next = Some(Piece::Head(answered));
         let mut left = self.body_limit;
         while let Some(piece) = next {
-            // Nobody who takes it is nobody who wants the rest.
+            // If the receiver is gone, the rest is not needed.
             if pieces.send(piece).await.is_err() {
                 return Ok(());
             }
@@ -308,7 +308,7 @@ impl Outbound {
         Ok(())
     }
 
-    /// The response's head, after all redirects that are to be followed.
+    /// The response's head, after following the allowed redirects.
     async fn respond(
         &self,
         ctx: &Context,
@@ -349,7 +349,7 @@ impl Outbound {
         hop_by_hop::strip(request.headers_mut());
         propagation::inject(ctx, &self.baggage, request.headers_mut());
         if is_empty && [Method::POST, Method::PUT, Method::PATCH].contains(&order.method) {
-            // Some want to be told that there is nothing.
+            // Some servers require an explicit length of 0.
             request.headers_mut().insert(CONTENT_LENGTH, 0.into());
         }
         let response = self.client.request(request).await;
@@ -357,7 +357,7 @@ impl Outbound {
             response.map_err(|error| FetchError::of(&error as &(dyn Error + 'static)))?;
         let told = response.headers().get(CONTENT_LENGTH).cloned();
         hop_by_hop::strip(response.headers_mut());
-        // Of the answer to HEAD it is all that is said of the body.
+        // The response to HEAD describes its body only in this header.
         if let Some(length) = told.filter(|_| order.method == Method::HEAD) {
             response.headers_mut().insert(CONTENT_LENGTH, length);
         }
@@ -365,7 +365,7 @@ impl Outbound {
     }
 }
 
-/// Logs a fetch that has ended: whom it asked, and not what for, which may be a
+/// Logs a fetch that has ended: its host, but not its URL, which may be a
 /// secret.
 fn log(ctx: &Context, host: &str, started: Instant, failure: Option<&FetchError>) {
     if !tracing::enabled!(tracing::Level::DEBUG) {

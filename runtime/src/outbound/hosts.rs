@@ -1,10 +1,10 @@
-//! Which hosts a function may reach: none but those that its operator names.
+//! The hosts that a function may reach: only those that its operator names.
 //!
-//! A request passes twice. Its URL has to match a rule, before anything is
-//! looked up; and every address that is about to be connected to is looked at
-//! once more, since a name says nothing about where it leads. An address that
-//! is not [public](super::address) has to be named as an address: a rule for a
-//! name does not lead there, whatever the name resolves to.
+//! A request is checked twice. Its URL must match a rule before any lookup; and
+//! every address is checked again before a connection, because a name says
+//! nothing about its addresses. An address that is not [public](super::address)
+//! must be listed as an address: a rule for a name does not allow it, whatever
+//! the name resolves to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -22,29 +22,29 @@ pub(crate) struct Hosts(Box<[Rule]>);
 /// One of the operator's entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
-    /// The one scheme that it is for.
+    /// The only allowed scheme, if any.
     scheme: Option<Scheme>,
     pattern: Pattern,
-    /// The one port that it is for.
+    /// The only allowed port, if any.
     port: Option<u16>,
 }
 
-/// What a host has to be.
+/// What a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     /// Any name, and any public address.
     Any,
-    /// Any name and any address, which no entry says.
+    /// Any name and any address. No entry can express it.
     Anywhere,
-    /// This name.
+    /// Exactly this name.
     Name(Box<str>),
-    /// Any name below this one.
+    /// Any subdomain of this name.
     Below(Box<str>),
-    /// One of these addresses.
+    /// An address in this range.
     Addresses(IpNet),
 }
 
-/// How a host is spoken to.
+/// The scheme of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
@@ -63,26 +63,27 @@ pub(crate) struct NoHost {
 }
 
 impl Hosts {
-    /// Reads the entries.
+    /// Parses the entries.
     ///
     /// # Errors
-    /// The first that names no host.
+    /// The first entry that names no host.
     pub(crate) fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, NoHost> {
         let rules = entries.into_iter().map(|entry| entry.as_ref().parse());
         Ok(Self(rules.collect::<Result<_, _>>()?))
     }
 
-    /// Wherever it is, for an address that the operator has named as a whole.
+    /// Allows every host, for an address that the operator has named as a
+    /// whole.
     pub(crate) fn anywhere() -> Self {
         Self([Rule { scheme: None, pattern: Pattern::Anywhere, port: None }].into())
     }
 
-    /// Whether there is none.
+    /// Whether there are no entries.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a URL's host may be asked at all.
+    /// Whether requests to a URL's host are allowed at all.
     pub(super) fn allow(&self, scheme: Scheme, host: &Host<&str>, port: u16) -> bool {
         let rules = self.for_port(scheme, port);
         match host {
@@ -92,18 +93,18 @@ impl Hosts {
         }
     }
 
-    /// Whether a URL's own address may be connected to.
+    /// Whether a URL's literal address may be connected to.
     fn clear(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
         let any = self.for_port(scheme, port).any(|rule| rule.pattern == Pattern::Any);
         any && address::is_public(address) || self.names(scheme, address, port)
     }
 
-    /// Whether an address may be connected to that an allowed name led to.
+    /// Whether an address that an allowed name resolved to may be connected to.
     pub(super) fn lead_to(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
         address::is_public(address) || self.names(scheme, address, port)
     }
 
-    /// Whether an address is named as one.
+    /// Whether an entry lists the address as an address.
     fn names(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
         self.for_port(scheme, port).any(|rule| rule.pattern.has_address(address))
     }
@@ -135,14 +136,15 @@ impl Pattern {
             Self::Any | Self::Name(_) | Self::Below(_) => return false,
         };
         let address = address.to_canonical();
-        // A range is not meant to have what hands out a machine's credentials.
+        // A range must not include the services that hand out a machine's
+        // credentials.
         let one = net.prefix_len() == net.max_prefix_len();
         net.contains(&address) && (one || !address::is_metadata(address))
     }
 }
 
 impl Scheme {
-    /// That of a URL, where it is one of HTTP.
+    /// The scheme of a URL, if it is HTTP or HTTPS.
     pub(super) fn of(text: &str) -> Option<Self> {
         match text {
             "http" => Some(Self::Http),
@@ -171,8 +173,8 @@ impl FromStr for Rule {
         if rest.contains(['/', '?', '#', '@']) {
             return Err(refuse("it is a whole address, or a range that is none"));
         }
-        // An address of IPv6 has colons of its own, and so stands in brackets
-        // where a port follows, or nothing does.
+        // An IPv6 address contains colons, so it is in brackets if a port
+        // follows or if it is the whole text.
         let (host, port) = match rest.rsplit_once(':') {
             _ if rest.parse::<IpAddr>().is_ok() => (rest, None),
             Some((host, port)) if !port.ends_with(']') => {
@@ -198,7 +200,7 @@ impl Pattern {
             Some(name) => (true, name),
             None => (false, host),
         };
-        // Read as a URL's host is, so that both are written in the same way.
+        // Parsed like a URL's host, so that both have the same form.
         match Host::parse(name.trim_end_matches('.')) {
             Ok(Host::Domain(name)) if !name.contains('*') => {
                 let name = name.into_boxed_str();
@@ -211,7 +213,8 @@ impl Pattern {
     }
 }
 
-/// The range as its addresses are compared: those of IPv4 as such.
+/// Canonicalizes a range like the addresses it is compared with: IPv4-mapped
+/// ranges become IPv4.
 fn canonical(net: IpNet) -> IpNet {
     let mapped = match net {
         IpNet::V6(net) if net.prefix_len() >= 96 => net

@@ -1,21 +1,22 @@
-//! A function's way out to the network.
+//! Outbound HTTP: a function's access to the network.
 //!
-//! Every function has a client of its own. What it may reach is its operator's
-//! word; what it starts ends with the context that it was started under.
+//! Every function has its own client. Its operator decides which hosts it may
+//! reach; what it starts ends with the context it was started under.
 //!
-//! What it calls on another host goes out by a client of the same kind, which is
-//! all that the [front](crate::http) needs of this.
+//! Calls of functions on other hosts use a client of the same kind. The
+//! [front](crate::http) needs nothing else from this module.
 //!
 //! # Layout
-//! - [`Outbound`]: a function's client, and what it may do.
-//! - [`order`]: what it wants to have fetched.
-//! - [`fetch`]: one fetch, on its way.
-//! - [`upload`]: its request's body; [`line`]: the connection that it goes by.
-//! - [`redirect`]: what a redirect asks for.
-//! - `client`: what speaks HTTP, and its bounds.
-//! - [`hosts`]: which hosts it may reach; [`address`]: which are public.
-//! - [`connector`]: how a connection is made, to none but those; [`resolver`]:
-//!   where names lead; [`trust`]: whom to trust.
+//! - [`Outbound`]: a function's client and its limits.
+//! - [`request`]: the request that a function makes.
+//! - [`fetch`]: one fetch in flight.
+//! - [`upload`]: its request's body; [`connection`]: its connection.
+//! - [`redirect`]: the next request after a redirect.
+//! - `client`: the HTTP client and its limits.
+//! - [`hosts`]: the hosts it may reach; [`address`]: which addresses are
+//!   public.
+//! - [`connector`]: makes connections, only to those hosts; [`resolver`]:
+//!   resolves names; [`trust`]: the trusted certificate authorities.
 //! - [`error`]: why there is no response.
 
 mod address;
@@ -42,17 +43,17 @@ pub(crate) use self::upload::{Passed, Upload};
 use crate::limits::bytes::Room;
 use crate::limits::{Limits, mib};
 
-/// How many bytes are held for the fetches of one function: the heads of
-/// requests and responses, and the bodies of requests that are here as a whole.
+/// The memory for the fetches of one function: the heads of requests and
+/// responses, and whole request bodies.
 const UPLOADS: u64 = mib(256);
 
-/// What functions may have.
+/// What functions need to fetch.
 pub(crate) struct Outbound {
     hosts: Arc<Hosts>,
     client: Client,
-    /// Where heads and requests' bodies are held.
+    /// The budget for heads and request bodies.
     pub(crate) uploads: Arc<Room>,
-    /// The values that go along as baggage.
+    /// The values that are sent as baggage.
     baggage: Arc<[Arc<str>]>,
     /// The longest response, in bytes.
     body_limit: u64,
@@ -61,7 +62,7 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// The way to those hosts; `None` where there are none.
+    /// A client for those hosts; `None` if there are none.
     pub(crate) fn new(
         hosts: Hosts,
         baggage: Arc<[Arc<str>]>,

@@ -1,4 +1,4 @@
-//! What a redirect asks for, where a function asked to have them followed.
+//! The next request after a redirect, for functions that follow redirects.
 
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE,
@@ -12,11 +12,11 @@ use super::request::Order;
 use crate::body::Response;
 use crate::limits::fixed;
 
-/// The request to make next, in place of `order`; `None` where the response is
-/// no redirect, or one that can't be followed, as the body is gone.
+/// The next request, in place of `order`; `None` if the response is not a
+/// redirect, or one that can't be followed because the body is gone.
 ///
 /// # Errors
-/// It leads nowhere.
+/// The redirect has no valid target.
 pub(super) fn next(order: &Order, response: &Response) -> Result<Option<Order>, FetchError> {
     let bodiless = match response.status() {
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => order.method == Method::POST,
@@ -43,7 +43,7 @@ pub(super) fn next(order: &Order, response: &Response) -> Result<Option<Order>, 
         }
     }
     if !same_origin(&order.url, &next.url) {
-        // Credentials are for whom they were meant.
+        // Credentials must not reach another origin.
         for name in [AUTHORIZATION, COOKIE] {
             next.headers.remove(name);
         }

@@ -1,4 +1,4 @@
-//! What a function wants to have fetched.
+//! The request that a function makes.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::hosts::{Hosts, Scheme};
 use crate::limits::bytes::Place;
 use crate::limits::fixed;
 
-/// The most redirects that are followed, whatever a function asks for.
+/// The most redirects followed, whatever a function asks for.
 const MOST_REDIRECTS: u32 = 20;
 
 /// A request to another host, as the function made it.
@@ -22,20 +22,20 @@ pub(crate) struct Order {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    /// All of its body, where it is here as a whole.
+    /// The whole body, if it is buffered.
     pub(super) body: Option<Bytes>,
-    /// How many redirects are followed.
+    /// The most redirects to follow.
     pub(super) redirects: u32,
     /// The reservation for the head, for as long as any copy of it exists.
     _head: Arc<Place>,
 }
 
 impl Order {
-    /// A request for what the text of a URL names. `place` is the reservation
-    /// for its head, and `body` is all of the body; without one it follows.
+    /// A request for a URL. `place` is the reservation for its head, and `body`
+    /// is the whole body; without one it follows.
     ///
     /// # Errors
-    /// [`FetchError::BadRequest`]: the URL is none that could be fetched.
+    /// [`FetchError::BadRequest`]: the URL can't be fetched.
     pub(crate) fn new(
         request: Request<()>,
         url: &str,
@@ -47,7 +47,7 @@ impl Order {
             return Err(FetchError::BadRequest("CONNECT fetches nothing".into()));
         }
         if body.is_none() && [Method::GET, Method::HEAD].contains(request.method()) {
-            // It would be left out without a word.
+            // It would be left out silently.
             let reason = "the body of a GET or a HEAD has to be whole, if there is one";
             return Err(FetchError::BadRequest(reason.into()));
         }
@@ -58,7 +58,7 @@ impl Order {
         Ok(Self { method, url, headers, body, redirects, _head: Arc::new(place) })
     }
 
-    /// The same, of another address.
+    /// The same request to another URL.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -66,16 +66,16 @@ impl Order {
         Ok(Self { url: plain(url)?, ..self.clone() })
     }
 
-    /// How long the body is going to be that follows, where the function says so.
+    /// The length of the body that follows, if the function announced it.
     pub(super) fn announced(&self) -> Option<u64> {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    /// Whether it may be sent.
+    /// Checks whether it may be sent.
     ///
     /// # Errors
-    /// [`FetchError::Forbidden`], and [`FetchError::BadRequest`] for what a
-    /// redirect made of it.
+    /// [`FetchError::Forbidden`], or [`FetchError::BadRequest`] if a redirect
+    /// made it invalid.
     pub(super) fn check(&self, hosts: &Hosts) -> Result<(), FetchError> {
         let scheme = Scheme::of(self.url.scheme());
         let (Some(scheme), Some(host), Some(port)) =
@@ -102,7 +102,7 @@ impl Order {
     }
 }
 
-/// The URL as it is compared and asked for.
+/// The URL in the form that is compared and requested.
 fn plain(mut url: Url) -> Result<Url, FetchError> {
     if Scheme::of(url.scheme()).is_none() {
         return Err(unusable("its address is not one of http or https"));
@@ -110,7 +110,7 @@ fn plain(mut url: Url) -> Result<Url, FetchError> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(unusable("its address has credentials, which belong into a header"));
     }
-    // The same name with a dot behind it is no other host.
+    // A trailing dot does not make a different host.
     if let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')) {
         let name = name.to_owned();
         url.set_host(Some(&name)).map_err(|_| unusable("its address has no host"))?;

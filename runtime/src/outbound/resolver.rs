@@ -1,8 +1,8 @@
-//! Names, looked up by the system.
+//! Names, resolved by the system.
 //!
-//! A look-up takes a thread for as long as a name server likes, and can't be
-//! taken back: so no function has more than a few, and all together have no more
-//! than leaves others their threads.
+//! A lookup occupies a thread for as long as the name server takes, and can't
+//! be canceled. So each function has only a few at once, and all functions
+//! together leave threads for other work.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -17,13 +17,13 @@ use tower_service::Service;
 
 use crate::spawn;
 
-/// How many look-ups of one function are under way at once.
+/// The most concurrent lookups of one function.
 const MOST: usize = 8;
 
-/// How many of all functions.
+/// The most concurrent lookups of all functions.
 static ALL: Semaphore = Semaphore::const_new(64);
 
-/// Looks names up for one function.
+/// Resolves names for one function.
 #[derive(Clone)]
 pub(super) struct Resolver(Arc<Semaphore>);
 
@@ -48,7 +48,8 @@ impl Service<Name> for Resolver {
             let own = own.acquire_owned().await.map_err(io::Error::other)?;
             let shared = ALL.acquire().await.map_err(io::Error::other)?;
             let looking_up = spawn::on_thread(move || {
-                // Kept as long as the thread is, and not only by who waits for it.
+                // Held as long as the thread runs, not only while the caller
+                // waits.
                 let _places = (own, shared);
                 (name.as_str(), 0).to_socket_addrs()
             });

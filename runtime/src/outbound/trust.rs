@@ -1,4 +1,4 @@
-//! Whom this host trusts: the certificate authorities that its machine does.
+//! The certificate authorities that this host trusts: its machine's.
 //!
 //! They are read once, when the first client is made; `SSL_CERT_FILE` and
 //! `SSL_CERT_DIR` name others.
@@ -10,18 +10,18 @@ use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-/// How many sessions are kept, to be resumed by a later connection.
+/// The most TLS sessions kept for resumption.
 const SESSIONS: usize = 64;
 
-/// Secures the connections of another connector where the URL says so.
+/// Adds TLS to the connections of another connector if the URL requires it.
 pub(super) type Secured<C> = HttpsConnector<C>;
 
-/// A connector that makes connections by `connector`, secures them where the URL
-/// says so, and then speaks the newest version of HTTP that the other side does.
+/// A connector that connects through `connector`, adds TLS if the URL requires
+/// it, and then uses the newest version of HTTP that the other side speaks.
 pub(super) fn secured<C>(connector: C) -> Secured<C> {
     let mut config = TLS.clone();
-    // Sessions are resumed by whoever began them: by them the other side can tell
-    // who asks.
+    // Each client resumes only its own sessions: a session identifies the
+    // client to the other side.
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     HttpsConnectorBuilder::new()
         .with_tls_config(config)

@@ -1,7 +1,7 @@
-//! A request's body on its way out.
+//! The body of an outgoing request.
 //!
-//! It is handed over piece by piece, also where it is here as a whole: HTTP/2
-//! would else take all of it at once, and hold it for as long as the other side
+//! It is sent piece by piece even if it is buffered as a whole: HTTP/2 would
+//! otherwise take all of it at once, and hold it for as long as the other side
 //! likes.
 
 use std::convert::Infallible;
@@ -14,13 +14,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::body::Body;
 
-/// The largest piece that is handed over at once, in bytes.
+/// The largest piece sent at once, in bytes.
 const PIECE: usize = 64 << 10;
 
-/// A request's body. What is dropped last of it tells so.
+/// A request's body. Dropping the last part of it resolves its [`Gone`].
 pub(crate) struct Upload {
     content: Content,
-    /// How many bytes are left, where that is known.
+    /// The number of bytes left, if known.
     left: Option<u64>,
     _gone: oneshot::Sender<Infallible>,
 }
@@ -28,19 +28,19 @@ pub(crate) struct Upload {
 enum Content {
     Whole(Bytes),
     Passed(Passed),
-    /// An empty piece is the end: where none comes the function is gone, and
-    /// nobody is to take the body for complete.
+    /// An empty piece is the end. If the channel closes without one, the
+    /// function is gone, and the body must not look complete.
     Pieces(mpsc::Receiver<Bytes>),
     Over,
 }
 
-/// The body of the request that a function was asked with, or what is left of
-/// it, to be passed on without the function's doing.
+/// The body of the function's own request, or the rest of it, passed on without
+/// the function's involvement.
 pub(crate) struct Passed {
     pub(crate) body: Body,
-    /// What had arrived of it.
+    /// The piece that had already arrived.
     pub(crate) piece: Bytes,
-    /// How many bytes may still come.
+    /// The most bytes that may still arrive.
     pub(crate) left: u64,
 }
 
@@ -52,13 +52,13 @@ pub(crate) type Gone = oneshot::Receiver<Infallible>;
 pub(crate) struct BrokenOff;
 
 impl Upload {
-    /// A body that is here.
+    /// A buffered body.
     pub(crate) fn whole(bytes: Bytes) -> (Self, Gone) {
         let left = Some(bytes.len() as u64);
         Self::new(if bytes.is_empty() { Content::Over } else { Content::Whole(bytes) }, left)
     }
 
-    /// One that comes in pieces, as long as announced if it was.
+    /// A body in pieces, with the announced length, if any.
     pub(super) fn pieces(length: Option<u64>) -> (mpsc::Sender<Bytes>, Self, Gone) {
         let (sender, receiver) = mpsc::channel(1);
         let (upload, gone) = Self::new(Content::Pieces(receiver), length);
@@ -84,8 +84,8 @@ impl Upload {
 }
 
 impl Passed {
-    /// The next piece, an empty one at the end; `None` where it breaks off, or is
-    /// longer than the function takes.
+    /// The next piece, empty at the end; `None` if the body is truncated, or
+    /// longer than the function accepts.
     fn poll_piece(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
         let mut piece = std::mem::take(&mut self.piece);
         while piece.is_empty() {
@@ -180,7 +180,7 @@ mod tests {
         for (sent, is_good) in [("four", true), ("three", false), ("two", false)] {
             let (sender, mut upload, _gone) = Upload::pieces(Some(4));
             let sending = async {
-                // An error is a body that was too long.
+                // Sending fails if the body was too long.
                 let _ = sender.send(sent.into()).await;
                 let _ = sender.send(Bytes::new()).await;
             };
