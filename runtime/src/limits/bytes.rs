@@ -1,18 +1,18 @@
-//! Room for so many bytes, that whoever holds some has to have a place in.
+//! Byte budgets. Each holder keeps a reservation, released on drop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-/// Room for so many bytes.
+/// A byte budget.
 #[derive(Debug)]
 pub(crate) struct Room {
     held: AtomicU64,
     pub(crate) limit: u64,
 }
 
-/// Some of it. Given back when it is dropped.
+/// A reservation. Dropping it releases its bytes.
 pub(crate) struct Place {
     room: Arc<Room>,
     bytes: u64,
@@ -23,10 +23,10 @@ impl Room {
         Arc::new(Self { held: AtomicU64::new(0), limit })
     }
 
-    /// Takes room for so many bytes; `None` where there is not as much left.
+    /// Reserves bytes; `None` if fewer are left.
     pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Option<Place> {
         let held = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        // From here on dropping it gives back what was taken.
+        // From here on, dropping it releases the bytes.
         let place = Place { room: self.clone(), bytes };
         (held <= self.limit).then_some(place)
     }
@@ -36,17 +36,18 @@ impl Place {
     /// Adds to the reservation.
     ///
     /// # Errors
-    /// The limit, where there are not as many left.
+    /// The limit, if fewer bytes are left.
     #[cfg(feature = "server")]
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), u64> {
         let Room { held, limit } = &*self.room;
         let held = held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        // Dropping it gives these back as well.
+        // Dropping the reservation releases these as well.
         self.bytes = self.bytes.saturating_add(bytes);
         if held <= *limit { Ok(()) } else { Err(*limit) }
     }
 
-    /// Those bytes, which keep it for as long as anybody has any of them.
+    /// Ties the reservation to bytes. It is released when the last clone or
+    /// slice of them is dropped.
     pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Counted { bytes, _place: self })
     }
@@ -58,7 +59,7 @@ impl Drop for Place {
     }
 }
 
-/// Bytes with their place.
+/// Bytes and their reservation.
 struct Counted {
     bytes: Bytes,
     _place: Place,

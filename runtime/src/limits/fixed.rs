@@ -1,7 +1,7 @@
-//! Bounds on what a guest can make the host read and keep, apart from bodies.
+//! Fixed limits on what a guest can make the host read and keep, except bodies.
 //!
-//! Bodies have budgets ([`room`](super::bytes)). Everything else whose size a
-//! guest chooses has a fixed bound here, checked before the host reads, copies
+//! Bodies have budgets ([`bytes`](super::bytes)). Everything else whose size a
+//! guest chooses has a fixed limit here, checked before the host reads, copies
 //! or parses it. `docs/host-memory.md` lists what holds what.
 
 use std::borrow::Cow;
@@ -13,42 +13,42 @@ use http::HeaderMap;
 /// The longest name of a function, in bytes.
 pub(crate) const NAME: usize = limit::FUNCTION_NAME;
 
-/// The longest head, in bytes as the ABI lays it out: the method, the URL, the
-/// names and values of headers, and the length in front of each. It holds for
+/// The longest head, in bytes as the ABI encodes it: the method, the URL, the
+/// names and values of headers, and the length in front of each. It applies to
 /// requests and responses, in both directions.
 pub(crate) const HEAD: usize = limit::HEAD;
 
-/// The longest text of a guest's that an error quotes, in bytes.
+/// The longest text of a guest that an error quotes, in bytes.
 pub(crate) const TEXT: usize = limit::QUOTE;
 
-/// The longest text of an error that is kept, in bytes: a sentence of the
-/// host's around a few texts of a guest's.
+/// The longest error text that is kept, in bytes: a sentence of the host around
+/// a few texts of a guest.
 pub(crate) const MESSAGE: usize = 1 << 10;
 
-/// What a header takes in the host's memory beside its name and its value, in
-/// bytes: an entry of a [`HeaderMap`], which grows by doubling.
+/// The bytes of host memory that a header takes in addition to its name and its
+/// value: an entry of a [`HeaderMap`], which grows by doubling.
 const ENTRY: usize = 128;
 
-/// What stands for the part of a text that was cut off.
+/// Marks the end of a truncated text.
 pub(crate) const ELLIPSIS: &str = "…";
 
-/// How long headers are as the ABI lays them out.
+/// The length of headers as the ABI encodes them.
 pub(crate) fn headers_len(headers: &HeaderMap) -> usize {
     4 + headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum::<usize>()
 }
 
-/// How many bytes of the host's memory headers count for.
+/// The bytes of host memory that headers count for.
 pub(crate) fn held(headers: &HeaderMap) -> u64 {
     headers_len(headers) as u64 + entries(headers)
 }
 
-/// How many of those are not names and values.
+/// The part of [`held`] that is not names and values.
 pub(crate) fn entries(headers: &HeaderMap) -> u64 {
     (headers.len() * ENTRY) as u64
 }
 
-/// The text in at most `most` bytes, the last ones an ellipsis where it was
-/// longer.
+/// Truncates a text to at most `most` bytes. A truncated text ends with an
+/// ellipsis.
 pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
@@ -57,30 +57,30 @@ pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned([text.get(..end).unwrap_or_default(), ELLIPSIS].concat())
 }
 
-/// Cuts a text in place.
+/// Truncates a text in place.
 pub(crate) fn shorten(text: &mut String, most: usize) {
     if let Cow::Owned(short) = cut(text, most) {
         *text = short;
     }
 }
 
-/// Bytes of a guest's as a text of at most [`TEXT`] bytes. No more of them is
-/// looked at.
+/// Converts a guest's bytes to a text of at most [`TEXT`] bytes. No more of
+/// them is read.
 pub(crate) fn lossy(bytes: &[u8]) -> String {
     let start = bytes.get(..TEXT + 1).unwrap_or(bytes);
     cut(&String::from_utf8_lossy(start), TEXT).into_owned()
 }
 
-/// What `value` displays, in at most `most` bytes. No more of it is formatted.
+/// Formats `value` in at most `most` bytes. No more of it is formatted.
 pub(crate) fn display(value: &(impl Display + ?Sized), most: usize) -> String {
     let mut bounded = Bounded { text: String::new(), most };
-    // An error is that there is more than fits, which the text shows.
+    // An error means that the text is too long, which the text shows.
     let _ = write!(bounded, "{value}");
     cut(&bounded.text, most).into_owned()
 }
 
-/// A text that takes no more than one byte too many, by which it is seen to be
-/// too long.
+/// A text that accepts one byte more than the limit, which marks it as too
+/// long.
 struct Bounded {
     text: String,
     most: usize,

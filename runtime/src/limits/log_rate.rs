@@ -1,22 +1,23 @@
-//! How much is logged of a function in a second, all its invocations together.
+//! Limits on how much a function may log per second, all its invocations
+//! together.
 //!
-//! Two rates share 256 KiB a second: one for what its guests say, one for the
-//! records of its failures, so that a function can't hide its failures behind
-//! its output, nor fill the log with either.
+//! Two rates share 256 KiB per second: one for guest output, one for the
+//! records of failures. A function therefore can't hide its failures behind its
+//! output, nor fill the log with either.
 //!
-//! A rate is one word: which second it is, and what was taken of it. It is read
-//! only when something is logged.
+//! A rate is one word: the current second, and the bytes taken of it. It is
+//! read only when something is logged.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// How much guests may say in a second, in bytes.
+/// The most bytes of guest output per second.
 const OUTPUT: u32 = 192 << 10;
 
-/// How much the records of failures may take, in bytes.
+/// The most bytes of failure records per second.
 const FAILURES: u32 = 64 << 10;
 
-/// How much was logged of a function in the present second.
+/// The log output of a function in the current second.
 #[derive(Debug)]
 pub(crate) struct Rate {
     most: u32,
@@ -25,37 +26,37 @@ pub(crate) struct Rate {
     word: AtomicU64,
 }
 
-/// What becomes of a line.
+/// The decision about a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// It is logged.
     Logged,
-    /// It is logged, the first after so many bytes that were left out.
+    /// It is logged, the first after this many bytes were left out.
     After(u32),
     /// It is left out, as the first in this second.
     Full,
-    /// It is left out as well.
+    /// It is left out, and was not the first.
     LeftOut,
 }
 
-/// One second of a function's.
+/// One second of a function's log output.
 #[derive(Clone, Copy, Debug, Default)]
 struct Second {
-    /// Which it is: the first ones are those of the function's first 68 years.
+    /// Its number. The numbers wrap around after 68 years.
     number: u32,
-    /// Whether something has been left out.
+    /// Whether output was left out.
     full: bool,
-    /// How many bytes were logged, or else left out.
+    /// The bytes logged, or if `full` the bytes left out.
     bytes: u32,
 }
 
 impl Rate {
-    /// That of what a function's guests say.
+    /// The rate of guest output.
     pub(crate) fn of_output() -> Self {
         Self::new(OUTPUT)
     }
 
-    /// That of the records of a function's failures.
+    /// The rate of failure records.
     pub(crate) fn of_failures() -> Self {
         Self::new(FAILURES)
     }
@@ -64,8 +65,8 @@ impl Rate {
         Self { most, since: Instant::now(), word: AtomicU64::new(Second::default().word()) }
     }
 
-    /// Takes so many bytes of the present second, and some more that are not
-    /// told of where they are left out.
+    /// Takes `bytes` and `more` of the current second. If they do not fit, only
+    /// `bytes` are reported as left out.
     pub(crate) fn take(&self, bytes: usize, more: usize) -> Taken {
         let count = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
         let second = self.since.elapsed().as_secs() as u32 & (u32::MAX >> 1);
@@ -76,7 +77,7 @@ impl Rate {
         let mut before = self.word.load(Ordering::Relaxed);
         loop {
             let (after, taken) = Second::of(before).take(self.most, number, bytes, more);
-            // Nothing else is said by it.
+            // The word orders no other memory, so `Relaxed` is enough.
             let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             match self.word.compare_exchange_weak(before, after.word(), success, failure) {
                 Ok(_) => return taken,
@@ -97,7 +98,8 @@ impl Second {
 
     fn take(self, most: u32, number: u32, bytes: u32, more: u32) -> (Self, Taken) {
         let cost = bytes.saturating_add(more);
-        // Who was held up on the way here is late, and no reason to go back.
+        // A thread that was delayed may have an earlier second. The rate never
+        // goes back.
         if number > self.number {
             let taken = if self.full { Taken::After(self.bytes) } else { Taken::Logged };
             return (Self { number, full: false, bytes: cost }, taken);

@@ -6,7 +6,7 @@
 //! - `fixed`: limits that are the same for all functions.
 //! - `bytes`: byte budgets.
 //! - `stall`: the stall timeout of a peer.
-//! - `log_rate`: how much a function may log per second.
+//! - `log_rate`: limits on the log output of a function.
 
 pub(crate) mod bytes;
 pub(crate) mod fixed;
@@ -63,8 +63,8 @@ settings! {
         ///
         /// In bytes.
         pub fetch_body: u64 = mib(10), Size::POSITIVE;
-        /// Time that an invocation may go on after its client has disconnected,
-        /// and its detached calls after its own end.
+        /// Time that an invocation may continue after its client has
+        /// disconnected, and its detached calls after its own end.
         ///
         /// The client is one of the HTTP [front](crate::http). A detached call
         /// runs under a context without cancel.

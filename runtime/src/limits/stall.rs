@@ -1,8 +1,8 @@
-//! How slow another side may be: a client with a request's body or with taking a
-//! response, another host with taking what it is sent.
+//! The stall timeout of a peer: a client that sends a request's body or reads a
+//! response, or another host that reads a request.
 //!
-//! Only the time in which it is waited for counts. A function that does not read,
-//! or does not write, costs its client nothing.
+//! Only the time spent waiting for the peer counts. A function that does not
+//! read, or does not write, costs its client nothing.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -10,29 +10,31 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// The bounds of what another side may take its time for.
+/// The bounds on the slowness of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patience {
-    /// How long it may neither send nor take a byte that is waited for.
+    /// The longest time without a byte sent or read by the peer while it is
+    /// waited for.
     pub(crate) idle: Duration,
-    /// The fewest bytes a second on the whole; 0 is no bound.
+    /// The lowest average rate in bytes per second; 0 is no bound.
     pub(crate) rate: u64,
 }
 
-/// One side's account.
+/// The account of one peer.
 ///
-/// It begins with a credit of the idle time, and every byte adds the time that
-/// it may take at the lowest rate; the time in which it is waited for is what it
+/// It starts with a credit of the idle time. Every byte adds the time that it
+/// may take at the lowest rate, and waiting for the peer spends it. A slow
+/// start is therefore allowed, and so is a pause.
 /// spends. So a slow start is nothing to fear, and neither is a pause.
 #[derive(Debug)]
 pub(crate) struct Pace {
     pub(crate) patience: Patience,
     bytes: u64,
     waited: Duration,
-    /// Since when it is waited for, while it is.
+    /// The start of the current wait, if any.
     since: Option<Instant>,
-    /// When it is given up. Kept from wait to wait: to set a timer anew costs
-    /// less than to make one.
+    /// The time at which the peer times out. Kept between waits: resetting a
+    /// timer costs less than creating one.
     late: Option<Pin<Box<Sleep>>>,
 }
 
@@ -41,7 +43,7 @@ impl Pace {
         Self { patience, bytes: 0, waited: Duration::ZERO, since: None, late: None }
     }
 
-    /// So many bytes have come through.
+    /// Bytes were transferred.
     pub(crate) fn came(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if let Some(since) = self.since.take() {
@@ -49,12 +51,13 @@ impl Pace {
         }
     }
 
-    /// Nothing has come through; ready when it has not for too long.
+    /// Nothing was transferred. Ready once the peer has timed out.
     pub(crate) fn poll_late(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         if self.since.is_none() {
             let now = Instant::now();
             self.since = Some(now);
-            // Where the clock can't tell such a moment, nobody lives to see it.
+            // If the clock can't represent that moment, the deadline is
+            // effectively infinite.
             let at = now.checked_add(self.left()).unwrap_or(now + Duration::from_secs(1 << 30));
             match &mut self.late {
                 Some(late) => late.as_mut().reset(at),
@@ -67,7 +70,7 @@ impl Pace {
         }
     }
 
-    /// How much longer it is waited for.
+    /// The time left to wait.
     fn left(&self) -> Duration {
         let Patience { idle, rate } = self.patience;
         match self.bytes.checked_div(rate) {
@@ -88,8 +91,8 @@ mod tests {
 
     const IDLE: Duration = Duration::from_secs(10);
 
-    /// Whether a client that sends so many bytes after each so long is given up
-    /// before it has done so often.
+    /// Whether a client that sends `bytes` after every `each` times out before
+    /// it has done so `times` times.
     async fn is_late(rate: u64, (bytes, each): (usize, Duration), times: u32) -> bool {
         let mut pace = Pace::new(Patience { idle: IDLE, rate });
         for _ in 0..times {

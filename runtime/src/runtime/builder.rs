@@ -1,4 +1,4 @@
-//! The settings of a runtime, and how one is made of them.
+//! The settings of a runtime, and its construction.
 
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -54,30 +54,32 @@ impl RuntimeBuilder {
         }
     }
 
-    /// How many invocations may be in flight at once; one more is
-    /// [`Outcome::Busy`](crate::Outcome::Busy). Default 1,000, or what the machine allows if that is
-    /// less.
+    /// The most invocations in flight at once. One more is
+    /// [`Outcome::Busy`](crate::Outcome::Busy). Default 1,000, or what the
+    /// machine allows if that is less.
     #[must_use]
     pub fn max_in_flight(mut self, most: usize) -> Self {
         self.max_in_flight = Some(most);
         self
     }
 
-    /// How often a running guest is looked at, and so how late its
-    /// interruption may come. Default 1 millisecond, which is also the least.
+    /// The tick: the interval at which a running guest is checked, and so the
+    /// longest delay of its interruption. Default 1 millisecond, which is also
+    /// the minimum.
     #[must_use]
     pub fn tick(mut self, tick: Duration) -> Self {
         self.tick = tick.max(Duration::from_millis(1));
         self
     }
 
-    /// A directory in which compiled code is kept, so that a second start
-    /// compiles nothing. Default: none.
+    /// A directory for compiled code, so that a second start compiles nothing.
+    /// Default: none.
     ///
-    /// It is created where it is missing. It must belong to the effective user
-    /// and not be writable by others, and a symbolic link is not followed.
-    /// Only files that this library wrote with the key in
-    /// [`state_dir`](Self::state_dir) are loaded. It can be deleted at any time.
+    /// It is created if it is missing. It must belong to the effective user and
+    /// not be writable by others, and a symbolic link is not followed. Only
+    /// files that this library wrote with the key in
+    /// [`state_dir`](Self::state_dir) are loaded. It can be deleted at any
+    /// time.
     #[must_use]
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
@@ -85,20 +87,20 @@ impl RuntimeBuilder {
     }
 
     /// A directory for the key of the code cache, `cache-key`. A user who can
-    /// read the key and write to the cache can run code in this process. It must not
-    /// be the cache directory, nor come with anything that is not trusted, and
-    /// the same holds for it as for [`cache_dir`](Self::cache_dir). Default:
-    /// `hourglass` in `$XDG_STATE_HOME` or `~/.local/state`. It is not used
-    /// without a cache.
+    /// read the key and write to the cache can run code in this process. It
+    /// must not be the cache directory, nor come from an untrusted source, and
+    /// the requirements of [`cache_dir`](Self::cache_dir) apply to it too.
+    /// Default: `hourglass` in `$XDG_STATE_HOME` or `~/.local/state`. It is not
+    /// used without a cache.
     #[must_use]
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
         self
     }
 
-    /// How large the code cache may become, in bytes. What was used least
-    /// recently is removed first. Default 1 GiB. It is checked after each write,
-    /// by every process that shares the directory with the size it is given.
+    /// The largest size of the code cache, in bytes. The least recently used
+    /// files are removed first. Default 1 GiB. Each process that shares the
+    /// directory checks the size after each write, with its own setting.
     #[must_use]
     pub fn cache_size(mut self, bytes: u64) -> Self {
         self.cache_size = bytes;
@@ -113,7 +115,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How many functions a module may have, imports not counted. One with more
+    /// The most functions of a module, not counting imports. A module with more
     /// is not compiled. Default 100,000; an interpreter such as CPython has on
     /// the order of 10,000.
     #[must_use]
@@ -122,39 +124,42 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How much memory, in bytes, all instances together may hold that are
-    /// kept for the invocations to come. Those that were used least recently
-    /// go first; none is kept for longer than a minute. Default 256 MiB; with 0
-    /// every invocation is given a new instance.
+    /// The most memory of all idle instances, in bytes. Idle instances are kept
+    /// for later invocations. The least recently used ones are dropped first,
+    /// and none is kept for longer than a minute. Default 256 MiB. With 0,
+    /// every invocation gets a new instance.
     #[must_use]
     pub fn idle_memory(mut self, bytes: u64) -> Self {
         self.idle_memory = bytes;
         self
     }
 
-    /// How deeply calls may be nested: how many callers a function may have,
-    /// one above the other. One more is [`Outcome::DepthExceeded`](crate::Outcome::DepthExceeded). Default 16.
+    /// The most nested calls: the number of callers that a function may have
+    /// above it. One more is
+    /// [`Outcome::DepthExceeded`](crate::Outcome::DepthExceeded). Default 16.
     #[must_use]
     pub fn max_depth(mut self, most: u32) -> Self {
         self.max_depth = most;
         self
     }
 
-    /// Which share of the capacity the calls of one request may take: of the
+    /// The share of the capacity that the calls of one request may take: of the
     /// invocations that the runtime has left to give, and those that they are
-    /// themselves. Default 0.5; a number outside of 0 to 1 counts as the nearest.
+    /// themselves. Default 0.5; a number outside of 0 to 1 counts as the
+    /// nearest.
     ///
-    /// It holds for all calls that are made on behalf of one invocation, at any
-    /// depth, also those that were detached. It is at least one, so that every
-    /// function can call another, and one more for each depth at which calls are
-    /// nested, so that callers never wait for each other. A call beyond the share
-    /// waits, the deepest first, and ends with its context as any other. At most
-    /// as many calls of one request wait as [`max_in_flight`](Self::max_in_flight)
-    /// says, or 1,024 if that is more, and those of all requests together four
-    /// times as many; one more is [`Outcome::Busy`](crate::Outcome::Busy), and so is one more than
-    /// can run and wait, as soon as it is made. Where
-    /// nothing at all is left a call is busy too, unless others of its request
-    /// are in flight that it can wait for.
+    /// It applies to all calls on behalf of one invocation, at any depth,
+    /// including detached ones. It is at least one, so that every function can
+    /// call another, and one more for each depth at which calls are nested, so
+    /// that callers never wait for each other. A call beyond the share waits,
+    /// the deepest first, and ends with its context as any other call. At most
+    /// as many calls of one request wait as
+    /// [`max_in_flight`](Self::max_in_flight) says, or 1,024 if that is more.
+    /// At most four times as many calls of all requests wait. One more is
+    /// [`Outcome::Busy`](crate::Outcome::Busy), and so, as soon as it is made,
+    /// is one more than can run and wait. If no capacity is left, a call is
+    /// busy too, unless other calls of its request are in flight that it can
+    /// wait for.
     ///
     /// With 1 a single request may take all that is left.
     #[must_use]
@@ -163,9 +168,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Makes the runtime. Its address space is reserved here, its memory is
-    /// not. It starts two threads, which are parked while nothing runs and
-    /// nothing is kept.
+    /// Builds the runtime. This reserves its address space, but not its memory.
+    /// It starts two threads, which are parked while nothing runs and no
+    /// instance is kept.
     ///
     /// # Errors
     /// [`BuildError`] says what the machine does not allow.

@@ -1,5 +1,5 @@
-//! How a function calls another: by name, under a child of the context that it
-//! named, with nothing in between.
+//! Calls between functions: by name, under a child of the context that the
+//! caller names, without a network hop.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -40,9 +40,10 @@ impl Callees for Shared {
         let guarded = match &callee {
             Callee::Function(_) => ctx.with_timeout(callee.timeout()),
             Callee::Provided(_) => {
-                // Where a function on another host collects its response.
+                // The budget in which a function on another host collects its
+                // response.
                 request.extensions_mut().insert(room.clone());
-                // Only its context tells the step.
+                // The context is the only carrier of its span.
                 ctx.with_value(&TRACE, step).with_timeout(callee.timeout())
             }
         };
@@ -54,7 +55,8 @@ impl Callees for Shared {
             let info = CallInfo { parent: id, depth, trace: Some(step), tree };
             let ended = match &callee {
                 Callee::Function(function) => self.run(function, &ctx, request, info, None).await,
-                // By itself, as it is not to make every other call larger.
+                // Boxed, so that it does not enlarge the future of every other
+                // call.
                 Callee::Provided(provided) => {
                     Box::pin(self.run_provided(provided, &ctx, request, info)).await
                 }
@@ -87,13 +89,13 @@ impl Callees for Shared {
 #[cfg(feature = "server")]
 impl Runtime {
     /// Runs calls that take longer as tasks of the current tokio runtime,
-    /// instead of the one that polls their caller.
+    /// instead of the runtime that polls their caller.
     pub(crate) fn run_calls_here(&self) {
         *self.0.tasks.write().unwrap_or_else(PoisonError::into_inner) = Some(Handle::current());
     }
 }
 
-/// What a function may call.
+/// The target of a call.
 enum Callee {
     Function(Arc<Entry>),
     Provided(Arc<Provided>),

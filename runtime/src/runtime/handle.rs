@@ -1,5 +1,5 @@
-//! Functions without a place among the deployed ones: a holder of the handle
-//! runs them.
+//! Functions that are not deployed under a name. The holder of a handle invokes
+//! them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::context::Context;
 use crate::error::{DeployError, InvokeError};
 use crate::function::{Entry, Fresh, Function};
 
-/// A function that is ready to run, and that is found by this handle alone. Cheap
-/// to clone; the clones are one function.
+/// A function that is ready to run and can only be reached by this handle.
+/// Cheap to clone; the clones are one function.
 ///
 /// When the last handle is dropped and no invocation of it is in flight, its idle
 /// instances end, and its code is freed unless another function has the same
@@ -34,9 +34,9 @@ pub struct FunctionHandle {
 }
 
 impl Runtime {
-    /// Makes a function ready without deploying it: no client and no other
-    /// function reaches it, and its name, which need not be its own, only tells
-    /// whose its logs are. It may call deployed functions.
+    /// Prepares a function without deploying it: no client and no other
+    /// function reaches it. Its name only identifies it in logs, and need not
+    /// be unique. It may call deployed functions.
     ///
     /// This compiles as [`deploy`](Self::deploy) does: call it from a thread that
     /// may block.
@@ -55,7 +55,7 @@ impl FunctionHandle {
         &self.function.name
     }
 
-    /// Where its fresh instances come from.
+    /// How it gets its fresh instances.
     pub fn fresh(&self) -> &Fresh {
         &self.function.fresh
     }

@@ -1,8 +1,8 @@
-//! Functions that are no modules: the embedder's own code, which functions call
-//! by name as they call each other.
+//! Host functions: code of the embedder, which functions call by name as they
+//! call each other.
 //!
-//! That is how a guest reaches what only its host can do, such as a store, or a
-//! function on another machine, and all of it under the guest's own context.
+//! A guest uses them to reach what only its host can do, such as a store, or a
+//! function on another machine, always under the guest's own context.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -20,36 +20,37 @@ use crate::limits::fixed;
 use crate::log::Rate;
 use crate::outcome::{Outcome, Usage};
 
-/// What a provided function does with a request.
+/// The handler of a host function.
 type Handler = dyn Fn(Context, Request) -> Answering + Send + Sync;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Outcome>> + Send>>;
 
-/// One of them.
+/// A host function.
 pub(super) struct Provided {
     pub(super) name: Arc<str>,
     pub(super) timeout: Duration,
-    /// How much is logged of its failures.
+    /// The rate of log records of its failures.
     pub(super) failures: Rate,
     handler: Box<Handler>,
 }
 
-/// All of them, by their names.
+/// All host functions, by name.
 #[derive(Default)]
 pub(super) struct Catalogue(RwLock<HashMap<Arc<str>, Arc<Provided>>>);
 
 impl Runtime {
-    /// Lets functions call the embedder's own code under that name, in place of
-    /// what was provided under it before. A deployed function of the same name
-    /// comes first. Like any other it is called by those whose
-    /// [`calls`](Function::calls) names it, and counts as in flight; clients of
-    /// a front do not reach it.
+    /// Lets functions call code of the embedder under a name. It replaces a
+    /// host function of that name. A deployed function of the same name takes
+    /// precedence. Like a deployed function it can be called by functions whose
+    /// [`calls`](Function::calls) names it, and its calls count as in flight.
+    /// Clients of a front can't reach it.
     ///
-    /// The context is the call's own: a child of the caller's, with `timeout` as
-    /// its latest deadline. Once it is done the future is dropped, so the
-    /// handler may wait for whatever it likes and need not look. A response
-    /// whose body streams is collected before the caller gets it. One whose
-    /// headers take more than 64 KiB is an [`Outcome::BadResponse`].
+    /// The context is the call's own: a child of the caller's, with `timeout`
+    /// as its latest deadline. Once the context is done the future is dropped,
+    /// so the handler may wait for anything and need not check the context. A
+    /// response whose body streams is collected before the caller gets it. A
+    /// response whose headers take more than 64 KiB is an
+    /// [`Outcome::BadResponse`].
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -63,7 +64,7 @@ impl Runtime {
     /// ```
     ///
     /// # Errors
-    /// [`DeployError::Name`] where the name can't be a function's.
+    /// [`DeployError::Name`] if the name is not valid for a function.
     pub fn provide<H, F, B>(
         &self,
         name: &str,
@@ -75,7 +76,7 @@ impl Runtime {
         F: Future<Output = Result<http::Response<B>, Outcome>> + Send + 'static,
         B: Into<Body>,
     {
-        // What a name may be is the functions' own business.
+        // `Function` checks the name.
         let name: Arc<str> = Function::from_bytes(name, [])?.name().into();
         let handler = Box::new(move |ctx, request| -> Answering {
             let answering = handler(ctx, request);
@@ -100,11 +101,11 @@ impl Catalogue {
 }
 
 impl Shared {
-    /// Runs what was provided under a context of its own, which the caller cancels
-    /// afterwards.
+    /// Runs a host function under a context of its own, which the caller
+    /// cancels afterwards.
     ///
     /// # Cancel safety
-    /// Dropping the future drops what was provided.
+    /// Dropping the future drops the handler's future.
     pub(super) async fn run_provided(
         &self,
         provided: &Provided,
@@ -133,7 +134,7 @@ impl Shared {
     }
 }
 
-/// The handler's response, whole.
+/// The handler's response, collected.
 async fn answer(handler: &Handler, ctx: &Context, request: Request) -> Result<Response, Outcome> {
     let (head, body) = handler(ctx.clone(), request).await?.into_parts();
     let len = fixed::headers_len(&head.headers);

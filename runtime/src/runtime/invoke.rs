@@ -1,7 +1,7 @@
 //! One invocation: admitted, given an instance, run to its end.
 //!
-//! Every invocation takes this path, whether a client of the front, an embedder
-//! or another function asks for it.
+//! Every invocation takes this path, whether it comes from a client of the
+//! front, an embedder or another function.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -26,8 +26,8 @@ use crate::limits::fixed;
 use crate::outcome::{Outcome, Usage};
 use crate::propagation::trace::{TRACE, Trace};
 
-/// Where an invocation stands in the calls of one request. The default is that
-/// of a root.
+/// The position of an invocation in the calls of one request. The default is
+/// that of a root.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CallInfo {
     /// The id of the invocation that called it.

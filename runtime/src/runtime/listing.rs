@@ -1,8 +1,8 @@
-//! The invocations in flight: for people to see, and to end.
+//! The list of invocations in flight, for operators to read and to cancel from.
 //!
-//! An invocation enters itself once it has had to wait, or has used up a tick:
-//! most end before that, and would be gone before anybody has read of them. The
-//! list is kept once per core, and put together by whoever asks, which is rare.
+//! An invocation adds itself once it has had to wait, or has used up a tick.
+//! Most invocations end before that, and would be gone before a reader sees
+//! them. Each core has a list of its own. A reader merges them, which is rare.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,20 +20,21 @@ use crate::cores::PerCore;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InvocationInfo {
-    /// What [`Runtime::cancel`](crate::Runtime::cancel) knows it by: no other
-    /// invocation of this runtime has it, then or later.
+    /// The id for [`Runtime::cancel`](crate::Runtime::cancel). No other
+    /// invocation of this runtime ever has it.
     pub id: u64,
     /// The function's name.
     pub function: Arc<str>,
-    /// The invocation that called it, which may have ended.
+    /// The id of the invocation that called it, which may have ended.
     pub parent: Option<u64>,
-    /// The id of the request that it is for, which its callees share.
+    /// The id of its request, which its callees share.
     pub request_id: Option<String>,
-    /// Since its admission.
+    /// Time since its admission.
     pub age: Duration,
-    /// Until its deadline; zero once that has passed.
+    /// Time until its deadline; zero once that has passed.
     pub remaining: Option<Duration>,
-    /// How and why its context is done, where it is: it is then in its grace.
+    /// How and why its context is done, if it is. The invocation is then in its
+    /// grace period.
     pub done: Option<(Done, Cause)>,
 }
 
@@ -43,10 +44,10 @@ pub(crate) struct Listing {
     ids: PerCore<Ids>,
 }
 
-/// The ids that one core gives.
+/// The ids that one core assigns.
 struct Ids {
     next: AtomicU64,
-    /// As many as there are cores, so that no two of them give the same.
+    /// The number of cores, so that no two cores assign the same id.
     step: u64,
 }
 
@@ -58,7 +59,7 @@ struct Entry {
     started: Instant,
 }
 
-/// An invocation's place in the list, left when this is dropped.
+/// An entry of the list, removed on drop.
 pub(crate) struct Listed<'a> {
     entries: &'a Mutex<Slab<Entry>>,
     place: usize,
@@ -75,13 +76,13 @@ impl Listing {
         }
     }
 
-    /// An id that no invocation has had.
+    /// An id that no other invocation has had.
     pub(crate) fn id(&self) -> Option<u64> {
         let ids = self.ids.own()?;
         Some(ids.next.fetch_add(ids.step, Ordering::Relaxed))
     }
 
-    /// Enters an invocation under `ctx` that was admitted at that moment.
+    /// Adds an invocation under `ctx`, which was admitted at `started`.
     pub(crate) fn enter(
         &self,
         id: Option<u64>,
@@ -96,7 +97,7 @@ impl Listing {
         Some(Listed { entries, place })
     }
 
-    /// All of them, by their ids.
+    /// All invocations, sorted by id.
     pub(crate) fn list(&self) -> Vec<InvocationInfo> {
         let now = Instant::now();
         let mut all = self.map(|entry| InvocationInfo {
@@ -112,12 +113,12 @@ impl Listing {
         all
     }
 
-    /// Ends one with all that it called, and what those called, and so on; how
-    /// many they were.
+    /// Cancels an invocation and all invocations below it, at any depth.
+    /// Returns their number.
     pub(crate) fn cancel(&self, id: u64, cause: &Cause) -> usize {
         let mut others = self.map(|entry| (entry.id, entry.parent, entry.ctx.clone()));
         let (mut ids, mut ending) = (HashSet::new(), Vec::new());
-        // A callee may have the smaller id, where it is another core's, so look
+        // A callee that another core listed may have the smaller id, so search
         // until nothing more is found.
         loop {
             let before = ending.len();
@@ -133,8 +134,8 @@ impl Listing {
                 break;
             }
         }
-        // The uppermost first, so that the others hear of it from their caller
-        // wherever their context is its child.
+        // The uppermost first, so that an invocation whose context is a child
+        // of its caller's is canceled through the caller.
         ending.iter().for_each(|ctx| ctx.end(cause.clone()));
         ending.len()
     }
@@ -151,7 +152,8 @@ impl Listing {
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
         let entry = lock(self.entries).try_remove(self.place);
-        // Outside the lock: it may be the last to hold the context.
+        // Dropped outside the lock: it may hold the last reference to the
+        // context.
         drop(entry);
     }
 }
@@ -165,7 +167,8 @@ mod tests {
     use super::*;
 
     fn context() -> Context {
-        // The guard would end it; a context lives on when that is forgotten.
+        // The guard would cancel it. If the guard is forgotten, the context
+        // stays alive.
         let (ctx, guard) = Context::background().with_cancel();
         std::mem::forget(guard);
         ctx

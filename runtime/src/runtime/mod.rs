@@ -1,4 +1,4 @@
-//! The runtime: functions under their names, and the way into them.
+//! The runtime: deployed functions by name, and their invocation.
 //!
 //! # Layout
 //! - [`Runtime`]: what an embedder holds; [`builder`]: its settings.
@@ -60,27 +60,27 @@ use crate::guest::{Callees, Linkers};
 #[derive(Clone)]
 pub struct Runtime(Arc<Shared>);
 
-/// What all clones of a runtime are.
+/// The state that all clones of a runtime share.
 pub(crate) struct Shared {
     engine: Arc<Engine>,
     linkers: Linkers,
     functions: Registry,
-    /// What functions may call that is none.
+    /// The host functions.
     provided: Catalogue,
     admission: Arc<Admission>,
     listing: Listing,
-    /// How many callers an invocation may have, one above the other.
+    /// The number of callers that an invocation may have above it.
     max_depth: u32,
-    /// Where calls are run that take longer, where that is settled.
+    /// The tokio runtime for calls that take longer, if one is configured.
     tasks: RwLock<Option<Handle>>,
     keeper: Keeper,
-    /// The parent of what [`Runtime::shutdown`] ends.
+    /// The root of the contexts that [`Runtime::shutdown`] cancels.
     root: Context,
     end: Cancel,
     capacity: Capacity,
 }
 
-/// How many invocations may be in flight at once, and why.
+/// The most invocations in flight at once, and the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capacity {
@@ -93,21 +93,22 @@ pub struct Capacity {
 }
 
 impl Runtime {
-    /// Starts to make a runtime; [`RuntimeBuilder`] lists the defaults.
+    /// Starts to build a runtime; [`RuntimeBuilder`] lists the defaults.
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::new()
     }
 
-    /// Makes a function ready under its name, in place of one that had it.
-    /// Invocations of the former one run to their end, and its idle instances
-    /// end with it. Returns where the function's fresh instances come from.
+    /// Deploys a function under its name, and replaces the function that had
+    /// it. Invocations of the replaced function run to their end, and its idle
+    /// instances end with it. Returns how the function gets its fresh
+    /// instances.
     ///
     /// This compiles, which can take seconds of processor time on all cores:
     /// call it from a thread that may block.
     ///
     /// # Errors
-    /// [`DeployError`] says why the module can't be a function here. The
-    /// former function then stays.
+    /// [`DeployError`] says why the module can't be deployed here. The replaced
+    /// function then stays.
     pub fn deploy(&self, function: Function) -> Result<Fresh, DeployError> {
         let deployed = self.make_ready(&function)?;
         let fresh = deployed.fresh.clone();
@@ -115,8 +116,8 @@ impl Runtime {
         Ok(fresh)
     }
 
-    /// Says whether a function would deploy, without deploying it, and where
-    /// its fresh instances would come from. It compiles as
+    /// Checks whether a function would deploy, without deploying it, and
+    /// returns how it would get its fresh instances. It compiles as
     /// [`deploy`](Self::deploy) does.
     ///
     /// # Errors
@@ -125,72 +126,74 @@ impl Runtime {
         Ok(self.make_ready(function)?.fresh)
     }
 
-    /// Removes the function of that name; whether there was one. It is not found
-    /// from now on: further invocations are
-    /// [`Outcome::NotFound`](crate::Outcome::NotFound). Those in flight run to
-    /// their end; its idle instances end at once. Its code is freed with the last
-    /// of them, unless another function has the same module.
+    /// Removes the function of that name, and returns whether there was one.
+    /// Further invocations are [`Outcome::NotFound`](crate::Outcome::NotFound).
+    /// Invocations in flight run to their end; its idle instances end at once.
+    /// Its code is freed with the last of them, unless another function has the
+    /// same module.
     pub fn remove(&self, name: &str) -> bool {
         self.0.functions.remove(name)
     }
 
-    /// The names of the deployed functions, in order.
+    /// The names of the deployed functions, sorted.
     pub fn functions(&self) -> Vec<Arc<str>> {
         self.0.functions.names()
     }
 
-    /// Where the fresh instances of the function of that name come from; `None`
-    /// where there is none.
+    /// How the function of that name gets its fresh instances; `None` if there
+    /// is no such function.
     pub fn fresh(&self, name: &str) -> Option<Fresh> {
         Some(self.0.functions.find(name)?.fresh.clone())
     }
 
-    /// The invocations in flight, by their ids. One that is younger than about
-    /// a tick and has not had to wait is not among them yet.
+    /// The invocations in flight, sorted by id. An invocation younger than
+    /// about a tick that has not had to wait is not listed yet.
     pub fn invocations(&self) -> Vec<InvocationInfo> {
         self.0.listing.list()
     }
 
-    /// Ends an invocation of that id, with all that it called and all that
-    /// those called: their contexts are canceled with [`Cause::Operator`], and
-    /// each has its grace. Returns how many they are: 0 where there is none.
+    /// Cancels the invocation with that id and all invocations below it, at any
+    /// depth. Their contexts are canceled with [`Cause::Operator`], and each
+    /// has its grace period. Returns their number: 0 if there is no such
+    /// invocation.
     pub fn cancel(&self, id: u64) -> usize {
         self.0.listing.cancel(id, &Cause::Operator)
     }
 
-    /// The context that ends with the runtime: done with the cause
+    /// The root context of the runtime. It is done with the cause
     /// [`Cause::Shutdown`] once [`shutdown`](Self::shutdown) has waited long
     /// enough. A front derives its requests' contexts from it.
     pub fn context(&self) -> &Context {
         &self.0.root
     }
 
-    /// How many invocations are in flight.
+    /// The number of invocations in flight.
     pub fn in_flight(&self) -> usize {
         self.0.admission.in_flight()
     }
 
-    /// What is held in instances that are used again.
+    /// The idle instances and their memory.
     pub fn kept(&self) -> Kept {
         self.0.keeper.kept()
     }
 
-    /// How many invocations may be in flight at once, and why.
+    /// The most invocations in flight at once, and the reason.
     pub fn capacity(&self) -> Capacity {
         self.0.capacity
     }
 
-    /// Ends the runtime: from now on every invocation is
-    /// [`Outcome::Draining`](crate::Outcome::Draining); those in flight have until `drain` is over, then
-    /// everything under [`context`](Self::context) is canceled with
-    /// [`Cause::Shutdown`]. Returns how many were canceled, once nothing is in
-    /// flight.
+    /// Shuts the runtime down. From now on every invocation is
+    /// [`Outcome::Draining`](crate::Outcome::Draining). Invocations in flight
+    /// have until `drain` is over. Then everything under
+    /// [`context`](Self::context) is canceled with [`Cause::Shutdown`]. Returns
+    /// the number of canceled invocations, once nothing is in flight.
     ///
     /// Invocations whose context was not derived from
     /// [`context`](Self::context) are waited for, not canceled.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the runtime closed; call it again to go on.
+    /// Dropping the future leaves the runtime closed. Call it again to
+    /// continue.
     pub async fn shutdown(&self, drain: Duration) -> usize {
         let admission = &self.0.admission;
         admission.close();

@@ -1,14 +1,15 @@
-//! What an invocation used, for those who get its response before its end.
+//! The usage of an invocation, for callers that receive its response before its
+//! end.
 
 use tokio::sync::watch;
 
 use crate::outcome::Usage;
 
-/// The [`Usage`] of an invocation once it has ended, whichever way: in the
-/// extensions of every response of
+/// The [`Usage`] of an invocation once it has ended, with any outcome. It is in
+/// the extensions of every response of
 /// [`Runtime::invoke_streaming`](crate::Runtime::invoke_streaming).
 ///
-/// Take it out before the body, which may be read or dropped meanwhile:
+/// Take it out before the body, which may then be read or dropped:
 ///
 /// ```no_run
 /// # async fn example(runtime: hourglass::Runtime) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -27,7 +28,7 @@ use crate::outcome::Usage;
 #[derive(Clone, Debug)]
 pub struct FinalUsage(watch::Receiver<Option<Usage>>);
 
-/// Tells it, once.
+/// The sender. It sends once.
 pub(super) struct Ends(watch::Sender<Option<Usage>>);
 
 impl FinalUsage {
@@ -36,11 +37,11 @@ impl FinalUsage {
         (Ends(sender), Self(receiver))
     }
 
-    /// Waits until the invocation has ended. `None` where its end is unknown, as
-    /// the tokio runtime that it ran on has shut down.
+    /// Waits until the invocation has ended. Returns `None` if its end is
+    /// unknown because the tokio runtime that it ran on has shut down.
     ///
-    /// An invocation whose response is not read waits for that until it is done,
-    /// and so does this.
+    /// If the response is not read, the invocation waits for a reader until its
+    /// context is done, and so does this future.
     ///
     /// # Cancel safety
     /// Cancel safe.
