@@ -1,17 +1,17 @@
 //! A function's settings and secrets, which it reads as its environment.
 //!
-//! Values never leave by way of a log, an error or a debug text, whether they
-//! are secrets or not: nobody has to think of which is which.
+//! No value ever appears in a log, an error or debug output, whether it is a
+//! secret or not, so callers do not have to distinguish them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Names and values, laid out as WASI hands them over: `NAME=value`, each with
-/// a zero behind it.
+/// Names and values. WASI passes them as `NAME=value`, each with a zero byte at
+/// the end.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 
-/// A name or a value that no environment can have.
+/// A name or a value that is not valid in an environment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` can't be a setting: {reason}")]
 pub(crate) struct Unusable {
@@ -20,15 +20,15 @@ pub(crate) struct Unusable {
 }
 
 impl Environment {
-    /// Sets a value, in place of one of that name.
+    /// Sets a value, and replaces an existing one of that name.
     pub(crate) fn set(&mut self, name: String, value: String) {
         self.0.insert(name, value);
     }
 
-    /// Whether a guest can be given all of it.
+    /// Checks that all variables can be passed to a guest.
     ///
     /// # Errors
-    /// The first that it can't be given.
+    /// The first variable that cannot be passed.
     pub(crate) fn check(&self) -> Result<(), Unusable> {
         for (name, value) in &self.0 {
             let reason = if name.is_empty() {
@@ -45,23 +45,23 @@ impl Environment {
         Ok(())
     }
 
-    /// The names alone.
+    /// The names without the values.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Each variable as a guest reads it.
+    /// Each variable in the form that a guest reads.
     pub(crate) fn variables(&self) -> impl ExactSizeIterator<Item = [&[u8]; 4]> {
         self.0.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"])
     }
 
-    /// How many bytes all variables take together.
+    /// The size of all variables in bytes.
     pub(crate) fn len(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + value.len() + 2).sum()
     }
 }
 
-/// The names alone.
+/// Shows the names without the values.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

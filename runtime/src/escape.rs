@@ -1,6 +1,6 @@
-//! Makes text from modules, requests and files harmless to a terminal and a
-//! log: control characters cannot move the cursor or forge a line, and bidi
-//! marks cannot reorder what is shown.
+//! Makes text from modules, requests and files safe for a terminal and a log:
+//! control characters cannot move the cursor or forge a line, and bidi marks
+//! cannot reorder the output.
 
 use std::fmt::{self, Display, Write};
 
@@ -14,8 +14,8 @@ impl<T: Display> Display for OneLine<T> {
     }
 }
 
-/// As [`OneLine`], but line feeds stay: for text of several lines whose parts
-/// are escaped already, and for a body that is shown whole.
+/// Like [`OneLine`], but line feeds are kept: for text of several lines with
+/// parts that are already escaped, and for a body that is shown whole.
 #[cfg(feature = "cli")]
 pub(crate) struct Lines<T>(pub(crate) T);
 
@@ -44,8 +44,8 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// A line of JSON, with every character that [`OneLine`] escapes as JSON does.
-/// JSON allows those only inside strings.
+/// A line of JSON in which every character that [`OneLine`] escapes is escaped
+/// in JSON's way. JSON allows these characters only inside strings.
 #[cfg(feature = "cli")]
 pub(crate) fn json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -62,8 +62,8 @@ pub(crate) fn json(text: &str) -> String {
     escaped
 }
 
-/// A text of several lines that may hold colors: as [`Lines`], but the
-/// sequences that select a color (SGR) stay.
+/// A text of several lines that may contain colors: like [`Lines`], but the
+/// sequences that select a color (SGR) are kept.
 #[cfg(feature = "cli")]
 pub(crate) fn colored(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -91,7 +91,7 @@ fn is_escaped(char: char) -> bool {
     char != '\t' && (char.is_control() || is_layout(char))
 }
 
-/// Whether a character ends lines or changes the direction of text.
+/// Whether a character ends a line or changes the direction of text.
 pub(crate) fn is_layout(char: char) -> bool {
     const MARKS: [char; 3] = ['\u{61c}', '\u{200e}', '\u{200f}'];
     matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || MARKS.contains(&char)

@@ -1,10 +1,10 @@
-//! Counts the calls that were made and have not ended, those included that no
-//! task has looked at yet.
+//! Counts the calls that were made and have not ended, including those that no
+//! task has polled yet.
 //!
-//! A guest can make calls faster than they come to the door, and where each of
-//! them makes more, as functions do that call themselves, their number would
-//! double without end. Each takes several KiB. So a call is refused where as many
-//! have been made as could run and wait.
+//! A guest can make calls faster than they reach admission. If each of them
+//! makes more, as in a function that calls itself, their number would double
+//! without end. Each takes several KiB. A call is therefore refused once as
+//! many have been made as may run and wait.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use super::tree::CallTree;
 use super::{Admission, WAITING_TREES};
 use crate::outcome::Outcome;
 
-/// A call that was made. It has ended when this is dropped.
+/// A call that was made. It ends when this is dropped.
 pub(crate) struct Begun {
     admission: Arc<Admission>,
     tree: Arc<CallTree>,
@@ -23,11 +23,11 @@ impl Admission {
     /// Counts a call of a tree.
     ///
     /// # Errors
-    /// There are too many of its tree, or of all.
+    /// There are too many calls in its tree, or in total.
     pub(crate) fn begin_call(self: &Arc<Self>, tree: &Arc<CallTree>) -> Result<Begun, Outcome> {
         let of_tree = tree.begun.fetch_add(1, Ordering::Relaxed);
         let of_all = self.begun.fetch_add(1, Ordering::Relaxed);
-        // From here on dropping it takes back what was counted.
+        // From here on, dropping it undoes the count.
         let begun = Begun { admission: self.clone(), tree: tree.clone() };
         let waiting = self.most_waiting;
         let fits = of_tree < self.most.saturating_add(waiting)

@@ -1,13 +1,14 @@
-//! The call trees whose waiting calls can start once more permits are free.
+//! The call trees with waiting calls, which can start once more permits are
+//! free.
 //!
 //! A tree is listed while any of its calls wait, under the number of free
 //! permits that it needs for the next one. Each return of a permit compares the
-//! smallest of these numbers with what is free: one atomic load where no tree
-//! waits.
+//! smallest of these numbers with the number of free permits: one atomic load
+//! if no tree waits.
 //!
-//! No wake-up is lost. A tree is listed before it looks at what is free for the
-//! last time, and a permit is returned before the list is looked at, all of it
-//! sequentially consistent: one of the two sees the other.
+//! No wake-up is lost. A tree is listed before it checks the free permits for
+//! the last time, and a permit is returned before the list is checked, all of
+//! it sequentially consistent: one of the two sees the other.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -17,10 +18,11 @@ use super::permits::Permits;
 use super::sync::{AtomicUsize, Mutex, ordered};
 use super::tree::CallTree;
 
-/// What the smallest number is while no tree waits.
+/// The smallest number while no tree waits.
 const NONE: usize = usize::MAX;
 
-/// Trees by what they need, and by their address where several need as much.
+/// Trees by the number of permits that they need, and by their address if
+/// several need the same number.
 type Trees = BTreeMap<(usize, usize), Arc<CallTree>>;
 
 /// The trees that wait.
@@ -42,8 +44,9 @@ impl Growth {
         self.least.load(Ordering::SeqCst) != NONE
     }
 
-    /// Lists a tree under what it needs, or takes it off the list. `listed` is
-    /// what it was listed under, and is guarded by the tree's own lock.
+    /// Lists a tree under the number of permits that it needs, or removes it
+    /// from the list. `listed` is the number that it was listed under, and is
+    /// guarded by the tree's own lock.
     pub(super) fn list(
         &self,
         tree: &Arc<CallTree>,
@@ -67,7 +70,7 @@ impl Growth {
         ordered();
     }
 
-    /// The tree that needs the fewest, where as many are free.
+    /// The tree that needs the fewest permits, if as many are free.
     pub(super) fn next(&self, permits: &Permits) -> Option<Arc<CallTree>> {
         if !permits.has_free(self.least.load(Ordering::SeqCst)) {
             return None;

@@ -1,16 +1,17 @@
-//! Decides whether an invocation may start: a bounded number at once, and none
-//! once the runtime drains.
+//! Decides whether an invocation may start. A bounded number may run at once,
+//! and none starts once the runtime drains.
 //!
 //! An invocation without a caller (a root) starts at once or fails. A call
-//! belongs to the call tree of its root, and a tree may hold only a share of the
-//! permits: beyond that its calls wait, see [`tree`].
+//! belongs to the call tree of its root, and a tree may hold only a share of
+//! the permits: beyond that its calls wait, see [`tree`].
 //!
 //! # Layout
-//! - [`Admission`]: the limit, and the way in; [`Permit`]: a root's.
+//! - [`Admission`]: the limit and the entry point; [`Permit`]: a root's permit.
 //! - [`permits`]: the permits themselves, spread over the cores.
-//! - [`begun`]: the calls that have not ended, before they come to the door too.
-//! - [`tree`]: what a call tree holds, and which of its calls wait.
-//! - [`growth`]: the trees that can go on once more permits are free.
+//! - [`begun`]: the calls that have not ended, including those before
+//!   admission.
+//! - [`tree`]: the permits that a call tree holds, and its waiting calls.
+//! - [`growth`]: the trees that can continue once more permits are free.
 
 mod begun;
 mod growth;
@@ -30,47 +31,47 @@ use self::tree::Grant;
 pub(crate) use self::tree::{CallPermit, CallTree};
 use crate::outcome::Outcome;
 
-/// The fewest calls of one tree that may wait, also where few invocations may be
-/// in flight.
+/// The minimum of the limit on waiting calls of one tree, even if few
+/// invocations may be in flight.
 const LEAST_WAITING: usize = 1_024;
 
-/// How many trees may have as many calls waiting as one may have.
+/// The limit on all waiting calls, as a multiple of the limit per tree.
 const WAITING_TREES: usize = 4;
 
-/// The host's capacity, and who has it.
+/// The host's capacity and its use.
 #[derive(Debug)]
 pub(crate) struct Admission {
     permits: Permits,
-    /// How many permits have to be free for each that a call tree holds, for it
-    /// to get another.
+    /// The number of permits that must be free, per permit that a call tree
+    /// holds, for the tree to get another.
     reserve: f64,
     growth: Growth,
-    /// How many calls were made and have not ended, of all trees.
+    /// The number of calls that were made and have not ended, in all trees.
     begun: AtomicUsize,
-    /// How many invocations may be in flight.
+    /// The maximum number of invocations in flight.
     most: usize,
-    /// How many calls wait, of all trees.
+    /// The number of waiting calls, in all trees.
     waiting: AtomicUsize,
-    /// How many calls of one tree may.
+    /// The maximum number of waiting calls of one tree.
     most_waiting: usize,
     draining: AtomicBool,
     idle: Notify,
 }
 
-/// A root's right to run, returned when it is dropped.
+/// A root's permit to run, returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     admission: &'a Arc<Admission>,
-    /// Taken out only to be returned.
+    /// Taken out only when it is returned.
     permit: Option<permits::Permit<'a>>,
 }
 
 impl Admission {
-    /// Lets `most` invocations in at once. A call tree may hold `share` of the
-    /// permits that are free or its own.
+    /// Admits up to `most` invocations at once. A call tree may hold `share` of
+    /// the permits that are free or its own.
     pub(crate) fn new(most: usize, share: f64) -> Arc<Self> {
-        // Not a number counts as 0, and 0 makes the reserve infinite: then a tree
-        // has one call in flight.
+        // NaN counts as 0, and 0 makes the reserve infinite: then a tree has
+        // one call in flight.
         let share = if share > 0.0 { share.min(1.0) } else { 0.0 };
         Arc::new(Self {
             permits: Permits::new(most),
@@ -85,9 +86,9 @@ impl Admission {
         })
     }
 
-    /// Lets a root in, or says why not. It never waits.
+    /// Admits a root, or returns the reason why not. It never waits.
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit<'_>, Outcome> {
-        // Taken before the flag is read, as a drain sets the flag before
+        // Taken before the flag is read, because a drain sets the flag before
         // the permits are counted: one of the two sees the other.
         let permit =
             self.permits.take().map(|permit| Permit { admission: self, permit: Some(permit) });
@@ -97,13 +98,13 @@ impl Admission {
         permit.ok_or(Outcome::Busy)
     }
 
-    /// How many invocations are in flight.
+    /// The number of invocations in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.permits.taken()
     }
 
-    /// Lets no root in from now on. Calls are still let in, so that those in
-    /// flight can come to their end.
+    /// Admits no more roots. Calls are still admitted, so that the invocations
+    /// in flight can complete.
     pub(crate) fn close(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
@@ -122,8 +123,8 @@ impl Admission {
         }
     }
 
-    /// To be called after a permit was returned. It adds the calls that can start
-    /// now.
+    /// Must be called after a permit was returned. Adds the calls that can
+    /// start now to `grants`.
     fn returned(self: &Arc<Self>, grants: &mut Vec<Grant>) {
         if self.draining.load(Ordering::SeqCst) && self.in_flight() == 0 {
             self.idle.notify_waiters();

@@ -1,5 +1,5 @@
-//! A number of permits, of which every core has its share: who finds none left
-//! in his own takes one from another's.
+//! A number of permits, divided among the cores. A thread that finds its core's
+//! share empty takes a permit from another core's share.
 
 #[cfg(not(interleavings))]
 use std::sync::atomic::AtomicU64;
@@ -10,30 +10,31 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use crate::cores::PerCore;
 
-/// All of them, whoever has them.
+/// All permits, free or taken.
 #[derive(Debug)]
 pub(crate) struct Permits {
     most: usize,
     shares: PerCore<Share>,
 }
 
-/// Those of a core that nobody has, in the lower half; in the upper half how
-/// many have been given back, ever, as far as that half goes.
+/// The free permits of a core in the lower half. The upper half counts all
+/// permits that were ever returned, and wraps around.
 #[derive(Debug)]
 struct Share(AtomicU64);
 
-/// One of them, given back when it is dropped.
+/// One permit, returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit<'a>(&'a Share);
 
-/// One more that nobody has, and one more that was given back.
+/// One more free permit, and one more that was returned.
 const GIVEN_BACK: u64 = (1 << 32) + 1;
 
 impl Permits {
-    /// At most as many as a share can count, which no machine has room for.
+    /// Makes `most` permits, but no more than a share can count. No machine has
+    /// the memory for that many.
     pub(crate) fn new(most: usize) -> Self {
         let most = u32::try_from(most).unwrap_or(u32::MAX) as usize;
-        // The first of them take what can't be divided.
+        // The first cores take the remainder.
         let share = |core, cores| most / cores + usize::from(core < most % cores);
         Self {
             most,
@@ -41,13 +42,14 @@ impl Permits {
         }
     }
 
-    /// One that nobody has; `None` only if there was a moment at which all of
-    /// them were taken.
+    /// Takes a free permit; `None` only if there was a moment at which all
+    /// permits were taken.
     ///
-    /// That no share had one when it was looked at is not enough: one may have
-    /// been given back to the first while the last one of the second was taken.
-    /// They are therefore looked at once more. If nothing was given back since,
-    /// all of them were empty at the moment between.
+    /// Finding each share empty in turn is not sufficient: a permit may have
+    /// been returned to the first share while the last one of the second was
+    /// taken. The shares are therefore checked a second time. If no permit was
+    /// returned since, all of them were empty at the moment between the two
+    /// passes.
     pub(crate) fn take(&self) -> Option<Permit<'_>> {
         let mut before = None;
         loop {
@@ -64,8 +66,9 @@ impl Permits {
         }
     }
 
-    /// Whether at least `count` are free. It reads the cores one by one, this
-    /// one first, and stops when it has seen enough.
+    /// Whether at least `count` permits are free. It reads the cores one by
+    /// one, starting with the current one, and stops as soon as it has found
+    /// enough.
     pub(crate) fn has_free(&self, count: usize) -> bool {
         let mut missing = count;
         self.shares.iter().any(|share| {
@@ -79,8 +82,8 @@ impl Permits {
         drop(self.shares.iter().next().map(Permit));
     }
 
-    /// How many are taken, by someone or other: exact as long as none is taken
-    /// or given back meanwhile.
+    /// The number of taken permits. It is exact if none is taken or returned
+    /// during the call.
     pub(crate) fn taken(&self) -> usize {
         let left = self.shares.iter().map(Share::left).sum();
         self.most.saturating_sub(left)
@@ -88,8 +91,8 @@ impl Permits {
 }
 
 impl Share {
-    /// One of its own; else what it says, which is then only how many have been
-    /// given back.
+    /// Takes a permit of this share. Otherwise returns the share's value, which
+    /// is then only the count of returned permits.
     fn take(&self) -> Result<Permit<'_>, u64> {
         let one_less = |word: u64| (word as u32 != 0).then(|| word.wrapping_sub(1));
         self.0.fetch_update(SeqCst, SeqCst, one_less).map(|_| Permit(self))
@@ -101,7 +104,7 @@ impl Share {
 }
 
 impl Permit<'_> {
-    /// Keeps it taken without a guard, until [`Permits::put_back`].
+    /// Keeps the permit taken without a guard, until [`Permits::put_back`].
     pub(crate) fn forget(self) {
         std::mem::forget(self);
     }

@@ -1,6 +1,6 @@
-//! The locks and atomics of admission: the standard library's, or those of loom,
-//! with which the tests in `tests/interleavings` go through every order in which
-//! threads can meet at them.
+//! The locks and atomics of admission: those of the standard library, or those
+//! of loom. With loom the tests in `tests/interleavings` explore every
+//! interleaving of the threads.
 
 #[cfg(interleavings)]
 pub(super) use loom::sync::{
@@ -13,8 +13,9 @@ pub(super) use std::sync::{
     atomic::{AtomicBool, AtomicUsize},
 };
 
-/// Stands between a store and a load that are both sequentially consistent. Loom
-/// takes them for a release and an acquire, so it needs a fence to know that.
+/// A fence between a store and a load that are both sequentially consistent.
+/// Loom treats them as release and acquire, so it needs the fence to order
+/// them.
 pub(super) fn ordered() {
     #[cfg(interleavings)]
     loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);

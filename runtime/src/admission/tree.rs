@@ -1,38 +1,39 @@
-//! Call trees: a root invocation with all calls below it, however deep, also
-//! those that were detached and go on without it.
+//! Call trees: a root invocation with all calls below it, at any depth,
+//! including those that were detached and outlive it.
 //!
 //! A tree's calls hold at most a share of the permits that are free or the
-//! tree's own: with half, a tree that holds `n` gets another one while more than
-//! `n` are free. A call beyond the share waits, the deepest first and in order
-//! among equals, until a permit of its tree is returned or enough become free
-//! elsewhere.
+//! tree's own. With a share of one half, a tree that holds `n` permits gets
+//! another one while more than `n` are free. A call beyond the share waits, the
+//! deepest first and in FIFO order within a depth, until a permit of its tree
+//! is returned or enough become free elsewhere.
 //!
 //! # No deadlock
 //! One rule keeps callers from waiting for each other: a call waits only while
-//! its tree holds a permit at its depth or below it. A call at depth `d`
-//! (a root's calls have depth 1) that finds none there takes one beyond the
-//! share, or fails as busy where the host is full.
+//! its tree holds a permit at its depth or below it. If the tree holds none
+//! there, a call at depth `d` (a root's calls have depth 1) takes one beyond
+//! the share, or fails as busy if the host is full.
 //!
 //! So the deepest invocation that holds a permit never waits for one: its calls
-//! would be deeper still, where nothing is held. It comes to its end, at its
-//! deadline at the latest, and returns its permit. If that was the last one at
-//! the depth of a waiting call, the permit passes to that call directly. Hence a
-//! tree in which calls wait always holds a permit that will be returned, and a
-//! call that waits is let in, or its context ends.
+//! would be deeper still, where the tree holds none. It ends, at its deadline
+//! at the latest, and returns its permit. If that was the last one at the depth
+//! of a waiting call, the permit passes to that call directly. Hence a tree
+//! with waiting calls always holds a permit that will be returned, and a
+//! waiting call is admitted, or its context ends.
 //!
-//! Permits beyond the share were taken at different depths, each below those
-//! before it, so there are at most as many as calls may be nested
+//! Permits beyond the share were taken at different depths, each below the
+//! previous one, so their number is at most the maximum depth of nested calls
 //! ([`max_depth`](crate::RuntimeBuilder::max_depth)).
 //!
 //! # Bounds
-//! A call that waits holds its request and a task, and no permit. Of one tree as
-//! many may wait as may be in flight on the host, or 1,024 if that is more; of
-//! all trees four times as many. One more fails as busy. Those that were made and
-//! have not come here yet are bounded by [`begun`](super::begun).
+//! A waiting call holds its request and a task, and no permit. In one tree as
+//! many calls may wait as invocations may be in flight on the host, or 1,024 if
+//! that is more; in all trees, four times as many. One more fails as busy.
+//! Calls that were made and have not reached admission yet are bounded by
+//! [`begun`](super::begun).
 //!
 //! # Locks
-//! A tree's lock comes before that of [`growth`](super::growth). Permits are
-//! handed over after both are released, as that wakes tasks.
+//! A tree's lock is taken before that of [`growth`](super::growth). Permits are
+//! handed over after both are released, because that wakes tasks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,25 +48,27 @@ use super::{Admission, WAITING_TREES};
 use crate::context::{Cause, Context};
 use crate::outcome::Outcome;
 
-/// What one tree's calls hold. It is made with the first call.
+/// The permits and waiting calls of one tree. It is created with the first
+/// call.
 #[derive(Default)]
 pub(crate) struct CallTree {
     state: Mutex<State>,
-    /// How many of its calls were made and have not ended.
+    /// The number of its calls that were made and have not ended.
     pub(super) begun: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
-    /// How many permits its calls hold.
+    /// The number of permits that its calls hold.
     held: usize,
-    /// How many of its calls wait.
+    /// The number of its calls that wait.
     waiting: usize,
     /// By depth: the root's calls first.
     levels: Vec<Level>,
-    /// How many calls have ever waited.
+    /// The number of calls that have ever waited.
     tickets: u64,
-    /// How many free permits it waits for, as [`growth`](super::growth) lists it.
+    /// The number of free permits that it waits for, under which
+    /// [`growth`](super::growth) lists it.
     listed: Option<usize>,
 }
 
@@ -73,14 +76,14 @@ struct State {
 #[derive(Default)]
 struct Level {
     held: usize,
-    /// Those that wait, by their tickets, which are in order.
+    /// The waiting calls by their tickets, which ascend.
     queue: BTreeMap<u64, oneshot::Sender<CallPermit>>,
 }
 
-/// A call's right to run, returned when it is dropped.
+/// A call's permit to run, returned when it is dropped.
 pub(crate) struct CallPermit(Option<Place>);
 
-/// Where in which tree a call is.
+/// The tree and the depth of a call.
 #[derive(Clone)]
 struct Place {
     admission: Arc<Admission>,
@@ -88,16 +91,16 @@ struct Place {
     level: usize,
 }
 
-/// A permit on its way to a call that waited.
+/// A permit on its way to a waiting call.
 pub(super) struct Grant(oneshot::Sender<CallPermit>, CallPermit);
 
-/// A call that has come to the door.
+/// A call that has reached admission.
 enum Entered {
     Admitted(CallPermit),
     Waiting(Waiting),
 }
 
-/// A call that waits. Dropping it gives up its place in the queue.
+/// A waiting call. Dropping it gives up its place in the queue.
 struct Waiting {
     place: Place,
     ticket: u64,
@@ -105,8 +108,8 @@ struct Waiting {
 }
 
 impl Admission {
-    /// Lets a call in that is made in a tree, at a depth that counts from 1. It
-    /// waits where the tree has its share, until `ctx` is done at the latest.
+    /// Admits a call of a tree, at a depth that counts from 1. If the tree has
+    /// its share, the call waits, until `ctx` is done at the latest.
     ///
     /// # Errors
     /// The host is full, too many calls wait, or the context is done.
@@ -125,7 +128,7 @@ impl Admission {
             Entered::Admitted(permit) => return Ok(permit),
             Entered::Waiting(waiting) => waiting,
         };
-        // Boxed, so that a call that need not wait is no larger for it.
+        // Boxed, so that the future of a call that does not wait stays small.
         let admitted = async {
             tokio::select! {
                 biased;
@@ -148,8 +151,9 @@ impl Admission {
                 permit.forget();
                 state.hold(place.level);
                 if state.waiting > 0 {
-                    // It needs more now, and is listed under that: with too low a
-                    // number it would hide others.
+                    // The tree needs more free permits now and is listed under
+                    // that number. A number that is too low would hide other
+                    // trees.
                     let needed = self.needed(state.held);
                     self.growth.list(&place.tree, &mut state.listed, Some(needed));
                 }
@@ -172,11 +176,12 @@ impl Admission {
         Ok(Entered::Waiting(Waiting { place, ticket, permit }))
     }
 
-    /// How many permits have to be free for a tree that holds `held` to get
-    /// another.
+    /// The number of permits that must be free for a tree that holds `held` to
+    /// get another.
     fn needed(&self, held: usize) -> usize {
-        // The cast rounds down, saturates, and makes 0 of 0 times infinity. The
-        // largest number stands for no tree in the list of those that wait.
+        // The cast rounds down, saturates, and turns 0 times infinity into 0.
+        // In the list of waiting trees the largest number means that no tree
+        // waits.
         ((held as f64 * self.reserve) as usize).min(usize::MAX - 2) + 1
     }
 
@@ -192,8 +197,8 @@ impl Admission {
         allowed
     }
 
-    /// Lets in what may start of a tree. What it needs is listed before each look
-    /// at what is free.
+    /// Admits the calls of a tree that may start. The number that the tree
+    /// needs is listed before each check of the free permits.
     fn settle(self: &Arc<Self>, tree: &Arc<CallTree>, state: &mut State, grants: &mut Vec<Grant>) {
         loop {
             let needed = (state.waiting > 0).then(|| self.needed(state.held));
@@ -208,7 +213,7 @@ impl Admission {
         }
     }
 
-    /// Lets the next call in, with a permit that was taken for it.
+    /// Admits the next call, with a permit that was taken for it.
     fn let_in(self: &Arc<Self>, tree: &Arc<CallTree>, state: &mut State) -> Option<Grant> {
         let level = state.next()?;
         let (_, sender) = state.levels.get_mut(level)?.queue.pop_first()?;
@@ -219,14 +224,15 @@ impl Admission {
         Some(Grant(sender, CallPermit(Some(place))))
     }
 
-    /// Lets in what waits in any tree and may start, as permits were returned.
+    /// Admits the waiting calls of any tree that may start after permits were
+    /// returned.
     #[cold]
     pub(super) fn grown(self: &Arc<Self>, grants: &mut Vec<Grant>) {
         while let Some(tree) = self.growth.next(&self.permits) {
             let before = grants.len();
             self.settle(&tree, &mut tree.lock(), grants);
             if grants.len() == before {
-                // Another thread was quicker, and looks again when it is done.
+                // Another thread was faster, and checks again when it is done.
                 return;
             }
         }
@@ -240,12 +246,12 @@ impl CallTree {
 }
 
 impl State {
-    /// Whether the tree holds nothing at this depth or below it.
+    /// Whether the tree holds no permit at this depth or below it.
     fn is_alone(&self, level: usize) -> bool {
         self.levels.iter().skip(level).all(|level| level.held == 0)
     }
 
-    /// The depth of the call that is to be let in next.
+    /// The depth of the call that is admitted next.
     fn next(&self) -> Option<usize> {
         if self.waiting == 0 {
             return None;
@@ -277,7 +283,7 @@ impl State {
         ticket
     }
 
-    /// Forgets the depths at which nothing is left.
+    /// Removes the depths that hold no permit and no waiting call.
     fn trim(&mut self) {
         let used = self.levels.iter().rposition(|level| level.held > 0 || !level.queue.is_empty());
         self.levels.truncate(used.map_or(0, |last| last + 1));
@@ -285,8 +291,8 @@ impl State {
 }
 
 impl Place {
-    /// Returns the permit, or passes it on within the tree. Gives all calls that
-    /// can start now.
+    /// Returns the permit, or passes it on within the tree. Returns grants for
+    /// all calls that can start now.
     fn release(self) -> Vec<Grant> {
         let (Self { admission, tree, level }, mut grants) = (self, Vec::new());
         let mut state = tree.lock();
@@ -328,7 +334,7 @@ impl Drop for Waiting {
         let mut state = tree.lock();
         let left = state.levels.get_mut(*level).and_then(|level| level.queue.remove(&self.ticket));
         if left.is_none() {
-            // It was let in: the permit is returned with the receiver.
+            // The call was admitted: the permit is returned with the receiver.
             return;
         }
         state.waiting -= 1;
@@ -343,8 +349,8 @@ impl Drop for Waiting {
 /// Hands permits over, outside of all locks.
 pub(super) fn deliver(mut grants: Vec<Grant>) {
     while let Some(Grant(sender, permit)) = grants.pop() {
-        // A call may have been given up at that very moment. This is a loop so
-        // that many of them do not nest.
+        // The call may have been given up at that very moment. A loop, so that
+        // many such calls do not nest.
         if let Err(mut permit) = sender.send(permit)
             && let Some(place) = permit.0.take()
         {

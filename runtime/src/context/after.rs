@@ -1,8 +1,8 @@
-//! What is to be called once a context is done.
+//! Functions that are called once a context is done.
 //!
-//! An after-function is a node of the tree like any other, only that it carries
-//! a job: so it hears of the end, and leaves the tree when it is stopped, by
-//! the means that contexts have anyway.
+//! An after-function is a node of the tree like any other, except that it
+//! carries a job. It is notified of the end, and leaves the tree when it is
+//! stopped, through the existing mechanisms of contexts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ impl AfterFunc {
         AfterFunc { node }
     }
 
-    /// Prevents the call. Returns true if this very call did: false means that
-    /// the function was started, or that it was stopped before.
+    /// Prevents the call. Returns true if this call did so; false means that
+    /// the function was already started, or that it was stopped before.
     ///
     /// Does not wait for a function that was started.
     pub fn stop(&self) -> bool {
@@ -54,11 +54,11 @@ impl fmt::Debug for AfterFunc {
     }
 }
 
-/// A function and where to call it.
+/// A function and the place to call it.
 pub(super) struct Job {
     func: Box<dyn FnOnce() + Send>,
-    /// The runtime that was current at registration; a thread of its own
-    /// where there was none.
+    /// The runtime that was current at registration; a separate thread if there
+    /// was none.
     runtime: Option<Handle>,
 }
 
@@ -73,7 +73,7 @@ impl Job {
     }
 }
 
-/// Waits for a deadline, since nobody might look at the clock otherwise.
+/// Waits for a deadline, since otherwise nothing might check the clock.
 fn watch(node: Arc<Node>, runtime: Option<Handle>) {
     let wait = async move {
         node.wait().await;
@@ -90,7 +90,8 @@ fn watch(node: Arc<Node>, runtime: Option<Handle>) {
     }
 }
 
-/// Canceling must not panic, so a thread that the system refuses is done without.
+/// Canceling must not panic, so if the system refuses the thread, `run` is
+/// dropped without being called.
 fn spawn_thread(run: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().name("after-func".into()).spawn(run);
     drop(thread);

@@ -8,9 +8,9 @@ use super::node::Node;
 
 /// Ends one context and everything derived from it; dropping it does too.
 ///
-/// So a context lives no longer than the scope that holds its guard, whichever
-/// way the scope is left. To hand the power to cancel to several owners, share
-/// the guard in an [`Arc`].
+/// A context therefore lives no longer than the scope that holds its guard,
+/// however the scope is left. To share the power to cancel among several
+/// owners, put the guard in an [`Arc`].
 ///
 /// Once the context is done, canceling it changes nothing: the first end wins.
 #[must_use = "dropping the guard cancels its context at once; bind it to a name, not to `_`"]
@@ -22,15 +22,15 @@ impl Cancel {
     /// Cancels the context with [`Cause::Canceled`].
     ///
     /// Returns once the context and all of its descendants are done. Does not
-    /// wait for those that are working on their behalf, nor for after-functions.
+    /// wait for work on their behalf, nor for after-functions.
     pub fn cancel(&self) {
         self.cancel_with(Cause::Canceled);
     }
 
-    /// Cancels the context and says why.
+    /// Cancels the context with a cause.
     ///
     /// If the context's deadline has passed, it ended then, and `cause` is
-    /// dropped; the same goes for each descendant.
+    /// dropped. The same applies to each descendant.
     pub fn cancel_with(&self, cause: Cause) {
         self.node.cancel(cause);
     }

@@ -1,5 +1,6 @@
-//! Why a context is done: [`Done`] is the short answer, two values that never
-//! become more; [`Cause`] is the long one, for logs, metrics and decisions.
+//! Why a context is done: [`Done`] is the short answer, an enum that will never
+//! have more than its two values; [`Cause`] is the long one, for logs, metrics
+//! and decisions.
 
 use std::error::Error;
 use std::fmt;
@@ -9,11 +10,11 @@ use hourglass_abi::cause;
 
 /// How a context ended.
 ///
-/// As an [`Error`] it is what a function returns that stopped because its
+/// As an [`Error`] it is the result of a function that stopped because its
 /// context is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Done {
-    /// Somebody canceled the context or one that it was derived from.
+    /// The context, or one that it was derived from, was canceled.
     Canceled,
     /// The context's deadline has passed.
     DeadlineExceeded,
@@ -29,7 +30,7 @@ impl Done {
         }
     }
 
-    /// Whether time ran out, so that trying again with more of it may help.
+    /// Whether time ran out, so that a retry with more time may help.
     pub const fn is_timeout(self) -> bool {
         matches!(self, Done::DeadlineExceeded)
     }
@@ -49,19 +50,19 @@ impl Error for Done {}
 /// Why a context ended.
 ///
 /// Cheap to clone. Displays as its [name](Cause::name), followed by `: ` and
-/// the message where there is one. Two causes are equal when they are the same
-/// variant with the same text; two [`Custom`](Cause::Custom) ones only when
-/// they are clones of each other, since errors cannot be compared.
+/// the message if there is one. Two causes are equal if they are the same
+/// variant with the same text; two [`Custom`](Cause::Custom) ones only if they
+/// are clones of each other, since errors cannot be compared.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// Canceled, and nobody said why.
+    /// Canceled without a stated reason.
     Canceled,
     /// The deadline passed.
     DeadlineExceeded,
-    /// Nobody is left to read the answer.
+    /// The client that would read the response is gone.
     ClientDisconnected,
-    /// What asked for the work ended before the work did.
+    /// The parent that asked for the work ended before the work did.
     ParentDone,
     /// The host is shutting down.
     Shutdown,
@@ -79,13 +80,13 @@ impl Cause {
         Cause::LimitExceeded(text.into())
     }
 
-    /// A reason of one's own: an error, or a text.
+    /// A custom reason: an error, or a text.
     pub fn custom(error: impl Into<Box<dyn Error + Send + Sync>>) -> Cause {
         Cause::Custom(Arc::from(error.into()))
     }
 
     /// The name used on the wire, in logs and in metrics. It never changes and
-    /// carries nothing that a caller chose.
+    /// contains nothing that a caller chose.
     pub const fn name(&self) -> &'static str {
         match self {
             Cause::Canceled => cause::CANCELED,

@@ -1,8 +1,8 @@
-//! The contexts attached to one: a list that a child leaves in constant time
-//! and that gives its memory back.
+//! The contexts attached to one: a list with removal in constant time that
+//! shrinks as children leave.
 //!
-//! A child knows its place in its parent's list; whoever leaves is replaced by
-//! the last one. Whoever was never in the list, or has left it, is left alone.
+//! A child knows its index in its parent's list; when it leaves, the last child
+//! takes its place. Removing a child that is not in the list has no effect.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,8 +14,8 @@ use super::sync::AtomicUsize;
 /// first child would pay for an allocation and every last one for freeing it.
 const KEPT: usize = 8;
 
-/// A node's place in its parent's list, read and written only under the
-/// parent's lock: it is atomic merely because the node is shared.
+/// A node's index in its parent's list, read and written only under the
+/// parent's lock: it is atomic only because the node is shared.
 #[derive(Debug, Default)]
 pub(super) struct Place(AtomicUsize);
 
@@ -28,7 +28,7 @@ impl Children {
         self.0.len()
     }
 
-    /// Any one of them.
+    /// Any one of the children.
     pub(super) fn any(&self) -> Option<&Arc<Node>> {
         self.0.last()
     }
@@ -38,7 +38,8 @@ impl Children {
         self.0.push(child);
     }
 
-    /// Takes `child` out, if it is in. The caller drops it outside of the lock.
+    /// Removes `child`, if it is in the list. The caller drops it outside of
+    /// the lock.
     pub(super) fn remove(&mut self, child: &Arc<Node>) -> Option<Arc<Node>> {
         let place = child.place.0.load(Relaxed);
         self.0.get(place).filter(|found| Arc::ptr_eq(found, child))?;

@@ -1,8 +1,8 @@
-//! The context of an invocation: when it has to end, whether it has, why, and
+//! The context of an invocation: its deadline, whether and why it is done, and
 //! the values that travel with it.
 //!
 //! A [`Context`] is only ever derived from another one, so contexts form a
-//! tree, and whatever ends a context ends everything derived from it:
+//! tree, and the end of a context ends everything derived from it:
 //!
 //! ```
 //! # use std::time::Duration;
@@ -17,46 +17,46 @@
 //!
 //! # What is promised
 //!
-//! - A context is done once, forever: what [`err`](Context::err) and
-//!   [`cause`](Context::cause) have said once, they say from then on, in every
-//!   thread. The first end wins.
-//! - A deadline that has passed wins over a cancel that comes later, even if
-//!   nobody looked at the context in between.
+//! - A context is done once, forever: once [`err`](Context::err) and
+//!   [`cause`](Context::cause) have returned a value, they return it from then
+//!   on, in every thread. The first end wins.
+//! - A deadline that has passed wins over a later cancel, even if the context
+//!   was not checked in between.
 //! - When [`Cancel::cancel`] returns, every descendant is done. When
-//!   [`done`](Context::done) completes, every descendant of that context is done
-//!   too.
-//! - No context is done before its deadline unless somebody canceled it, and a
+//!   [`done`](Context::done) completes, every descendant of that context is
+//!   done too.
+//! - No context is done before its deadline unless it was canceled, and a
 //!   child's deadline is never later than its parent's.
-//! - What has ended leaves its parent: a context that lives for years keeps
-//!   nothing of the children it has seen.
+//! - A context that has ended leaves its parent: a context that lives for years
+//!   keeps nothing of its former children.
 //! - Canceling, dropping and freeing take constant stack, however long the
-//!   chain of contexts, and nothing here blocks on anything but short critical
+//!   chain of contexts, and nothing here blocks except on short critical
 //!   sections of its own.
 //!
 //! # What is not promised
 //!
-//! - That anything stops. A context tells; those who work on its behalf have to
-//!   look or to wait.
-//! - One moment for the whole tree. While a cancel is under way, another thread
-//!   may see a context done and its child not yet.
-//! - Punctual wake-ups. [`err`](Context::err) looks at the clock; whoever waits
-//!   in [`done`](Context::done) is woken by tokio's timer, which rounds up to
-//!   milliseconds.
+//! - That work stops. A context only signals; work on its behalf has to check
+//!   it or wait for it.
+//! - One moment for the whole tree. During a cancel, another thread may see a
+//!   context done and its child not yet.
+//! - Punctual wake-ups. [`err`](Context::err) checks the clock; a task that
+//!   waits in [`done`](Context::done) is woken by tokio's timer, which rounds
+//!   up to milliseconds.
 //! - An order in which waiters and after-functions run.
 //!
 //! # Differences to Go's `context`
 //!
-//! - [`Cancel`] is a guard: forgetting to cancel is what the compiler and the
-//!   end of the scope prevent, where Go needs a linter.
-//! - A deadline costs no timer. A context compares the clock when it is asked,
-//!   and only those who wait have a timer, so that a million contexts with
+//! - [`Cancel`] is a guard: the compiler and the end of the scope prevent a
+//!   forgotten cancel, for which Go needs a linter.
+//! - A deadline costs no timer. A context compares the clock when it is
+//!   checked, and only waiters have a timer, so a million contexts with
 //!   deadlines are a million small allocations and nothing more.
-//! - Every context has a typed [`Cause`]; there is no second family of functions
-//!   for it.
+//! - Every context has a typed [`Cause`]; there is no second family of
+//!   functions for it.
 //! - A [`Key`] carries the value's type and a name for the wire: a guest sees
 //!   the values as text.
 //! - `Context` is a type, not a trait, so there are no foreign contexts to
-//!   follow, and no tasks that would follow them.
+//!   follow, and no tasks to follow them.
 
 mod after;
 mod cancel;
@@ -72,7 +72,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 // Tokio's clock is the system's, except in a test that has paused it: there
-// deadlines and timers have to agree on what time it is.
+// deadlines and timers must agree on the time.
 use tokio::time::Instant as Clock;
 
 pub use self::after::AfterFunc;
@@ -90,7 +90,7 @@ use self::value::Values;
 /// derived from it. Pass it on by reference, as the first argument.
 #[derive(Clone, Default)]
 pub struct Context {
-    /// What ends this context; `None` if nothing ever does.
+    /// The node that ends this context; `None` if the context never ends.
     node: Option<Arc<Node>>,
     values: Values,
 }
@@ -102,21 +102,23 @@ impl Context {
         Context::default()
     }
 
-    /// A context that ends when the guard says so, or when `self` ends.
+    /// A context that ends when the guard is used or dropped, or when `self`
+    /// ends.
     ///
     /// Beware of `let (context, _) = ...`: that drops the guard at once.
     pub fn with_cancel(&self) -> (Context, Cancel) {
         self.derive(None)
     }
 
-    /// Like [`with_deadline`](Context::with_deadline), `after` from now. A
-    /// timeout too long for the clock to represent sets no deadline.
+    /// Like [`with_deadline`](Context::with_deadline), with a deadline `after`
+    /// from now. A timeout too long for the clock to represent sets no
+    /// deadline.
     pub fn with_timeout(&self, after: Duration) -> (Context, Cancel) {
         self.with_timeout_cause(after, Cause::DeadlineExceeded)
     }
 
-    /// Like [`with_timeout`](Context::with_timeout), with a cause of one's own
-    /// for the expiry.
+    /// Like [`with_timeout`](Context::with_timeout), with a custom cause for
+    /// the expiry.
     pub fn with_timeout_cause(&self, after: Duration, cause: Cause) -> (Context, Cancel) {
         match Clock::now().checked_add(after) {
             Some(at) => self.derive(Some(&Deadline { at, cause })),
@@ -124,14 +126,15 @@ impl Context {
         }
     }
 
-    /// A context that ends at `at`, or when the guard says so, or when `self`
-    /// ends, whichever comes first. If `at` has passed, it is born done.
+    /// A context that ends at `at`, or when the guard is used or dropped, or
+    /// when `self` ends, whichever comes first. If `at` has passed, it is done
+    /// from the start.
     pub fn with_deadline(&self, at: Instant) -> (Context, Cancel) {
         self.with_deadline_cause(at, Cause::DeadlineExceeded)
     }
 
-    /// Like [`with_deadline`](Context::with_deadline), with a cause of one's own
-    /// for the expiry: the context then ends with [`Done::DeadlineExceeded`] as
+    /// Like [`with_deadline`](Context::with_deadline), with a custom cause for
+    /// the expiry: the context then ends with [`Done::DeadlineExceeded`] as
     /// always, but reports `cause`, as does everything derived from it. The
     /// cause is not used if the context ends in any other way, or if its
     /// parent's deadline is no later than `at`.
@@ -143,9 +146,9 @@ impl Context {
     /// A context that also carries `value`, and otherwise ends as `self` does.
     /// Hides any value that `self` has under the same key.
     ///
-    /// Values are for what belongs to the request and crosses every boundary,
-    /// not for arguments. A guest can read all of them: what it must not know
-    /// does not belong here, or must display as nothing.
+    /// Use values for data that belongs to the request and crosses every
+    /// boundary, not for arguments. A guest can read all of them: data that a
+    /// guest must not know does not belong here, or must display as nothing.
     pub fn with_value<T>(&self, key: &Key<T>, value: T) -> Context
     where
         T: fmt::Display + Send + Sync + 'static,
@@ -154,7 +157,7 @@ impl Context {
     }
 
     /// A context with the values of `self` that does not end when `self` does:
-    /// no deadline, never done. For work that has to outlive its request.
+    /// no deadline, never done. For work that must outlive its request.
     pub fn without_cancel(&self) -> Context {
         Context { node: None, values: self.values.clone() }
     }
@@ -171,26 +174,27 @@ impl Context {
         self.values.are_protected(name)
     }
 
-    /// The nearest value of that name as text, as it goes over the wire.
+    /// The nearest value of that name as text, in its wire form.
     pub fn value_text(&self, name: &str) -> Option<String> {
         self.values.text(name)
     }
 
-    /// The names and texts of all values as they go over the wire, nearest
-    /// first; each name once.
+    /// The names and texts of all values in their wire form, nearest first;
+    /// each name once.
     pub fn values(&self) -> impl Iterator<Item = (&str, String)> {
         self.values.texts()
     }
 
-    /// When this context will be done at the latest; `None` if time does not
-    /// limit it. The earliest deadline of this context and those it was derived
-    /// from. Stays what it is when the context is done.
+    /// The latest time at which this context will be done; `None` if time does
+    /// not limit it. It is the earliest deadline of this context and its
+    /// ancestors, and does not change when the context is done.
     pub fn deadline(&self) -> Option<Instant> {
         Some(self.node.as_ref()?.deadline()?.into_std())
     }
 
     /// The time until the deadline, zero once it has passed; `None` if there is
-    /// no deadline. Says nothing about a cancel: ask [`err`](Context::err).
+    /// no deadline. A cancel does not affect it: use [`err`](Context::err) for
+    /// that.
     pub fn remaining(&self) -> Option<Duration> {
         let at = self.node.as_ref()?.deadline()?;
         Some(at.saturating_duration_since(Clock::now()))
@@ -199,8 +203,8 @@ impl Context {
     /// How this context ended; `None` as long as it has not. Once it has, the
     /// answer never changes.
     ///
-    /// Fast enough to ask in a loop: one atomic load and, with a deadline, one
-    /// look at the clock.
+    /// Fast enough to call in a loop: one atomic load and, with a deadline, one
+    /// read of the clock.
     pub fn err(&self) -> Option<Done> {
         self.node.as_ref()?.done()
     }
@@ -211,13 +215,14 @@ impl Context {
         Some(self.node.as_ref()?.end()?.cause)
     }
 
-    /// Since when this context has been done: its deadline, or the moment of
-    /// the cancel, however late anybody asks. `None` as long as it is not done.
+    /// The time since which this context has been done: its deadline, or the
+    /// moment of the cancel, however late this is called. `None` as long as it
+    /// is not done.
     pub fn done_since(&self) -> Option<Instant> {
         Some(self.node.as_ref()?.end()?.at.into_std())
     }
 
-    /// Waits until this context is done: forever, if nothing ends it.
+    /// Waits until this context is done: forever, if it never ends.
     ///
     /// # Cancel safety
     ///
@@ -234,8 +239,9 @@ impl Context {
         }
     }
 
-    /// Like [`done`](Context::done), but without a timer: where nobody cancels
-    /// it and nobody looks at the clock, a deadline that passes ends no wait.
+    /// Like [`done`](Context::done), but without a timer. A deadline that
+    /// passes does not end the wait unless the context is canceled or its clock
+    /// is checked elsewhere.
     pub(crate) async fn ended(&self) {
         match &self.node {
             Some(node) => node.ended().await,
@@ -243,25 +249,26 @@ impl Context {
         }
     }
 
-    /// Calls `func` once this context is done: at once, if it is already.
+    /// Calls `func` once this context is done: at once, if it already is.
     ///
     /// The call is a task of the tokio runtime that is current now, so it must
-    /// not block; where there is no runtime, it is a thread of its own. Whoever
-    /// cancels does not wait for it. It is not called if it is
-    /// [stopped](AfterFunc::stop) first, if the context never ends, if the
-    /// runtime has shut down by then, or if the system refuses a thread.
+    /// not block. Without a runtime it runs on a separate thread. A cancel does
+    /// not wait for it. It is not called if it is [stopped](AfterFunc::stop)
+    /// first, if the context never ends, if the runtime has shut down by then,
+    /// or if the system refuses a thread.
     ///
-    /// With a deadline, a task (a thread, where there is no runtime) waits for
-    /// it; such a runtime must have timers enabled.
+    /// With a deadline, a task (or a thread, without a runtime) waits for it;
+    /// such a runtime must have timers enabled.
     pub fn after_func(&self, func: impl FnOnce() + Send + 'static) -> AfterFunc {
         AfterFunc::register(self.node.as_ref(), func)
     }
 
-    /// How many contexts and after-functions are attached to this one and not
-    /// yet done. Those attached to its children do not count. For finding leaks.
+    /// The number of contexts and after-functions that are attached to this one
+    /// and not yet done. Those attached to its children do not count. For
+    /// finding leaks.
     ///
-    /// A child whose deadline has passed counts until somebody looks at it or
-    /// drops its guard: nothing else would tell the parent.
+    /// A child with a passed deadline counts until it is checked or its guard
+    /// is dropped: nothing else notifies the parent.
     pub fn children(&self) -> usize {
         self.node.as_ref().map_or(0, Node::children)
     }
@@ -271,7 +278,8 @@ impl Context {
         Context { node: root.node.clone(), values: self.values.clone() }
     }
 
-    /// Ends it, as whoever holds its guard would; nothing where none exists.
+    /// Ends the context, as its guard would; has no effect on a context without
+    /// a guard.
     pub(crate) fn end(&self, cause: Cause) {
         if let Some(node) = &self.node {
             node.cancel(cause);
@@ -286,7 +294,7 @@ impl Context {
 }
 
 impl fmt::Debug for Context {
-    /// Shows the names of the values only: the values may be nobody's business.
+    /// Shows only the names of the values: the values may be confidential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("end", &self.node.as_ref().and_then(Node::end))

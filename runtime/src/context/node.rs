@@ -1,28 +1,29 @@
-//! The tree behind the contexts: what is done, why, and who hears of it.
+//! The tree behind the contexts: which are done, why, and which waiters are
+//! notified.
 //!
 //! # How it works
 //!
 //! A node *ends* once, by writing its [`End`]; a *sweep* then ends every
-//! descendant, takes all of them out of the tree, wakes those who wait and
+//! descendant, takes all of them out of the tree, wakes the waiters and
 //! launches jobs. Whether a node has ended is a single atomic load plus, if it
-//! has a deadline, one look at the clock. No node owns a timer.
+//! has a deadline, one read of the clock. No node owns a timer.
 //!
 //! # Invariants
 //!
-//! - A thread holds at most one node's lock at a time, and runs no code of
-//!   anybody else's under it, so there is no order of locks to get wrong.
+//! - A thread holds at most one node's lock at a time, and runs no foreign code
+//!   under it, so there is no lock order to violate.
 //! - A node that has ended takes no more children: both are decided under its
 //!   lock.
-//! - A node leaves its parent's list only once it has no children left. Whoever
-//!   sweeps a node that somebody else is still sweeping therefore helps, and
-//!   never returns before all of its descendants have ended.
+//! - A node leaves its parent's list only once it has no children left. A
+//!   thread that sweeps a node during another thread's sweep of it therefore
+//!   helps, and never returns before all of the node's descendants have ended.
 //! - Parents and children own each other until the child is swept or abandoned,
-//!   which the drop of its guard makes certain. So a node never outlives its
-//!   place in the tree, and dropping one never drops a chain of others.
-//! - A node's deadline is no later than its parent's. An expiry that nobody has
-//!   looked at yet therefore needs no propagation.
+//!   which the drop of its guard guarantees. So a node never outlives its place
+//!   in the tree, and dropping one never drops a chain of others.
+//! - A node's deadline is no later than its parent's. An expiry that has not
+//!   been noticed yet therefore needs no propagation.
 //! - An end has one moment, which decides for every descendant whether its own
-//!   deadline had passed by then. So a whole sweep takes one look at the clock.
+//!   deadline had passed by then. So a whole sweep reads the clock once.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -41,11 +42,11 @@ use super::sync::{AtomicU8, Mutex, MutexGuard};
 pub(super) struct End {
     pub(super) done: Done,
     pub(super) cause: Cause,
-    /// Since when: the deadline, or the moment of the cancel.
+    /// The time of the end: the deadline, or the moment of the cancel.
     pub(super) at: Instant,
 }
 
-/// When a node ends by itself, and why it then did.
+/// When a node ends by itself, and the cause of that end.
 #[derive(Clone, Debug)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
@@ -53,7 +54,7 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// The end that it brought about, if it had passed by then.
+    /// The end that the deadline caused, if it had passed at `by`.
     fn end(&self, by: Instant) -> Option<End> {
         (self.at <= by).then(|| End {
             done: Done::DeadlineExceeded,
@@ -66,27 +67,28 @@ impl Deadline {
 /// One cancelable context.
 pub(super) struct Node {
     deadline: Option<Deadline>,
-    /// What the state says of the end, for those who only want to know that.
+    /// A copy of the state's `done`, which can be read without the lock.
     done: Flag,
     pub(super) place: Place,
     state: Mutex<State>,
 }
 
-/// What changes over a node's life. The sweep leaves nothing but the end.
+/// The mutable part of a node. The sweep clears all of it except the end.
 struct State {
     end: Option<End>,
     parent: Option<Arc<Node>>,
     children: Children,
-    /// Made by the first who waits: few nodes are ever waited for.
+    /// Created by the first waiter: most nodes never have one.
     waiters: Option<Arc<Notify>>,
     job: Option<Box<Job>>,
 }
 
 impl Node {
     /// A node attached to `parent`, with the earlier of the parent's deadline
-    /// and its own. If the parent has ended, the node is born with that end.
+    /// and its own. If the parent has ended, the node has that end from the
+    /// start.
     ///
-    /// Takes its own deadline by reference because copying it to its place is
+    /// Takes its own deadline by reference because copying it into place is
     /// measurably cheaper than moving it there step by step.
     pub(super) fn derive(
         parent: Option<&Arc<Node>>,
@@ -126,7 +128,7 @@ impl Node {
     pub(super) fn done(self: &Arc<Node>) -> Option<Done> {
         self.done.get().or_else(|| {
             self.finish(self.deadline.as_ref()?.end(Instant::now())?);
-            // A cancel that looked at the clock just before may have won.
+            // A cancel that read the clock just before may have won.
             self.done.get()
         })
     }
@@ -137,8 +139,8 @@ impl Node {
         self.state().end.clone()
     }
 
-    /// Waits until the node has ended and been swept. Cancel safe: it only ever
-    /// looks.
+    /// Waits until the node has ended and been swept. Cancel safe: it only
+    /// reads.
     pub(super) async fn wait(self: &Arc<Node>) -> Done {
         loop {
             let swept = match self.end_or_await() {
@@ -160,8 +162,8 @@ impl Node {
         }
     }
 
-    /// Waits until somebody has ended the node, and it has been swept. A
-    /// deadline that has passed ends it only once somebody looks. Cancel safe.
+    /// Waits until the node has been ended and swept. A deadline that has
+    /// passed ends it only once the node is checked. Cancel safe.
     pub(super) async fn ended(self: &Arc<Node>) {
         match self.end_or_await() {
             Ok(swept) => swept.await,
@@ -169,19 +171,20 @@ impl Node {
         }
     }
 
-    /// Ends the node and its descendants, save those that ended before, by a
-    /// cancel of their own or by a deadline that has passed.
+    /// Ends the node and its descendants, except those that ended before,
+    /// through a cancel of their own or a deadline that has passed.
     pub(super) fn cancel(self: &Arc<Node>, cause: Cause) {
         let done = Done::Canceled;
         self.finish(End { done, cause, at: Instant::now() });
     }
 
-    /// Cancels the node because its guard goes. Where nobody holds it but that
-    /// guard and its parent, nothing is derived from it and nobody can ever ask
-    /// how or when it ended: it then leaves the tree without an end, which saves
-    /// a look at the clock.
+    /// Cancels the node because its guard is dropped. If only that guard and
+    /// its parent hold the node, nothing is derived from it and its end can
+    /// never be observed. It then leaves the tree without an end, which saves a
+    /// read of the clock.
     pub(super) fn abandon(self: &Arc<Node>) {
-        // As long as it knows its parent, one count is that of the parent's list.
+        // As long as it knows its parent, one count is that of the parent's
+        // list.
         if Arc::strong_count(self) == 2
             && let Some(parent) = self.state().parent.take()
         {
@@ -195,19 +198,20 @@ impl Node {
         self.state().children.len()
     }
 
-    /// Takes the job away, so that it will not be launched.
+    /// Removes the job, so that it will not be launched.
     pub(super) fn take_job(&self) -> Option<Box<Job>> {
         self.state().job.take()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing under the lock can panic half-way through a change.
+        // Nothing under the lock can panic in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Attaches `child`, or says how the node ended if it has.
+    /// Attaches `child`, or returns the end of the node if it has ended.
     fn adopt(self: &Arc<Node>, child: &Arc<Node>) -> Option<End> {
-        // Otherwise they share the deadline, if any, and the end that it brings.
+        // Otherwise they share the deadline, if any, and the end that it
+        // causes.
         if child.deadline() < self.deadline() {
             self.done();
         }
@@ -223,13 +227,14 @@ impl Node {
         drop(removed);
     }
 
-    /// What wakes once the node has been swept; or how it ended, if it has.
+    /// A notification for the sweep of the node; or the node's end, if it has
+    /// ended.
     fn end_or_await(self: &Arc<Node>) -> Result<OwnedNotified, End> {
         self.done();
         let mut state = self.state();
         match &state.end {
             Some(end) => Err(end.clone()),
-            // Made under the lock, so that no wake-up falls in between.
+            // Created under the lock, so that no wake-up is lost in between.
             None => Ok(state.waiters.get_or_insert_default().clone().notified_owned()),
         }
     }
@@ -239,10 +244,10 @@ impl Node {
         self.done.set(end.done);
     }
 
-    /// Ends the node, if it has not ended, and sweeps it: ends every descendant,
-    /// each as its parent did, and takes all of them out of the tree, each after
-    /// its own descendants. Keeps its own stack, because a chain of contexts may
-    /// be longer than a thread's is deep.
+    /// Ends the node, if it has not ended, and sweeps it: ends every
+    /// descendant, each as its parent did, and takes all of them out of the
+    /// tree, each after its own descendants. Keeps its own stack, because a
+    /// chain of contexts may be longer than a thread's stack is deep.
     fn finish(self: &Arc<Node>, mut end: End) {
         let mut path: Vec<Arc<Node>> = Vec::new();
         loop {
@@ -296,15 +301,15 @@ impl State {
     }
 }
 
-/// Where a sweep goes from a node.
+/// The next step of a sweep from a node.
 enum Step {
     /// To a child, with the end that it inherits.
     Down(Arc<Node>, End),
-    /// Back to where it came from.
+    /// Back to its parent.
     Up(Leave),
 }
 
-/// What a node that leaves the tree still has to see to, without its lock.
+/// The remaining work for a node that leaves the tree, done without its lock.
 struct Leave {
     parent: Option<Arc<Node>>,
     waiters: Option<Arc<Notify>>,
@@ -337,7 +342,8 @@ impl Flag {
 mod tests {
     use super::*;
 
-    /// A node that another thread is just ending: its descendants still live.
+    /// A node that another thread is about to sweep: its descendants still
+    /// live.
     fn ending(parent: Option<&Arc<Node>>) -> (Arc<Node>, Arc<Node>) {
         let node = Node::derive(parent, None, None);
         let child = Node::derive(Some(&node), None, None);

@@ -1,6 +1,6 @@
-//! The locks and atomics that the tree is made of: the standard library's, or
-//! those of loom, with which the tests in `tests/interleavings` go through every
-//! order in which threads can meet at them.
+//! The locks and atomics of the tree: those of the standard library, or those
+//! of loom. With loom the tests in `tests/interleavings` explore every
+//! interleaving of the threads.
 
 #[cfg(interleavings)]
 pub(super) use loom::sync::{

@@ -1,8 +1,8 @@
 //! The values that a context carries: typed for the host, text on the wire.
 //!
-//! A chain of links that only ever grows at its near end, apart from the tree
-//! of cancellation: adding a value adds nothing to cancel, and a context that
-//! cannot be canceled keeps its values.
+//! They form a chain of links that only grows at its near end, separate from
+//! the tree of cancellation: adding a value adds nothing to cancel, and a
+//! context that cannot be canceled keeps its values.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Names a value of a context: by a name for the wire and a type for the host.
+/// The key of a context value: a name for the wire and a type for the host.
 ///
 /// ```
 /// # use hourglass::{Context, Key};
@@ -26,8 +26,8 @@ use std::sync::Arc;
 /// there are only names, so give each name to one type only: of two values with
 /// the same name, only the nearest can be seen there.
 ///
-/// A function may add values for what it calls, and hide those it was given. One
-/// under a [`protected`](Key::protected) key it can't.
+/// A function may add values for its calls, and hide those it was given, except
+/// values under a [`protected`](Key::protected) key.
 pub struct Key<T> {
     name: Cow<'static, str>,
     protected: bool,
@@ -35,19 +35,19 @@ pub struct Key<T> {
 }
 
 impl<T> Key<T> {
-    /// A key with a name that is known when the program is written.
+    /// A key with a name that is known at compile time.
     pub const fn new(name: &'static str) -> Key<T> {
         Key { name: Cow::Borrowed(name), protected: false, marker: PhantomData }
     }
 
-    /// A key whose values are the host's word: no function can hide one from
-    /// what it calls. That holds where there is such a value; where a function
-    /// must not make one up either, set it to an empty text.
+    /// A key for values that the host guarantees: no function can hide one from
+    /// its calls. That applies only while such a value exists. To keep a
+    /// function from adding one itself, set the value to an empty text.
     pub const fn protected(name: &'static str) -> Key<T> {
         Key { name: Cow::Borrowed(name), protected: true, marker: PhantomData }
     }
 
-    /// A key with a name that came over the wire.
+    /// A key with a name that was received over the wire.
     pub const fn from_wire(name: String) -> Key<T> {
         Key { name: Cow::Owned(name), protected: false, marker: PhantomData }
     }
@@ -81,7 +81,7 @@ struct Link {
     next: Values,
 }
 
-/// What a value must be able to do once its type is forgotten.
+/// The operations of a value after type erasure.
 trait Value: Any + Send + Sync {
     fn text(&self) -> String;
 }
@@ -121,12 +121,12 @@ impl Values {
         self.links().any(|link| link.protected && link.name == name)
     }
 
-    /// The names and texts that can be seen, nearest first.
+    /// The names and texts of the visible values, nearest first.
     pub(super) fn texts(&self) -> impl Iterator<Item = (&str, String)> {
         self.visible().map(|link| (link.name.as_ref(), link.value.text()))
     }
 
-    /// The names that can be seen, nearest first.
+    /// The names of the visible values, nearest first.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.visible().map(|link| link.name.as_ref())
     }
@@ -142,8 +142,8 @@ impl Values {
 }
 
 impl Drop for Link {
-    /// Frees the links that nobody else holds one by one: left to themselves
-    /// they would recurse, and a long chain would overflow the stack.
+    /// Frees the links that have no other owner one by one. The default drop
+    /// would recurse, and a long chain would overflow the stack.
     fn drop(&mut self) {
         let mut next = self.next.0.take();
         while let Some(link) = next {

@@ -1,6 +1,6 @@
 //! The Wasm engine: wasmtime, configured for many short runs of untrusted code.
 //!
-//! - Instances come from a pool whose address space is reserved at start, so
+//! - Instances come from a pool. Its address space is reserved at start, so
 //!   that a run allocates nothing; [`sizing`] determines its size.
 //! - Memory is copy-on-write, and pages stay resident between runs. [`pages`]
 //!   restores them, and [`faults`] tells when that needs no scan.

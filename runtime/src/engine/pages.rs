@@ -15,8 +15,8 @@
 //! machine, under compaction, 90 of 526,000 scans for present pages missed one
 //! that had been written, and none of as many scans for pages that are present
 //! **or swapped**, which is how the kernel reports a page on the move. That is
-//! therefore the query used here, both for an instance that is reset in place
-//! and for one whose memory goes back to the pool. Pages that the pool's own
+//! therefore the query used here, both to reset an instance in place and to
+//! restore a memory before it goes back to the pool. Pages that the pool's own
 //! scan then misses hold nothing of the invocation any more.
 //!
 //! The kernel's shared zero page is one that a guest has read and never
@@ -243,8 +243,8 @@ impl PageMap {
         Ok(copied)
     }
 
-    /// Restores those zero pages of a run whose initial content was not zeros,
-    /// and returns their size in bytes.
+    /// Restores those pages of a run of zero pages that were not zeros
+    /// initially, and returns their size in bytes.
     fn copy_over_zeros(
         &self,
         memory: &mut [u8],
@@ -399,8 +399,8 @@ struct ScanArg {
     return_mask: u64,
 }
 
-// SAFETY: the opcode is `PAGEMAP_SCAN`, whose argument is a `pm_scan_arg` that
-// the kernel reads and writes, and whose return value is a count.
+// SAFETY: the opcode is `PAGEMAP_SCAN`. Its argument is a `pm_scan_arg` that
+// the kernel reads and writes, and its return value is a count.
 unsafe impl Ioctl for ScanArg {
     type Output = Scan;
 

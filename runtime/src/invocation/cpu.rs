@@ -14,7 +14,7 @@ pub(super) struct Meter {
     pub(super) waited: bool,
 }
 
-/// A future whose polls are measured.
+/// A future that measures the cost of its polls.
 ///
 /// The first poll is measured by the wall clock: most invocations end within
 /// it, no guest runs for longer than a tick in it, and asking the system for

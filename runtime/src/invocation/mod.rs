@@ -171,7 +171,7 @@ fn conclude(
         return Ok(response);
     }
     // Once the context is done, the guest's result is only its reaction to
-    // that; and a guest whose request was cut off is not at fault.
+    // that; and a guest is not at fault if its request was cut off.
     if let (Some(done), Some(cause)) = (state.run.ctx.err(), state.run.ctx.cause()) {
         return Err(Outcome::Done(done, cause));
     }

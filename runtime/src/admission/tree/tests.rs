@@ -1,4 +1,4 @@
-//! What holds of call trees whatever comes in which order.
+//! The properties of call trees under any order of events.
 
 use proptest::prelude::*;
 
@@ -8,10 +8,10 @@ use super::*;
 const TREES: usize = 3;
 const DEPTH: usize = 4;
 
-/// What happens next. Numbers stand for one of those that there are.
+/// The next event. A number selects one of the existing calls.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A root comes, or all of them have ended.
+    /// A root arrives, or all of them have ended.
     Root,
     RootEnds,
     /// A call is made in a tree, by the root or by one of its calls.
@@ -20,7 +20,7 @@ enum Step {
         caller: usize,
     },
     Ends(usize),
-    /// A call that waits is given up.
+    /// A waiting call is given up.
     Leaves(usize),
 }
 
@@ -34,12 +34,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A host with everything that runs or waits on it.
+/// A host with all running and waiting calls.
 struct Host {
     admission: Arc<Admission>,
     most: usize,
     trees: Vec<Arc<CallTree>>,
-    /// Those in flight, with their tree and depth.
+    /// The calls in flight, with their tree and depth.
     running: Vec<(usize, usize, CallPermit)>,
     waiting: Vec<(usize, Waiting)>,
 }
@@ -63,7 +63,8 @@ impl Host {
         self.most - self.admission.in_flight()
     }
 
-    /// Makes a call, and checks that it is let in, waits or fails as it should.
+    /// Makes a call, and checks that it is admitted, waits or fails as it
+    /// should.
     fn call(&mut self, tree: usize, caller: usize) {
         let mut levels: Vec<_> =
             self.running.iter().filter(|(of, ..)| *of == tree).map(|(_, at, _)| at + 1).collect();
@@ -90,7 +91,8 @@ impl Host {
         }
     }
 
-    /// Moves those that were let in, the deepest first and each depth in order.
+    /// Moves the calls that were admitted, and checks the order: the deepest
+    /// first, and FIFO within a depth.
     fn collect(&mut self) {
         let mut let_in = Vec::new();
         for (tree, mut waiting) in std::mem::take(&mut self.waiting) {
@@ -147,7 +149,7 @@ fn run(most: usize, share: f64, steps: Vec<Step>) {
         host.collect();
         host.check(roots.len());
     }
-    // No further call is made: each waiting call has its turn.
+    // No further call is made: each waiting call gets its turn.
     drop(roots);
     host.collect();
     while let Some(ended) = host.running.pop() {
@@ -200,7 +202,7 @@ fn only_so_many_wait() {
     };
     let (first, second) = ((0..5_000).filter(|_| enter(0)).count(), enter(1));
     assert_eq!((first, second), (1 + 1_024, true));
-    // The others have their places as before.
+    // The other trees have their places as before.
     assert_eq!((0..5_000).filter(|_| enter(1)).count(), 1_024);
 }
 

@@ -1,9 +1,9 @@
 //! Keeps the cache within its size by removing the least recently used files.
 //! The modification time of a file is the time of its last load or store.
 //!
-//! Only files whose names have the form of this cache's names are removed.
-//! Several processes may evict at once: a file that is already gone is not an
-//! error, and a process that loaded one has its bytes in memory.
+//! Only files with names of this cache's own form are removed. Several
+//! processes may evict at once: a file that is already gone is not an error,
+//! and a process that loaded one has its bytes in memory.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
