@@ -1,4 +1,4 @@
-//! The macros of the crate `log`, on their way to the host's log.
+//! Sends the records of the crate `log` to the host's log.
 //!
 //! ```no_run
 //! use hourglass_sdk::{Context, Request, serve};
@@ -14,26 +14,27 @@
 //! }
 //! ```
 //!
-//! Every line has its level, its target and, with the feature `kv` of that crate, its own fields
-//! (`info!(items = 3; "sold")`); and from the host the function's name, the request's id and the
-//! step of its trace.
+//! Every line has its level, its target and, with the `kv` feature of that crate, its own fields
+//! (`info!(items = 3; "sold")`). The host adds the function's name, the request id and the trace
+//! context.
 
-/// Lets what the macros of the crate `log` say reach the host's log. To be called once, first of
-/// all in `main`; where a logger is set already, that stays.
+/// Sends the records of the crate `log` to the host's log. Call it once, first in `main`. If a
+/// logger is already set, that one stays.
 ///
-/// What the host would not log is not sent to it, and costs as much as a comparison. Of a message
-/// 8 KiB are logged, of a field's value 1 KiB, and of all fields the first 64. The host bounds what
-/// one invocation logs, and what a function does in a second; its log says so where it does.
+/// Records that the host would not log are not sent to it; they cost one comparison. A message is
+/// truncated to 8 KiB and a field's value to 1 KiB, and only the first 64 fields are logged. The
+/// host limits what it logs per invocation, and per function and second; its log says when it drops
+/// records.
 ///
 /// # Outside of a host
 ///
-/// It does nothing, so that a test can set the logger that it likes.
+/// This does nothing, so that a test can set a logger of its own.
 pub fn init() {
     #[cfg(target_arch = "wasm32")]
     guest::init();
 }
 
-/// Inside of a host.
+/// Inside a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
     use log::kv::{Error, Key, Value, VisitSource, VisitValue};
@@ -50,7 +51,7 @@ mod guest {
         }
     }
 
-    /// Takes note of what the host logs now.
+    /// Records the last level that the host logs.
     fn note(last: Option<usize>) {
         if let Some(last) = last {
             log::set_max_level(LevelFilter::iter().nth(last).unwrap_or(LevelFilter::Trace));
@@ -67,7 +68,7 @@ mod guest {
                 return;
             }
             let mut fields = Pairs(Fields::default());
-            // An error is a field that cannot be shown.
+            // An error means that a field cannot be formatted.
             let _ = record.key_values().visit(&mut fields);
             let level = record.level() as i32;
             note(record::send(level, record.target(), record.args(), &fields.0));

@@ -1,12 +1,12 @@
-//! Failures that have a name at the host: each is written down once.
+//! Failures that the host identifies by name. Each name is listed once.
 
-/// Gives an error type the way from the host's name of a failure to a variant, and back. The
-/// variants listed hold what happened in words; beside them the type has a `Done`, with a field
-/// `done`, and an `Other`, with an `outcome` and a `text`.
+/// Implements the conversion between the host's names of failures and the variants of an error
+/// type. The listed variants hold a description. In addition, the type has a `Done` with a field
+/// `done`, and an `Other` with an `outcome` and a `text`.
 macro_rules! named {
     ($error:ident { $($variant:ident = $name:path,)+ $(; $other:ident = $other_name:path)? }) => {
         impl $error {
-            /// Its name, and what happened in words, which one that is done has none of.
+            /// Returns the name and the description, which is empty for `Done`.
             fn told(&self) -> (&str, &str) {
                 match self {
                     $(Self::$variant(text) => ($name, text),)+
@@ -16,7 +16,7 @@ macro_rules! named {
                 }
             }
 
-            /// The one of a name, of those that are words alone.
+            /// Returns the variant for a name, of those that hold only a description.
             #[cfg(any(target_arch = "wasm32", test))]
             fn of_name(outcome: String, text: String) -> Self {
                 match &*outcome {

@@ -1,4 +1,4 @@
-//! Calls and fetches outside of a host: answered by the handlers that a test registered, each on a
+//! Calls and fetches outside a host. The handlers that a test registered answer them, each on a
 //! thread of its own.
 
 use std::any::Any;
@@ -10,25 +10,25 @@ use crate::context::{CancelOnDrop, Handler, announce};
 use crate::pending::Failure;
 use crate::{Context, Request, Response};
 
-/// What runs on a thread, or has ended. Dropping it cancels the context that it runs under.
+/// A handler that runs on a thread or has ended. Dropping it cancels the handler's context.
 #[derive(Debug)]
 pub(crate) struct Started<E> {
     slot: Arc<Mutex<Slot<E>>>,
     cancel: CancelOnDrop,
 }
 
-/// What it shares with its thread.
+/// The state shared with the thread.
 #[derive(Debug)]
 struct Slot<E> {
     result: Option<Result<Response, E>>,
-    /// What a detached one needs: it ends with the thread.
+    /// The contexts that a detached handler needs. They are dropped with the thread.
     detached: Option<(CancelOnDrop, Context)>,
 }
 
-/// Makes the result of a response, while the handler's context is not canceled yet.
+/// Makes the result from a response, while the handler's context is not yet canceled.
 type Finish<E> = fn(&Context, &str, Response) -> Result<Response, E>;
 
-/// Has a request answered under a child of `ctx`, and does not wait.
+/// Starts answering a request under a child of `ctx`, without waiting.
 pub(crate) fn start<E: Failure + Send + 'static>(
     ctx: &Context,
     target: &str,
@@ -55,14 +55,14 @@ impl<E: Failure> Started<E> {
         lock(&self.slot).result.is_some()
     }
 
-    /// The result of what has one, and what cancels the handler's context.
+    /// Returns the result, which must exist, and the guard that cancels the handler's context.
     pub(crate) fn result(self, target: &str) -> Result<(Response, CancelOnDrop), E> {
         let result = lock(&self.slot).result.take();
         let result = result.unwrap_or_else(|| Err(E::unanswered(target, "it has not ended")));
         Ok((result?, self.cancel))
     }
 
-    /// Lets it go on, and the context that it was started under.
+    /// Lets the handler continue, and keeps the context that it was started under.
     pub(crate) fn detach(self, ctx: Context) {
         lock(&self.slot).detached = Some((self.cancel, ctx));
     }
@@ -72,7 +72,7 @@ fn lock<E>(slot: &Mutex<Slot<E>>) -> MutexGuard<'_, Slot<E>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One invocation, as a host would run it.
+/// Runs one invocation as a host would.
 fn run<E: Failure>(
     ctx: &Context,
     target: &str,
@@ -80,7 +80,7 @@ fn run<E: Failure>(
     request: Request,
     finish: Finish<E>,
 ) -> Result<Response, E> {
-    // What is done before it begins is not begun.
+    // If the context is already done, the handler is not called.
     if let Some(done) = ctx.err() {
         return Err(E::done(target, ctx, done));
     }
@@ -94,7 +94,7 @@ fn run<E: Failure>(
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("it panicked")

@@ -1,4 +1,4 @@
-//! What was started and not waited for: a call of a function, or a fetch.
+//! Calls and fetches in progress.
 
 use std::fmt;
 use std::time::Instant;
@@ -8,38 +8,38 @@ use http::StatusCode;
 use crate::body::Origin;
 use crate::{CallError, Context, Done, FetchError, Response};
 
-/// Why something that was started has no response: [`CallError`] of a call, [`FetchError`] of a
-/// fetch. Nobody else implements it.
+/// Why a call or a fetch has no response: [`CallError`] for a call, [`FetchError`] for a fetch.
+/// This trait is sealed.
 pub trait Failure: private::Failure {}
 
 impl Failure for CallError {}
 impl Failure for FetchError {}
 
-/// What others need not see of [`Failure`].
+/// The private part of [`Failure`].
 pub(crate) mod private {
     use super::{Context, Done, Origin, Response, StatusCode, fmt};
 
     pub trait Failure: fmt::Debug + Sized {
-        /// What was started. Dropping it ends it.
+        /// The call or fetch in progress. Dropping it ends it.
         type Started: Started<Self>;
 
         /// The context that it was started under is done.
         fn done(target: &str, ctx: &Context, done: Done) -> Self;
 
-        /// Who sent the body of its response.
+        /// The sender of its response's body.
         fn origin(target: &str, status: StatusCode) -> Origin;
 
-        /// Whoever answers it in a test panicked.
+        /// The handler that answers it in a test panicked.
         #[cfg(not(target_arch = "wasm32"))]
         fn panicked(target: &str, words: &str) -> Self;
 
-        /// There is nobody to answer it in a test.
+        /// A test has no handler that answers it.
         #[cfg(not(target_arch = "wasm32"))]
         fn unanswered(target: &str, why: &str) -> Self;
     }
 
     pub trait Started<E>: fmt::Debug {
-        /// Its handle.
+        /// The handle.
         #[cfg(target_arch = "wasm32")]
         fn handle(&self) -> i32;
 
@@ -47,15 +47,15 @@ pub(crate) mod private {
         #[cfg(not(target_arch = "wasm32"))]
         fn has_ended(&self) -> bool;
 
-        /// The result of what has one.
+        /// Returns the result, which must exist.
         fn result(self, target: &str) -> Result<Response, E>;
     }
 }
 
 use private::Started;
 
-/// A call, or a fetch, that has not been waited for. It goes on while its caller does something else, another
-/// call for example:
+/// A call or a fetch in progress. It continues while its caller does other work, such as another
+/// call:
 ///
 /// ```
 /// use hourglass_sdk::{Context, Request, Result};
@@ -70,37 +70,38 @@ use private::Started;
 /// # assert_eq!(handler(&ctx, Request::default()).unwrap(), "/quote/here /quote/there");
 /// ```
 ///
-/// Dropping it cancels the call with [`Cause::Canceled`](crate::Cause::Canceled), and does not wait
-/// for the callee to end. So a call ends with what it was begun for, unless it is
-/// [detached](Self::detach). As long as it exists, the context that it was started under is not
-/// canceled because that was dropped. Of several, [`select`] gives the first that ends, [`join_all`] all.
+/// Dropping it cancels the call with [`Cause::Canceled`](crate::Cause::Canceled), without waiting
+/// for the callee to end. A call therefore ends with the operation that started it, unless it is
+/// [detached](Self::detach). As long as the `Pending` exists, dropping the context that it was
+/// started under does not cancel that context. [`select`] returns the first of several to end;
+/// [`join_all`] returns all.
 ///
-/// `Pending<FetchError>` is a fetch that [`Context::start_fetch`] began; its result is there with
-/// the response's head, and the body is read from then on.
+/// `Pending<FetchError>` is a fetch that [`Context::start_fetch`] started. Its result is available
+/// when the response's head has arrived; the body is read after that.
 #[derive(Debug)]
 #[must_use = "dropping what is pending cancels it: wait for it"]
 pub struct Pending<E: Failure = CallError> {
-    /// A function's name, or a URL.
+    /// The function's name, or the URL.
     target: String,
-    /// What it was started under, and is waited for under.
+    /// The context that it was started under, and that waiting happens under.
     ctx: Context,
-    /// An error is what failed at once.
+    /// An error is an immediate failure.
     started: Result<E::Started, E>,
     late: Option<Late<E>>,
 }
 
-/// When something is late, and the failure that this is.
+/// The time from which a fetch is late, and the failure to report then.
 #[derive(Debug)]
 pub(crate) struct Late<E> {
     pub(crate) at: Instant,
     pub(crate) error: E,
 }
 
-/// How waiting for one of several ends.
+/// How a wait for the first of several ends.
 enum Waited {
-    /// The one at this place has ended.
+    /// The one at this index has ended.
     Ended(usize),
-    /// The one at this place is late.
+    /// The one at this index is late.
     Late(usize),
     /// The context is done.
     Done(Done),
@@ -119,16 +120,16 @@ impl<E: Failure> Pending<E> {
     ///
     /// # Errors
     ///
-    /// The failure when there is none. That the context is done is told as soon as the context is
-    /// that it was started under: a callee is cancelled, and nobody waits for it to end. A response
-    /// that was there by then is given nevertheless.
+    /// The failure, if there is no response. If the context that it was started under is done, this
+    /// returns immediately: a callee is canceled, and its end is not awaited. A response that has
+    /// arrived by then is returned nevertheless.
     pub fn wait(self) -> Result<Response, E> {
         let waited = wait_for_first(&self.ctx, std::slice::from_ref(&self));
         let ctx = self.ctx.clone();
         self.conclude(&ctx, &waited)
     }
 
-    /// The result of the one that waiting, under `ctx`, is over for.
+    /// Returns the result of this call or fetch once waiting for it, under `ctx`, is over.
     fn conclude(self, ctx: &Context, waited: &Waited) -> Result<Response, E> {
         let Self { target, started, late, .. } = self;
         match (waited, late) {
@@ -139,25 +140,25 @@ impl<E: Failure> Pending<E> {
     }
 }
 
-/// A response whose body knows who sent it.
+/// Adds the sender to a response's body.
 pub(crate) fn received<E: Failure>(target: &str, response: Response) -> Response {
     let origin = E::origin(target, response.status());
     response.map(|body| body.sent_by(origin))
 }
 
 impl Pending {
-    /// The name of the function that is called.
+    /// Returns the name of the function that is called.
     #[must_use]
     pub fn function(&self) -> &str {
         &self.target
     }
 
-    /// Lets the call go on, and never mind how it ends.
+    /// Lets the call continue, and discards its result.
     ///
-    /// It ends with the context that it was started under: when that is canceled or its deadline
-    /// passes, but not because it is dropped, since a detached call keeps it. So inside of a host,
-    /// for a call to outlive its caller, it takes a context [without
-    /// cancel](Context::without_cancel), and a function to which the host's configuration gives
+    /// The call ends with the context that it was started under: when that context is canceled or
+    /// its deadline passes, but not because it is dropped, since a detached call keeps it. Inside a
+    /// host, a call therefore outlives its caller only with a context [without
+    /// cancel](Context::without_cancel) and a function to which the host's configuration gives
     /// `detach`.
     pub fn detach(self) {
         if let Ok(started) = self.started {
@@ -167,26 +168,26 @@ impl Pending {
 }
 
 impl Pending<FetchError> {
-    /// The URL that is fetched.
+    /// Returns the URL that is fetched.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.target
     }
 }
 
-/// Waits until one of several calls, or fetches, has ended, takes it out of the list, and tells its place there
-/// and its result. `None` when the list is empty.
+/// Waits until one of several calls or fetches has ended, removes it from the list, and returns its
+/// former index and its result. `None` if the list is empty.
 ///
 /// ```
 /// use hourglass_sdk::{Context, Request, Result, select};
 ///
-/// /// The first answer, of whomever it is.
+/// /// Returns the first answer.
 /// fn handler(ctx: &Context, _: Request) -> Result<String> {
 ///     let request = || Request::get("/quote").body(());
 ///     let mut pending = vec![ctx.start("slow", request()?), ctx.start("quick", request()?)];
 ///     while let Some((_, result)) = select(&mut pending) {
 ///         if let Ok(response) = result {
-///             return Ok(response.body().text()?.to_owned()); // the other one is cancelled
+///             return Ok(response.body().text()?.to_owned()); // the other call is canceled
 ///         }
 ///     }
 ///     Ok("nobody answered".to_owned())
@@ -196,25 +197,27 @@ impl Pending<FetchError> {
 /// # assert_eq!(handler(&ctx, Request::default()).unwrap(), "quick");
 /// ```
 ///
-/// Of several that have ended, it is the first in the list; those behind it move up. When the
-/// context is done and none has ended, it is the first in the list again, as
-/// [`CallError::Done`] or [`FetchError::Done`]; so whoever goes on until `None` gets a result for each call, and soon.
+/// If several have ended, the first in the list is returned; later ones move up. If the context is
+/// done before any has ended, the first in the list is returned with [`CallError::Done`] or
+/// [`FetchError::Done`]. A loop until `None` therefore gets a result for each call without a long
+/// wait.
 ///
-/// Calls that were started under different contexts may be mixed. The context of the first is the
-/// one that is waited under; what another's ends, ends by itself within the callee's grace.
+/// The list may mix calls that were started under different contexts. The wait happens under the
+/// context of the first. A call whose own context is done ends by itself within the callee's grace
+/// period.
 pub fn select<E: Failure>(pending: &mut Vec<Pending<E>>) -> Option<(usize, Result<Response, E>)> {
     let ctx = pending.first()?.ctx.clone();
     select_under(&ctx, pending)
 }
 
-/// Waits for all of several calls, or fetches, and gives their results in the order of the calls.
+/// Waits for all of several calls or fetches, and returns their results in the order of the list.
 ///
-/// It goes on whatever the results are; to stop at the first failure, see [`Group`](crate::Group).
+/// It does not stop at a failure. To stop at the first failure, see [`Group`](crate::Group).
 pub fn join_all<E: Failure>(pending: Vec<Pending<E>>) -> Vec<Result<Response, E>> {
     pending.into_iter().map(Pending::wait).collect()
 }
 
-/// [`select`], waiting under a context that is not the calls' own.
+/// [`select`] under a context that is not the calls' own.
 pub(crate) fn select_under<E: Failure>(
     ctx: &Context,
     pending: &mut Vec<Pending<E>>,
@@ -230,9 +233,10 @@ pub(crate) fn select_under<E: Failure>(
     Some((place, pending.remove(place).conclude(ctx, &waited)))
 }
 
-/// Waits until one of several has ended or is late. There must be one.
+/// Waits until one of several has ended or is late. `pending` must not be empty.
 fn wait_for_first<E: Failure>(ctx: &Context, pending: &[Pending<E>]) -> Waited {
-    // Whatever failed at once has ended. Where nothing did, places are those of what was started.
+    // An immediate failure has ended. If there is none, indices in `started` equal those in
+    // `pending`.
     if let Some(place) = pending.iter().position(|one| one.started.is_err()) {
         return Waited::Ended(place);
     }
@@ -254,7 +258,7 @@ fn wait_for_first<E: Failure>(ctx: &Context, pending: &[Pending<E>]) -> Waited {
     }
 }
 
-/// Waits until one of several has a result, and tells its place among them. There must be one.
+/// Waits until one of several has a result, and returns its index. `started` must not be empty.
 pub(crate) fn wait<'a, E: 'a, S: Started<E> + 'a>(
     ctx: &Context,
     started: impl Iterator<Item = &'a S>,

@@ -5,38 +5,39 @@ use std::fmt::{self, Display, Write};
 #[cfg(target_arch = "wasm32")]
 use crate::{abi, wire};
 
-/// How much of a message is sent, in bytes.
+/// The most that is sent of a message, in bytes.
 #[cfg(any(target_arch = "wasm32", feature = "tracing"))]
 const MESSAGE: usize = 8 << 10;
-/// How much of a field's value is.
+/// The most that is sent of a field's value, in bytes.
 const VALUE: usize = 1 << 10;
-/// How many fields are.
+/// The most fields that are sent.
 const FIELDS: usize = hourglass_abi::limit::LOG_FIELDS as usize;
 
-/// The level of an error, as the host counts them.
+/// The host's number for the level `error`.
 #[cfg(target_arch = "wasm32")]
 pub(crate) const ERROR: i32 = 1;
 
-/// The target of what this crate logs itself.
+/// The target of this crate's own records.
 #[cfg(target_arch = "wasm32")]
 const TARGET: &str = "hourglass_sdk";
 
-/// The fields of a record: names, and values in the encoding of the [contract](crate::abi#the-log).
+/// The fields of a record: names, and values in the encoding of the
+/// [interface](crate::abi#the-log).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Adds a text, or as much of it as is sent.
+    /// Adds a text, truncated to the limit.
     pub(crate) fn text(&mut self, name: &str, value: impl Display) {
         self.push(name, || shown("\"", value, VALUE));
     }
 
-    /// Adds what reads the same in JSON: a number, or `true` or `false`.
+    /// Adds a value whose text is also its JSON: a number, `true` or `false`.
     pub(crate) fn literal(&mut self, name: &str, value: impl Display) {
         self.push(name, || value.to_string());
     }
 
-    /// A field of the same name is replaced.
+    /// Adds a field, or replaces the field of the same name.
     fn push(&mut self, name: &str, value: impl FnOnce() -> String) {
         if let Some((_, known)) = self.0.iter_mut().find(|(known, _)| known == name) {
             *known = value();
@@ -45,14 +46,14 @@ impl Fields {
         }
     }
 
-    /// Names and encoded values.
+    /// Returns the names and the encoded values.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 }
 
-/// Sends a record, and gives the last level that the host logs, where it says so.
+/// Sends a record, and returns the last level that the host logs, if the host reports it.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn send(
     level: i32,
@@ -64,23 +65,23 @@ pub(crate) fn send(
     abi::log::log(level | abi::TYPED as i32, &record).ok()
 }
 
-/// A message, or as much of it as is sent.
+/// Formats a message, truncated to the limit.
 #[cfg(feature = "tracing")]
 pub(crate) fn message(message: impl Display) -> String {
     shown("", message, MESSAGE)
 }
 
-/// Logs an error of this crate's, or of the handler's.
+/// Logs an error of this crate or of the handler.
 #[cfg(target_arch = "wasm32")]
 #[cold]
 pub(crate) fn error(message: impl Display, fields: &Fields) {
     let _ = send(ERROR, TARGET, message, fields);
 }
 
-/// `start`, and what something displays as, or as much of it as is wanted.
+/// Returns `start` followed by the formatted value, truncated to `most` bytes.
 fn shown(start: &str, what: impl Display, most: usize) -> String {
     let mut text = Text { text: start.to_owned(), most: start.len().saturating_add(most) };
-    // An error is that it is longer.
+    // An error means that the text was truncated.
     if write!(text, "{what}").is_err() {
         text.text.push('\u{2026}');
     }

@@ -1,5 +1,5 @@
-//! SHA-256, computed by the host: at the speed of its processor, which has
-//! instructions for it, and several times that of WebAssembly.
+//! SHA-256, computed by the host at the speed of its processor, which has instructions for it:
+//! several times faster than in WebAssembly.
 //!
 //! ```
 //! use hourglass_sdk::sha2::{Digest, Sha256};
@@ -10,9 +10,9 @@
 //! assert_eq!(hasher.finalize()[..4], [0x9f, 0x86, 0xd0, 0x81]);
 //! ```
 //!
-//! [`Sha256`] is a hasher of the crate `digest` 0.11, and goes wherever one is asked for, as into an
-//! HMAC. Outside of a host it is the one of the crate `sha2`. What is hashed is not copied, and its
-//! time counts as the function's, which can be interrupted after every 64 KiB.
+//! [`Sha256`] is a hasher of the crate `digest` 0.11 and works where one is required, for example
+//! in an HMAC. Outside a host it is the one of the crate `sha2`. The input is not copied. The time
+//! counts as the function's, and the hashing can be interrupted after every 64 KiB.
 
 pub use digest::Digest;
 
@@ -21,7 +21,7 @@ pub use self::guest::Sha256;
 #[cfg(not(target_arch = "wasm32"))]
 pub use ::sha2::Sha256;
 
-/// Inside of a host.
+/// Inside a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
     use std::fmt;
@@ -42,7 +42,7 @@ mod guest {
         impl: BaseFixedTraits AlgorithmName Default Clone HashMarker Reset FixedOutputReset;
     );
 
-    /// What of a hash is between two blocks.
+    /// The state of a hash between two blocks.
     #[derive(Clone)]
     pub struct Core {
         state: [u32; 8],

@@ -1,4 +1,4 @@
-//! The macros of the crate `tracing`, on their way to the host's log.
+//! Sends the events of the crate `tracing` to the host's log.
 //!
 //! ```no_run
 //! use hourglass_sdk::{Context, Request, serve};
@@ -15,9 +15,9 @@
 //! }
 //! ```
 //!
-//! Every event is a record with its level, its target and its fields. The fields of the spans that
-//! it is in are its own too; of several with one name the innermost counts. From the host it has the
-//! function's name, the request's id and the step of its trace. Spans themselves are not logged.
+//! Every event is a record with its level, its target and its fields. It also has the fields of its
+//! enclosing spans; if several have the same name, the innermost wins. The host adds the function's
+//! name, the request id and the trace context. Spans themselves are not logged.
 
 use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,26 +28,26 @@ use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber};
 
 use crate::record::Fields;
 
-/// Lets what the macros of the crate `tracing` say reach the host's log. To be called once, first of
-/// all in `main`; where a subscriber is set already, that stays.
+/// Sends the events of the crate `tracing` to the host's log. Call it once, first in `main`. If a
+/// subscriber is already set, that one stays.
 ///
-/// What the host would not log is not sent to it. Messages and fields are bounded as those of the
-/// [`log`](crate::log) feature are: 8 KiB, 1 KiB a field, 64 fields.
+/// Events that the host would not log are not sent to it. Messages and fields have the limits of
+/// the [`log`](crate::log) feature: 8 KiB a message, 1 KiB a field, 64 fields.
 ///
 /// # Outside of a host
 ///
-/// It does nothing, so that a test can set the subscriber that it likes.
+/// This does nothing, so that a test can set a subscriber of its own.
 pub fn init() {
     #[cfg(target_arch = "wasm32")]
     {
         let host = Host::new(guest::level(), guest::send);
         let dispatch = tracing_core::Dispatch::new(host);
-        // An error is that there is one already.
+        // An error means that a subscriber is already set.
         let _ = tracing_core::dispatcher::set_global_default(dispatch);
     }
 }
 
-/// Inside of a host.
+/// Inside a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
     use tracing_core::Level;
@@ -71,7 +71,7 @@ mod guest {
         record::send(number(metadata.level()), metadata.target(), message, fields);
     }
 
-    /// A level as the host counts them.
+    /// Returns the host's number for a level.
     fn number(level: &Level) -> i32 {
         match *level {
             Level::ERROR => 1,
@@ -83,7 +83,7 @@ mod guest {
     }
 }
 
-/// Where events go.
+/// The destination of events.
 type Send = fn(&Metadata<'_>, &str, &Fields);
 
 /// The host's log, as a subscriber.
@@ -95,15 +95,15 @@ struct Host {
 
 #[derive(Default)]
 struct Spans {
-    /// Each at the place that is its number less one; `None` where it is closed.
+    /// Indexed by the span's id less one; `None` if closed.
     open: Vec<Option<Span>>,
-    /// Those that are entered, the innermost last.
+    /// The entered spans, the innermost last.
     entered: Vec<Id>,
 }
 
 struct Span {
     metadata: &'static Metadata<'static>,
-    /// Its own fields, and those of the spans that it is in.
+    /// Its own fields, and those of its enclosing spans.
     fields: Fields,
     handles: usize,
 }
@@ -126,15 +126,15 @@ impl Spans {
         self.open.get_mut(place(id))?.as_mut()
     }
 
-    /// The fields of what is in a span: in this one, or else in the one that is
-    /// entered, unless it is in none.
+    /// Returns the fields that a new span or event inherits: those of `parent` or else of the
+    /// innermost entered span; none for a root.
     fn around(&mut self, parent: Option<&Id>, is_root: bool) -> Fields {
         let id = parent.or(self.entered.last()).filter(|_| !is_root).cloned();
         let span = id.and_then(|id| self.get(&id));
         span.map_or_else(Fields::default, |span| span.fields.clone())
     }
 
-    /// A place for a span, one of a closed one if there is any.
+    /// Stores a span, reusing the slot of a closed one if there is one.
     fn add(&mut self, span: Span) -> Id {
         let free = self.open.iter().position(Option::is_none);
         let place = free.unwrap_or(self.open.len());
@@ -166,7 +166,7 @@ impl Subscriber for Host {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let fields = self.spans().around(span.parent(), span.is_root());
         let mut said = Said { message: None, fields };
-        // Without the lock: what is shown may log in turn.
+        // Not under the lock: formatting a value may log.
         span.record(&mut said);
         self.spans().add(Span { metadata: span.metadata(), fields: said.fields, handles: 1 })
     }
@@ -232,7 +232,7 @@ impl Subscriber for Host {
     }
 }
 
-/// What an event or a span says.
+/// The message and the fields of an event or a span.
 struct Said {
     message: Option<String>,
     fields: Fields,

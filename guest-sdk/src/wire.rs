@@ -1,14 +1,14 @@
-//! The encoding of what goes through [`abi`](crate::abi): pure functions, compiled for the guest
-//! and for their own tests.
+//! The encoding of the data that crosses [`abi`](crate::abi): pure functions, compiled for the
+//! guest and for their own tests.
 //!
-//! Whatever the bytes are, decoding them ends in a value or in a [`Malformed`], never in a panic;
-//! and no allocation is larger than the bytes that are really there allow.
+//! Decoding any bytes returns a value or [`Malformed`], and never panics. No allocation is larger
+//! than the bytes actually present allow.
 
 use bytes::{Buf, Bytes};
 use hourglass_abi::UNKNOWN_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-/// What came from the host is not what the contract says.
+/// The host sent data that violates the interface.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Malformed(&'static str);
 
@@ -19,9 +19,9 @@ impl std::fmt::Display for Malformed {
 }
 
 /// Decodes the head of a request. The request's body is the announced length of the body that
-/// follows, `None` when it is not known.
+/// follows, `None` if unknown.
 ///
-/// The URI and the values of headers share the memory of `bytes`.
+/// The URI and the header values share the memory of `bytes`.
 pub(crate) fn request(mut bytes: Bytes) -> Result<Request<Option<u64>>, Malformed> {
     let bytes = &mut bytes;
     let length = bytes.try_get_u64_le().map_err(|_| Malformed("a body length"))?;
@@ -43,8 +43,8 @@ pub(crate) fn response<B>(response: &Response<B>) -> Vec<u8> {
     head
 }
 
-/// Encodes the head of a request to another function, in a single allocation. Of the URI go the
-/// path and the query.
+/// Encodes the head of a request to another function, in a single allocation. Only the path and the
+/// query of the URI are sent.
 pub(crate) fn call<B>(request: &Request<B>) -> Vec<u8> {
     let method = request.method().as_str();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
@@ -67,7 +67,7 @@ pub(crate) fn order<B>(request: &Request<B>) -> Vec<u8> {
     head
 }
 
-/// The head of a fetched response, with the length of its body, if that is known.
+/// The head of a fetched response, with the length of its body if known.
 pub(crate) type Fetched = (Response<()>, Option<u64>);
 
 /// Decodes the head of a fetched response.
@@ -80,18 +80,18 @@ pub(crate) fn fetched(bytes: Bytes) -> Result<Result<Fetched, Failure>, Malforme
     Ok(Ok((Response::from_parts(head, ()), (length != UNKNOWN_LENGTH).then_some(length))))
 }
 
-/// How a call ended that has no response.
+/// The failure of a call without a response.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Failure {
     /// The outcome's name.
     pub(crate) outcome: String,
-    /// What happened, in words.
+    /// A description of the failure.
     pub(crate) text: String,
-    /// The text form of the cause, empty where there is none.
+    /// The text form of the cause, empty if there is no cause.
     pub(crate) cause: String,
 }
 
-/// Decodes the result of a call. The body and the values of headers share the memory of `bytes`.
+/// Decodes the result of a call. The body and the header values share the memory of `bytes`.
 pub(crate) fn result(mut bytes: Bytes) -> Result<Result<Response<Bytes>, Failure>, Malformed> {
     let status = bytes.try_get_u16_le().map_err(|_| Malformed("a status"))?;
     if status == 0 {
@@ -126,7 +126,7 @@ pub(crate) fn values(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malforme
     Ok(values)
 }
 
-/// Encodes what is to be logged.
+/// Encodes a log record.
 pub(crate) fn record(message: &str, target: &str, pairs: &[(String, String)]) -> Vec<u8> {
     let mut record = Vec::with_capacity(12 + message.len() + target.len());
     put_field(&mut record, message.as_bytes());
@@ -150,20 +150,20 @@ fn headers(bytes: &mut Bytes) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// The number of pairs that follow. A number that the bytes at hand cannot hold (a pair takes
-/// eight bytes at least) is malformed: it must not decide how much is allocated.
+/// Reads the number of pairs that follow. A number that the remaining bytes cannot hold (a pair
+/// takes at least eight bytes) is malformed: it must not determine the size of an allocation.
 fn count(bytes: &mut Bytes) -> Option<usize> {
     let count = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
     (count <= bytes.remaining() / 8).then_some(count)
 }
 
-/// The next `str` or `bytes`, sharing the memory.
+/// Reads the next `str` or `bytes`, sharing the memory.
 fn field(bytes: &mut Bytes) -> Option<Bytes> {
     let len = field_len(bytes)?;
     Some(bytes.split_to(len))
 }
 
-/// The next `str` or `bytes`, handed to `read` where it lies.
+/// Passes the next `str` or `bytes` to `read`, without a copy.
 fn with_field<T>(bytes: &mut Bytes, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
     let len = field_len(bytes)?;
     let value = read(bytes.get(..len)?);
@@ -175,13 +175,13 @@ fn text(field: &[u8]) -> Option<String> {
     std::str::from_utf8(field).ok().map(str::to_owned)
 }
 
-/// The length of the next field, which is there in full.
+/// Reads the length of the next field, which must be present in full.
 fn field_len(bytes: &mut Bytes) -> Option<usize> {
     let len = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
     (len <= bytes.remaining()).then_some(len)
 }
 
-/// How long headers are once they are encoded.
+/// Returns the length of the encoded headers.
 fn headers_len(headers: &HeaderMap) -> usize {
     4 + headers.iter().map(|(n, v)| 8 + n.as_str().len() + v.len()).sum::<usize>()
 }
@@ -199,7 +199,7 @@ fn put_field(out: &mut Vec<u8>, field: &[u8]) {
     out.extend_from_slice(field);
 }
 
-/// A length of something in a guest's memory, which always fits: it is addressed with 32 bits.
+/// Writes a length. A length in a guest's memory always fits, because addresses have 32 bits.
 fn put_len(out: &mut Vec<u8>, len: usize) {
     out.extend_from_slice(&(len as u32).to_le_bytes());
 }

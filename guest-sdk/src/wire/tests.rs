@@ -1,4 +1,4 @@
-//! Round trips through an encoder and a decoder that only tests need, and bytes that are wrong.
+//! Round trips through an encoder and a decoder that only tests need, and invalid bytes.
 
 use proptest::prelude::*;
 
@@ -48,7 +48,7 @@ fn encode_result(status: u16, headers: &[Pair], body: &[u8]) -> Bytes {
     out.into()
 }
 
-/// Encodes the result of a call that has none.
+/// Encodes the result of a call that has no response.
 fn encode_failure(fields: [&str; 3]) -> Bytes {
     let mut out = vec![0; 2];
     fields.iter().for_each(|field| put_field(&mut out, field.as_bytes()));
@@ -62,7 +62,7 @@ fn pairs(headers: &HeaderMap) -> Vec<Pair> {
     headers.iter().map(owned).collect()
 }
 
-/// Pairs of headers in the order in which a map gives them: by name.
+/// Generates header pairs in the order in which a map returns them: by name.
 fn some_headers() -> impl Strategy<Value = Vec<Pair>> {
     let name = "[a-z][a-z0-9-]{0,40}";
     let value = prop::collection::vec(prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8], 0..100);
@@ -240,7 +240,7 @@ fn a_fetched_head_tells_how_long_its_body_is() {
 #[cfg(feature = "log")]
 type Logged = (String, String, Vec<(String, String)>);
 
-/// Decodes what is to be logged, as the host does.
+/// Decodes a log record, as the host does.
 #[cfg(feature = "log")]
 fn decode_record(record: Vec<u8>) -> Option<Logged> {
     let mut bytes = Bytes::from(record);
