@@ -1,9 +1,9 @@
-//! What goes into a function and comes out of it: requests and responses of
-//! the [`http`] crate around a [`Body`].
+//! Requests and responses of functions: those of the [`http`] crate with a
+//! [`Body`].
 //!
 //! A body is whole ([`Body::from`] a string or bytes) or arrives in pieces
-//! ([`Body::stream`]), so that a front can hand on what a client is still
-//! sending: the guest then waits for input under its own deadline.
+//! ([`Body::stream`]). A front can therefore forward a body while the client
+//! still sends it, and the guest waits for input under its own deadline.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -29,24 +29,22 @@ pub type Request = http::Request<Body>;
 /// A function's response.
 pub type Response = http::Response<Body>;
 
-/// Why a streamed body broke off.
+/// The error of a streamed body that broke off.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The context value that carries a request's id, under the wire name
-/// `request-id`.
+/// The context value of the request's id, under the wire name `request-id`.
 pub const REQUEST_ID: Key<String> = Key::protected(key::REQUEST_ID);
 
-/// The context value that carries the address of the client, under the wire
-/// name `client-address`: who is at the other end of the connection, which may
-/// be a proxy.
+/// The context value of the client's address, under the wire name
+/// `client-address`: the peer of the connection, which may be a proxy.
 pub const CLIENT_ADDRESS: Key<IpAddr> = Key::protected(key::CLIENT_ADDRESS);
 
-/// The context value that carries who the request is made for, as far as that
-/// was established, under the wire name `principal`.
+/// The context value of the principal that the request is made for, if it was
+/// established, under the wire name `principal`.
 pub const PRINCIPAL: Key<String> = Key::protected(key::PRINCIPAL);
 
-/// The length that a head announces; `None` where it names none, more than one,
-/// or what is no length.
+/// The length that a head announces; `None` if it has no `content-length`, more
+/// than one, or an invalid one.
 pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let (Some(length), None) = (lengths.next(), lengths.next()) else { return None };
@@ -57,7 +55,7 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
 /// The body of a [`Request`] or a [`Response`].
 ///
 /// It is an [`http_body::Body`], so servers and clients of the `http` family
-/// take it as it is.
+/// accept it.
 #[derive(Default)]
 pub struct Body(Content);
 
@@ -70,7 +68,7 @@ enum Content {
 }
 
 impl Body {
-    /// A body without a byte.
+    /// An empty body.
     pub const fn empty() -> Self {
         Self(Content::Empty)
     }
@@ -83,12 +81,12 @@ impl Body {
         Self(Content::Stream(body.map_err(Into::into).boxed_unsync()))
     }
 
-    /// How many bytes are left, where that is known.
+    /// The number of bytes left, if it is known.
     pub fn len(&self) -> Option<u64> {
         self.size_hint().exact()
     }
 
-    /// All of it, where it is whole or empty.
+    /// The whole body, if it does not stream.
     pub(crate) fn whole(&self) -> Option<Bytes> {
         match &self.0 {
             Content::Empty => Some(Bytes::new()),
@@ -97,7 +95,7 @@ impl Body {
         }
     }
 
-    /// Its bytes, where it is whole.
+    /// Its bytes, if it is whole.
     #[cfg(feature = "server")]
     pub(crate) fn whole_mut(&mut self) -> Option<&mut Bytes> {
         match &mut self.0 {
@@ -106,19 +104,19 @@ impl Body {
         }
     }
 
-    /// Whether nothing is left for certain. A stream that may still yield
-    /// bytes is not empty.
+    /// Whether the body is known to be at its end. A stream that may still
+    /// yield bytes is not empty.
     pub fn is_empty(&self) -> bool {
         self.is_end_stream() || self.len() == Some(0)
     }
 
-    /// Waits for the next piece; `None` is the end.
+    /// Waits for the next piece. Returns `None` at the end.
     ///
     /// # Errors
-    /// What the stream's source reports; a whole body never fails.
+    /// The error of the stream's source. A whole body never fails.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing: the piece comes with the next call.
+    /// Dropping the future loses nothing: the next call returns the piece.
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {
             match self.frame().await?.map(Frame::into_data) {
@@ -130,10 +128,10 @@ impl Body {
         }
     }
 
-    /// Collects the whole body. It sets no limit of its own.
+    /// Collects the whole body. There is no limit on its length.
     ///
     /// # Errors
-    /// What the stream's source reports.
+    /// The error of the stream's source.
     ///
     /// # Cancel safety
     /// Not cancel safe: pieces already collected are lost with the future.
@@ -141,7 +139,7 @@ impl Body {
         if let Content::Whole(bytes) = self.0 {
             return Ok(bytes);
         }
-        // Not kept in pieces, of which each costs more than a byte.
+        // Copied into one buffer: each separate piece costs more than a byte.
         let mut whole = BytesMut::new();
         while let Some(piece) = self.next().await {
             whole.extend_from_slice(&piece?);
@@ -227,7 +225,7 @@ impl From<()> for Body {
     }
 }
 
-/// Pieces that somebody else sends, one at a time. The end is when they stop.
+/// Pieces from a channel. The body ends when the sender is dropped.
 pub(crate) struct Pieces(mpsc::Receiver<Bytes>);
 
 impl Pieces {

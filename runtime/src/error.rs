@@ -1,4 +1,4 @@
-//! The library's errors: what went wrong, where, and what to do.
+//! The library's errors. Each says what went wrong, where, and what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::escape::OneLine;
 use crate::mounts::Unmountable;
 use crate::outcome::{Outcome, Usage};
 
-/// Why [`Runtime::invoke`](crate::Runtime::invoke) gave no response.
+/// [`Runtime::invoke`](crate::Runtime::invoke) returned no response.
 #[derive(Debug, thiserror::Error)]
 #[error("function `{}`: {}", OneLine(&.0.function), .0.outcome)]
 pub struct InvokeError(Box<Failure>);
@@ -26,7 +26,7 @@ impl InvokeError {
         Self(Box::new(Failure { function, outcome: outcome.bounded(), usage }))
     }
 
-    /// One for an invocation whose guest never ran.
+    /// An error for an invocation whose guest never ran.
     pub(crate) fn refused(function: Arc<str>, outcome: Outcome) -> Self {
         Self::new(function, outcome, Usage::default())
     }
@@ -41,31 +41,31 @@ impl InvokeError {
         &self.0.outcome
     }
 
-    /// What the invocation used until then. All zero where no guest ran.
+    /// The usage of the invocation until then. All zero if no guest ran.
     pub fn usage(&self) -> Usage {
         self.0.usage
     }
 }
 
-/// Why [`RuntimeBuilder::build`](crate::RuntimeBuilder::build) failed.
+/// [`RuntimeBuilder::build`](crate::RuntimeBuilder::build) failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// More invocations in flight were asked for than the machine's limits
-    /// allow.
+    /// The requested number of invocations in flight exceeds the machine's
+    /// limits.
     #[error(
         "{asked} invocations in flight need more memory mappings than this machine allows: \
          vm.max_map_count = {max_map_count} is enough for {allowed}; ask for fewer, or raise it \
          with `sysctl -w vm.max_map_count={needed}`"
     )]
     TooManyInFlight {
-        /// What was asked for.
+        /// The requested number.
         asked: usize,
-        /// What the machine allows.
+        /// The number that the machine allows.
         allowed: usize,
-        /// The machine's setting.
+        /// The machine's `vm.max_map_count`.
         max_map_count: usize,
-        /// The setting that would be enough.
+        /// The `vm.max_map_count` that would be enough.
         needed: usize,
     },
     /// The directory for compiled code can't be used.
@@ -73,7 +73,7 @@ pub enum BuildError {
     Cache {
         /// The directory.
         dir: PathBuf,
-        /// What is wrong with it, or with its key.
+        /// What is wrong with the directory, or with its key.
         source: CacheError,
     },
     /// The system gives the process too few threads.
@@ -82,26 +82,26 @@ pub enum BuildError {
          group, `TasksMax` of the service)"
     )]
     Threads {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The Wasm engine could not be made.
+    /// The Wasm engine could not be created.
     #[error("the engine could not be made: {0}")]
     Engine(String),
 }
 
-/// Why the code cache, or a file of it, is not used. Its directory, its key and
-/// its files must belong to the effective user, and no other user may be able
-/// to change them: what is in them is run.
+/// The code cache, or a file of it, can't be used. Its directory, its key and
+/// its files must belong to the effective user, and other users must not be
+/// able to change them, because their content is executed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
-    /// The system refuses it.
+    /// The system refuses access.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A symbolic link, which is not followed.
@@ -110,19 +110,19 @@ pub enum CacheError {
         /// The link.
         path: PathBuf,
     },
-    /// It is to be a directory, and is something else.
+    /// The path must be a directory, and is not.
     #[error("{} is not a directory; remove it, or name another", path.display())]
     NotDirectory {
-        /// What is there.
+        /// The path.
         path: PathBuf,
     },
-    /// It is to be a regular file, and is something else.
+    /// The path must be a regular file, and is not.
     #[error("{} is not a regular file; remove it", path.display())]
     NotFile {
-        /// What is there.
+        /// The path.
         path: PathBuf,
     },
-    /// It belongs to another user.
+    /// The file or directory belongs to another user.
     #[error(
         "{} belongs to user {owner}, and this process runs as user {user}; remove it, or name \
          another directory",
@@ -131,12 +131,12 @@ pub enum CacheError {
     Owner {
         /// The file or directory.
         path: PathBuf,
-        /// The id of the user that it belongs to.
+        /// The id of its owner.
         owner: u32,
         /// The effective user of this process.
         user: u32,
     },
-    /// Other users have rights that they must not have.
+    /// Other users have permissions that they must not have.
     #[error(
         "{} is open to other users (mode {mode:04o}); if its content is what you expect, \
          run `chmod {remove} {}`",
@@ -147,22 +147,22 @@ pub enum CacheError {
         path: PathBuf,
         /// Its mode.
         mode: u32,
-        /// The change of the mode that is needed, as `chmod` reads it.
+        /// The required change of the mode, as an argument of `chmod`.
         remove: &'static str,
     },
-    /// The content is not what the cache wrote.
+    /// The cache did not write this content.
     #[error("{} is not what this cache wrote", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// There is no place for the key.
+    /// There is no directory for the key.
     #[error(
         "there is no directory for the key of the code cache: neither XDG_STATE_HOME nor HOME is \
          an absolute path; set one, or name a `state_dir`"
     )]
     NoStateDirectory,
-    /// The key would be in the cache.
+    /// The key would be in the cache directory.
     #[error(
         "{} is both the cache and the state directory; name two, so that the key is not kept with \
          the files that it vouches for",
@@ -174,7 +174,7 @@ pub enum CacheError {
     },
 }
 
-/// Why a function can't be deployed.
+/// A function can't be deployed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeployError {
@@ -183,10 +183,10 @@ pub enum DeployError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The name can't be a function's.
+    /// The name is not valid for a function.
     #[error(
         "`{}` can't be a function's name: use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, \
          not a `.` in front",
@@ -196,13 +196,13 @@ pub enum DeployError {
         /// The name.
         name: String,
     },
-    /// An entry of what it may reach names no host.
+    /// An entry of the allowed hosts is invalid.
     #[error("{}", OneLine(reason))]
     AllowHosts {
-        /// Which one, what is wrong with it, and how it is written.
+        /// Which entry, what is wrong with it, and the correct notation.
         reason: String,
     },
-    /// A value's name can't go along as baggage.
+    /// A value's name can't be used in baggage.
     #[error(
         "the value `{}` can't go along as baggage: a name has letters, digits and some of !#$%&'*+-.^_`|~",
         OneLine(name)
@@ -211,8 +211,7 @@ pub enum DeployError {
         /// The name.
         name: String,
     },
-    /// A setting or a secret can't be handed to the function. The value is not
-    /// told.
+    /// A setting or a secret is invalid. The error does not contain its value.
     #[error("`{}` can't be a setting: {reason}", OneLine(name))]
     Setting {
         /// Its name.
@@ -220,7 +219,7 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Nothing can be mounted at a path of the guest's.
+    /// Nothing can be mounted at this path of the guest.
     #[error("nothing can be mounted at `{}`: {reason}", OneLine(path))]
     MountPath {
         /// The path.
@@ -231,11 +230,11 @@ pub enum DeployError {
     /// A folder can't be mounted.
     #[error("{} can't be mounted at `{}`", OneLine(folder.display()), OneLine(path))]
     MountFolder {
-        /// Where the guest would find it.
+        /// The path in the guest.
         path: String,
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The module is larger than the host compiles.
@@ -246,13 +245,13 @@ pub enum DeployError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// It has more functions than the host compiles.
+    /// The module has more functions than the host compiles.
     #[error(
         "the module has {count} functions, the limit is {limit}; build it with optimization or \
          split it, or raise `max_functions`"
     )]
     TooManyFunctions {
-        /// How many it has.
+        /// The number of functions.
         count: u32,
         /// The limit.
         limit: u32,
@@ -260,27 +259,27 @@ pub enum DeployError {
     /// A section other than that of functions is longer than the host accepts.
     #[error("the module has {count} {what}, the limit is {limit}; split it")]
     TooManyEntries {
-        /// What the section holds.
+        /// The content of the section.
         what: &'static str,
-        /// How many.
+        /// The number of entries.
         count: u64,
         /// The limit.
         limit: u64,
     },
-    /// Its data is scattered, or at computed addresses, so that instances can't
-    /// share it.
+    /// The module's data is scattered, or at computed addresses, so that
+    /// instances can't share it.
     #[error(
         "the module has {bytes} bytes of data that would be copied for every instance, the limit \
          is {limit}: give its data segments constant addresses that are close to each other, or \
          read the data from a folder"
     )]
     ScatteredData {
-        /// How much data it has.
+        /// The bytes of data.
         bytes: u64,
         /// The limit.
         limit: u64,
     },
-    /// It is no WebAssembly module.
+    /// The file is not a WebAssembly module.
     #[error(
         "this is not a core WebAssembly module ({}); build it with \
          `cargo build --release --target wasm32-wasip1`",
@@ -290,15 +289,15 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It does not export what the host calls.
+    /// The module lacks an export that the host calls.
     #[error(
         "the module does not export {what}; build a program (a crate with `fn main`), not a library"
     )]
     MissingExport {
-        /// What is missing.
+        /// The missing export.
         what: &'static str,
     },
-    /// It exports a name that is the host's own.
+    /// The module exports a name that is reserved for the host.
     #[error(
         "the module exports `{}`, but names that begin with `hourglass:` are the host's own; rename it",
         OneLine(name)
@@ -307,7 +306,7 @@ pub enum DeployError {
         /// The export's name.
         name: String,
     },
-    /// It speaks another version of the context ABI.
+    /// The module uses another version of the context ABI.
     #[error(
         "the module imports `{}`, this host speaks `{spoken}`; \
          rebuild it with the hourglass-sdk of this host's version",
@@ -319,7 +318,7 @@ pub enum DeployError {
         /// The import module that this host offers.
         spoken: &'static str,
     },
-    /// It imports something that the host does not offer.
+    /// The module imports something that the host does not offer.
     #[error(
         "the module imports `{}::{}`, which this host does not offer",
         OneLine(module),
@@ -331,36 +330,37 @@ pub enum DeployError {
         /// The import's name.
         name: String,
     },
-    /// Its memory starts out larger than its limit.
+    /// The module's memory is initially larger than its limit.
     #[error("the module's memory starts with {needed} bytes, its limit is {limit}; raise `memory`")]
     Memory {
-        /// What it starts with.
+        /// The initial size in bytes.
         needed: u64,
         /// The limit.
         limit: u64,
     },
-    /// It can't be compiled.
+    /// The module can't be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// The engine refused to instantiate it.
+    /// The engine refused to instantiate the module.
     #[error("the module can't be made ready: {}", OneLine(reason))]
     Instantiate {
-        /// The engine's words.
+        /// The engine's error.
         reason: String,
     },
 }
 
-/// Why a module gave no native code.
+/// A module could not be compiled to native code.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The compiler refused it.
+    /// The compiler refused the module.
     #[error("the module can't be compiled: {}", OneLine(reason))]
     Invalid {
-        /// The compiler's words.
+        /// The compiler's error.
         reason: String,
     },
-    /// It took too long. See [`Compiler::timeout`](crate::Compiler::timeout).
+    /// Compiling took too long. See
+    /// [`Compiler::timeout`](crate::Compiler::timeout).
     #[error(
         "the compiler was stopped after {limit:?}; simplify the module, or raise `compile_timeout`"
     )]
@@ -368,7 +368,8 @@ pub enum CompileError {
         /// The limit.
         limit: Duration,
     },
-    /// It took too much memory. See [`Compiler::memory`](crate::Compiler::memory).
+    /// Compiling took too much memory. See
+    /// [`Compiler::memory`](crate::Compiler::memory).
     #[error(
         "the compiler needs more than {} MiB of memory; simplify the module, or raise \
          `compile_memory`",
@@ -378,7 +379,7 @@ pub enum CompileError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// Its native code is longer than the host loads.
+    /// The native code is longer than the host loads.
     #[error("the module's native code is longer than {} MiB; split the module", limit >> 20)]
     TooMuchCode {
         /// The limit in bytes.
@@ -390,7 +391,7 @@ pub enum CompileError {
          again, or lower `compile_memory`"
     )]
     Killed,
-    /// The compiler process failed by itself.
+    /// The compiler process failed on its own.
     #[error("the compiler process failed ({how}): {said}; please report this, with the module")]
     Crashed {
         /// How it ended.
@@ -404,10 +405,10 @@ pub enum CompileError {
          `pids.max` of the control group, `TasksMax` of the service)"
     )]
     Threads {
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
-    /// The compiler process can't be started, or not be talked to.
+    /// The compiler process can't be started, or communication with it fails.
     #[error(
         "the compiler process can't be run as {}: {reason}; name a program of this version, or \
          compile in the host's process",
@@ -416,7 +417,7 @@ pub enum CompileError {
     Unavailable {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
 }

@@ -47,11 +47,11 @@
 //!    result; `http::exchange` maps it to a response, or to a problem document.
 //!
 //! # Features
-//! - `server`: HTTP: the front, and functions' way out.
+//! - `server`: HTTP: the front, and the client for functions.
 //! - `cli` (default): the program, and with it `server`.
 //!
-//! An embedder who wants only [`Runtime::invoke`] sets
-//! `default-features = false` and compiles neither.
+//! An embedder that needs only [`Runtime::invoke`] sets `default-features =
+//! false` and compiles neither.
 
 mod admission;
 mod body;

@@ -1,10 +1,10 @@
-//! The program. Everything it does is in [`hourglass::cli`]; here an error
-//! becomes an exit code.
+//! The program. [`hourglass::cli`] implements it; `main` only turns an error
+//! into an exit code.
 
 use std::process::ExitCode;
 
-/// Buffers are allocated by one thread and freed by another, at which the
-/// system's allocator makes the threads wait for each other.
+/// Buffers are allocated on one thread and freed on another. The system's
+/// allocator makes the threads contend for its locks in that case.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -15,51 +15,53 @@ use crate::limits::fixed;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The function answered.
+    /// The function returned a response.
     Response,
     /// No function of that name is deployed.
     NotFound,
-    /// As many invocations are in flight as the runtime allows; or clients have
-    /// left as much of their responses with the [front](crate::http) as it may
-    /// hold.
+    /// As many invocations are in flight as the runtime allows. Or the
+    /// responses that clients have not read yet use up the budget of the
+    /// [front](crate::http).
     Busy,
-    /// The runtime takes no more invocations because it shuts down.
+    /// The runtime accepts no more invocations because it is shutting down.
     Draining,
-    /// The context was done before the function answered.
+    /// The context was done before the function responded.
     Done(Done, Cause),
     /// The guest trapped.
     Trap(Trap),
     /// The guest exited with this code, which is not zero.
     Exit(i32),
-    /// The guest ran into its memory limit and gave up.
+    /// The guest reached its memory limit and gave up.
     OutOfMemory {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The guest ended without a response, or with one that is not HTTP.
+    /// The guest ended without a response, or with one that is not valid HTTP.
     BadResponse(String),
-    /// The request's body was longer than the function takes.
+    /// The request's body was longer than the function accepts.
     BodyTooLarge {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The response's body was longer than it may be, or than its caller may hold.
+    /// The response's body was longer than its limit, or than its caller can
+    /// hold.
     ResponseTooLarge {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The request's body broke off or was malformed, or a call's target can't be
-    /// asked of the function on another host that it is for.
+    /// The request's body broke off or was malformed. Or a call's target is
+    /// invalid for the function on another host that it names.
     BadRequest(String),
-    /// The caller is a function that may not call this one.
+    /// The caller is a function that must not call this one.
     Forbidden,
-    /// The caller is a function that was itself called through as many others
-    /// as the runtime allows.
+    /// The caller is a function that already has as many callers above it as
+    /// the runtime allows.
     DepthExceeded {
         /// The limit.
         limit: u32,
     },
-    /// The caller is a function that has made as many calls as it may.
+    /// The caller is a function that has made as many calls as its limit
+    /// allows.
     CallsExceeded {
         /// The limit.
         limit: u32,
@@ -69,8 +71,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The outcome's name, as it stands in logs, problem documents and metric
-    /// labels.
+    /// The outcome's name in logs, problem documents and metric labels.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Response => "response",
@@ -92,8 +93,8 @@ impl Outcome {
         }
     }
 
-    /// The outcome with texts of bounded length: callers hold failures, and
-    /// guests choose what is in them.
+    /// The outcome with texts of bounded length, because callers hold failures
+    /// and guests choose their texts.
     pub(crate) fn bounded(mut self) -> Self {
         match &mut self {
             Self::BadResponse(text) | Self::BadRequest(text) | Self::Host(text) => {
@@ -105,10 +106,10 @@ impl Outcome {
         self
     }
 
-    /// The HTTP status that suits the outcome, for hosts that answer over HTTP:
-    /// the [front](crate::http) gives it. A client that has left is 499, as other
-    /// hosts log it. [`Response`](Self::Response) is 200; the response has a
-    /// status of its own.
+    /// The HTTP status of the outcome, for hosts that respond over HTTP. The
+    /// [front](crate::http) uses it. A client that has disconnected is 499, as
+    /// other servers log it. [`Response`](Self::Response) is 200; the response
+    /// has a status of its own.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Response => StatusCode::OK,
@@ -126,13 +127,14 @@ impl Outcome {
             Self::BadResponse(_) | Self::ResponseTooLarge { .. } => StatusCode::BAD_GATEWAY,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            // How a function's calls may end; no client's request does.
+            // Outcomes of calls between functions. A client's request never has
+            // them.
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::DepthExceeded { .. } | Self::CallsExceeded { .. } => StatusCode::LOOP_DETECTED,
         }
     }
 
-    /// Why the context was done, where that is how the invocation ended.
+    /// Why the context was done, if that ended the invocation.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Done(_, cause) => Some(cause),
@@ -179,18 +181,19 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A guest's trap: what happened, and where in the guest.
+/// A guest's trap: the reason, and the position in the guest.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trap {
-    /// What happened, in the engine's words.
+    /// The reason, in the engine's words.
     pub reason: String,
-    /// The guest's functions that were running, innermost first, by their
-    /// demangled names: at most 20, each of at most 256 bytes. Empty where the
-    /// module carries no names.
+    /// The guest's functions on the stack, innermost first, by their demangled
+    /// names: at most 20, each of at most 256 bytes. Empty if the module
+    /// contains no names.
     pub backtrace: Vec<String>,
-    /// The last lines that the guest wrote to its standard error or logged as an
-    /// error; for a Rust guest that panicked, the panic's message. At most 4 KiB.
+    /// The last lines that the guest wrote to its standard error or logged as
+    /// an error; for a Rust guest that panicked, the panic's message. At most 4
+    /// KiB.
     pub stderr: String,
 }
 
@@ -216,15 +219,15 @@ impl Trap {
     }
 }
 
-/// What one invocation used.
+/// The usage of one invocation.
 ///
-/// A response carries it in its extensions, an
-/// [`InvokeError`](crate::InvokeError) in
-/// [`usage`](crate::InvokeError::usage).
+/// It is in the extensions of a response, and in
+/// [`usage`](crate::InvokeError::usage) of an
+/// [`InvokeError`](crate::InvokeError).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// From admission to the end.
+    /// Time from admission to the end.
     pub wall: Duration,
     /// Processor time spent on the guest and on its host calls.
     pub cpu: Duration,

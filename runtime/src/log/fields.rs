@@ -1,6 +1,6 @@
-//! A guest's own fields of a line. Their names are not known beforehand, so all
-//! of them are one field of the line: an object in JSON, and for people
-//! `name=value name="another value"`.
+//! A guest's own fields of a log record. Their names are not known in advance,
+//! so all of them are one field of the record: an object in JSON, and for human
+//! readers `name=value name="another value"`.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
@@ -8,15 +8,15 @@ use std::fmt::{self, Display, Write as _};
 use super::text::Word;
 use crate::escape::is_layout;
 
-/// A guest's own fields, as it gave them.
+/// A guest's own fields, in the guest's encoding.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
     pub(crate) pairs: &'a [(&'a [u8], &'a [u8])],
-    /// Whether the values have types; else they are texts.
+    /// Whether the values have types. If not, they are texts.
     pub(crate) typed: bool,
 }
 
-/// What a guest gave as a value.
+/// A value of a field.
 #[derive(Debug, PartialEq)]
 enum Value<'a> {
     Text(&'a [u8]),
@@ -24,9 +24,9 @@ enum Value<'a> {
     Literal(&'a str),
 }
 
-/// The same fields for a log, which may want to know them as something else
-/// than text. As an error, they are a value that `tracing` hands to a subscriber
-/// as it is.
+/// The fields, encoded for a log. A subscriber may need them in another form
+/// than text. They implement `Error`, because `tracing` passes an error to a
+/// subscriber unformatted.
 #[derive(Debug)]
 pub(crate) struct Logged {
     text: String,
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
         self.pairs.is_empty()
     }
 
-    /// How many bytes the guest said.
+    /// Their length in bytes, before escaping.
     pub(super) fn len(&self) -> usize {
         self.values().fold(0, |len, (name, value)| {
             let value = match value {
@@ -50,12 +50,12 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// What a log gets.
+    /// Encodes the fields for a log.
     pub(super) fn logged(&self) -> Logged {
         Logged { text: self.to_string(), json: Object(*self).to_string() }
     }
 
-    /// What takes as much room as any log shows.
+    /// The longest form that any log shows.
     pub(super) fn longest(self) -> impl Display {
         Object(self)
     }
@@ -81,7 +81,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Whether it is a number as JSON writes them.
+/// Whether a text is a number in JSON.
 fn is_number(text: &[u8]) -> bool {
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let text = text.strip_prefix(b"-").unwrap_or(text);
@@ -138,7 +138,7 @@ impl Display for Object<'_> {
     }
 }
 
-/// A text as JSON writes it, harmless on a terminal too.
+/// A text as a JSON string, escaped for terminals too.
 struct Quoted<'a>(&'a [u8]);
 
 impl Display for Quoted<'_> {
@@ -149,7 +149,7 @@ impl Display for Quoted<'_> {
                 '"' | '\\' => write!(f, "\\{char}")?,
                 '\n' => f.write_str("\\n")?,
                 '\t' => f.write_str("\\t")?,
-                // None of them is beyond the first plane.
+                // None of them is outside the Basic Multilingual Plane.
                 char if char.is_control() || is_layout(char) => {
                     write!(f, "\\u{:04x}", u32::from(char))?;
                 }

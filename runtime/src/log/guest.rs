@@ -1,4 +1,4 @@
-//! What guests say, on its way to the host's log.
+//! Guest output, on its way to the host's log.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -10,35 +10,35 @@ use super::text::{Word, shown};
 use super::{About, line};
 use crate::escape::OneLine;
 
-/// The target of what guests say, by which a filter knows it.
+/// The target of guest output, for filters.
 const GUEST: &str = "hourglass::guest";
 
-/// A line of a guest's.
+/// A line of guest output.
 pub(crate) trait Line {
-    /// How many bytes the guest said.
+    /// Its length in bytes, before escaping.
     fn len(&self) -> usize;
 
-    /// How many bytes a log shows of it, which is never less; `None` where that
-    /// is more than `most`.
+    /// Its length in a log, after escaping, which is never less than
+    /// [`len`](Self::len); `None` if it exceeds `most`.
     fn shown(&self, most: usize) -> Option<usize>;
 
     /// Logs it.
     fn log(&self, about: &About<'_>);
 }
 
-/// A line that a guest has written to one of its standard streams.
+/// A line that a guest has written to a standard stream.
 pub(crate) struct Printed<'a> {
     pub(crate) stream: &'static str,
     pub(crate) text: &'a [u8],
 }
 
-/// What a guest says through a logger of its own.
+/// A record of a guest's own logger.
 pub(crate) struct Said<'a> {
     pub(crate) level: Level,
     pub(crate) message: &'a [u8],
-    /// Which part of the guest says it.
+    /// The module of the guest that logs it.
     pub(crate) module: &'a [u8],
-    /// Names and values of its own.
+    /// The guest's own fields.
     pub(crate) fields: Fields<'a>,
 }
 
@@ -105,12 +105,12 @@ impl Line for Said<'_> {
     }
 }
 
-/// Whether anything that guests write to their standard streams is logged.
+/// Whether the standard streams of guests are logged at all.
 pub(crate) fn is_printed() -> bool {
     is_said(Level::INFO)
 }
 
-/// Whether what guests say at a level is logged.
+/// Whether records of guests at a level are logged.
 pub(crate) fn is_said(level: Level) -> bool {
     match level {
         Level::ERROR => tracing::enabled!(target: GUEST, Level::ERROR),
@@ -121,8 +121,8 @@ pub(crate) fn is_said(level: Level) -> bool {
     }
 }
 
-/// Logs that from here on something of what a guest says is left out, or how
-/// many bytes of it have been.
+/// Logs that guest output is left out from here on, or how many bytes of it
+/// were left out.
 pub(crate) fn left_out(about: &About<'_>, bytes: Option<u64>, why: &str) {
     line!(target: GUEST, WARN, about, left_out = bytes, "{why}");
 }

@@ -1,7 +1,7 @@
-//! What is logged of an invocation: when it has ended, and what its guest says
-//! meanwhile, which is in [`guest`]. Every line has the same fields, under the
-//! same names. How text of a guest's is shown is in [`text`], its own fields in
-//! [`fields`], and how much is logged of a function in a second in [`rate`].
+//! Log records of invocations: one at the end of each, and the output of its
+//! guest ([`guest`]). Every record has the same fields under the same names.
+//! For guest text see [`text`], for a guest's own fields [`fields`], and for
+//! the limits per function and second [`rate`].
 
 mod fields;
 mod guest;
@@ -26,19 +26,19 @@ pub(crate) use crate::limits::log_rate::{Rate, Taken};
 use crate::outcome::{Outcome, Usage};
 use crate::propagation::trace::{SpanId, TRACE, Trace, TraceId};
 
-/// The longest text of a failure's record, and its longest backtrace, in bytes.
+/// The longest text of a failure's record, and the longest backtrace, in bytes.
 const TEXT: usize = 4 << 10;
 const BACKTRACE: usize = 2 << 10;
 
-/// What the other fields of a record count for, in bytes.
+/// The bytes that the other fields of a record count for.
 const FIELDS: usize = 256;
 
-/// Which invocation a line is about.
+/// The invocation that a record is about.
 #[derive(Clone, Copy)]
 pub(crate) struct About<'a> {
     pub(crate) function: &'a str,
     pub(crate) ctx: &'a Context,
-    /// Which step of a trace it is, where the context does not say so.
+    /// Its span of a trace, if it is not that of the context.
     pub(crate) step: Option<Trace>,
 }
 
@@ -56,8 +56,8 @@ impl About<'_> {
     }
 }
 
-/// Logs a line about an invocation. The fields that all have are asked for only
-/// where the line is logged.
+/// Logs a record about an invocation. The common fields are only computed if
+/// the record is logged.
 macro_rules! line {
     (target: $target:expr, $level:ident, $about:expr, $($rest:tt)+) => {
         tracing::event!(
@@ -95,9 +95,9 @@ pub(crate) fn answered(
     }
 }
 
-/// Logs an invocation under `ctx` that answered. Where the answer says that the
-/// function failed, it is a warning, for which there is room in `rate` or not. `step` is which one of a trace it was, where
-/// the context does not say so.
+/// Logs an invocation under `ctx` that returned a response. If the status says
+/// that the function failed, the record is a warning, subject to `rate`. `step`
+/// is the span of the invocation, if it is not that of the context.
 pub(crate) fn success(
     function: &str,
     ctx: &Context,
@@ -130,9 +130,9 @@ pub(crate) fn success(
     }
 }
 
-/// Logs an invocation under `ctx` that failed, unless `rate`, that of the
-/// function's failures, is used up: then it is counted. `status` is the one that
-/// the client sees, where there is a client.
+/// Logs an invocation under `ctx` that failed. If `rate`, the function's rate
+/// of failure records, is used up, the record is only counted. `status` is the
+/// status that the client gets, if there is a client.
 pub(crate) fn failure(
     error: &InvokeError,
     ctx: &Context,
@@ -144,7 +144,7 @@ pub(crate) fn failure(
     if !is_logged(outcome) {
         return;
     }
-    // A guest may have had a say in both.
+    // Both may contain text of the guest.
     let text = fixed::display(&OneLine(outcome), TEXT);
     let backtrace = backtrace(outcome);
     let len = backtrace.as_deref().map_or(0, |names| length(OneLine(names))) + length(&text);
@@ -172,10 +172,10 @@ pub(crate) fn failure(
     }
 }
 
-/// Whether there is room for the record of a failure, of which so many bytes are
-/// the function's. Where records are left out, that is logged.
+/// Whether the record of a failure fits into the rate. `len` bytes of the
+/// record come from the function. If records are left out, that is logged.
 fn fits(rate: Option<&Rate>, about: &About<'_>, len: usize) -> bool {
-    // Counted as one where it is left out.
+    // A record that is left out counts as one.
     let suppressed = match rate.map_or(Taken::Logged, |rate| rate.take(1, len + FIELDS)) {
         Taken::Logged => return true,
         Taken::After(records) => records,
@@ -189,8 +189,8 @@ fn fits(rate: Option<&Rate>, about: &About<'_>, len: usize) -> bool {
     true
 }
 
-/// The level of a failure. What any client, or any caller that ends, can bring
-/// about must not fill the log.
+/// The level of a failure. A failure that any client, or any caller that ends,
+/// can cause must not fill the log.
 fn level(outcome: &Outcome) -> Level {
     match outcome {
         Outcome::Host(_) => Level::ERROR,
@@ -200,7 +200,7 @@ fn level(outcome: &Outcome) -> Level {
     }
 }
 
-/// Whether such a failure is logged at all.
+/// Whether such a failure is logged.
 fn is_logged(outcome: &Outcome) -> bool {
     match level(outcome) {
         Level::ERROR => tracing::enabled!(Level::ERROR),
@@ -209,7 +209,7 @@ fn is_logged(outcome: &Outcome) -> bool {
     }
 }
 
-/// How many bytes a log shows of a text that is bounded.
+/// The length of a bounded text in a log.
 fn length(text: impl Display) -> usize {
     shown(text, usize::MAX).unwrap_or_default()
 }

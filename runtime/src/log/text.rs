@@ -1,24 +1,24 @@
-//! What guests say, as text that can be told from the host's own. How it is
-//! escaped is in [`escape`](crate::escape).
+//! Guest text, escaped so that it can be told apart from the host's. For the
+//! escaping see [`escape`](crate::escape).
 
 use std::fmt::{self, Display, Write};
 
-/// How many bytes a log shows of something that has no control characters but
-/// tabs, whichever its format; `None` where that is more than `most`.
+/// The length of a text in a log, whatever the log's format; `None` if it
+/// exceeds `most`. The text must have no control characters except tabs.
 pub(super) fn shown(what: impl Display, most: usize) -> Option<usize> {
     let mut count = Count { left: most };
     write!(count, "{what}").ok()?;
     Some(most.saturating_sub(count.left))
 }
 
-/// Counts what is written to it, as long as there is room.
+/// Counts the bytes written to it, up to a limit.
 struct Count {
     left: usize,
 }
 
 impl Write for Count {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // In JSON these have a `\` before them.
+        // JSON escapes these with a `\`.
         let more = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\t')).count();
         let left = self.left.checked_sub(text.len().saturating_add(more));
         self.left = left.ok_or(fmt::Error)?;
@@ -26,7 +26,7 @@ impl Write for Count {
     }
 }
 
-/// A text between quotes, unless it is a plain word.
+/// A text in quotes, unless it is a plain word.
 pub(super) struct Word<'a>(pub(super) &'a [u8]);
 
 impl Display for Word<'_> {

@@ -1,9 +1,10 @@
 //! Disks, and the threads that wait for them.
 //!
-//! Whoever asks a disk for something may have to wait for it, and where it hangs
-//! that is for good: a server that is gone, a program that serves a file system
-//! and is stuck. So threads do that, and there are only so many. Each folder has
-//! a share of them: one whose disk hangs takes that from the others, and no more.
+//! A request to a disk may block, and if the disk hangs it blocks for good: a
+//! server that is gone, or a FUSE program that is stuck. Threads therefore make
+//! these requests, and their number is limited. Each folder has a share of the
+//! threads. A folder whose disk hangs takes its share from the others, and no
+//! more.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,16 +17,16 @@ use tokio::sync::Semaphore;
 
 use crate::spawn;
 
-/// How many threads wait for disks at once, for all guests together.
+/// The most threads that wait for disks, for all guests together.
 static THREADS: Semaphore = Semaphore::const_new(64);
 
-/// How many of them do so for one folder, and what is beneath it.
+/// The most threads that wait for one folder and the files beneath it.
 const SHARE: usize = 8;
 
-/// The file systems, by their magic numbers, that are asked at once for what
-/// they have at hand, as nobody far away has a say in it: ext2 to ext4, XFS,
-/// Btrfs, F2FS, bcachefs, ZFS, tmpfs, ramfs, SquashFS and EROFS; and overlayfs,
-/// whose layers nearly always are on one of those.
+/// The magic numbers of local file systems. Their cached data is read without a
+/// thread, because no remote server is involved: ext2 to ext4, XFS, Btrfs,
+/// F2FS, bcachefs, ZFS, tmpfs, ramfs, SquashFS and EROFS; and overlayfs, whose
+/// layers nearly always are on one of those.
 const NEAR: [u32; 11] = [
     0x0000_ef53,
     0x5846_5342,
@@ -40,25 +41,25 @@ const NEAR: [u32; 11] = [
     0x794c_7630,
 ];
 
-/// Where a file is, as far as that says how to ask for it.
+/// The disk of a file: how to read the file without blocking a guest's thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
-    /// Which mount it is on, where that is one that may be asked at once.
+    /// The id of its mount, if the file system is local.
     near: Option<u64>,
-    /// Which mount the folder is on, where the kernel says so.
+    /// The id of the folder's mount, if the kernel reports it.
     mount: Option<u64>,
     share: Arc<Semaphore>,
 }
 
 impl Disk {
-    /// That of a folder that is mounted.
+    /// The disk of a mounted folder.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn of(folder: &OwnedFd) -> io::Result<Self> {
         let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
         let stat = statx(folder, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, wanted)?;
-        // A server that does not say what it is, is none that is near.
+        // A file system that does not report its type is not local.
         let near = fstatfs(folder).is_ok_and(|system| NEAR.contains(&(system.f_type as u32)));
         let mount = mount(&stat);
         let near = mount.filter(|_| near);
@@ -69,37 +70,38 @@ impl Disk {
         })
     }
 
-    /// That of something beneath a folder on this one: another disk may be
-    /// mounted there.
+    /// The disk of a file beneath the folder, where another disk may be
+    /// mounted.
     pub(crate) fn beneath(&self, stat: &Statx) -> Self {
         let near = self.near.filter(|_| self.near == mount(stat));
         Self { near, mount: self.mount, share: self.share.clone() }
     }
 
-    /// Whether something is for certain on the mount that the folder is on.
+    /// Whether a file is certain to be on the folder's mount.
     pub(crate) fn has(&self, stat: &Statx) -> bool {
         self.mount.is_some() && self.mount == mount(stat)
     }
 
-    /// Whether it may be asked at once for what it has at hand.
+    /// Whether its cached data may be read without a thread.
     pub(crate) fn is_near(&self) -> bool {
         self.near.is_some()
     }
 
-    /// Has something done by a thread that may wait, when one is free; those who
-    /// wait for one have their turns in order.
+    /// Runs work on a thread that may block, when one is free. Waiters get
+    /// their turns in order.
     ///
     /// # Errors
     /// The system refuses a thread.
     ///
     /// # Cancel safety
-    /// What is dropped before a thread has begun is not done. A thread that has
-    /// begun is left behind, and is one of the folder's share until it is back.
+    /// Work that is dropped before its thread has started is not done. A thread
+    /// that has started runs on, and counts for the folder's share until it
+    /// ends.
     pub(crate) async fn wait<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        // Neither is ever closed, and both are given back by the thread.
+        // Neither semaphore is ever closed. The thread releases both permits.
         let share = self.share.clone().acquire_owned().await.map_err(io::Error::other)?;
         let thread = THREADS.acquire().await.map_err(io::Error::other)?;
         let work = move || {
@@ -109,7 +111,7 @@ impl Disk {
         spawn::on_thread(work).await
     }
 
-    /// Lets go of something, which takes a thread where the disk has to be told.
+    /// Drops a value, on a thread if the drop may have to wait for a server.
     pub(crate) fn let_go(&self, what: impl Send + 'static) {
         let handle = Handle::try_current().ok().filter(|_| !self.is_near());
         let Some(handle) = handle else { return drop(what) };
@@ -118,18 +120,19 @@ impl Disk {
     }
 }
 
-/// The mount that something is on. Kernels before 5.8 do not say it.
+/// The id of a file's mount. Kernels before 5.8 do not report it.
 fn mount(stat: &Statx) -> Option<u64> {
     let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID);
     told.then_some(stat.stx_mnt_id)
 }
 
-/// The share of a folder, by its device and its number there: it is one share
-/// whoever mounts it, and however often.
+/// The share of a folder, identified by its device and its inode. All mounts of
+/// the folder have one share.
 fn share(folder: (u32, u32, u64)) -> Arc<Semaphore> {
     static SHARES: Mutex<BTreeMap<(u32, u32, u64), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
     let mut shares = SHARES.lock().unwrap_or_else(PoisonError::into_inner);
-    // A thread that hangs has a part of a share, which so is still there.
+    // A hanging thread holds a permit of its share, which keeps the share
+    // alive.
     shares.retain(|_, share| share.strong_count() > 0);
     let known = shares.get(&folder).and_then(Weak::upgrade);
     known.unwrap_or_else(|| {
@@ -166,7 +169,7 @@ mod tests {
             .map(|_| {
                 let (hold, held) = mpsc::channel::<()>();
                 let (hangs, begins) = (hangs.clone(), begins.clone());
-                // Whoever asked does not wait for it any more.
+                // The caller does not wait for it any more.
                 let asks = async move {
                     let work = move || {
                         let _ = (begins.send(()), held.recv());
@@ -180,7 +183,7 @@ mod tests {
         tokio::task::spawn_blocking(move || begun.iter().take(SHARE).for_each(drop))
             .await
             .expect("all of them begin");
-        // Mounted once more it is the same.
+        // A second mount of the folder has the same share.
         let late = disk("src");
         let mut waits = Box::pin(late.wait(|| "back"));
         assert!(timeout(Duration::from_millis(1), &mut waits).await.is_err());

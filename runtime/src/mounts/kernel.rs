@@ -1,6 +1,6 @@
-//! File systems that show the kernel's state and not files: `/proc`, `/sys` and
-//! their like. A function must not read them: `/proc/self` has the host's
-//! environment and memory.
+//! File systems that expose the kernel's state, such as `/proc` and `/sys`. A
+//! function must not read them: `/proc/self` contains the host's environment
+//! and memory.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -27,8 +27,8 @@ const MAGIC: [u32; 14] = [
     0x6367_7270,
 ];
 
-/// Their names in the table of mounts, and that of `/dev`, whose number is
-/// tmpfs's.
+/// Their names in the mount table, and that of `/dev`, whose magic number is
+/// that of tmpfs.
 const NAMES: [&str; 15] = [
     "proc",
     "sysfs",
@@ -47,8 +47,8 @@ const NAMES: [&str; 15] = [
     "cgroup2",
 ];
 
-/// Whether an open file is on one of them. They always say what they are; a
-/// server elsewhere may not.
+/// Whether an open file is on one of them. They always report their type; a
+/// remote server may not.
 pub(crate) fn has(file: &OwnedFd) -> bool {
     fstatfs(file).is_ok_and(|system| MAGIC.contains(&(system.f_type as u32)))
 }
@@ -56,7 +56,7 @@ pub(crate) fn has(file: &OwnedFd) -> bool {
 /// Refuses a folder that is on one of them, or has one mounted beneath it.
 ///
 /// # Errors
-/// It is refused; or the system does not tell.
+/// The folder is refused, or the system does not report its mounts.
 pub(super) fn refuse(folder: &OwnedFd) -> io::Result<()> {
     if has(folder) {
         return Err(refused("it shows the kernel's state"));
@@ -78,7 +78,7 @@ fn refused(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
-/// The first such file system at a path or beneath it, by the table of mounts
+/// The first such file system at a path or beneath it, in the mount table
 /// (proc_pid_mountinfo(5)).
 fn beneath(path: &Path, table: &str) -> Option<PathBuf> {
     table.lines().find_map(|line| {
@@ -89,7 +89,8 @@ fn beneath(path: &Path, table: &str) -> Option<PathBuf> {
     })
 }
 
-/// A path of the table, which writes blanks and the like as `\\040`.
+/// Decodes a path of the mount table, where blanks and the like are octal
+/// escapes such as `\040`.
 fn unescaped(text: &str) -> PathBuf {
     let mut parts = text.split('\\');
     let mut path = parts.next().unwrap_or_default().to_owned();

@@ -1,10 +1,11 @@
-//! The folders of the host that a function may read, each at a path of its own
-//! choosing. None unless they are named.
+//! Mounts: the folders of the host that a function may read, each at a path of
+//! the guest. There are none by default.
 //!
-//! A folder is opened once, when the function is deployed, as a mount is: what
-//! is there then is what it reads from, also when the folder is moved or another
-//! is put in its place. An invocation pays nothing for it. How a disk is waited
-//! for is in [`disk`]. What shows the kernel's state is refused: see [`kernel`].
+//! As with a mount of the system, a folder is opened once, when the function is
+//! deployed. The function reads from the folder that is there at that time,
+//! even if it is moved or replaced later. An invocation pays nothing for it.
+//! See [`disk`] for waiting for disks. Folders that expose the kernel's state
+//! are refused: see [`kernel`].
 
 mod disk;
 mod kernel;
@@ -20,11 +21,11 @@ pub(crate) use self::disk::Disk;
 pub(crate) use self::kernel::has as is_kernels;
 use crate::escape::OneLine;
 
-/// Which folders, by the paths at which a guest finds them.
+/// The mounts of a function, each with its path in the guest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mounts(Vec<(String, PathBuf)>);
 
-/// One of them, open.
+/// A mount, with its folder open.
 #[derive(Debug)]
 pub(crate) struct Mount {
     pub(crate) path: String,
@@ -32,7 +33,7 @@ pub(crate) struct Mount {
     pub(crate) disk: Disk,
 }
 
-/// Why a folder can't be mounted.
+/// The reason why a folder can't be mounted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unmountable {
     #[error("nothing can be mounted at `{}`: {reason}", OneLine(path))]
@@ -42,15 +43,15 @@ pub(crate) enum Unmountable {
 }
 
 impl Mounts {
-    /// Asks for a folder at a path.
+    /// Adds a folder at a path.
     pub(crate) fn add(&mut self, path: String, folder: PathBuf) {
         self.0.push((path, folder));
     }
 
-    /// Opens them all.
+    /// Opens all folders.
     ///
     /// # Errors
-    /// The first that can't be.
+    /// The first folder that can't be mounted.
     pub(crate) fn open(&self) -> Result<Box<[Mount]>, Unmountable> {
         let mounts = self.0.iter().enumerate().map(|(place, (path, folder))| {
             let taken = self.0.iter().take(place).any(|(other, _)| other == path);
@@ -69,7 +70,7 @@ impl Mounts {
     }
 }
 
-/// What is wrong with a path, where something is.
+/// The reason why a path is invalid, if it is.
 fn unusable(path: &str) -> Option<&'static str> {
     let Some(inside) = path.strip_prefix('/') else {
         return Some("write an absolute path, such as `/data`");
@@ -82,7 +83,8 @@ fn unusable(path: &str) -> Option<&'static str> {
 fn directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = open(path, flags, Mode::empty())?;
-    // It is what keeps paths beneath the folder, and not every system has it.
+    // Checks that the system supports `BENEATH`, which keeps paths beneath the
+    // folder.
     openat2(&folder, ".", flags, Mode::empty(), ResolveFlags::BENEATH)?;
     kernel::refuse(&folder)?;
     Ok(folder)

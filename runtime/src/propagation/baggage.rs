@@ -1,8 +1,9 @@
-//! W3C baggage: values that a caller sends along with a request, for all who
-//! work on it.
+//! W3C Baggage: values that a caller sends along with a request, for all
+//! services that handle it.
 //!
-//! Anybody may send anything, so only names that the operator allows are let
-//! in, and only so much is looked at. What is malformed is passed over.
+//! Any client may send baggage, so only names that the operator allows are
+//! accepted, and the number of members and bytes read is bounded. Malformed
+//! members are ignored.
 
 use std::sync::Arc;
 
@@ -13,25 +14,26 @@ use crate::context::Context;
 
 const HEADER: HeaderName = HeaderName::from_static("baggage");
 
-/// How many members are looked at, in all headers together.
+/// The most members that are read, in all headers together.
 const MOST_MEMBERS: usize = 64;
 
-/// How many bytes are looked at: so many as all headers have, joined by commas.
+/// The most bytes that are read, counting all headers as joined by commas.
 const MOST_BYTES: usize = 8_192;
 
-/// The longest value that is let in, in bytes.
+/// The longest value that is accepted, in bytes.
 const MOST_VALUE: usize = 4_096;
 
-/// Whether a member can have that name: the tokens of HTTP.
+/// Whether a member can have that name: a token of HTTP.
 pub(crate) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(plain)
 }
 
-/// The allowed names that the headers have a value for, each with its value.
+/// The allowed names that occur in the headers, and their values.
 ///
-/// Of several members with one name the last one counts, as for most others
-/// who read baggage: whoever adds a member adds it at the end, and is nearer.
+/// Of several members with one name the last one applies, as in most other
+/// implementations: a new member is appended, so the last one comes from the
+/// nearest sender.
 pub(crate) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'a str, String)> {
     let mut values: Vec<(&str, String)> = Vec::new();
     if names.is_empty() {
@@ -46,7 +48,7 @@ pub(crate) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'
     values
 }
 
-/// Writes down the values of these names, in place of what stood there.
+/// Replaces the headers by the values of these names.
 pub(crate) fn inject(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap) {
     headers.remove(&HEADER);
     let member = |name: &Arc<str>| {
@@ -63,7 +65,7 @@ pub(crate) fn inject(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap)
 
 /// The members of all headers, within the bounds.
 fn members(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    // The last one has no comma behind it.
+    // No comma follows the last one.
     let mut left = MOST_BYTES + 1;
     let all = headers.get_all(HEADER).into_iter().flat_map(|header| {
         let is_comma = |byte: &u8| *byte == b',';
@@ -76,8 +78,7 @@ fn members(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     within.filter(|member| !member.is_empty()).take(MOST_MEMBERS)
 }
 
-/// The member's name, where that is allowed, and its value. Its properties say
-/// nothing to a function.
+/// The member's name, if it is allowed, and its value. Properties are ignored.
 fn read<'a>(member: &[u8], names: &'a [Arc<str>]) -> Option<(&'a str, String)> {
     let (pair, _properties) = split_at(member, b';').unwrap_or((member, b""));
     let (name, value) = split_at(pair, b'=')?;
@@ -89,7 +90,7 @@ fn read<'a>(member: &[u8], names: &'a [Arc<str>]) -> Option<(&'a str, String)> {
     Some((name, value.into_owned()))
 }
 
-/// What comes before the first such byte, and what comes behind it.
+/// Splits at the first such byte.
 fn split_at(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let (before, after) = bytes.split_at(bytes.iter().position(|byte| *byte == separator)?);
     Some((before, after.get(1..)?))
@@ -102,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// What is let in of `a` and `b`.
+    /// The accepted members of `a` and `b`.
     fn of<T: AsRef<[u8]>>(texts: &[T]) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
         for value in texts.iter().filter_map(|text| HeaderValue::from_bytes(text.as_ref()).ok()) {
@@ -149,7 +150,8 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_over_all_headers() {
-        // With a comma between them and with `a=1`, up to the bound and past it.
+        // With a comma between them and with `a=1`, up to the limit and past
+        // it.
         let other = |bytes: usize| "x".repeat(bytes);
         assert_eq!(of(&[&*other(4_000), &*other(8_192 - 4_000 - 5), "a=1"]), pairs(&[("a", "1")]));
         assert_eq!(of(&["b=2", &*other(4_000), &*other(8_192), "a=1"]), pairs(&[("b", "2")]));

@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName};
 
-/// Headers that are about one connection, or that the host itself writes.
+/// Headers that concern one connection, or that the host itself writes.
 const NOT_HANDED_ON: [HeaderName; 10] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -20,8 +20,8 @@ const NOT_HANDED_ON: [HeaderName; 10] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Takes out what is about one connection, and what the connection's own header
-/// names as such.
+/// Removes hop-by-hop headers, including those that the `connection` header
+/// lists.
 pub(crate) fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The text that is meant. `None` where what follows a `%` is not two digits
-/// of hexadecimal, or where the bytes that are meant are no UTF-8.
+/// Decodes a text. `None` if a `%` is not followed by two hexadecimal digits,
+/// or if the decoded bytes are not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
@@ -18,7 +18,7 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-/// The text with all but plain letters, digits and four signs escaped.
+/// Encodes a text. Only ASCII letters, digits and four signs are not escaped.
 pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

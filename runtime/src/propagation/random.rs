@@ -1,22 +1,22 @@
-//! Numbers for new ids: different in every thread and every process.
+//! Random numbers for ids: different in every thread and every process.
 //!
-//! They are no secret. Whoever sees some of them can work out the next ones.
+//! They are not secret. An observer of some of them can compute the next ones.
 
 use std::cell::Cell;
 use std::time::SystemTime;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// What a state is multiplied by to get the next one: Lehmer's generator, of
-/// 128 bits, so that no two threads ever come upon each other's numbers.
+/// The multiplier of Lehmer's generator, with a state of 128 bits, so that the
+/// sequences of two threads never overlap.
 const MULTIPLIER: u128 = 0xda94_2042_e4dd_58b5;
 
 thread_local! {
-    /// Odd, once there is one.
+    /// Odd, once it is seeded.
     static STATE: Cell<u128> = const { Cell::new(0) };
 }
 
-/// The next number. Only a thread's first one asks the system.
+/// The next number. Only the first one of a thread makes a system call.
 pub(crate) fn next() -> u64 {
     let state = match STATE.get() {
         0 => seed(),
@@ -33,8 +33,8 @@ fn seed() -> u128 {
     if getrandom(&mut random, GetRandomFlags::empty()).is_ok() {
         return u128::from_le_bytes(random) | 1;
     }
-    // Without randomness threads differ by where they stand, and processes by
-    // when they began.
+    // Without randomness, threads are seeded by an address and processes by
+    // their start time.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let place = STATE.with(|state| std::ptr::from_ref(state).addr());
     (now.as_nanos() << 64) ^ ((place as u128) << 1) | 1

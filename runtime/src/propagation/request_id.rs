@@ -1,17 +1,17 @@
-//! The id that a request goes by in logs, in the function and to its client.
+//! The id of a request in logs, in the function and for its client.
 
 use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The header that carries it, in and out.
+/// The header of the id, in requests and responses.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest one that is taken from a client, in bytes.
+/// The longest id that is accepted from a client, in bytes.
 const MAX: usize = 128;
 
-/// The client's own id where it is a plain one, else a new one. Either way the
-/// function sees it in the header.
+/// The client's id if it is valid, else a new one. In both cases the function
+/// sees it in the header.
 pub(crate) fn of(headers: &mut HeaderMap, connection: u64, request: u32) -> HeaderValue {
     let plain = |id: &&HeaderValue| {
         (1..=MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -25,16 +25,17 @@ pub(crate) fn of(headers: &mut HeaderMap, connection: u64, request: u32) -> Head
 }
 
 /// An id that no other request of this or another process has, unless one
-/// connection brings billions.
+/// connection sends billions of requests.
 fn new(connection: u64, request: u32) -> HeaderValue {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| {
         let mut random = [0; 8];
-        // Without randomness ids are only unique within the process.
+        // Without randomness, ids are only unique within the process.
         let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
         u64::from_le_bytes(random)
     });
-    // Half of the connection's number stands in the middle; what is above it
-    // takes billions of connections, and moves on to another process's place.
+    // The lower half of the connection's number goes in the middle. The upper
+    // half takes billions of connections, and then runs into the range of
+    // another process.
     let high = PROCESS.wrapping_add(connection >> 32);
     let low = connection << 32 | u64::from(request);
     let number = u128::from(high) << 64 | u128::from(low);

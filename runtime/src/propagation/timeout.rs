@@ -1,9 +1,8 @@
-//! How long the client itself will wait, where it says so; and on the way to
-//! another host, how long this one will.
+//! The remaining time of a request: how long a client waits, and how long this
+//! host waits for another.
 //!
-//! Two headers are understood: `grpc-timeout` and
-//! `x-envoy-expected-rq-timeout-ms`. They can only shorten what the function
-//! allows; one that can't be read is ignored, as if it were not there.
+//! Two headers are read: `grpc-timeout` and `x-envoy-expected-rq-timeout-ms`.
+//! They can only shorten the function's timeout. A malformed header is ignored.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
 const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
-/// The smaller of the budgets that a request's headers name.
+/// The smallest timeout in a request's headers.
 pub(crate) fn extract(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let grpc = text(&GRPC).and_then(grpc_timeout);
@@ -23,11 +22,11 @@ pub(crate) fn extract(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// Writes down how long this host will wait, in place of what stood there.
+/// Replaces the timeout headers by the time that this host waits.
 pub(crate) fn inject(left: Option<Duration>, headers: &mut HeaderMap) {
     headers.remove(&GRPC);
     headers.remove(&ENVOY);
-    // The finest unit that takes no more than the eight digits.
+    // The finest unit that needs no more than eight digits.
     let text = left.and_then(|left| {
         [(left.as_micros(), 'u'), (left.as_millis(), 'm'), (left.as_secs().into(), 'S')]
             .into_iter()
@@ -40,7 +39,7 @@ pub(crate) fn inject(left: Option<Duration>, headers: &mut HeaderMap) {
     }
 }
 
-/// At most eight digits and a unit.
+/// Parses at most eight digits and a unit.
 fn grpc_timeout(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number = Some(number).filter(|number| number.len() <= 8).and_then(digits)?;

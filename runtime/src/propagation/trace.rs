@@ -1,9 +1,8 @@
-//! W3C trace context: which trace an invocation belongs to, and which of its
-//! steps it is.
+//! W3C Trace Context: the trace that an invocation belongs to, and its span.
 //!
-//! The host takes part in traces and keeps none: it hands on what came in,
-//! with a step of its own for every invocation, so that the logs and the traces
-//! of those around it can be put together.
+//! The host takes part in traces and stores none. It forwards the trace that
+//! came in, with a span of its own for every invocation, so that the logs and
+//! traces of other services can be joined.
 
 use std::fmt;
 use std::num::NonZero;
@@ -12,25 +11,24 @@ use std::str::FromStr;
 use super::random;
 use crate::context::Key;
 
-/// The context value that says which trace an invocation belongs to, under the
-/// wire name `traceparent`.
+/// The context value of the invocation's span, under the wire name
+/// `traceparent`.
 pub const TRACE: Key<Trace> = Key::protected(hourglass_abi::key::TRACEPARENT);
 
-/// The context value that others want carried along with the trace, under the
-/// wire name `tracestate`.
+/// The context value of other vendors' trace state, under the wire name
+/// `tracestate`.
 pub const TRACE_STATE: Key<String> = Key::protected(hourglass_abi::key::TRACESTATE);
 
-/// The length of a `traceparent` of the version that is written here.
+/// The length of a `traceparent` of version 00, which is written here.
 const LENGTH: usize = 55;
 
-/// The trace's id is a random number.
+/// The flag of a random trace id.
 const RANDOM: u8 = 0b10;
 
-/// The flags that have a meaning: sampled, and random. All others have to be
-/// written as zero.
+/// The known flags: sampled, and random. All others must be written as zero.
 const FLAGS: u8 = 0b01 | RANDOM;
 
-/// A step of a trace. Displays as a `traceparent` header, and is read from one.
+/// A span of a trace. Displays as a `traceparent` header, and parses from one.
 ///
 /// ```
 /// use hourglass::Trace;
@@ -49,16 +47,15 @@ pub struct Trace {
     flags: u8,
 }
 
-/// What all steps of a trace have in common. Displays as 32 digits, of
-/// hexadecimal.
+/// The id that all spans of a trace share. Displays as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceId(NonZero<u128>);
 
-/// What a step of a trace has to itself. Displays as 16 digits, of hexadecimal.
+/// The id of one span. Displays as 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SpanId(NonZero<u64>);
 
-/// A text is no `traceparent`.
+/// A text is not a `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a traceparent: `00`, 32 and 16 digits that are not all zero, and 2 for the flags, with `-` between them"
@@ -67,26 +64,26 @@ pub struct SpanId(NonZero<u64>);
 pub struct TraceError;
 
 impl Trace {
-    /// The first step of a new trace. It is not marked as sampled: that would
-    /// tell others that it has been recorded here.
+    /// The root span of a new trace. It is not marked as sampled: that would
+    /// tell other services that it was recorded here.
     pub fn root() -> Self {
         let id = u128::from(random::next()) << 64 | u128::from(random::next());
         let trace = TraceId(NonZero::new(id).unwrap_or(NonZero::<u128>::MIN));
         Self { trace, span: SpanId::new(), flags: RANDOM }
     }
 
-    /// A step that this one asks for: of the same trace, with the same flags.
+    /// A child span: of the same trace, with the same flags.
     #[must_use]
     pub fn child(&self) -> Self {
         Self { span: SpanId::new(), ..*self }
     }
 
-    /// The id of the whole trace.
+    /// The id of the trace.
     pub fn trace_id(&self) -> TraceId {
         self.trace
     }
 
-    /// The id of this step.
+    /// The id of this span.
     pub fn span_id(&self) -> SpanId {
         self.span
     }
@@ -96,7 +93,7 @@ impl Trace {
         let mut fields = known.split('-');
         let mut field = |digits| number(fields.next()?, digits);
         let (version, trace, span, flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
-        // Later versions may have more fields, which are not looked at.
+        // Later versions may have more fields, which are ignored.
         let ends = more.is_empty() || version != 0 && more.starts_with('-');
         if version == 0xff || !ends {
             return None;
@@ -109,7 +106,7 @@ impl Trace {
     }
 }
 
-/// A number of exactly so many digits of hexadecimal, in lower case.
+/// Parses a number of exactly `digits` lowercase hexadecimal digits.
 fn number(text: &str, digits: usize) -> Option<u128> {
     let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     if text.len() != digits || !text.bytes().all(is_digit) {
@@ -127,7 +124,7 @@ impl SpanId {
 impl FromStr for Trace {
     type Err = TraceError;
 
-    /// Reads a `traceparent` of any version.
+    /// Parses a `traceparent` of any version.
     fn from_str(text: &str) -> Result<Self, TraceError> {
         Self::parse(text).ok_or(TraceError)
     }

@@ -1,4 +1,4 @@
-//! A step of a trace as HTTP carries it.
+//! The `traceparent` header.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -8,9 +8,9 @@ use crate::context::Context;
 
 const HEADER: HeaderName = HeaderName::from_static("traceparent");
 
-/// The step that asks for a request with these headers, and the state carried
-/// along. `None` where no step is named, or more than one, or none that can be
-/// read: then whatever is said of a state belongs to nothing.
+/// The caller's span of a request with these headers, and the trace state.
+/// `None` unless there is exactly one valid `traceparent`. A `tracestate`
+/// without one is ignored.
 pub(crate) fn extract(headers: &HeaderMap) -> Option<(Trace, Option<String>)> {
     let mut named = headers.get_all(HEADER).iter();
     let (Some(one), None) = (named.next(), named.next()) else { return None };
@@ -18,8 +18,7 @@ pub(crate) fn extract(headers: &HeaderMap) -> Option<(Trace, Option<String>)> {
     Some((trace, tracestate::of(headers)))
 }
 
-/// Writes the step of a trace that `ctx` is into a request's headers, in place
-/// of what stood there.
+/// Replaces the trace headers of a request by the span of `ctx`.
 pub(crate) fn inject(ctx: &Context, headers: &mut HeaderMap) {
     let texts =
         [(HEADER, ctx.value_text(TRACE.name())), (tracestate::HEADER, ctx.value(&TRACE_STATE))];

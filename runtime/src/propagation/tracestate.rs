@@ -1,22 +1,22 @@
-//! `tracestate`: what others want carried along with a trace. It is handed on
-//! as it came, so it is only looked at to be sure that it can be.
+//! `tracestate`: vendor-specific data of a trace. It is forwarded unchanged, so
+//! it is only checked for being valid.
 
 use http::{HeaderMap, HeaderName};
 
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("tracestate");
 
-/// The longest one that is carried, in bytes: what the specification asks for
-/// at least.
+/// The longest `tracestate` that is forwarded, in bytes: the minimum that the
+/// specification requires.
 const MOST_BYTES: usize = 512;
 
-/// The most members that it may have.
+/// The most members.
 const MOST_MEMBERS: usize = 32;
 
-/// The longest that a member's key or value may be, in bytes.
+/// The longest key or value of a member, in bytes.
 const MOST_PART: usize = 256;
 
-/// What the headers say, as one. `None` where they say nothing, say too much,
-/// or where any of it is malformed.
+/// Joins the headers into one value. `None` if they are empty, too long, or
+/// malformed in any part.
 pub(crate) fn of(headers: &HeaderMap) -> Option<String> {
     let mut state = String::new();
     let mut members = 0;
@@ -53,7 +53,7 @@ fn is_key(key: &str) -> bool {
         && key.bytes().all(|byte| plain(byte) || b"_-*/@".contains(&byte))
 }
 
-/// Blanks behind a value are not its own.
+/// Trailing blanks are not part of a value.
 fn is_value(value: &str) -> bool {
     (1..=MOST_PART).contains(&value.len())
         && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'=')

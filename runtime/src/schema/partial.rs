@@ -40,7 +40,7 @@ impl<S: Schema> Partial<S> {
         self.given.extend(&other.given);
     }
 
-    /// These settings where they are given, else those of `lower`, else the
+    /// These settings if they are given, else those of `lower`, else the
     /// defaults.
     pub(crate) fn over(&self, lower: &Self) -> S {
         let mut merged = lower.clone();
@@ -98,7 +98,7 @@ mod tests {
         let (none, file) = (given(&[]), given(&[("first_one", "2"), ("second", "2")]));
         assert_eq!(none.over(&none), Example { first_one: 1, second: None });
         assert_eq!(none.over(&file), Example { first_one: 2, second: Some(2) });
-        // A given value counts even where it equals the default.
+        // A given value counts even if it equals the default.
         let flags = given(&[("first_one", "1")]);
         assert_eq!(flags.over(&file), Example { first_one: 1, second: Some(2) });
         assert_eq!(flags.names().collect::<Vec<_>>(), ["first_one"]);
