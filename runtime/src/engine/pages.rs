@@ -243,8 +243,8 @@ impl PageMap {
         Ok(copied)
     }
 
-    /// Restores those pages of a run of zero pages that were not zeros
-    /// initially, and returns their size in bytes.
+    /// Within a run of zero pages, restores the pages that were not zeros
+    /// initially. Returns their size in bytes.
     fn copy_over_zeros(
         &self,
         memory: &mut [u8],

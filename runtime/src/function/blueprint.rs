@@ -1,4 +1,4 @@
-//! What every instance of a function is made from, and what it is at first.
+//! The template for the instances of a function, and their initial state.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,10 +18,11 @@ use crate::guest::{Reach, State, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 
-/// The most bytes that one call of `wasmtime-wasi` copies out of a guest.
+/// The maximum number of bytes that one call of `wasmtime-wasi` copies out of a
+/// guest.
 const MAX_COPY: usize = 64 << 10;
 
-/// A linked module, and the first state of its instances.
+/// A linked module, and the initial state of its instances.
 pub(super) struct Blueprint {
     pub(super) engine: Arc<Engine>,
     function: Arc<str>,
@@ -33,31 +34,31 @@ pub(super) struct Blueprint {
     /// The module, which other functions may share.
     _loaded: Arc<Loaded>,
     exports: Exports,
-    /// The most entries its table may have.
+    /// The maximum number of entries of its table.
     table_limit: u64,
-    /// What an instance takes beside its memory and its stack, in bytes.
+    /// The size of an instance without its memory and its stack, in bytes.
     pub(super) instance_size: usize,
-    /// The memory's first content, without the zeros at its end.
+    /// The memory's initial content, without the zeros at its end.
     pub(super) memory: Box<[u8]>,
-    /// The first values of the globals that a reset writes back.
+    /// The initial values of the globals that a reset writes back.
     pub(super) globals: Box<[Val]>,
 }
 
-/// Where a module's exports are.
+/// The indices of a module's exports.
 struct Exports {
     memory: ModuleExport,
     entry: ModuleExport,
     /// The former start section.
     start: Option<ModuleExport>,
-    /// The table, where it must be cleared by hand.
+    /// The table, if it must be cleared by hand.
     table: Option<ModuleExport>,
-    /// The mutable globals, where the proof holds.
+    /// The mutable globals, if the proof holds.
     globals: Box<[ModuleExport]>,
 }
 
 impl Blueprint {
-    /// Compiles a module (or loads it from the cache), links it, and takes
-    /// note of its first state.
+    /// Compiles a module (or loads it from the cache), links it, and copies its
+    /// initial state.
     pub(super) fn new(
         workshop: &Workshop<'_>,
         function: &Function,
@@ -96,7 +97,7 @@ impl Blueprint {
         Ok(Arc::new(blueprint))
     }
 
-    /// Makes a new instance.
+    /// Creates an instance.
     pub(super) fn instance(self: &Arc<Self>) -> wasmtime::Result<Instance> {
         let mut store = self.store();
         let handles = self.instantiate(&mut store)?;
@@ -112,28 +113,29 @@ impl Blueprint {
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);
-        // Until an invocation begins nothing is to be preempted: the engine's
-        // own code that sets an instance up looks at the epoch as well.
+        // Nothing may be preempted before an invocation begins: the engine's
+        // own code that sets an instance up checks the epoch as well.
         store.set_epoch_deadline(u64::MAX / 2);
         store.epoch_deadline_callback(|store| {
             let state = store.data();
             Ok(if state.overdue() {
                 UpdateDeadline::Interrupt
             } else if state.is_young() {
-                // The tick that it happened to start just before is not its
-                // own: a short run need not queue behind all others.
+                // The run merely happened to start just before this tick: a
+                // short run need not queue behind all others.
                 UpdateDeadline::Continue(1)
             } else {
-                // Tokio's own yield lets timers and sockets have their turn; a
-                // bare wake-up may be polled again before them.
+                // Tokio's own yield gives timers and sockets their turn; a bare
+                // wake-up may be polled again before them.
                 UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
             })
         });
         store
     }
 
-    /// The engine's way of making an instance is async, but waits for nothing:
-    /// no guest code runs in it, since a start section has become an export.
+    /// Creates an instance through the engine's async API, which never has to
+    /// wait: no guest code runs in it, since a start section has become an
+    /// export.
     pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Handles> {
         let made = {
             let mut making = pin!(self.pre.instantiate_async(&mut *store));
@@ -147,7 +149,7 @@ impl Blueprint {
         Ok(handles)
     }
 
-    /// Makes an instance that never runs, and copies its state.
+    /// Creates an instance that never runs, and copies its state.
     fn take_note(&mut self) -> wasmtime::Result<()> {
         let mut store = self.store();
         let handles = self.instantiate(&mut store)?;
@@ -155,8 +157,8 @@ impl Blueprint {
         let memory = handles.memory.data_mut(&mut store);
         let used = memory.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         self.memory = memory.get(..used).unwrap_or_default().into();
-        // Reading has mapped every page, which would make each later look at
-        // the slot's touched pages dearer.
+        // Reading has mapped every page, which would make each later scan of
+        // the slot's touched pages more expensive.
         if let Some(pages) = &self.engine.pages {
             pages.release(memory);
         }

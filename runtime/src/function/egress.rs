@@ -1,4 +1,4 @@
-//! A function's way to other hosts.
+//! A function's access to other hosts.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::outbound::{Hosts, Outbound};
 use crate::propagation::baggage;
 
-/// Which other hosts a function may reach, and what goes along.
+/// The hosts that a function may reach, and the baggage that it sends to them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WayOut {
     pub(super) hosts: Arc<[Box<str>]>,
@@ -15,10 +15,10 @@ pub(super) struct WayOut {
 }
 
 impl WayOut {
-    /// The client for it, if it leads anywhere.
+    /// The client for these hosts, if there are any.
     ///
     /// # Errors
-    /// A host or a name that is none.
+    /// An entry is not a valid host, or a name is not valid in baggage.
     pub(super) fn outbound(&self, limits: &Limits) -> Result<Option<Arc<Outbound>>, DeployError> {
         let hosts = Hosts::new(&*self.hosts);
         let hosts = hosts.map_err(|error| DeployError::AllowHosts { reason: error.to_string() })?;

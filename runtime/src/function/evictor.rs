@@ -1,15 +1,15 @@
-//! Bounds the idle instances of all functions together: how many there are, how
-//! much memory they hold, and how long they last.
+//! Bounds the idle instances of all functions together: their number, their
+//! memory and their lifetime.
 //!
 //! An instance is counted from the first time that it is kept until it is
-//! dropped, also while it is in use: so an invocation on a warm instance
-//! changes no count that other cores look at. Where the budget is used up, an
-//! instance is dropped rather than kept, and the keeper makes room by dropping
-//! those that have been idle for longest, whichever function's they are.
+//! dropped, including while it is in use, so an invocation on a warm instance
+//! changes no count that other cores read. If the budget is used up, an
+//! instance is dropped rather than kept, and the keeper frees space by dropping
+//! the instances that have been idle longest, of any function.
 //!
-//! It has a thread of its own, because dropping an instance takes longer than
-//! most invocations do. While there is no instance to keep the thread is
-//! parked; otherwise it looks round once in a [`LIFETIME`].
+//! The keeper has a thread of its own, because dropping an instance takes
+//! longer than most invocations do. While no instance is kept the thread is
+//! parked; otherwise it runs once per [`LIFETIME`].
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,16 +20,17 @@ use std::time::{Duration, Instant};
 use super::instance::Clean;
 use super::pool::Idle;
 
-/// How long an instance may be idle at least; at most it is twice as long.
+/// The minimum time before an idle instance is dropped; the maximum is twice as
+/// long.
 const LIFETIME: Duration = Duration::from_secs(30);
 
-/// What an idle instance takes beside its memory's resident pages: its stack's
-/// first pages, its page tables, its store. A guest whose calls were nested
-/// deeply has left a larger stack behind, which is not counted.
+/// The size of an idle instance without its memory's resident pages: its
+/// stack's first pages, its page tables, its store. A guest with deeply nested
+/// calls leaves a larger stack behind, which is not counted.
 const OVERHEAD: usize = 24 << 10;
 
-/// Memory is counted in steps of so many bytes, so that an instance that
-/// touches a page more than before need not be counted again.
+/// Memory is counted in steps of this many bytes, so that an instance that
+/// touches one page more than before need not be counted again.
 const STEP: usize = 64 << 10;
 
 /// The keeper of a host's idle instances. Dropping it ends its thread.
@@ -38,40 +39,40 @@ pub(crate) struct Keeper {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How much idle instances may hold.
+/// The limits on idle instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) instances: usize,
     pub(crate) bytes: usize,
 }
 
-/// What a runtime holds in instances that are used again: those that wait for
-/// an invocation, and those that were kept before and have one now.
+/// The instances that a runtime reuses: those that wait for an invocation, and
+/// those that were kept before and have one now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kept {
-    /// How many they are.
+    /// The number of instances.
     pub instances: usize,
-    /// How much memory they hold, in bytes, as it is counted against
+    /// Their memory in bytes, as it is counted against
     /// [`idle_memory`](crate::RuntimeBuilder::idle_memory): their resident
     /// pages, rounded up.
     pub memory: u64,
 }
 
-/// What the keeper's thread and the functions share.
+/// The state that the keeper's thread and the functions share.
 pub(super) struct Shared {
     budget: Budget,
     instances: AtomicUsize,
     bytes: AtomicUsize,
     functions: Mutex<Vec<Weak<Idle>>>,
-    /// An instance was dropped for want of room.
+    /// An instance was dropped because the budget was used up.
     full: AtomicBool,
     asleep: AtomicBool,
     stop: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
-/// One instance's share of the budget.
+/// One instance's reservation in the budget.
 pub(super) struct Charge {
     shared: Arc<Shared>,
     bytes: usize,
@@ -97,19 +98,19 @@ impl Keeper {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Whether there is room for any.
+    /// Whether the budget allows any idle instance.
     pub(super) fn keeps_any(&self) -> bool {
         let budget = self.shared.budget;
         budget.instances > 0 && budget.bytes >= STEP
     }
 
-    /// What is kept now.
+    /// The instances that are kept now.
     pub(crate) fn kept(&self) -> Kept {
         let instances = self.shared.instances.load(Ordering::SeqCst);
         Kept { instances, memory: self.shared.bytes.load(Ordering::SeqCst) as u64 }
     }
 
-    /// A place for a function's idle instances.
+    /// Creates the pool of a function's idle instances.
     pub(super) fn idle(&self) -> Arc<Idle> {
         let idle = Arc::new(Idle::new(self.shared.clone()));
         let mut functions = self.shared.functions();
@@ -124,14 +125,15 @@ impl Drop for Keeper {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.shared.wake();
         if let Some(thread) = self.thread.take() {
-            // It runs no code of anybody else's; there is no panic to hand on.
+            // The thread runs no foreign code; there is no panic to propagate.
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    /// Counts an instance that is to be kept, or says that there is no room.
+    /// Counts an instance that is to be kept. Returns false if the budget is
+    /// used up.
     pub(super) fn admit(self: &Arc<Self>, clean: &mut Clean) -> bool {
         let bytes = (clean.resident() + OVERHEAD).next_multiple_of(STEP);
         let charge = clean.charge();
@@ -152,10 +154,10 @@ impl Shared {
     fn charge(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
         let instances = self.instances.fetch_add(1, Ordering::SeqCst);
         self.bytes.fetch_add(bytes, Ordering::SeqCst);
-        // From here on dropping it takes back what was counted.
+        // From here on, dropping it undoes the count.
         let charge = Charge { shared: self.clone(), bytes };
-        // Counted before this is looked at: either the thread sees the count
-        // and does not park, or it is seen here that it has.
+        // Counted before this check: either the thread sees the count and does
+        // not park, or this check sees that it has parked.
         if self.asleep.load(Ordering::SeqCst) {
             self.wake();
         }
@@ -178,7 +180,8 @@ impl Shared {
         self.functions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Outside the lock, so that nobody waits for instances to be dropped.
+    /// Outside of the lock, so that no thread waits while instances are
+    /// dropped.
     fn idle(&self) -> Vec<Arc<Idle>> {
         self.functions().iter().filter_map(Weak::upgrade).collect()
     }
@@ -202,8 +205,7 @@ impl Shared {
         }
     }
 
-    /// Drops an eighth of all that is kept, those that were used least
-    /// recently.
+    /// Drops an eighth of all kept instances, the least recently used.
     fn make_room(&self) {
         let idle = self.idle();
         let mut ages: Vec<_> = idle.iter().flat_map(|idle| idle.ages()).collect();

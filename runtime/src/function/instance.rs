@@ -1,10 +1,10 @@
-//! One instance, from its making to its end, and from run to run where it may
-//! be reset.
+//! One instance, from its creation to its end, and across runs if it can be
+//! reset.
 //!
-//! Whichever way it ends, and also when its call is dropped half-way, nothing
-//! of it is left in the pool's slot. The memory is put back by
-//! [`crate::engine::pages`] before the pool gets it; so is a table of more than
-//! a page, whose clearing the pool would leave to a scan that can miss pages; a
+//! Whichever way it ends, and also if its call is dropped midway, nothing of it
+//! remains in the pool's slot. [`crate::engine::pages`] restores the memory
+//! before the pool gets it. A table of more than a page is cleared here as
+//! well, because the pool would leave that to a scan that can miss pages; a
 //! smaller one the pool clears by hand.
 
 use std::sync::Arc;
@@ -20,34 +20,36 @@ use crate::engine::pages::{PageMap, Touched};
 use crate::engine::stacks::Trim;
 use crate::guest::{Exit, Run, State};
 
-/// From how many bytes on a memory is large, and from how many entries on a
-/// table: to clear one and to give it back to the system may take longer than a
-/// tick.
+/// The size in bytes from which a memory is large, and the number of entries
+/// from which a table is: to clear one and to return it to the system may take
+/// longer than a tick.
 const LARGE: usize = 8 << 20;
 const LARGE_TABLE: u64 = 8 << 10;
 
-/// An instance with the state of the one invocation that it is for.
+/// An instance with the state of its one current invocation.
 pub(crate) struct Instance {
     blueprint: Arc<Blueprint>,
     store: Store<State>,
     handles: Handles,
-    /// The pages of its memory that have to be put back, where it is reset.
+    /// The pages of its memory that a reset must restore, if it can be reset.
     touched: Option<Touched>,
-    /// Of the run, as long as that is one thread's.
+    /// The fault-count snapshot of the run, as long as the run stays on one
+    /// thread.
     witness: Option<Witness>,
-    /// Trims its stack, once it had to.
+    /// Trims its stack; created on first use.
     trim: Option<Trim>,
-    /// Its share of what the host keeps in idle instances, once it has one.
+    /// Its reservation in the host's budget for idle instances, once it has
+    /// one.
     charge: Option<Charge>,
 }
 
-/// An instance that nobody could tell from a new one.
+/// An instance that is indistinguishable from a new one.
 pub(super) struct Clean(Box<Instance>);
 
 /// An instance's exports.
 pub(super) struct Handles {
     pub(super) memory: Memory,
-    /// The memory's first size in bytes.
+    /// The memory's initial size in bytes.
     pub(super) size: usize,
     pub(super) entry: TypedFunc<(), ()>,
     pub(super) start: Option<TypedFunc<(), ()>>,
@@ -60,7 +62,7 @@ impl Instance {
         Self { blueprint, store, handles, touched: None, witness: None, trim: None, charge: None }
     }
 
-    /// Prepares a new instance for being reset.
+    /// Prepares a new instance for resets.
     pub(super) fn watch(&mut self) {
         if let Some(pages) = &self.blueprint.engine.pages {
             let memory = self.handles.memory.data_mut(&mut self.store);
@@ -68,7 +70,7 @@ impl Instance {
         }
     }
 
-    /// What the host holds for the invocation.
+    /// The host's state for the invocation.
     pub(crate) fn state(&mut self) -> &mut State {
         self.store.data_mut()
     }
@@ -76,8 +78,7 @@ impl Instance {
     /// Runs the guest from its start to its end.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the guest; the instance is then of no more
-    /// use.
+    /// Dropping the future ends the guest; the instance is then unusable.
     pub(crate) async fn run(&mut self) -> wasmtime::Result<()> {
         self.witness = Witness::call();
         if let Some(start) = &self.handles.start {
@@ -85,24 +86,24 @@ impl Instance {
         }
         let ended = self.handles.entry.call_async(&mut self.store, ()).await;
         if self.state().is_cgi() && is_success(&ended) {
-            // By itself, so that it makes no other guest's run larger.
+            // Boxed, so that it does not enlarge the run of any other guest.
             Box::pin(self.state().finish()).await;
         }
         ended
     }
 
-    /// Says that the run had to wait, after which another thread may have gone
-    /// on with it.
+    /// Records that the run had to wait, after which another thread may have
+    /// continued it.
     pub(crate) fn has_waited(&mut self) {
         self.witness = None;
     }
 
-    /// Puts it back into its first state after a plain return, for a module
-    /// of which it is proven that this is all of its state. An instance whose
-    /// memory grew, or that touched too much of it, is dropped.
+    /// Resets the instance to its initial state after a plain return, for a
+    /// module with a proof that this is all of its state. An instance with a
+    /// memory that grew, or that was touched too much, cannot be reset.
     ///
     /// # Errors
-    /// That instance.
+    /// The instance, if it cannot be reset.
     pub(super) fn reset(mut self: Box<Self>) -> Result<Clean, Box<Self>> {
         self.store.data_mut().clear();
         let no_fault = self.ran_without_fault();
@@ -147,8 +148,9 @@ impl Instance {
         Some(())
     }
 
-    /// Drops it: at once, or on a thread that may wait where its memory or its
-    /// table is large. What the invocation started has ended before this returns.
+    /// Drops the instance: at once, or on a thread that may block if its memory
+    /// or its table is large. Everything that the invocation started has ended
+    /// before this returns.
     pub(crate) fn discard(mut self: Box<Self>) -> Option<JoinHandle<()>> {
         let state = self.store.data_mut();
         state.end_output();
@@ -172,7 +174,7 @@ impl Instance {
     }
 }
 
-/// Whether a guest ended as it should.
+/// Whether a guest ended successfully.
 fn is_success(ended: &wasmtime::Result<()>) -> bool {
     match ended {
         Ok(()) => true,
@@ -181,7 +183,7 @@ fn is_success(ended: &wasmtime::Result<()>) -> bool {
 }
 
 impl Clean {
-    /// A new instance, which may be `reset` later on or not.
+    /// Creates an instance; `reset` says whether it may be reset later.
     pub(super) fn new(blueprint: &Arc<Blueprint>, reset: bool) -> wasmtime::Result<Self> {
         let mut instance = Box::new(blueprint.instance()?);
         if reset {
@@ -198,19 +200,19 @@ impl Clean {
         instance
     }
 
-    /// How much it holds, in bytes: of its memory what is resident, and its
-    /// functions, globals and table.
+    /// Its size in bytes: the resident part of its memory, and its functions,
+    /// globals and table.
     pub(super) fn resident(&self) -> usize {
         let memory = self.0.touched.as_ref().map_or(0, Touched::bytes);
         memory.saturating_add(self.0.blueprint.instance_size)
     }
 
-    /// Its share of what the host keeps in idle instances.
+    /// Its reservation in the host's budget for idle instances.
     pub(super) fn charge(&mut self) -> &mut Option<Charge> {
         &mut self.0.charge
     }
 
-    /// How much of the host's budget it holds, in bytes.
+    /// The size of its reservation in bytes.
     pub(super) fn charged(&self) -> usize {
         self.0.charge.as_ref().map_or(0, Charge::bytes)
     }
@@ -219,7 +221,7 @@ impl Clean {
 impl Drop for Instance {
     fn drop(&mut self) {
         let Some(pages) = self.blueprint.engine.pages.as_ref().filter(|pages| pages.scans()) else {
-            // Without a scan the pool gives all pages back to the system.
+            // Without a scan the pool returns all pages to the system.
             return;
         };
         let memory = self.handles.memory.data_mut(&mut self.store);

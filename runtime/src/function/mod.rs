@@ -1,20 +1,20 @@
-//! A function: a named module with its limits, and what is made of it once so
-//! that an invocation need not.
+//! A function: a named module with its limits, and everything that is prepared
+//! once per function rather than per invocation.
 //!
 //! # Layout
-//! - [`Function`]: what is deployed; [`Deployed`]: what becomes of it, and
-//!   where an invocation checks out an instance.
-//! - [`settings`]: what may be said of a function before it is deployed;
-//!   `way_out`: which other hosts it may reach.
-//! - [`module`]: reads a module, and rewrites it where the host needs that.
-//! - [`size`]: how large a module may be; [`weight`]: how costly its code is to
-//!   validate.
+//! - [`Function`]: the description to deploy; [`Deployed`]: the prepared
+//!   function, from which an invocation checks out an instance.
+//! - [`settings`]: the settings of a function before it is deployed; `egress`:
+//!   the other hosts that it may reach.
+//! - [`module`]: reads a module, and rewrites it if the host needs that.
+//! - [`size`]: limits on a module's size; [`weight`]: the cost of validating
+//!   its code.
 //! - [`proof`]: whether its instances can be reset in place.
-//! - [`blueprint`]: what every instance is made from, and its first state.
-//! - [`instance`]: one of them, from its making to its end.
-//! - [`idle`]: those that wait for an invocation.
-//! - [`keeper`]: bounds how many wait, and for how long.
-//! - [`registry`]: the functions under their names.
+//! - [`blueprint`]: the template for its instances, and their initial state.
+//! - [`instance`]: one instance, from its creation to its end.
+//! - [`pool`]: the instances that wait for an invocation.
+//! - [`evictor`]: bounds how many wait, and for how long.
+//! - [`registry`]: the functions by their names.
 
 mod blueprint;
 #[cfg(feature = "server")]
@@ -76,27 +76,27 @@ pub struct Function {
     mounts: Mounts,
 }
 
-/// Where a function's fresh instances may come from.
+/// The permitted source of a function's fresh instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Instances {
-    /// An instance that was used before is put back into its first state,
-    /// where it is proven that nobody can tell it from a new one; else it is
-    /// as with [`New`](Self::New). The default.
+    /// An instance that was used before is reset to its initial state, if it is
+    /// proven to be indistinguishable from a new one; otherwise as with
+    /// [`New`](Self::New). The default.
     #[default]
     Reset,
-    /// Every invocation is given a new instance.
+    /// Every invocation gets a new instance.
     New,
 }
 
-/// Where a deployed function's fresh instances come from.
+/// The source of a deployed function's fresh instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fresh {
     /// They are reset in place: the module was proven to allow it.
     Reset,
-    /// A new one is made for every invocation.
+    /// A new one is created for every invocation.
     Made {
-        /// Why, in words for whoever deploys it.
+        /// The reason, in words for the operator.
         why: String,
     },
 }
@@ -113,10 +113,10 @@ impl fmt::Display for Fresh {
 }
 
 impl Function {
-    /// Takes a module's bytes. They are looked at when it is deployed.
+    /// Takes a module's bytes. They are checked when the function is deployed.
     ///
     /// # Errors
-    /// [`DeployError::Name`] where the name can't be a path's segment.
+    /// [`DeployError::Name`] if the name cannot be a path segment.
     pub fn from_bytes(
         name: impl AsRef<str>,
         wasm: impl Into<Arc<[u8]>>,
@@ -161,25 +161,25 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
 }
 
-/// What a function is made ready with.
+/// The parts that a function is prepared with.
 pub(crate) struct Workshop<'a> {
     pub(crate) engine: &'a Arc<Engine>,
     pub(crate) linkers: &'a Linkers,
     pub(crate) keeper: &'a Keeper,
-    /// Who calls other functions for it.
+    /// Dispatches the function's calls to other functions.
     pub(crate) callees: Weak<dyn Callees>,
 }
 
-/// A function made ready: everything an invocation would otherwise work out
+/// A prepared function: everything that an invocation would otherwise compute
 /// again.
 pub(crate) struct Deployed {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) fresh: Fresh,
-    /// How much is logged of its failures.
+    /// Limits the logging of its failures.
     pub(crate) failures: Rate,
     blueprint: Arc<Blueprint>,
-    /// Where its instances wait between runs, if they may be used again.
+    /// The pool of its instances between runs, if they may be reused.
     idle: Option<Arc<Idle>>,
 }
 
@@ -225,7 +225,7 @@ impl Deployed {
         })
     }
 
-    /// An instance for one invocation.
+    /// Checks out an instance for one invocation.
     pub(crate) fn check_out(&self, run: Run) -> wasmtime::Result<Box<Instance>> {
         let clean = match self.idle.as_ref().and_then(|idle| idle.take()) {
             Some(clean) => clean,
@@ -234,12 +234,13 @@ impl Deployed {
         Ok(clean.begin(run))
     }
 
-    /// Takes back an instance whose guest returned as it should, to be used
-    /// again where that is proven to be safe. Every other one is to be dropped.
-    /// `used` is when that began.
+    /// Returns an instance to the pool after its guest returned normally, if it
+    /// is proven that the instance can be reused safely. The caller must
+    /// discard every other instance. `used` is the time at which its last use
+    /// began.
     ///
     /// # Errors
-    /// The instance, where it can't be used again.
+    /// The instance, if it cannot be reused.
     pub(crate) fn give_back(
         &self,
         instance: Box<Instance>,

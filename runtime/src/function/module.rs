@@ -1,17 +1,16 @@
-//! Reads a module before it is compiled: whether it can be a function at all,
-//! and what has to be changed so that the host keeps control of it.
+//! Reads a module before it is compiled: checks that it can be a function, and
+//! rewrites it as the host needs it to stay in control.
 //!
-//! Four things are rewritten where a module has them, none visible to the
-//! guest:
+//! Four things are rewritten if a module has them, none visible to the guest:
 //!
-//! - A *start section* runs inside instantiation, out of the reach of the
+//! - A *start section* runs inside instantiation, beyond the control of the
 //!   instance's owner. It becomes an export that is called like any other
 //!   function, so that there is one way to run a guest and one to end it.
 //! - A *table* larger than the pool clears by itself is exported, so that it
 //!   can be cleared before its instance is dropped.
-//! - *Mutable globals* are exported where the [proof](super::proof) holds, so
-//!   that they can be written back.
-//! - The *names* of functions are left out where one is very long: the engine
+//! - *Mutable globals* are exported if the [proof](super::proof) holds, so that
+//!   they can be written back.
+//! - The *names* of functions are omitted if one is very long: the engine
 //!   copies the name of every frame of a backtrace.
 
 use std::borrow::Cow;
@@ -28,8 +27,8 @@ use crate::error::DeployError;
 use crate::guest::{self, Style};
 use crate::limits::fixed;
 
-/// What the names of all exports that rewriting adds begin with. A module that
-/// brings such a name along is refused: it would be taken for the host's own.
+/// The prefix of all exports that rewriting adds. A module that already has
+/// such a name is refused, because the host would mistake it for its own.
 const PRIVATE: &str = "hourglass:";
 
 /// The exports that rewriting adds.
@@ -39,26 +38,26 @@ pub(super) fn global(index: u32) -> String {
     format!("hourglass:global-{index}")
 }
 
-/// The longest name of a function that is kept, in bytes.
+/// The maximum length of a function's name, in bytes.
 const MAX_SYMBOL: usize = 2 << 10;
 
 /// A module that can be a function.
 pub(crate) struct Checked<'a> {
     /// The module to compile.
     pub(crate) wasm: Cow<'a, [u8]>,
-    /// Its memory's first size in bytes.
+    /// Its memory's initial size in bytes.
     pub(crate) memory: u64,
-    /// Its table's first number of entries.
+    /// The initial number of entries of its table.
     pub(crate) table: u64,
-    /// What an instance takes beside its memory and its stack, in bytes.
+    /// The size of an instance without its memory and its stack, in bytes.
     pub(crate) instance: u64,
-    /// How it takes its request and gives its response.
+    /// How it receives its request and returns its response.
     pub(crate) style: Style,
-    /// How an instance of it is reset in place, or why it can't be.
+    /// How its instances are reset in place, or why they cannot be.
     pub(crate) proof: Result<Proof, String>,
 }
 
-/// What a first reading of a module finds.
+/// The result of the first pass over a module.
 #[derive(Default)]
 struct Found {
     start: Option<u32>,
@@ -71,7 +70,7 @@ struct Found {
     table: u64,
 }
 
-/// Checks a module and rewrites it where that is needed.
+/// Checks a module and rewrites it if needed.
 pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<Checked<'_>, DeployError> {
     size::check_module(wasm)?;
     if !wasm.starts_with(b"\0asm") {
@@ -170,7 +169,7 @@ impl Found {
     }
 }
 
-/// A name of the module's, for an error.
+/// A name from the module, shortened for an error.
 pub(super) fn short(name: &str) -> String {
     fixed::cut(name, fixed::TEXT).into_owned()
 }
@@ -188,7 +187,7 @@ fn check_import(import: &wasmparser::Import<'_>) -> Result<(), DeployError> {
     }
 }
 
-/// Whether a function's name is very long, or the names can't be read.
+/// Whether a function's name is very long, or the names cannot be read.
 fn has_long(names: NameSectionReader<'_>) -> bool {
     names.into_iter().any(|names| match names {
         Ok(Name::Function(names)) => {
@@ -199,7 +198,7 @@ fn has_long(names: NameSectionReader<'_>) -> bool {
 }
 
 /// The module without its start section, and with the exports `added`; without
-/// names, where `strip_names`.
+/// names if `strip_names` is set.
 fn rewrite(
     wasm: &[u8],
     added: &[(String, ExportKind, u32)],

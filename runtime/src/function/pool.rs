@@ -1,10 +1,10 @@
 //! A function's idle instances: fresh ones that wait for the next invocation.
 //!
 //! They are kept in stacks, one for each core that the process may use. The
-//! instance that was used last is taken first, as its memory is warm, and those
-//! at the bottom grow old until the [keeper](super::evictor) drops them. Only
-//! who finds his core's stack empty looks into the others', and nobody ever
-//! waits: it is quicker to make an instance.
+//! most recently used instance is taken first, because its memory is warm, and
+//! those at the bottom age until the [keeper](super::evictor) drops them. Only
+//! a thread that finds its core's stack empty tries the other stacks, and none
+//! ever waits: it is faster to create an instance.
 //!
 //! They belong to one version of a function and end with it.
 
@@ -35,7 +35,7 @@ impl Idle {
         Self { stacks: PerCore::new(|_, _| Stack::default()), keeper }
     }
 
-    /// An instance for an invocation, if there is one.
+    /// Takes an instance for an invocation, if there is one.
     pub(super) fn take(&self) -> Option<Clean> {
         let mut stacks = self.stacks.iter();
         if let Some(resting) = stacks.next()?.lock().pop_back() {
@@ -44,8 +44,9 @@ impl Idle {
         stacks.find_map(|others| Some(others.0.try_lock().ok()?.pop_back()?.clean))
     }
 
-    /// Keeps an instance that nobody could tell from a new one, where the host
-    /// has room for it. `since` is when its last use began.
+    /// Keeps an instance that is indistinguishable from a new one, if the
+    /// host's budget allows it. `since` is the time at which its last use
+    /// began.
     pub(super) fn put(&self, mut clean: Clean, since: Instant) {
         if self.keeper.admit(&mut clean)
             && let Some(stack) = self.stacks.own()
@@ -54,18 +55,18 @@ impl Idle {
         }
     }
 
-    /// Drops those that have been idle since `then` or before.
+    /// Drops the instances that have been idle since `then` or before.
     pub(super) fn drop_older(&self, then: Instant) {
         for stack in self.stacks.iter() {
-            // One at a time and outside the lock: dropping takes long, and each
-            // that is on its way out still holds a slot.
+            // One at a time and outside of the lock: dropping takes long, and
+            // each instance holds a slot until it is dropped.
             while let Some(oldest) = stack.take_older(then) {
                 drop(oldest);
             }
         }
     }
 
-    /// How long each has been idle, and how much of the budget it holds.
+    /// The time since which each has been idle, and its reservation in bytes.
     pub(super) fn ages(&self) -> Vec<(Instant, usize)> {
         let mut ages = Vec::new();
         for stack in self.stacks.iter() {

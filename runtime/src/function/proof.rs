@@ -1,45 +1,47 @@
-//! Proves of a module that an instance of it can be put back into its first
-//! state, so that nobody, guest or host, could tell it from a new one.
+//! Proves of a module that an instance of it can be reset to its initial state,
+//! so that it is indistinguishable from a new one, for the guest and for the
+//! host.
 //!
-//! What an instance keeps between two calls is a short list. The proof goes
-//! through it:
+//! The state that an instance keeps between two calls is a short list. The
+//! proof goes through it:
 //!
 //! - **The memory's content** is restored from the pages that were touched.
-//! - **The memory's size** can't shrink, so an instance whose memory grew is
-//!   dropped. That is looked at after each run, not proven here.
-//! - **Mutable globals** that hold numbers are given exports of the host's own
-//!   and written back. One that holds a reference is not: no proof.
+//! - **The memory's size** cannot shrink, so an instance with a memory that
+//!   grew is dropped. That is checked after each run, not proven here.
+//! - **Mutable globals** that hold numbers get exports of the host's own and
+//!   are written back. One that holds a reference cannot be: no proof.
 //! - **Tables**, and **segments** of data and elements that a guest may drop,
-//!   are proven to stay as they are: no instruction of the module changes one.
-//! - **Imports** are functions alone, as every module is checked for before.
-//! - **What the host holds** for an instance is made anew for every invocation.
+//!   are proven never to change: no instruction of the module changes one.
+//! - **Imports** are only functions, which is checked for every module before.
+//! - **The host's state** for an instance is created again for every
+//!   invocation.
 //!
 //! The list is complete for the language below and for no other, so a module
-//! has to be valid in it: a later proposal may well bring new state along, and
-//! the proof must not hold by not knowing of it.
+//! must be valid in it: a later proposal may add new state, and the proof must
+//! not succeed because it does not know that state.
 
 use wasmparser::{FuncValidatorAllocations, FunctionBody, GlobalType, Operator, Parser, Payload};
 use wasmparser::{ValidPayload, Validator, WasmFeatures};
 
-/// The language that the proof knows: WebAssembly 2.0 and what adds
+/// The language that the proof covers: WebAssembly 2.0 and proposals that add
 /// instructions to it but no state.
 const LANGUAGE: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL);
 
-/// The most mutable globals that are written back; a compiler's module has one
-/// or two.
+/// The maximum number of mutable globals that are written back; a compiler's
+/// module has one or two.
 const MAX_GLOBALS: usize = 64;
 
-/// What has to be restored beside the memory.
+/// The state that must be restored in addition to the memory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Proof {
     /// The indices of the mutable globals.
     pub(super) globals: Vec<u32>,
 }
 
-/// Proves it of a module, or says what stands in the way.
+/// Proves that a module can be reset, or returns the reason why it cannot.
 pub(super) fn prove(wasm: &[u8]) -> Result<Proof, String> {
     let mut validator = Validator::new_with_features(LANGUAGE);
     let mut allocations = FuncValidatorAllocations::default();
@@ -95,7 +97,7 @@ fn keeps_tables_and_segments(body: &FunctionBody<'_>, function: u32) -> Result<(
     Ok(())
 }
 
-/// What is not valid in the proof's language.
+/// Describes the part that is not valid in the proof's language.
 fn foreign(error: wasmparser::BinaryReaderError) -> String {
     format!("it is not within WebAssembly 2.0: {error}")
 }

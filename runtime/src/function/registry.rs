@@ -1,4 +1,4 @@
-//! The deployed functions under their names.
+//! The deployed functions by their names.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -9,19 +9,19 @@ use crate::cores::PerCore;
 
 type Map = HashMap<Arc<str>, Arc<Entry>>;
 
-/// Every core has a map of its own, which holds the same functions: looking one
-/// up takes a lock and a reference, and both would bounce between the cores.
+/// Every core has a map of its own, with the same functions: a lookup takes a
+/// lock and a reference, and both would bounce between the cores.
 pub(crate) struct Registry {
     maps: PerCore<RwLock<Map>>,
-    /// Held by whoever changes the maps, so that they agree afterwards.
+    /// Held while the maps change, so that they agree afterwards.
     changing: Mutex<()>,
 }
 
 /// A function, as one core's map holds it.
 pub(crate) struct Entry {
     function: Arc<Deployed>,
-    /// The core's own copy of the function's name, as every invocation takes
-    /// one along.
+    /// The core's own copy of the function's name, because every invocation
+    /// clones it.
     pub(crate) name: Arc<str>,
 }
 
@@ -46,8 +46,8 @@ impl Registry {
         Self { maps: PerCore::new(|_, _| RwLock::default()), changing: Mutex::new(()) }
     }
 
-    /// Puts a function under its name, in place of one that had it. Once this
-    /// returns, no thread finds the former one.
+    /// Stores a function under its name, and replaces an existing one. Once
+    /// this returns, no thread finds the old one.
     pub(crate) fn insert(&self, function: Deployed) {
         let function = Arc::new(function);
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,15 +56,15 @@ impl Registry {
             let entry = Arc::new(Entry { function: function.clone(), name });
             let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
             let former = map.insert(function.name.clone(), entry);
-            // It may be the last one to know of its instances; those who look
-            // for functions need not wait for them to be dropped.
+            // It may hold the last reference to its instances. Lookups need not
+            // wait for them to be dropped.
             drop(map);
             drop(former);
         }
     }
 
-    /// Removes the function of a name; whether there was one. Once this returns,
-    /// no thread finds it.
+    /// Removes the function of a name, and returns whether it existed. Once
+    /// this returns, no thread finds it.
     pub(crate) fn remove(&self, name: &str) -> bool {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = false;
@@ -72,7 +72,8 @@ impl Registry {
             let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
             let former = map.remove(name);
             found |= former.is_some();
-            // Its instances are dropped with the last of them, outside of the lock.
+            // Its instances are dropped with its last reference, outside of the
+            // lock.
             drop(map);
             drop(former);
         }

@@ -1,4 +1,4 @@
-//! What may be said of a function before it is deployed.
+//! The settings of a function before it is deployed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,39 +89,43 @@ impl Function {
         self
     }
 
-    /// Sets where its instances may come from. Default [`Instances::Reset`].
+    /// Sets the permitted source of its instances. Default
+    /// [`Instances::Reset`].
     #[must_use]
     pub fn instances(mut self, instances: Instances) -> Self {
         self.instances = instances;
         self
     }
 
-    /// Names the functions that it may call, in place of those named before.
-    /// Default: none. They need not be deployed yet, and one that is not when
-    /// it is called is [`Outcome::NotFound`](crate::Outcome::NotFound).
+    /// Sets the functions that it may call, and replaces an earlier list.
+    /// Default: none. They need not be deployed yet. A call of a function that
+    /// is not deployed fails with
+    /// [`Outcome::NotFound`](crate::Outcome::NotFound).
     #[must_use]
     pub fn calls<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.calls = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Names the hosts that it may reach with `Context::fetch` of the SDK, in
-    /// place of those named before. Default: none.
+    /// Sets the hosts that it may reach with `Context::fetch` of the SDK, and
+    /// replaces an earlier list. Default: none.
     ///
     /// An entry is a name (`api.example.com`), all names below one
-    /// (`*.example.com`), an address (`10.0.0.7`), a range of them
-    /// (`10.0.0.0/8`), or `*` for any name and any public address. In front may
-    /// stand the one scheme that it is for (`https://`), behind it the one port
-    /// (`:8443`); without, it is for all.
+    /// (`*.example.com`), an address (`10.0.0.7`), a range of addresses
+    /// (`10.0.0.0/8`), or `*` for any name and any public address. It may start
+    /// with the one scheme that it allows (`https://`) and end with the one
+    /// port (`:8443`); without these it allows all.
     ///
     /// An address that is not public (loopback, link-local, private, reserved)
-    /// is reached only where it is named as an address or a range, also by a
-    /// name that leads there; and one by which a machine gets its credentials
-    /// only where it is named alone. Each address is looked at as it is
-    /// connected to, for every redirect anew. This machine's own public addresses
-    /// are public ones.
+    /// is reached only if an entry names it as an address or a range. This also
+    /// applies to a name that resolves to such an address. The address of a
+    /// metadata service, which hands out a machine's credentials, is reached
+    /// only if an entry names that single address. Each address is checked when
+    /// it is connected to, again for every redirect. This machine's own public
+    /// addresses count as public.
     ///
-    /// An entry that names no host is an error when the function is deployed.
+    /// An entry that is not a valid host is an error when the function is
+    /// deployed.
     #[cfg(feature = "server")]
     #[must_use]
     pub fn allow_hosts<H: Into<Box<str>>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
@@ -129,10 +133,11 @@ impl Function {
         self
     }
 
-    /// Names the values of its context that go along as `baggage` when it
-    /// fetches, for everybody on the way to read. Default: none. What is left
-    /// of the budget, the step of the trace and the request's id always do. A
-    /// name that baggage can't have is an error when the function is deployed.
+    /// Sets the values of its context that it sends as `baggage` when it
+    /// fetches. Every host on the way can read them. Default: none. The
+    /// remaining budget, the trace step and the request id are always sent. A
+    /// name that is not valid in baggage is an error when the function is
+    /// deployed.
     #[cfg(feature = "server")]
     #[must_use]
     pub fn fetch_baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
@@ -140,46 +145,47 @@ impl Function {
         self
     }
 
-    /// Gives it a setting, in place of one of that name: a variable of its
-    /// environment, which `Context::config` of the SDK reads as well. Default:
-    /// it has none, and none of the host's.
+    /// Adds a setting, and replaces an existing one of that name: a variable of
+    /// its environment, which `Context::config` of the SDK reads as well.
+    /// Default: it has none, and none of the host's.
     ///
     /// The value is never logged and never shown, so it may be a secret. A name
-    /// that no environment can have is an error when the function is deployed;
-    /// so is one of a request's own variables, such as `HTTP_HOST`, for a
-    /// function that finds its request in its environment as CGI scripts do.
+    /// that is not valid in an environment is an error when the function is
+    /// deployed. So is the name of one of a request's own variables, such as
+    /// `HTTP_HOST`, for a function that reads its request from its environment
+    /// as CGI scripts do.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.set(name.into(), value.into());
         self
     }
 
-    /// Gives it all of its settings at once.
+    /// Sets all of its settings at once.
     #[cfg(feature = "cli")]
     pub(crate) fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// Lets it read a folder of the host's, which it finds at an absolute path
-    /// of its own, such as `/data`, with all that is beneath. A relative `folder`
-    /// is one of the process's working directory. Default: it reads no file at
-    /// all.
+    /// Lets it read a folder of the host, with everything below it, at an
+    /// absolute path of its own, such as `/data`. A relative `folder` is
+    /// relative to the process's working directory. Default: it reads no file
+    /// at all.
     ///
-    /// It can change nothing there, and neither a `..` nor a link leads it out;
-    /// an absolute link leads nowhere. It reads plain files and folders, and
-    /// opens nothing else. The folder is opened once, when the function is
-    /// deployed, as a mount is: another that is put in its place is seen when
-    /// the function is deployed again. What changes inside of it is seen at
-    /// once.
+    /// Access is read-only, and neither a `..` nor a link leads out of the
+    /// folder; an absolute link leads nowhere. The function reads plain files
+    /// and folders, and opens nothing else. The folder is opened once, when the
+    /// function is deployed, as a mount is: if the folder is replaced by
+    /// another one, the function sees that only when it is deployed again.
+    /// Changes inside of the folder are visible at once.
     ///
     /// An invocation has at most 32 files open, and all guests together a
-    /// quarter of what the process may. Of a folder eight calls at once wait for
-    /// the disk, and others for those; one that waits fails when its
-    /// invocation's context is done.
+    /// quarter of the process's limit. In one folder, eight calls at a time
+    /// wait for the disk, and further calls wait for those. A waiting call
+    /// fails when its invocation's context is done.
     ///
-    /// A folder that is not there, and a path that is not absolute or is taken,
-    /// are errors when the function is deployed:
+    /// A missing folder, and a path that is not absolute or already taken, are
+    /// errors when the function is deployed:
     /// [`MountFolder`](crate::DeployError::MountFolder) and
     /// [`MountPath`](crate::DeployError::MountPath).
     #[must_use]
@@ -188,7 +194,7 @@ impl Function {
         self
     }
 
-    /// Gives it all of its folders at once.
+    /// Sets all of its folders at once.
     #[cfg(feature = "cli")]
     pub(crate) fn mounts(mut self, mounts: Mounts) -> Self {
         self.mounts = mounts;

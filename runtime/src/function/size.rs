@@ -1,5 +1,5 @@
-//! How large a module may be, told from its sections' own counts before any of
-//! them is read: what is in them costs the compiler, the host that loads the
+//! Limits on a module's size, checked by its sections' own counts before any
+//! section is read: the entries cost the compiler, the host that loads the
 //! code, and each instance many times their length.
 
 use wasmparser::{
@@ -10,33 +10,34 @@ use super::module::malformed;
 use super::weight::Weight;
 use crate::error::DeployError;
 
-/// The largest module that is compiled, in bytes.
+/// The maximum size of a module, in bytes.
 const MAX_MODULE: usize = 64 << 20;
 
-/// The most entries of any section but those below. A table, which elements are
-/// for, has fewer.
+/// The maximum number of entries of any section except those below. A table,
+/// which element segments initialize, has fewer.
 pub(super) const MAX_ENTRIES: u64 = 100_000;
 
-/// The most imports and globals: each instance has room for all of them, and is
-/// given their values before it runs, which nothing interrupts.
+/// The maximum numbers of imports and globals: each instance has space for all
+/// of them, and sets their values before it runs, which nothing interrupts.
 const MAX_IMPORTS: u64 = 1_000;
 const MAX_GLOBALS: u64 = 10_000;
 
-/// The most elements that are not in a table's first content, which is worked
-/// out once: of segments at computed places, of references that are computed,
-/// or of passive segments. Each new instance evaluates them.
+/// The maximum number of elements that are not in a table's initial content,
+/// which is computed once: those of segments at computed offsets, of computed
+/// references, or of passive segments. Each new instance evaluates them.
 const MAX_COMPUTED: u64 = 4_096;
 
-/// The most data, in bytes, that is not in the memory's first content, which
-/// instances share until they write. It is copied to each new instance.
+/// The maximum size of the data that is not in the memory's initial content, in
+/// bytes. Instances share the initial content until they write; other data is
+/// copied to each new instance.
 const MAX_COPIED: u64 = 1 << 20;
 
-/// How far apart data may be at most for the engine to make a memory's first
-/// content of it, unless it fills half of the range.
+/// The maximum range of the data for which the engine makes it a memory's
+/// initial content, unless the data fills half of the range.
 const MAX_RANGE: u64 = 16 << 20;
 
-/// What an instance takes, in bytes, for an import, a global, a function that
-/// is referred to, and an entry of its table.
+/// The size in an instance, in bytes, of an import, a global, a referenced
+/// function, and an entry of its table.
 const IMPORT: u64 = 32;
 const GLOBAL: u64 = 16;
 const REFERENCE: u64 = 32;
@@ -50,18 +51,18 @@ pub(super) struct Size {
     imports: u64,
     globals: u64,
     functions: u64,
-    /// How often functions are referred to, at the most.
+    /// The maximum number of references to functions.
     references: u64,
     table: u64,
-    /// Whether a segment was met that is not in the table's first content, and
-    /// how many elements there are in such segments.
+    /// Whether there was a segment that is not in the table's initial content,
+    /// and the number of elements in such segments.
     computes: bool,
     computed: u64,
-    /// The memory's first size in bytes.
+    /// The memory's initial size in bytes.
     memory: u64,
 }
 
-/// Bounds a module's length.
+/// Checks a module's length.
 pub(super) fn check_module(wasm: &[u8]) -> Result<(), DeployError> {
     match wasm.len() {
         size if size > MAX_MODULE => Err(DeployError::TooLarge { size, limit: MAX_MODULE }),
@@ -74,15 +75,15 @@ impl Size {
         Self { max_functions, ..Self::default() }
     }
 
-    /// What an instance takes beside its memory and its stack, in bytes.
+    /// The size of an instance without its memory and its stack, in bytes.
     pub(super) fn instance(&self) -> u64 {
         let references = self.references.min(self.functions + self.imports);
         let table = self.table.saturating_mul(ENTRY);
         table.saturating_add(self.imports * IMPORT + self.globals * GLOBAL + references * REFERENCE)
     }
 
-    /// Bounds a section of the module, or a function. How long a single function
-    /// may be is the compiler's own limit: 7.6 MB.
+    /// Checks a section of the module, or a function. The compiler itself
+    /// limits the length of a single function to 7.6 MB.
     pub(super) fn add(&mut self, payload: &Payload<'_>) -> Result<(), DeployError> {
         match payload {
             Payload::TypeSection(section) => entries("types", section.count())?,
@@ -141,8 +142,9 @@ impl Size {
         }
     }
 
-    /// Counts a segment of elements that the engine does not make a table's
-    /// first content of. It stops doing so at the first that it can't.
+    /// Counts a segment of elements that the engine does not add to a table's
+    /// initial content. The engine stops adding segments at the first that it
+    /// cannot add.
     fn element(&mut self, segment: &Element<'_>) -> Result<(), DeployError> {
         let len = u64::from(count(&segment.items));
         match &segment.kind {
@@ -162,7 +164,7 @@ impl Size {
         limited("table elements in passive or computed segments", self.computed, MAX_COMPUTED)
     }
 
-    /// Bounds the data that is copied to each new instance.
+    /// Checks the data that is copied to each new instance.
     fn data(&self, section: wasmparser::DataSectionReader<'_>) -> Result<(), DeployError> {
         let (mut bytes, mut start, mut end) = (0, u64::MAX, 0);
         let mut fixed = true;
@@ -194,7 +196,7 @@ fn count(items: &ElementItems<'_>) -> u32 {
     }
 }
 
-/// The value of an expression that is a constant and nothing else.
+/// The value of an expression that consists of a single constant.
 fn constant(expression: &ConstExpr<'_>) -> Option<u32> {
     let mut operators = expression.get_operators_reader().into_iter();
     match (operators.next()?, operators.next()?, operators.next()) {

@@ -1,4 +1,4 @@
-//! Names of functions, and instances that are reset.
+//! Tests of function names and of instance resets.
 
 mod random_modules;
 mod reset;

@@ -1,10 +1,10 @@
-//! Bounds what it takes to validate a module's code, which the host does itself
+//! Bounds the cost of validating a module's code, which the host does itself
 //! before a compiler process sees it.
 //!
 //! Most instructions cost the validator a few steps. Some cost as many as the
 //! types that they name have parameters and results, up to 2,000: two bytes of
-//! a call can push a thousand values. A table of branches does so for each of
-//! its targets. The sum of these steps is the weight of the code.
+//! a call can push a thousand values. A branch table does so for each of its
+//! targets. The sum of these steps is the weight of the code.
 
 use wasmparser::{BlockType, CompositeInnerType, FunctionBody, Operator, Payload, TypeRef};
 
@@ -12,11 +12,11 @@ use super::module::malformed;
 use super::size::{MAX_ENTRIES, limited};
 use crate::error::DeployError;
 
-/// The most parameters and results of all types together. The engine keeps them
-/// in up to 32 bytes each.
+/// The maximum number of parameters and results of all types together. The
+/// engine keeps each of them in up to 32 bytes.
 const MAX_VALUES: u64 = 1_000_000;
 
-/// The most weight of a function, which also bounds the values on the
+/// The maximum weight of a function, which also bounds the values on the
 /// validator's stack, and of all functions: about a second's work.
 const MAX_FUNCTION: u64 = 8_000_000;
 const MAX_MODULE: u64 = 200_000_000;
@@ -80,8 +80,8 @@ impl Weight {
         for locals in body.get_locals_reader().map_err(malformed)? {
             weight += u64::from(locals.map_err(malformed)?.0);
         }
-        // What a branch carries, at the most: it leads out of a block that began
-        // before.
+        // The maximum number of values of a branch: it leaves a block that
+        // began before.
         let mut label = own;
         for operator in body.get_operators_reader().map_err(malformed)? {
             weight += match operator.map_err(malformed)? {

@@ -1,5 +1,5 @@
-//! What the proof allows, and what it refuses and names: one sample for each
-//! kind of state that a module can have.
+//! Modules that the proof accepts, and modules that it refuses with a reason:
+//! one sample for each kind of state that a module can have.
 
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, ExportKind,
@@ -112,7 +112,7 @@ impl Sample {
     }
 }
 
-/// Why it is not proven.
+/// The reason why the sample is refused.
 fn refused(sample: Sample) -> String {
     prove(&sample.finish()).expect_err("it must not be proven")
 }
@@ -165,7 +165,7 @@ fn whatever_changes_a_table_or_a_segment_is_refused_by_name() {
     for (name, change) in CHANGES {
         let reason = refused(Sample::default().code(change));
         assert_eq!(reason, format!("its function 0 has the instruction `{name}`"));
-        // The proof is about what a module has, not about what it does.
+        // The proof is about the module's code, not about what it executes.
         let reason = refused(Sample::default().code(|code| {
             code.i32_const(0).if_(wasm_encoder::BlockType::Empty);
             change(code);
@@ -218,7 +218,7 @@ fn a_memory_of_another_kind_is_refused() {
 fn as_many_globals_are_written_back_as_is_worth_it() {
     let with =
         |count| (0..count).fold(Sample::default(), |some, _| some.global(ValType::I64, true));
-    // What never changes does not count.
+    // Immutable globals do not count.
     let most = with(64).global(ValType::I64, false);
     assert_eq!(prove(&most.finish()), Ok(Proof { globals: (0..64).collect() }));
     assert_eq!(refused(with(65)), "it has more than 64 mutable globals");
@@ -230,7 +230,7 @@ fn what_is_no_valid_module_is_refused() {
     let cut = whole.split_last().map(|(_, cut)| cut).unwrap_or_default();
     assert_eq!(prove(&whole), Ok(Proof::default()));
     assert!(prove(cut).is_err());
-    // Only its types are wrong.
+    // Only the types are wrong.
     let reason =
         refused(Sample::default().code(|code| _ = code.i64_const(0).memory_grow(0).drop()));
     assert!(reason.contains("type mismatch"), "{reason}");
@@ -277,7 +277,7 @@ fn a_proven_modules_globals_become_exports() {
     ];
     let added = added.map(|(name, kind, index)| (name.to_owned(), kind, index));
     assert_eq!(exports(&checked.wasm), [exports(&wasm), added.to_vec()].concat());
-    // That this is a module still, with the same proof.
+    // The result is still a module, with the same proof.
     assert_eq!(prove(&checked.wasm), checked.proof);
 
     let wasm = sample().code(|_| ()).code(|code| _ = code.data_drop(0)).finish();

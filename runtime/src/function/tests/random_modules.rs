@@ -1,9 +1,9 @@
-//! Modules made at random, which change all the state that they have: memory,
-//! variables of every type, and now and then what stands in a proof's way.
+//! Random modules that change all of their state: memory, variables of every
+//! type, and occasionally state that prevents the proof.
 //!
-//! They are made from what such modules are made of, rather than by a general
-//! generator: most of what that makes traps at once or changes nothing. Nearly
-//! every expression here is valid by its types, nearly every address is inside
+//! They are built from the constructs of real modules, rather than by a general
+//! generator: most modules of such a generator trap at once or change nothing.
+//! Nearly every expression here is well-typed, nearly every address is inside
 //! of the memory, and a loop ends when it has used up the module's fuel, which
 //! is a variable too.
 
@@ -17,11 +17,11 @@ use wasm_encoder::{
 const NUMBERS: [ValType; 5] =
     [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
 
-/// How many functions a module has; each calls only those behind it.
+/// The number of functions of a module; each calls only those after it.
 const FUNCTIONS: u32 = 5;
-/// The type of a function that takes and gives a number; type 0 does neither.
+/// The type of a function that takes and returns a number; type 0 does neither.
 const NUMERIC: u32 = 1;
-/// How many rounds all loops together make.
+/// The total number of iterations of all loops.
 const FUEL: i32 = 500;
 /// The first variable is the fuel, and the others follow, by their types.
 const GLOBALS: u32 = 1 + 2 * NUMBERS.len() as u32;
@@ -32,7 +32,7 @@ pub(super) struct Generator {
     memory: u32,
 }
 
-/// A module that looks random, and is always the same for a seed.
+/// A pseudo-random module, always the same for a seed.
 pub(super) fn module(seed: u64) -> Vec<u8> {
     let mut generator =
         Generator { dice: (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15), memory: 0 };
@@ -122,7 +122,7 @@ impl Generator {
         globals
     }
 
-    /// A segment that code may copy, and some that are there from the start.
+    /// A segment that code may copy, and some that are active from the start.
     fn data(&mut self) -> DataSection {
         let mut data = DataSection::new();
         data.passive(self.next().to_le_bytes());
@@ -135,7 +135,7 @@ impl Generator {
     }
 
     fn function(&mut self, index: u32) -> Function {
-        // One local of each number, behind the parameter where there is one.
+        // One local of each number type, after the parameter if there is one.
         let mut function = Function::new(NUMBERS.map(|number| (1, number)));
         let mut body =
             Body { generator: self, function: index, code: &mut function.instructions() };
@@ -155,7 +155,7 @@ fn kind(function: u32) -> u32 {
     if function == 0 || function == FUNCTIONS - 1 { 0 } else { NUMERIC }
 }
 
-/// A function in the making.
+/// A function under construction.
 struct Body<'a, 'b> {
     generator: &'a mut Generator,
     function: u32,
@@ -173,7 +173,7 @@ impl Body<'_, '_> {
         1 + 2 * at + self.generator.below(2)
     }
 
-    /// Changes something, and leaves the stack as it was.
+    /// Changes some state, and leaves the stack as it was.
     fn statement(&mut self, depth: u32) {
         let number = self.generator.number();
         match self.generator.below(if depth > 0 { 15 } else { 10 }) {
@@ -210,7 +210,8 @@ impl Body<'_, '_> {
         };
     }
 
-    /// An address: known, or worked out, and nearly always inside of the memory.
+    /// An address: constant or computed, and nearly always inside of the
+    /// memory.
     fn address(&mut self) {
         if self.generator.once_in(2) {
             let at = self.generator.below(self.generator.memory - 16);
@@ -239,7 +240,7 @@ impl Body<'_, '_> {
         }
     }
 
-    /// What hardly any module does: grow, trap, or change what is not put back.
+    /// A rare action: grow, trap, or change state that is not restored.
     fn rarity(&mut self) {
         match self.generator.below(120) {
             0 => _ = self.code.i32_const(1).memory_grow(0).drop(),
@@ -259,7 +260,7 @@ impl Body<'_, '_> {
         self.code.global_get(0).i32_const(1).i32_sub().global_set(0);
         self.statement(depth);
         self.statement(depth);
-        // Now and then it ends before the fuel does.
+        // Occasionally it ends before the fuel does.
         self.value(ValType::I32, 0);
         self.code.i32_const(15).i32_and().br_if(0).end().end();
     }

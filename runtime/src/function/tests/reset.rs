@@ -1,5 +1,5 @@
-//! Compares instances that were reset with new ones, over modules made at
-//! random: whatever a module of which it is proven does, it does it again.
+//! Compares instances that were reset with new ones, over random modules: a
+//! module with a proof does after a reset what it does on a new instance.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::function::{Budget, Function, Keeper, Workshop};
 use crate::guest::{Linkers, Reach, Run};
 use crate::limits::mib;
 
-/// How many modules are made.
+/// The number of modules.
 const SEEDS: u64 = 300;
 
 struct Bench {
@@ -26,18 +26,20 @@ struct Bench {
     keeper: Keeper,
 }
 
-/// What became of the modules.
+/// The results for the modules.
 #[derive(Debug, Default)]
 struct Counts {
     refused: u32,
     trapped: u32,
     dropped: u32,
     compared: u32,
-    /// Of the compared ones, those whose first run changed something.
+    /// The number of compared modules that changed something in their first
+    /// run.
     changed: u32,
 }
 
-/// A memory, and the variables as text, in which no two bit patterns are alike.
+/// A memory, and the variables as text, in which no two bit patterns look the
+/// same.
 type Contents = (Vec<u8>, Vec<String>);
 
 impl Bench {
@@ -78,7 +80,7 @@ impl Bench {
         let mut new = made(&blueprint);
         let first = new.contents();
         let Ok(after) = run(&mut new).await else {
-            // The same comes of a second one, which is all that can be said.
+            // A second run also traps, which is all that can be checked.
             assert!(run(&mut made(&blueprint)).await.is_err(), "seed {seed}");
             counts.trapped += 1;
             return;
@@ -90,7 +92,7 @@ impl Bench {
             let ended = run(&mut again).await.unwrap_or_else(|trap| panic!("seed {seed}: {trap}"));
             assert!(ended == after, "seed {seed}, after run {round}");
             let Ok(clean) = again.reset() else {
-                // It grew, or touched too much of its memory.
+                // Its memory grew, or was touched too much.
                 assert_eq!(round, 1, "seed {seed}");
                 counts.dropped += 1;
                 return;
@@ -106,7 +108,7 @@ fn made(blueprint: &Arc<Blueprint>) -> Box<Instance> {
     Clean::new(blueprint, true).expect("there is a slot").begin(Run::none(Instant::now()))
 }
 
-/// What an instance holds after a run, or how that trapped.
+/// The state of an instance after a run, or the trap of that run.
 async fn run(instance: &mut Instance) -> Result<Contents, Trap> {
     match instance.run().await {
         Ok(()) => Ok(instance.contents()),
@@ -122,7 +124,7 @@ async fn an_instance_that_was_reset_is_like_a_new_one() {
         bench.compare(seed, &mut counts).await;
     }
     println!("{counts:?}");
-    // Else this would compare next to nothing, or nothing that is hard.
+    // Otherwise this would compare almost nothing, or only easy cases.
     assert!(counts.compared >= SEEDS as u32 / 3, "{counts:?}");
     assert!(counts.changed >= counts.compared * 9 / 10, "{counts:?}");
     assert!(counts.refused > 0 && counts.trapped > 0 && counts.dropped > 0, "{counts:?}");
@@ -136,8 +138,9 @@ fn an_instance_is_made_without_being_preempted() {
         let checked = module::check(&wasm, u32::MAX).expect("a generated module is valid");
         let blueprint = bench.blueprint(&checked);
         let mut store = blueprint.store();
-        // A run that is older than a tick yields where it finds that the epoch has advanced, and
-        // making an instance must not wait: the engine's own code that sets it up looks at that.
+        // A run that is older than a tick yields when it notices that the epoch
+        // has advanced. Creating an instance must not wait, but the engine's
+        // own code that sets it up checks the epoch too.
         while store.data().is_young() {
             std::hint::spin_loop();
         }
