@@ -1,9 +1,11 @@
-//! How long it takes until nothing is left of a tree of invocations whose root
-//! is canceled: callers below a caller, and at the bottom guests that wait, and
-//! then end by themselves or do not listen and are interrupted.
+//! The time from canceling the root of a tree of invocations until all of them
+//! have ended. The tree has callers below a caller, and leaf guests that wait
+//! and then either end by themselves or ignore the cancellation and are
+//! interrupted.
 //!
-//! It needs a slot for each, so it takes as many as the machine allows, up to
-//! ten thousand: `sysctl -w vm.max_map_count=131072` allows that many.
+//! Each invocation needs a slot, so the benchmark runs as many as the machine
+//! allows, up to ten thousand: `sysctl -w vm.max_map_count=131072` allows that
+//! many.
 
 mod common;
 
@@ -14,7 +16,7 @@ use hourglass::{Context, Function, Runtime};
 const ROUNDS: usize = 100;
 const GRACE: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(1);
-/// Callers below the root; the others are below them.
+/// Callers below the root; the remaining invocations are below them.
 const CALLERS: usize = 20;
 const WANTED: usize = 10_000;
 
@@ -43,7 +45,7 @@ fn main() {
     }
 }
 
-/// How long after the cancel the last of them ended.
+/// The time from the cancellation until the last of them ended.
 async fn round(runtime: &Runtime, count: usize, callees: usize, way: &str) -> Duration {
     let (ctx, cancel) = Context::background().with_cancel();
     let running = tokio::spawn({
@@ -57,7 +59,7 @@ async fn round(runtime: &Runtime, count: usize, callees: usize, way: &str) -> Du
     while runtime.in_flight() < count {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // Admitted is not yet stuck; what runs is over in a moment.
+    // An admitted guest is not stuck yet; a guest that runs gets there quickly.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let canceled = Instant::now();
     cancel.cancel();

@@ -1,10 +1,9 @@
-//! What a context costs, against the cancellation token of `tokio_util`, which
-//! has neither a deadline nor a cause nor values.
+//! The cost of a context, compared with the cancellation token of `tokio_util`,
+//! which has no deadline, no cause and no values.
 //!
 //! Both run on one thread, in turns; the figures are medians of the rounds. The
-//! token comes alone, and with what else it takes to do as a context does: a
-//! second handle that cancels when it is dropped, and a deadline beside it where
-//! the context has one.
+//! token is measured alone, and with what it needs to match a context: a second
+//! handle that cancels on drop, and a separate deadline if the context has one.
 
 #[path = "../tests/context_allocations/counting.rs"]
 mod counting;
@@ -99,7 +98,7 @@ fn sizes() {
     }
 }
 
-/// A child and a handle that cancels it when it is dropped, like a context's.
+/// A child and a handle that cancels it on drop, like a context's.
 fn guarded(token: &CancellationToken) -> (CancellationToken, DropGuard) {
     let child = token.child_token();
     let guard = child.clone().drop_guard();
@@ -131,13 +130,13 @@ fn clock() -> f64 {
     median((0..ROUNDS).map(|_| per_call(Instant::now)).collect())
 }
 
-/// The middle of some figures.
+/// The median.
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// How long a call takes, in nanoseconds, with the drop of what it returns.
+/// The time of a call in nanoseconds, including the drop of its result.
 fn per_call<T>(mut call: impl FnMut() -> T) -> f64 {
     let started = Instant::now();
     for _ in 0..CALLS {

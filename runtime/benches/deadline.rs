@@ -1,8 +1,8 @@
-//! How late the interruption comes for each way of being stuck, and whether it
-//! ever comes early.
+//! How late the interruption is for each kind of stuck guest, and whether it is
+//! ever early.
 //!
-//! The functions have no grace, so that the end is due when the context is
-//! done: 5 ms after the start by timeout, or when somebody cancels.
+//! The functions have no grace period, so an invocation is due to end when its
+//! context is done: 5 ms after the start by timeout, or when it is canceled.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn main() {
     }
 }
 
-/// Nanoseconds from when the end was due to when it came.
+/// Nanoseconds from when the end was due to when it happened.
 async fn deadline(runtime: &Runtime, function: &str, path: &str) -> i64 {
     let started = Instant::now();
     let ended = runtime.invoke(&Context::background(), function, request(path)).await;
@@ -95,7 +95,7 @@ fn request(path: &str) -> http::Request<Body> {
     request
 }
 
-/// A body of which nothing ever comes.
+/// A body that never yields anything.
 struct Never;
 
 impl http_body::Body for Never {
@@ -110,8 +110,8 @@ impl http_body::Body for Never {
     }
 }
 
-/// A module whose start section loops; no compiler of a high-level language
-/// makes one.
+/// A module whose start section loops. No compiler of a high-level language
+/// produces one.
 fn spin_in_start() -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([], []);

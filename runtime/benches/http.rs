@@ -1,13 +1,13 @@
-//! What a fresh instance per request costs over HTTP, against a bare hyper
-//! server that answers the same bytes.
+//! The cost of a fresh instance per request over HTTP, compared with a bare
+//! hyper server that answers the same bytes.
 //!
-//! Servers and clients share the machine and the process, the clients with a
-//! tokio runtime of their own. Rounds alternate between the servers; the figures
+//! Servers and clients share the machine and the process; the clients have
+//! their own tokio runtime. Rounds alternate between the servers; the figures
 //! are medians of the rounds.
 //!
-//! The yardstick is hyper as it is mostly used, on tokio's runtime of several
-//! threads. Hourglass serves on a thread for each core, so that there is a second
-//! one, hyper on such threads, which says how much of its speed it owes to them.
+//! The baseline is hyper as it is usually run, on tokio's multi-threaded
+//! runtime. Hourglass serves on one thread per core, so a second baseline runs
+//! hyper on such threads and shows how much of the speed is due to them.
 
 mod common;
 
@@ -58,7 +58,7 @@ fn hourglass_server(tokio: &tokio::runtime::Runtime) -> SocketAddr {
     address
 }
 
-/// A thread with an event loop on each core.
+/// One thread with an event loop per core.
 fn threads() -> Vec<Handle> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let start = |core| {
@@ -68,7 +68,7 @@ fn threads() -> Vec<Handle> {
         std::thread::spawn(move || {
             let mut only = CpuSet::new();
             only.set(core);
-            // Where the cores have other numbers, the kernel chooses.
+            // If the cores are numbered differently, the kernel chooses.
             let _ = sched_setaffinity(None, &only);
             tokio.block_on(std::future::pending::<()>());
         });
@@ -77,8 +77,8 @@ fn threads() -> Vec<Handle> {
     (0..cores).map(start).collect()
 }
 
-/// Hyper with the front's settings, and nothing behind it. Connections go to
-/// the event loops in turn.
+/// Hyper with the front's settings and no further work. Connections are
+/// distributed over the event loops in turn.
 fn bare_server(tokio: &tokio::runtime::Runtime, loops: Vec<Handle>) -> SocketAddr {
     let listener = tokio.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -104,7 +104,7 @@ async fn serve_bare(stream: std::net::TcpStream) {
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
-    // A client that is done hangs up, which may count as an error.
+    // A client that is done disconnects, which may count as an error.
     let _ = connection.await;
 }
 
@@ -116,7 +116,7 @@ fn compare(
 ) {
     let mut ratios = [Vec::new(), Vec::new()];
     let mut rows = [Vec::new(), Vec::new(), Vec::new()];
-    // One round to warm up, which does not count.
+    // The first round warms up and does not count.
     for round in 0..=ROUNDS {
         let [bare, cores, ours] = [bare[0], bare[1], ours]
             .map(|address| clients.block_on(load(address, connections, ROUND)));
@@ -142,7 +142,7 @@ fn compare(
     println!("  ratio to bare hyper  {bare:8.2}, to bare hyper on a thread per core {cores:.2}");
 }
 
-/// `hello` while two guests spin.
+/// `hello` while two other guests spin.
 fn beside_spinning(clients: &tokio::runtime::Runtime, ours: SocketAddr) {
     let load = clients.block_on(async {
         let mut spinning = Vec::new();
@@ -160,9 +160,10 @@ fn beside_spinning(clients: &tokio::runtime::Runtime, ours: SocketAddr) {
     );
 }
 
-/// How often the process wakes up while nothing happens.
+/// How often the idle process wakes up.
 fn idle() {
-    // Spinning guests end when their clients leave; then the ticker lingers.
+    // Spinning guests end when their clients disconnect; then the ticker
+    // lingers.
     std::thread::sleep(Duration::from_millis(1_500));
     let before = wake_ups();
     std::thread::sleep(Duration::from_secs(3));
@@ -171,7 +172,7 @@ fn idle() {
     println!("wake-ups in 3 idle seconds: {count}    (aim: 0)");
 }
 
-/// How often this process's threads have gone to sleep.
+/// The voluntary context switches of this process's threads.
 fn wake_ups() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").expect("procfs");
     tasks
@@ -183,14 +184,14 @@ fn wake_ups() -> u64 {
         .sum()
 }
 
-/// What a round of load measured.
+/// The measurements of one round of load.
 struct Load {
     rate: f64,
     p50: Duration,
     p99: Duration,
 }
 
-/// Asks for `hello` over keep-alive connections, each one request at a time.
+/// Requests `hello` over keep-alive connections, one request at a time on each.
 async fn load(address: SocketAddr, connections: usize, time: Duration) -> Load {
     let started = Instant::now();
     let tasks: Vec<_> =

@@ -1,13 +1,15 @@
-//! What an invocation costs in process, against the least that the engine can
-//! do: instantiate and call in a loop, on a pool with the same settings.
+//! The cost of an invocation in process, compared with the least work the
+//! engine can do: instantiate and call in a loop, on a pool with the same
+//! settings.
 //!
 //! Both run the example `hello` on one thread, in turns; the figures are
 //! medians of the rounds. The floor answers the guest's host calls with fixed
-//! bytes, has no deadline, no limits, no accounting, and leaves the reset to
-//! the pool alone.
+//! bytes. It has no deadline, no limits and no accounting, and leaves the reset
+//! to the pool.
 //!
-//! And what it costs a function to call another, against an invocation of that
-//! by the host: both answer at once.
+//! The benchmark also measures the cost of a call from function to function,
+//! compared with an invocation of the callee by the host: both respond
+//! immediately.
 
 mod common;
 
@@ -44,7 +46,8 @@ fn main() {
     calls(&wasm);
 }
 
-/// What a call costs: a guest makes many, less what it costs to make none.
+/// The cost of a call: a guest that makes many calls, minus one that makes
+/// none.
 fn calls(wasm: &[u8]) {
     const MANY: u32 = 1_000;
     let runtime = Runtime::builder().build().expect("a runtime");
@@ -62,7 +65,7 @@ fn calls(wasm: &[u8]) {
         let many = common::per_call(5, || invoke(&runtime, "caller", &path));
         let call = (many - none) / f64::from(MANY);
         let bare = common::per_call(5 * MANY, || invoke(&runtime, "hello", "/hello/world"));
-        // The first one warms up.
+        // The first round warms up.
         if round > 0 {
             ratios.push(call / bare);
             calls.push(call);
@@ -75,14 +78,14 @@ fn calls(wasm: &[u8]) {
     println!("  ratio                         {:8.2}", common::median(ratios));
 }
 
-/// One invocation, to its response.
+/// One invocation, up to its response.
 fn invoke(runtime: &Runtime, name: &str, path: &str) {
     let request = http::Request::get(path).body(Body::empty()).expect("a request");
     let ctx = Context::background();
     TOKIO.with(|tokio| tokio.block_on(runtime.invoke(&ctx, name, request))).expect("an answer");
 }
 
-/// What the rounds of one way to invoke measured.
+/// The measurements of all rounds of one way to invoke.
 #[derive(Default)]
 struct Row {
     times: Vec<f64>,
@@ -108,7 +111,7 @@ impl Row {
     }
 }
 
-/// How throughput grows from one thread to two.
+/// How throughput scales from one thread to two.
 fn two_threads(wasm: &[u8]) {
     let (floor, ours) = (Floor::new(wasm), Ours::new(wasm, Instances::Reset));
     let mut ratios = [Vec::new(), Vec::new()];
@@ -193,7 +196,7 @@ impl Floor {
     }
 }
 
-/// Answers the guest's calls with fixed bytes.
+/// Answers the guest's host calls with fixed bytes.
 fn linker(engine: &Engine, module: &Module) -> Linker<()> {
     let mut linker = Linker::new(engine);
     linker

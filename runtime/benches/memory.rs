@@ -1,8 +1,8 @@
-//! How much memory an invocation in flight takes: a thousand guests that wait,
-//! all at once, against none.
+//! The memory of an invocation in flight: a thousand guests that wait at the
+//! same time, compared with no guests.
 //!
-//! Resident memory is the process's, so what one takes includes its stack, its
-//! pages and whatever the host holds for it.
+//! Resident memory is measured for the process, so the figure includes the
+//! guest's stack, its pages and everything the host holds for it.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn main() {
     let stuck = stuck.timeout(Duration::from_secs(600)).grace(Duration::ZERO);
     let mut figures = Vec::new();
     for _ in 0..ROUNDS {
-        // Each in a runtime of its own, so that no slot was used before.
+        // Each has its own runtime, so that no slot was used before.
         let runtime = Runtime::builder().max_in_flight(GUESTS as usize).build().expect("a runtime");
         runtime.deploy(stuck.clone()).expect("it deploys");
         let before = common::resident();
@@ -29,7 +29,7 @@ fn main() {
     println!("  {:.1} KiB", common::median(figures) / 1_024.0);
 }
 
-/// Bytes for each while all of them wait.
+/// Bytes per guest while all of them wait.
 async fn waiting(runtime: &Runtime, before: u64) -> f64 {
     let (ctx, cancel) = Context::background().with_cancel();
     let mut tasks = Vec::new();
@@ -43,7 +43,8 @@ async fn waiting(runtime: &Runtime, before: u64) -> f64 {
     while runtime.in_flight() < GUESTS as usize {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // Admitted is not yet asleep; what runs is over in a moment.
+    // An admitted guest does not wait yet; a guest that runs gets there
+    // quickly.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let each = common::resident().saturating_sub(before) as f64 / GUESTS as f64;
     cancel.cancel();

@@ -1,8 +1,7 @@
-//! Bodies in pieces: how fast they go through a function, against a bare hyper
-//! server that sends back what it gets, how much memory that takes, and what a
-//! stream of events takes.
+//! Streaming bodies: their throughput through a function, compared with a bare
+//! hyper echo server; the memory they take; and the memory of an event stream.
 //!
-//! The clients are in the same process, and hold 64 KiB each way.
+//! The clients are in the same process, and hold 64 KiB in each direction.
 
 mod common;
 
@@ -36,7 +35,7 @@ fn main() {
             let peak = Peak::watch();
             let started = Instant::now();
             tokio.block_on(upload(*address, path));
-            // The first one warms up.
+            // The first round warms up.
             if round > 0 {
                 times[at].push(started.elapsed().as_secs_f64());
                 peaks[at] = peaks[at].max(peak.above());
@@ -91,7 +90,7 @@ fn bare_server(tokio: &tokio::runtime::Runtime) -> SocketAddr {
     address
 }
 
-/// Sends so many bytes, and reads whatever comes back.
+/// Sends this many bytes and reads the whole response.
 async fn upload(address: SocketAddr, path: &str) {
     let (mut from, mut to) = TcpStream::connect(address).await.expect("a connection").into_split();
     let head = format!(
@@ -110,7 +109,7 @@ async fn upload(address: SocketAddr, path: &str) {
     drop(sending.await.expect("all was sent"));
 }
 
-/// What one of many streams of events takes while all of them run.
+/// The memory of one of many concurrent event streams.
 async fn events(address: SocketAddr) {
     let before = common::resident();
     let (got, mut tasks) = (Arc::new(AtomicU64::new(0)), Vec::new());
@@ -139,7 +138,7 @@ async fn events(address: SocketAddr) {
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-/// The most resident memory from a moment on.
+/// Peak resident memory from some moment on.
 struct Peak {
     before: u64,
     most: Arc<AtomicU64>,
@@ -162,7 +161,7 @@ impl Peak {
         Self { before, most, over }
     }
 
-    /// How much more it was than at that moment.
+    /// The peak minus the value at that moment.
     fn above(self) -> u64 {
         self.over.store(true, Ordering::Relaxed);
         self.most.load(Ordering::Relaxed).saturating_sub(self.before)

@@ -1,4 +1,4 @@
-//! What the benchmarks share: the guest, medians, and how results are printed.
+//! Shared by the benchmarks: the guest, medians, and printing of results.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use std::path::Path;
@@ -21,19 +21,19 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
     std::fs::read(file).expect("the guest was built")
 }
 
-/// The middle of some figures.
+/// The median.
 pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The figure below which a share of the others lies.
+/// The percentile: the value below which this share of the others lies.
 pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let at = (sorted.len() as f64 * share) as usize;
     sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
-/// How long `count` calls take, in microseconds each.
+/// The time of `count` calls, in microseconds per call.
 pub(crate) fn per_call(count: u32, mut call: impl FnMut()) -> f64 {
     let started = Instant::now();
     for _ in 0..count {
@@ -45,7 +45,8 @@ pub(crate) fn per_call(count: u32, mut call: impl FnMut()) -> f64 {
 /// This thread's page faults so far.
 pub(crate) fn page_faults() -> u64 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
-    // The fields behind the name, which may hold anything, in parentheses.
+    // The fields after the name, which is in parentheses and may contain
+    // anything.
     let fields = stat.rsplit(')').next().unwrap_or_default();
     fields.split_whitespace().nth(7).and_then(|field| field.parse().ok()).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Builds functions with cargo: one call for all those of one workspace.
+//! Builds functions with cargo: one call per workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -14,34 +14,34 @@ use super::messages::{Messages, News};
 use super::progress::Progress;
 use super::target::TARGET;
 
-/// What became of one function.
+/// The result of building one function.
 #[derive(Debug)]
 pub struct Built {
     /// The function.
     pub function: FunctionCrate,
-    /// The module that cargo made, or why there is none.
+    /// The module that cargo produced, or why there is none.
     pub outcome: Result<PathBuf, BuildFailure>,
 }
 
-/// A function did not build.
+/// A function that did not build.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` does not build:\n{words}")]
 pub struct BuildFailure {
     /// The function.
     pub name: String,
-    /// What the compiler or cargo said, in its own words, over many lines.
-    /// They hold colours where [`Progress::colour`] allowed them.
+    /// The messages of the compiler or of cargo, over many lines. They are
+    /// coloured if [`Progress::colour`] allows it.
     pub words: String,
 }
 
 /// Builds the functions for [`TARGET`] as `cargo build --release` does, with
-/// each workspace's own lock file, profile and `target` folder, and tells what
-/// became of each, in the order given. A function that does not build keeps
-/// none of the others from being built.
+/// each workspace's own lock file, profile and `target` folder. Returns a
+/// result for each, in the order given. A function that does not build does not
+/// prevent the others from being built.
 ///
-/// The compiler's warnings go to [`Progress::note`]. The target has to be
-/// there: see [`target::ensure`](super::target::ensure). Cargo takes whatever
-/// time it needs.
+/// The compiler's warnings go to [`Progress::note`]. The target must be
+/// installed: see [`target::ensure`](super::target::ensure). There is no time
+/// limit on cargo.
 pub fn build(functions: &[FunctionCrate], progress: &mut dyn Progress) -> Vec<Built> {
     let of = functions.len();
     let functions_are = if of == 1 { "1 function".to_owned() } else { format!("{of} functions") };
@@ -71,7 +71,7 @@ pub fn build(functions: &[FunctionCrate], progress: &mut dyn Progress) -> Vec<Bu
     functions.iter().map(built).collect()
 }
 
-/// The packages and programs of each workspace.
+/// The packages and programs of one workspace.
 type Wanted<'a> = BTreeSet<(&'a PackageId, &'a str)>;
 
 fn by_workspace(functions: &[FunctionCrate]) -> BTreeMap<&Path, Wanted<'_>> {
@@ -84,14 +84,14 @@ fn by_workspace(functions: &[FunctionCrate]) -> BTreeMap<&Path, Wanted<'_>> {
     workspaces
 }
 
-/// How many functions are built, across workspaces.
+/// The number of functions to build, across workspaces.
 struct Counter<'a> {
     done: usize,
     of: usize,
     progress: &'a mut dyn Progress,
 }
 
-/// One call of cargo, which builds whatever of `wanted` can be built.
+/// One call of cargo, which builds as much of `wanted` as it can.
 fn run(
     workspace: &Path,
     wanted: &Wanted<'_>,
@@ -134,16 +134,16 @@ fn run(
     Ok(messages)
 }
 
-/// The cargo to call: the one that called this program, else that on the PATH.
+/// The cargo that called this program, or else the one on the PATH.
 pub(crate) fn program() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// A call of cargo at `dir`, in the environment that its user has.
+/// A call of cargo in `dir`, with the environment of its user.
 ///
-/// A program started by `cargo run` or `cargo test` finds variables about
-/// itself in its environment; an inner cargo would pass them on to compilers
-/// and build scripts, and some of them would take a crate for changed.
+/// `cargo run` and `cargo test` set variables about the program they start. An
+/// inner cargo would pass them on to compilers and build scripts, and some of
+/// them would make it rebuild crates.
 pub(crate) fn command(dir: &Path) -> Command {
     let mut cargo = Command::new(program());
     cargo.current_dir(dir);
@@ -155,7 +155,7 @@ pub(crate) fn command(dir: &Path) -> Command {
     cargo
 }
 
-/// Whether cargo sets this variable for the programs that it starts.
+/// Whether cargo sets this variable for the programs it starts.
 fn is_outer_cargos(name: &str) -> bool {
     const NAMES: [&str; 9] = [
         "CARGO",

@@ -1,4 +1,4 @@
-//! Runs another program to its end: within a time, with its words kept.
+//! Runs another program to its end, within a time limit, and keeps its output.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
@@ -9,52 +9,52 @@ use std::time::{Duration, Instant};
 
 use super::running::Running;
 
-/// Why another program did not do what it was run for.
+/// Why another program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// There is no such program.
     #[error("`{program}` is not on the PATH")]
     Missing {
-        /// What was looked for.
+        /// The program that was not found.
         program: String,
     },
-    /// It could not be started, or not be waited for.
+    /// It could not be started or waited for.
     #[error("`{command}` could not be run")]
     Io {
         /// The command line.
         command: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// It ended, and not well.
+    /// It ended unsuccessfully.
     #[error("`{command}` ended with {status}: {said}")]
     Failed {
         /// The command line.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// The telling part of what it wrote to standard error.
+        /// The relevant part of its standard error.
         said: String,
     },
-    /// It was still running when its time was over, and was killed.
+    /// It was still running at the end of its time limit, and was killed.
     #[error("`{command}` was not done after {limit:?}")]
     TimedOut {
         /// The command line.
         command: String,
-        /// The time it had.
+        /// The time limit.
         limit: Duration,
     },
 }
 
-/// One line that a program wrote, without its end.
+/// One line of output, without its line ending.
 pub(crate) enum Line {
     Out(String),
     Err(String),
 }
 
-/// Runs `command` to its end, hands every line to `on_line` as it comes, and
-/// tells how it ended. A `limit` of `None` waits as long as it takes.
+/// Runs `command` to its end, passes every line to `on_line` as it arrives, and
+/// returns the exit status. A `limit` of `None` means no limit.
 pub(crate) fn watch(
     command: &mut Command,
     limit: Option<Duration>,
@@ -65,7 +65,7 @@ pub(crate) fn watch(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A group of its own, so that its own children can be killed with it.
+        // A separate process group, so that its children can be killed with it.
         .process_group(0);
     let (mut child, running) = Running::start(command).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => CommandError::Missing { program: text(command.get_program()) },
@@ -79,10 +79,10 @@ pub(crate) fn watch(
         read_lines(err, Line::Err, lines);
     }
 
-    // A limit beyond what the clock can tell is none.
+    // A limit beyond the clock's range is no limit.
     let end = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
     loop {
-        // Both pipes closed means that the program is gone or about to be.
+        // Once both pipes are closed, the program has ended or is about to.
         let line = match end {
             None => arriving.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some((end, _)) => arriving.recv_timeout(end.saturating_duration_since(Instant::now())),
@@ -90,8 +90,8 @@ pub(crate) fn watch(
         match (line, end) {
             (Ok(line), _) => on_line(line),
             (Err(RecvTimeoutError::Timeout), Some((_, limit))) => {
-                // The readers are left to end by themselves: a process outside
-                // of the group may hold the pipes open for as long as it likes.
+                // The reader threads are not joined: a process outside the
+                // group may hold the pipes open indefinitely.
                 running.kill();
                 let _ = child.wait();
                 return Err(CommandError::TimedOut { command: shown(command), limit });
@@ -104,8 +104,8 @@ pub(crate) fn watch(
     }
 }
 
-/// Runs `command` within `limit`, returns what it wrote to standard output.
-/// Every line that it writes to standard error goes to `on_err` as well.
+/// Runs `command` within `limit` and returns its standard output. Every line of
+/// its standard error is also passed to `on_err`.
 pub(crate) fn output(
     command: &mut Command,
     limit: Duration,
@@ -125,8 +125,8 @@ pub(crate) fn output(
     Err(CommandError::Failed { command: shown(command), status, said: telling(&err, 12) })
 }
 
-/// Reads lines in a thread of its own, so that neither pipe can fill up and
-/// stop the program.
+/// Reads lines in a separate thread, so that neither pipe can fill up and block
+/// the program.
 fn read_lines(from: impl Read + Send + 'static, kind: fn(String) -> Line, to: Sender<Line>) {
     std::thread::spawn(move || {
         let mut from = BufReader::new(from);
@@ -141,14 +141,15 @@ fn read_lines(from: impl Read + Send + 'static, kind: fn(String) -> Line, to: Se
     });
 }
 
-/// Appends `line` and a line's end.
+/// Appends `line` and a line ending.
 pub(crate) fn push_line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
 }
 
-/// What of a program's standard error says why it failed: from its first
-/// error on, or else the end of it; `most` lines, without the empty ones.
+/// The part of a program's standard error that explains the failure: from its
+/// first error on, or else the end of it; at most `most` lines, without empty
+/// ones.
 pub(crate) fn telling(stderr: &str, most: usize) -> String {
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     let is_error =
@@ -159,8 +160,8 @@ pub(crate) fn telling(stderr: &str, most: usize) -> String {
     if told.is_empty() { "it did not say why".to_owned() } else { told.join("\n") }
 }
 
-/// The command line as it would be typed, near enough; long ones lose their
-/// end, so that what went wrong stays in sight.
+/// The command line approximately as it would be typed. A long one is
+/// truncated, so that the error stays visible.
 fn shown(command: &Command) -> String {
     const MOST: usize = 60;
     let mut shown = text(command.get_program());

@@ -1,4 +1,4 @@
-//! The Rust compiler that cargo would use in a folder, and what it can build.
+//! The Rust compiler that cargo would use in a folder, and its targets.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,20 +10,20 @@ use std::time::Duration;
 use super::command::{self, CommandError};
 use super::target::TARGET;
 
-/// The compiler answers within milliseconds, save where rustup has to start.
+/// The compiler answers within milliseconds, unless rustup has to start first.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A Rust compiler: which one, and where its libraries are.
+/// A Rust compiler: its version and the location of its libraries.
 pub(crate) struct Compiler {
     /// Its version without the commit, such as `1.95.0`.
     pub(crate) release: String,
-    /// The folder that everything belonging to it is under.
+    /// The root folder of its installation.
     pub(crate) sysroot: PathBuf,
 }
 
 impl Compiler {
-    /// The compiler in use at `dir`. A folder can choose its own, so every
-    /// question is asked from there.
+    /// The compiler in use at `dir`. A folder can override the toolchain, so
+    /// every query runs there.
     pub(crate) fn at(dir: &Path) -> Result<Self, CommandError> {
         let ask = |what: &[&str]| command::output(rustc(dir).args(what), LIMIT, &mut |_| ());
         Ok(Self {
@@ -37,7 +37,7 @@ impl Compiler {
         self.sysroot.join("lib/rustlib")
     }
 
-    /// The compiler's program itself, past rustup, whatever the folder.
+    /// The compiler's own executable, bypassing rustup and any folder override.
     pub(crate) fn rustc(&self) -> PathBuf {
         self.sysroot.join("bin/rustc")
     }
@@ -49,16 +49,16 @@ impl Compiler {
     }
 
     /// Links an empty program against the libraries under `sysroot`, with
-    /// link-time optimisation, which is what asks the most of them.
+    /// link-time optimisation, the most demanding use of them.
     pub(crate) fn links_with(&self, sysroot: &Path) -> Result<(), CommandError> {
         let mut rustc = Command::new(self.rustc());
         link(rustc.args(["-Clto=fat", "--sysroot"]).arg(sysroot))
     }
 }
 
-/// Whether the compiler in use at `dir` can build for the target. Its own word
-/// is the only good answer: files can be there and be half of what is needed,
-/// or be left over from a compiler since replaced.
+/// Whether the compiler in use at `dir` can build for the target. Only a test
+/// link is conclusive: files can be present but incomplete, or left over from a
+/// replaced compiler.
 pub(crate) fn links(dir: &Path) -> Result<(), CommandError> {
     link(&mut rustc(dir))
 }
@@ -78,7 +78,7 @@ fn rustc(dir: &Path) -> Command {
     rustc
 }
 
-/// The release in what `rustc -vV` writes.
+/// The release in the output of `rustc -vV`.
 fn release(verbose: &str) -> String {
     let found = verbose.lines().find_map(|line| line.strip_prefix("release: "));
     found.unwrap_or("of an unknown version").trim().to_owned()

@@ -1,5 +1,5 @@
-//! Which crates are functions: those with a program of their own that depend on
-//! the SDK, or whose manifest says that they are.
+//! Finds the crates that are functions: those with a binary target that depend
+//! on the SDK, or whose manifest declares it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, Packa
 use super::cargo;
 use super::command::{self, CommandError};
 
-/// The package that makes a function of a program that depends on it.
+/// A program that depends on this package is a function.
 const SDK: &str = "hourglass-sdk";
 
 /// cargo only reads manifests here; it downloads nothing.
@@ -25,18 +25,18 @@ pub struct FunctionCrate {
     pub(crate) origin: Origin,
 }
 
-/// What is known about the package that a function is a program of.
+/// The package that a function belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A package, and the root of its workspace.
     Package { id: PackageId, workspace: PathBuf },
-    /// cargo cannot read the manifest; this is what it says.
+    /// cargo can't read the manifest; this is its message.
     Unreadable(String),
 }
 
 impl FunctionCrate {
     /// The function's name: that of its program, which is the package's name
-    /// unless the manifest gives it another.
+    /// unless the manifest sets another.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -49,7 +49,7 @@ impl FunctionCrate {
     }
 }
 
-/// Why it cannot be told which functions there are.
+/// Why the functions can't be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionsError {
     /// The path cannot be read.
@@ -57,7 +57,7 @@ pub enum FunctionsError {
     Path {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -87,35 +87,35 @@ pub enum FunctionsError {
         /// The folder of the other.
         second: PathBuf,
     },
-    /// cargo could not be asked.
+    /// cargo could not be run.
     #[error(
         "cannot ask cargo which crates there are. Install Rust with rustup, or put `cargo` on the PATH"
     )]
     Cargo(#[source] CommandError),
-    /// cargo gave an answer that is no metadata.
+    /// cargo's output is not valid metadata.
     #[error("cannot read what cargo says about {}", manifest.display())]
     Metadata {
-        /// The manifest that it was asked about.
+        /// The manifest passed to cargo.
         manifest: PathBuf,
-        /// What is wrong with the answer.
+        /// The parse error.
         #[source]
         source: cargo_metadata::Error,
     },
 }
 
-/// The functions under `path`, sorted by name: every program, of every package
-/// with its manifest there, that depends on `hourglass-sdk`, or that says
-/// `hourglass.function = true` in its `[package.metadata]`. The path is a crate, a workspace, a folder of a workspace's members, or a folder of crates
-/// that have nothing to do with each other. Hidden folders and build output
-/// (`target`) are not looked into.
+/// Finds the functions under `path`, sorted by name. A function is a program of
+/// a package with its manifest there, if the package depends on `hourglass-sdk`
+/// or sets `hourglass.function = true` in its `[package.metadata]`. The path is
+/// a crate, a workspace, a folder of a workspace's members, or a folder of
+/// unrelated crates. Hidden folders and build output (`target`) are skipped.
 ///
-/// A manifest that names the SDK but that cargo cannot read counts as a
-/// function named after its folder, so that [`build`](super::build()) can
-/// report it beside the others.
+/// A manifest that names the SDK but that cargo can't read counts as a function
+/// named after its folder, so that [`build`](super::build()) can report it
+/// together with the others.
 ///
 /// # Errors
 ///
-/// See [`FunctionsError`]; that there is no function at all is one.
+/// See [`FunctionsError`]; finding no function at all is an error.
 pub fn functions(path: &Path) -> Result<Vec<FunctionCrate>, FunctionsError> {
     let unreadable = |source| FunctionsError::Path { path: path.to_owned(), source };
     let root = path.canonicalize().map_err(unreadable)?;
@@ -179,7 +179,7 @@ fn of_workspace(
 }
 
 /// Whether the package itself, rather than its tests, depends on the SDK, under
-/// whatever name.
+/// any name.
 fn uses_sdk(package: &Package) -> bool {
     let is_sdk = |dependency: &Dependency| {
         dependency.name == SDK && dependency.kind == DependencyKind::Normal && !dependency.optional
@@ -187,15 +187,15 @@ fn uses_sdk(package: &Package) -> bool {
     package.dependencies.iter().any(is_sdk)
 }
 
-/// Whether the manifest itself calls the package a function, for those that do
-/// without the SDK.
+/// Whether the manifest declares the package a function, for functions without
+/// the SDK.
 fn says_so(package: &Package) -> bool {
     let said = package.metadata.pointer("/hourglass/function");
     said.and_then(|said| said.as_bool()).unwrap_or(false)
 }
 
-/// Whether cargo builds the target unasked: with no other features on than the
-/// default ones, and those that they turn on.
+/// Whether cargo builds the target by default: with only the default features,
+/// and those they enable.
 fn is_on(package: &Package, target: &Target) -> bool {
     let mut on = vec!["default"];
     let mut seen = 0;
@@ -208,7 +208,7 @@ fn is_on(package: &Package, target: &Target) -> bool {
     target.required_features.iter().all(|feature| on.contains(&feature.as_str()))
 }
 
-/// The function that a manifest which cargo cannot read would be.
+/// The function that an unreadable manifest stands for.
 fn broken(manifest: &Path, said: String) -> Option<FunctionCrate> {
     let text = fs::read_to_string(manifest).ok()?;
     let dir = manifest.parent()?.to_owned();

@@ -1,4 +1,4 @@
-//! Reads what cargo says while it builds, and sorts it by function.
+//! Parses cargo's build output and groups it by function.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use cargo_metadata::{Artifact, CompilerMessage, Message, PackageId};
 
 use super::command;
 
-/// What one call of cargo said.
+/// The output of one call of cargo.
 #[derive(Default)]
 pub(crate) struct Messages {
     /// The module of each program, by package and name.
@@ -17,26 +17,26 @@ pub(crate) struct Messages {
     stderr: String,
 }
 
-/// An error in the compiler's words, and what it was compiling.
+/// An error of the compiler, and the target it belongs to.
 struct CompilerError {
     package: PackageId,
-    /// The program's name; `None` for a library or a build script, which stop
-    /// every program that needs them.
+    /// The program's name; `None` for a library or a build script, whose
+    /// failure stops every program that needs it.
     program: Option<String>,
     words: String,
 }
 
-/// What of a line the reader may want to know at once.
+/// A message to report immediately.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// A program of this package and name is built, or was already.
+    /// A program of this package and name is built, or was up to date.
     Module(PackageId, String),
-    /// The compiler warns.
+    /// A warning of the compiler.
     Warning(String),
 }
 
 impl Messages {
-    /// Takes in one line of cargo's standard output.
+    /// Reads one line of cargo's standard output.
     pub(crate) fn read(&mut self, line: &str) -> Option<News> {
         match serde_json::from_str(line).ok()? {
             Message::CompilerArtifact(artifact) => self.artifact(artifact),
@@ -45,9 +45,9 @@ impl Messages {
         }
     }
 
-    /// Takes in one line of cargo's standard error.
+    /// Reads one line of cargo's standard error.
     pub(crate) fn read_stderr(&mut self, line: &str) {
-        // Says only that there were errors, and those come by themselves.
+        // It only says that there were errors, which are reported on their own.
         if !line.starts_with("error: could not compile")
             && !line.starts_with("warning: build failed")
         {
@@ -79,9 +79,9 @@ impl Messages {
         }
     }
 
-    /// The module of a program, or the words that say why there is none: the
-    /// compiler's about the program, or else whatever was said about the crates
-    /// that it may depend on.
+    /// The module of a program, or the messages that explain its absence: the
+    /// compiler's about the program, or else all messages about the crates that
+    /// it may depend on.
     pub(crate) fn outcome(&self, package: &PackageId, program: &str) -> Result<PathBuf, String> {
         if let Some(module) = self.modules.get(&(package.clone(), program.to_owned())) {
             return Ok(module.clone());
@@ -102,7 +102,7 @@ impl Messages {
 }
 
 impl CompilerError {
-    /// Whether it keeps this program of its own package from being made.
+    /// Whether it prevents this program of its own package from being built.
     fn stops(&self, program: &str) -> bool {
         self.program.as_deref().is_none_or(|name| name == program)
     }

@@ -1,6 +1,6 @@
-//! How building tells how far it is: to a terminal, to a log, or to nobody.
+//! Progress reports of a build: to a terminal, to a log, or discarded.
 //!
-//! The only file that knows what a progress bar is.
+//! Only this file names the progress bar library.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -8,36 +8,36 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Where building tells how far it is.
+/// Receives the progress of a build.
 ///
 /// A step begins with [`step`](Progress::step) and lasts until the next one or
-/// until [`end`](Progress::end). Nothing is promised about how often the
-/// others are called.
+/// until [`end`](Progress::end). How often the other methods are called is not
+/// specified.
 pub trait Progress {
-    /// Something begins that may take seconds or more.
+    /// A step begins that may take seconds or longer.
     fn step(&mut self, what: &str);
 
-    /// What the step is busy with right now. Comes often and may be dropped.
+    /// The current activity of the step. Called often; implementations may
+    /// ignore it.
     fn detail(&mut self, what: &str);
 
-    /// One part of the step is finished: the `done`th out of `of`.
+    /// One part of the step is finished: part `done` of `of`.
     fn part(&mut self, name: &str, done: usize, of: usize);
 
-    /// Text for the reader to keep, one line or more: a warning, say.
+    /// Text to keep, one line or more, such as a warning.
     fn note(&mut self, text: &str);
 
     /// The last step is over.
     fn end(&mut self);
 
-    /// Whether [`note`](Progress::note), and the failures that the caller will
-    /// show, may hold the escape sequences that colour text. No, unless an
-    /// implementation says otherwise.
+    /// Whether [`note`](Progress::note), and the failures that the caller
+    /// shows, may contain escape sequences for colour. Default: no.
     fn colour(&self) -> bool {
         false
     }
 }
 
-/// Tells nobody; for tests.
+/// Discards all reports; for tests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 
@@ -49,14 +49,14 @@ impl Progress for Quiet {
     fn end(&mut self) {}
 }
 
-/// Progress on standard error: a moving bar where that is a terminal, plain
-/// lines where it is not.
+/// Progress on standard error: a progress bar on a terminal, plain lines
+/// otherwise.
 #[must_use]
 pub fn to_stderr() -> Box<dyn Progress> {
     if io::stderr().is_terminal() { Box::new(Terminal { bar: None }) } else { Box::new(Lines) }
 }
 
-/// Writes a line to standard error. Nobody has to be there to read it.
+/// Writes a line to standard error, and ignores errors.
 fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -85,7 +85,7 @@ impl Progress for Lines {
 const RUNNING: &str = "{spinner} {prefix} {wide_msg:.dim}";
 const COUNTING: &str = "{spinner} {prefix} {bar:20} {pos} of {len} {wide_msg:.dim}";
 
-/// One bar at the bottom of the terminal, gone when the step is over.
+/// One bar at the bottom of the terminal, removed when the step is over.
 struct Terminal {
     bar: Option<ProgressBar>,
 }
@@ -138,7 +138,7 @@ impl Drop for Terminal {
     }
 }
 
-/// A test sees to it that the templates are good, so nothing falls back.
+/// A test checks the templates, so the fallback is never used.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

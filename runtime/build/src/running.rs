@@ -1,4 +1,4 @@
-//! The programs that run now, so that a signal to this process can end them.
+//! The running programs, so that a signal to this process can end them.
 
 use std::io;
 use std::process::{Child, Command};
@@ -6,25 +6,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// The process groups of all of them.
+/// The process groups of all running programs.
 static GROUPS: Mutex<Groups> = Mutex::new(Groups { running: Vec::new(), closed: false });
 
 struct Groups {
     running: Vec<Pid>,
-    /// Whether nothing may start any more.
+    /// Whether no program may start any more.
     closed: bool,
 }
 
-/// A program that runs, as the leader of a process group. Dropping this forgets
-/// the group and has to come before the program is waited for: afterwards
-/// another process may have its id.
+/// A running program, the leader of a process group. Dropping this forgets the
+/// group, and must happen before the program is waited for: afterwards another
+/// process may have its id.
 pub(crate) struct Running(Pid);
 
 impl Running {
-    /// Starts a program, which has to get a process group of its own.
+    /// Starts a program, which must be configured with its own process group.
     ///
     /// # Errors
-    /// What the system says; `Interrupted` after [`kill_running`].
+    /// The system's error; `Interrupted` after [`kill_running`].
     pub(crate) fn start(command: &mut Command) -> io::Result<(Child, Self)> {
         let mut groups = groups();
         if groups.closed {
@@ -38,7 +38,7 @@ impl Running {
 
     /// Kills the program and its children.
     pub(crate) fn kill(self) {
-        // An error is a group that has ended.
+        // Killing fails if the group has ended.
         let _ = kill_process_group(self.0, Signal::KILL);
     }
 }
@@ -49,13 +49,13 @@ impl Drop for Running {
     }
 }
 
-/// Kills every program that this module runs at the moment, with its children,
-/// and lets no other one start: for a process that is about to end.
+/// Kills every program that this module runs, with its children, and lets no
+/// other start: for a process that is about to exit.
 pub fn kill_running() {
     let mut groups = groups();
     groups.closed = true;
     for group in &groups.running {
-        // An error is a group that has ended.
+        // Killing fails if the group has ended.
         let _ = kill_process_group(*group, Signal::KILL);
     }
 }

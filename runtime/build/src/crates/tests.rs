@@ -1,4 +1,4 @@
-//! Real folders and the real cargo, which reads manifests and nothing else.
+//! Uses real folders and the real cargo, which only reads manifests.
 
 use super::*;
 
@@ -6,7 +6,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 const USES_SDK: &str = "[dependencies]\nhourglass-sdk = \"0.1\"\n";
 
-/// Writes a crate with a program, `more` at the end of its manifest.
+/// Writes a crate with a program; `more` is appended to its manifest.
 fn write(dir: &Path, name: &str, more: &str) -> io::Result<()> {
     let dir = dir.join(name);
     fs::create_dir_all(dir.join("src/bin"))?;

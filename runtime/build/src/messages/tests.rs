@@ -1,4 +1,4 @@
-//! Each line is one that cargo wrote, shortened where nobody looks.
+//! The lines are real output of cargo, shortened where it is irrelevant.
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn a_program_whose_library_fails_has_the_words_about_the_library() {
     let messages = read(&[ERROR, LIBRARY_ERROR]);
     let words = Err("error[E0425]: cannot find value `y` in this scope\n".to_owned());
     assert_eq!(messages.outcome(&package("needs"), "needs"), words);
-    // Its own library, beside another program that is broken.
+    // Its own library, next to another program that is broken.
     assert_eq!(messages.outcome(&package("shared"), "program"), words);
 }
 

@@ -1,10 +1,10 @@
-//! Sees to it that the compiler can build for [`TARGET`].
+//! Makes the compiler able to build for [`TARGET`].
 //!
-//! A fresh machine's compiler cannot. rustup adds the target where its server
-//! can be reached; where only Debian's archive can, the target is compiled
-//! from Debian's packages. Whatever happens half-way, the sysroot ends up with
-//! the whole target or as it was: the work is done in a staging folder on the
-//! same file system, and one rename puts the result in place.
+//! A fresh machine's compiler can't. rustup adds the target if its server is
+//! reachable; if only Debian's archive is, the target is compiled from Debian's
+//! packages. After any failure the sysroot has either the whole target or its
+//! former state: the work is done in a staging folder on the same file system,
+//! and one rename puts the result in place.
 
 mod debian;
 mod rustup;
@@ -18,28 +18,28 @@ use crate::command::CommandError;
 use crate::compiler::{self, Compiler};
 use crate::progress::Progress;
 
-/// What functions are built for: WebAssembly with the first WASI preview.
+/// The target of functions: WebAssembly with WASI preview 1.
 pub const TARGET: &str = "wasm32-wasip1";
 
-/// Written beside the libraries that this program built, so that it can tell
-/// its own from rustup's, and a reader of the folder learns where they are from.
+/// A marker written next to libraries that this program built. It distinguishes
+/// them from rustup's, and tells a reader of the folder their origin.
 const MARK: &str = "built-by-hourglass.txt";
 const MARK_TEXT: &str = "The libraries in this folder were compiled by `hourglass` from Debian's packages\n\
                          rust-src and wasi-libc. The folder can be removed at any time.\n";
 
-/// Why the compiler cannot build for [`TARGET`].
+/// Why the compiler can't build for [`TARGET`].
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// There is no such folder to build in.
+    /// The folder to build in does not exist.
     #[error("cannot build in {}", path.display())]
     Path {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The compiler could not even be asked.
+    /// The compiler could not be queried.
     #[error(
         "cannot ask the Rust compiler about itself. Install Rust with rustup, or put `rustc` on the PATH"
     )]
@@ -49,41 +49,41 @@ pub enum TargetError {
     Lock {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// No way led to the target.
+    /// Every way to add the target failed.
     #[error("the Rust compiler cannot build for {TARGET}, and no way to change that worked:\n{}{}", told(attempts), way_out(*debians_own))]
     Unobtainable {
-        /// What was tried, in order.
+        /// The attempts, in order.
         attempts: Vec<Attempt>,
         /// Whether the compiler belongs to a Debian package.
         debians_own: bool,
     },
 }
 
-/// One way that was tried.
+/// One attempt.
 #[derive(Debug)]
 pub struct Attempt {
-    /// The way, in a few words.
+    /// A short description.
     pub way: &'static str,
-    /// Why it led nowhere.
+    /// Why it failed.
     pub why: String,
 }
 
 /// Makes sure that the compiler in use at `dir`, a folder or a file in it, can
-/// build for [`TARGET`]: because it can already (which costs a tenth of a
-/// second to find out), because rustup adds the target, or by compiling it from
-/// Debian's packages, which takes some two minutes.
+/// build for [`TARGET`]. If it already can, checking this takes a tenth of a
+/// second. Otherwise rustup adds the target, or it is compiled from Debian's
+/// packages, which takes about two minutes.
 ///
-/// Waits while another process does the same to the same compiler. Nothing is
-/// ever installed, and a target that does not work but was put there by
-/// somebody else is left alone.
+/// Waits while another process does the same for the same compiler. Nothing is
+/// ever installed, and a target that does not work but was not built by this
+/// program is left alone.
 ///
 /// # Errors
 ///
-/// [`TargetError`] says what was tried, why it did not work and what to type.
+/// [`TargetError`] lists what was tried, why it failed and what to type.
 pub fn ensure(dir: &Path, progress: &mut dyn Progress) -> Result<(), TargetError> {
     let found = dir.canonicalize();
     let dir = &found.map_err(|source| TargetError::Path { path: dir.to_owned(), source })?;
@@ -95,7 +95,7 @@ pub fn ensure(dir: &Path, progress: &mut dyn Progress) -> Result<(), TargetError
     let rustlib = compiler.rustlib();
     let _held = stage::lock(&rustlib, progress)
         .map_err(|source| TargetError::Lock { path: rustlib, source })?;
-    // Whoever held the lock before may have done it.
+    // The previous holder of the lock may have added it.
     if compiler::links(dir).is_ok() {
         return Ok(());
     }
@@ -105,13 +105,13 @@ pub fn ensure(dir: &Path, progress: &mut dyn Progress) -> Result<(), TargetError
     added
 }
 
-/// Tries the ways in order; called with the lock held.
+/// Tries each way in order. The lock must be held.
 fn add(dir: &Path, compiler: &Compiler, progress: &mut dyn Progress) -> Result<(), TargetError> {
     if let Err(error) = remove_own(compiler) {
         tracing::warn!(%error, "cannot remove the target that an earlier compiler left behind");
     }
     let mut attempts = Vec::new();
-    // A way has worked when the compiler says so, whatever the way says.
+    // A way has worked if the compiler can link, whatever the way reports.
     let mut worked =
         |way, result: Result<(), Why>| match result.and_then(|()| Ok(compiler::links(dir)?)) {
             Ok(()) => true,
@@ -133,7 +133,7 @@ fn add(dir: &Path, compiler: &Compiler, progress: &mut dyn Progress) -> Result<(
     Err(TargetError::Unobtainable { attempts, debians_own: is_debians_own(compiler) })
 }
 
-/// Fetches, compiles and tries the target in a staging folder, then moves it
+/// Fetches, compiles and tests the target in a staging folder, then moves it
 /// into place.
 fn from_debian(compiler: &Compiler, progress: &mut dyn Progress) -> Result<(), Why> {
     if is_debians_own(compiler) {
@@ -155,9 +155,9 @@ fn from_debian(compiler: &Compiler, progress: &mut dyn Progress) -> Result<(), W
 
 type Why = Box<dyn std::error::Error>;
 
-/// Removes a target that this program built for an earlier compiler in the
-/// same folder: rustup replaces the compiler, leaves the target behind, and
-/// then refuses to add its own over it.
+/// Removes a target that this program built for an earlier compiler in the same
+/// folder: rustup replaces the compiler, leaves the target behind, and then
+/// refuses to install its own over it.
 fn remove_own(compiler: &Compiler) -> Result<(), Why> {
     let target = compiler.rustlib().join(TARGET);
     if !target.join(MARK).exists() {
@@ -171,7 +171,7 @@ fn is_debians_own(compiler: &Compiler) -> bool {
     compiler.sysroot == Path::new("/usr")
 }
 
-/// An error with its causes, in one line or more.
+/// An error with its causes, over one or more lines.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

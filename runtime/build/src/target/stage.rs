@@ -1,4 +1,4 @@
-//! A place in the compiler's folder to work in, for one process at a time.
+//! A staging folder in the compiler's folder, for one process at a time.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use super::TARGET;
 use crate::progress::Progress;
 
-/// A folder to work in, on the file system of the sysroot so that a rename out
-/// of it is one step. Only the holder of the lock has one, so that its name can
-/// be fixed, and whatever a killed process left in it is thrown away.
+/// A staging folder, on the file system of the sysroot so that a rename out of
+/// it is atomic. Only the holder of the lock has one, so its name can be fixed,
+/// and leftovers of a killed process are deleted.
 pub(crate) struct Stage(pub(crate) PathBuf);
 
 impl Stage {
-    /// An empty one in `rustlib`.
+    /// Creates an empty one in `rustlib`.
     pub(crate) fn new(rustlib: &Path) -> io::Result<Self> {
         let stage = Self(rustlib.join(".hourglass"));
         let made = stage.remove().and_then(|()| fs::create_dir(&stage.0));
@@ -40,8 +40,8 @@ impl Drop for Stage {
     }
 }
 
-/// Holds the compiler's folder against other processes until it is dropped.
-/// The folder itself is the lock, so that no file is left behind.
+/// Locks the compiler's folder against other processes until it is dropped. The
+/// folder itself is the lock, so no file is left behind.
 pub(crate) fn lock(rustlib: &Path, progress: &mut dyn Progress) -> io::Result<File> {
     let folder = File::open(rustlib)?;
     match folder.try_lock() {
@@ -81,8 +81,8 @@ mod tests {
         let other = File::open(rustlib.path())?;
         assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
         drop(held);
-        // Not at once: a program that another test is just starting holds all
-        // that is open here for a moment.
+        // Not immediately: another test that is starting a program briefly
+        // holds all descriptors that are open here.
         other.lock()?;
         Ok(())
     }

@@ -1,11 +1,10 @@
-//! Gets the source of the standard library, and the C library that it needs,
-//! from Debian's archive.
+//! Fetches the source of the standard library, and the C library it needs, from
+//! Debian's archive.
 //!
-//! Nothing is installed and the machine's package lists stay as they are: apt
-//! runs with a source list, lists and a cache of its own in a folder that the
-//! caller throws away. The archive's address is the one that the machine's own
-//! apt configuration holds, and its keyring is what the packages are checked
-//! against.
+//! Nothing is installed, and the machine's package lists stay unchanged: apt
+//! runs with its own source list, lists and cache in a temporary folder of the
+//! caller. The archive's address comes from the machine's own apt
+//! configuration, and the packages are verified with the machine's keyring.
 
 pub(super) mod stdlib;
 mod suites;
@@ -18,20 +17,20 @@ use std::{fs, io};
 use crate::command::{self, CommandError};
 use crate::progress::Progress;
 
-/// The packages: the one that has to match the compiler, and the C library.
+/// The packages: the source, which must match the compiler, and the C library.
 const RUST_SRC: &str = "rust-src";
 const WASI_LIBC: &str = "wasi-libc";
 
-/// For one call of apt, which downloads 50 MB at most.
+/// For one call of apt, which downloads at most 50 MB.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Where Debian keeps the key that its archive is signed with.
+/// The locations of the key that signs Debian's archive.
 const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.gpg",
     "/usr/share/keyrings/debian-archive-keyring.pgp",
 ];
 
-/// What was fetched and unpacked.
+/// The fetched and unpacked packages.
 pub(crate) struct Sources {
     /// The workspace of the standard library.
     pub(crate) library: PathBuf,
@@ -39,7 +38,7 @@ pub(crate) struct Sources {
     pub(crate) libc: PathBuf,
 }
 
-/// Why the packages could not be had.
+/// Why the packages could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DebianError {
     #[error(transparent)]
@@ -55,7 +54,7 @@ pub(crate) enum DebianError {
 }
 
 /// Finds the suite with the source of exactly `release`, and unpacks its
-/// packages in the new folder `dir`.
+/// packages into the new folder `dir`.
 pub(crate) fn fetch(
     release: &str,
     dir: &Path,
@@ -72,7 +71,7 @@ pub(crate) fn fetch(
     unpack(dir, RUST_SRC, "./usr/src/rustc-*/library", &root)?;
     unpack(dir, WASI_LIBC, "./usr/lib/wasm32-*", &root)?;
     let library = files(&root.join("usr/src"))?.into_iter().map(|source| source.join("library"));
-    // Older packages know the target by its older name only.
+    // Older packages use only the target's older name.
     let libc = ["wasm32-wasip1", "wasm32-wasi"].map(|name| root.join("usr/lib").join(name));
     Ok(Sources {
         library: library
@@ -83,9 +82,9 @@ pub(crate) fn fetch(
     })
 }
 
-/// Unpacks what matches `pattern` of the package that was downloaded to `dir`.
-/// The rest stays packed: all of `rust-src` is some ten times as many files,
-/// which is a minute of work for a busy disk.
+/// Unpacks the files that match `pattern` from the package downloaded to `dir`.
+/// The rest stays packed: the whole of `rust-src` is about ten times as many
+/// files, a minute of work for a busy disk.
 fn unpack(dir: &Path, package: &'static str, pattern: &str, to: &Path) -> Result<(), DebianError> {
     let is_it = |file: &PathBuf| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -100,7 +99,7 @@ fn unpack(dir: &Path, package: &'static str, pattern: &str, to: &Path) -> Result
     Ok(())
 }
 
-/// The first suite that has both packages, and the version of `rust-src` there.
+/// The first suite with both packages, and its version of `rust-src`.
 fn find(
     release: &str,
     dir: &Path,
@@ -146,7 +145,7 @@ fn find(
     Err(DebianError::NoSuite { release: release.to_owned(), looked_at })
 }
 
-/// apt with one suite of one archive, and folders of its own.
+/// apt with one suite of one archive, and its own folders.
 struct Apt {
     dir: PathBuf,
     options: Vec<String>,
@@ -167,9 +166,10 @@ impl Apt {
             "Dir::State::status=/dev/null".to_owned(),
             format!("Dir::Cache={}", cache.display()),
             "APT::Default-Release=".to_owned(),
-            // The user that apt would become to download cannot enter the folder.
+            // The user that apt would switch to for downloads can't enter the
+            // folder.
             "APT::Sandbox::User=root".to_owned(),
-            // An address that cannot be reached is an error, and soon.
+            // An unreachable address is an error, reported soon.
             "APT::Update::Error-Mode=any".to_owned(),
             "Acquire::Retries=1".to_owned(),
             "Acquire::http::Timeout=20".to_owned(),
@@ -179,7 +179,7 @@ impl Apt {
         Ok(Self { dir: dir.to_owned(), options: options.into() })
     }
 
-    /// Runs one of apt's programs, in the folder; downloads end up there.
+    /// Runs one of apt's programs in the folder, where downloads are stored.
     fn run(&self, program: &str, args: &[&str]) -> Result<String, CommandError> {
         let mut command = Command::new(program);
         command.current_dir(&self.dir).env("LC_ALL", "C").arg("-q").args(args);

@@ -1,9 +1,9 @@
 //! Compiles the standard library for the target.
 //!
-//! The library is a cargo workspace like any other. Its member `sysroot`
-//! depends on all that belongs into a sysroot, and building it needs none of
-//! the target's libraries to be there before: the source can stay where it was
-//! unpacked, and the compiler's own folder is touched only when all is done.
+//! The library is an ordinary cargo workspace. Its member `sysroot` depends on
+//! everything that belongs in a sysroot, and building it needs no libraries of
+//! the target: the source can stay where it was unpacked, and the compiler's
+//! own folder is modified only when everything is done.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::compiler::Compiler;
 use crate::progress::Progress;
 use crate::target::TARGET;
 
-/// It takes a minute on two cores, and the crates have to be downloaded.
+/// The build takes a minute on two cores; the crates are downloaded as well.
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Why the standard library could not be compiled.
@@ -30,7 +30,7 @@ pub(crate) enum StdlibError {
 }
 
 /// Compiles the standard library in `sources` and puts it, with the C library,
-/// into the new folder `lib`. On failure `lib` may be there, half filled.
+/// into the new folder `lib`. On failure `lib` may exist, partly filled.
 pub(crate) fn build(
     compiler: &Compiler,
     sources: &Sources,
@@ -48,10 +48,11 @@ pub(crate) fn build(
     settle(&mut cargo, env::vars_os().map(|(name, _)| name));
     cargo
         .env("RUSTC", compiler.rustc())
-        // A stable compiler builds its own library with this set, as its makers do.
+        // Lets a stable compiler build its own library, as its releases are
+        // built.
         .env("RUSTC_BOOTSTRAP", "1")
         // Functions with link-time optimisation need the bitcode. The crates
-        // under std are to stay hidden from those who use std.
+        // below std must stay private to it.
         .env("RUSTFLAGS", "-Cembed-bitcode=yes -Zforce-unstable-if-unmarked");
     command::output(&mut cargo, LIMIT, &mut |line| progress.detail(line.trim()))?;
 
@@ -63,8 +64,8 @@ pub(crate) fn build(
     Ok(())
 }
 
-/// Takes from the caller's environment whatever would change how the library is
-/// compiled, and leaves what says how to reach the crates.
+/// Removes everything from the caller's environment that would change how the
+/// library is compiled, and keeps the settings needed to download crates.
 fn settle(cargo: &mut Command, names: impl Iterator<Item = impl AsRef<OsStr>>) {
     const KEPT: [&str; 5] =
         ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
@@ -75,11 +76,11 @@ fn settle(cargo: &mut Command, names: impl Iterator<Item = impl AsRef<OsStr>>) {
             cargo.env_remove(name.as_ref());
         }
     }
-    // Empty means none, and goes before what a configuration file says.
+    // Empty means no wrapper, and takes precedence over a configuration file.
     cargo.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
 }
 
-/// Moves the files that `wanted` accepts, by name, from one folder to another.
+/// Moves the files whose names `wanted` accepts from one folder to another.
 fn take(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -1,10 +1,10 @@
-//! Which of Debian's suites to look at, and what apt says is in them.
+//! Which of Debian's suites to search, and the packages that apt lists in them.
 //!
-//! Only text is read here; `debian` runs apt.
+//! This module only parses text; `debian` runs apt.
 
-/// The archives and suites in what `apt-get update --print-uris` writes. That,
-/// rather than `apt-get indextargets`, because it answers as well on a machine
-/// that never fetched a package list, such as a fresh container.
+/// The archives and suites in the output of `apt-get update --print-uris`. That
+/// command, unlike `apt-get indextargets`, also works on a machine that has
+/// never fetched a package list, such as a fresh container.
 pub(crate) fn archives(printed: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for line in printed.lines() {
@@ -14,7 +14,7 @@ pub(crate) fn archives(printed: &str) -> Vec<(String, String)> {
         };
         let suite =
             address.strip_suffix("/InRelease").and_then(|address| address.split_once("/dists/"));
-        // What is for security updates alone never has the whole archive.
+        // A suite for security updates never has the whole archive.
         if let Some((archive, suite)) = suite.filter(|(_, suite)| !suite.contains("security")) {
             found.push((archive.to_owned(), suite.to_owned()));
         }
@@ -22,8 +22,8 @@ pub(crate) fn archives(printed: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Which suites of which archive to look at, the likely ones first: compilers
-/// are newer than stable releases are, and backports are small to look at.
+/// The suites to search and their archives, the likely ones first: compilers
+/// are newer than stable releases, and backports are small to search.
 pub(crate) fn candidates(configured: &[(String, String)]) -> Vec<(&str, String)> {
     let mut candidates = Vec::new();
     for (archive, _) in configured {
@@ -47,7 +47,7 @@ pub(crate) fn candidates(configured: &[(String, String)]) -> Vec<(&str, String)>
     candidates
 }
 
-/// Packages and their versions in what `apt-cache madison` writes.
+/// Packages and their versions in the output of `apt-cache madison`.
 pub(crate) fn versions(madison: &str) -> Vec<(String, String)> {
     let columns = madison.lines().filter_map(|line| {
         let mut columns = line.split('|').map(|column| column.trim().to_owned());
@@ -56,8 +56,8 @@ pub(crate) fn versions(madison: &str) -> Vec<(String, String)> {
     columns.collect()
 }
 
-/// The version that the packaged program gives itself: `1.95.0` of
-/// `1.95.0+dfsg1-2~bpo13+1`. That of a beta, `1.96.0~beta.2`, stays whole.
+/// The upstream version in a package's version: `1.95.0` in
+/// `1.95.0+dfsg1-2~bpo13+1`. A beta's, `1.96.0~beta.2`, is unchanged.
 pub(crate) fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, version)| version);
     version.split(['+', '-']).next().unwrap_or(version)
