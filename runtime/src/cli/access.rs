@@ -1,4 +1,4 @@
-//! The address and the token of the listener for operators.
+//! The address and the token of the admin listener.
 
 use std::net::ToSocketAddrs as _;
 use std::path::Path;

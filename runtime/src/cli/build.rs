@@ -37,8 +37,8 @@ pub(crate) fn run(args: &BuildArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Builds what can be built, and reports what can't in the compiler's own
-/// words. Gives the functions' names with their modules.
+/// Builds every function that compiles, and reports the others with the
+/// compiler's messages. Returns the functions' names with their modules.
 pub(crate) fn modules(
     path: &Path,
     functions: &[FunctionCrate],

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
                 format!("would not deploy: {error:#}")
             }
         };
-        // An error may name the module's imports, in the module's own words.
+        // An error may contain text from the module, such as import names.
         output::line(&format!("{}: {}", OneLine(module.path.display()), OneLine(verdict)))?;
     }
     match refused {

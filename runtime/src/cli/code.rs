@@ -23,7 +23,7 @@ pub(crate) struct CodeOptions {
 }
 
 impl CompilerSettings {
-    /// Compiles in processes of this program, within these limits.
+    /// Compiles in child processes of this program, within these limits.
     fn apply(&self, builder: RuntimeBuilder) -> RuntimeBuilder {
         let compiler = Compiler::this_program();
         let compiler = compiler.timeout(self.compile_timeout).memory(self.compile_memory);

@@ -14,8 +14,8 @@ use crate::function::Function;
 use crate::mounts::Mounts;
 use crate::runtime::Runtime;
 
-/// A module on disk, the name of its function, and the function's part of the
-/// configuration.
+/// A module on disk, the name of its function, and the function's section of
+/// the configuration.
 #[derive(Debug)]
 pub(crate) struct Module {
     pub(crate) name: String,
@@ -38,7 +38,7 @@ impl Module {
         Ok(Self::named(&Config::default(), stem.to_owned(), path.to_owned())?)
     }
 
-    /// A module that becomes the function of that name, with its part of the
+    /// A module that becomes the function of that name, with its section of the
     /// configuration.
     pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
         let (options, grants, environment, mounts) = match config.functions.get(&name) {
@@ -71,7 +71,7 @@ impl Module {
         Ok(modules)
     }
 
-    /// Reads the module. `flags` precede the configuration.
+    /// Reads the module. `flags` take precedence over the configuration.
     pub(crate) fn function(&self, flags: &FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
         let function = self.grants.apply(flags.apply(&self.options, function));
@@ -79,7 +79,7 @@ impl Module {
     }
 }
 
-/// Deploys a module. `flags` precede the configuration.
+/// Deploys a module. `flags` take precedence over the configuration.
 pub(crate) fn deploy(
     runtime: &Runtime,
     module: &Module,
@@ -89,8 +89,9 @@ pub(crate) fn deploy(
     deployed.map(drop).with_context(|| format!("cannot deploy {}", module.path.display()))
 }
 
-/// Lets functions call those on other hosts in the configuration, and warns of
-/// callees that do not exist. `flags` precede the configuration.
+/// Lets functions call those on other hosts in the configuration, and warns
+/// about callees that do not exist. `flags` take precedence over the
+/// configuration.
 pub(crate) fn link(
     runtime: &Runtime,
     config: &Config,

@@ -17,8 +17,8 @@ enum Kind {
 }
 
 impl Error {
-    /// Prints the message to standard error. A text that was requested, such as
-    /// the help, goes to standard output.
+    /// Prints the message to standard error. Requested text, such as the help,
+    /// goes to standard output.
     pub fn print(&self) {
         match &self.0 {
             Kind::Usage(error) if error.use_stderr() => usage(error),

@@ -17,7 +17,7 @@ impl<S: Schema> Args for Partial<S> {
 }
 
 fn flag<S: Schema>(setting: &'static Setting<S>) -> Arg {
-    // The parsed value of a flag is that one setting.
+    // Parsing a flag yields a partial value with this one setting.
     let parser = OsStringValueParser::new().try_map(move |text| {
         let mut parsed = Partial::<S>::default();
         parsed.set(setting, text)?;

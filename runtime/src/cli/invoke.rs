@@ -57,7 +57,7 @@ pub(crate) struct InvokeArgs {
     functions: FunctionOptions,
 }
 
-/// Reads a method. HTTP tells upper from lower case, so `get` is not GET.
+/// Parses a method. Methods are case-sensitive in HTTP, so `get` is not GET.
 fn method(text: &str) -> anyhow::Result<Method> {
     const COMMON: [Method; 7] = [
         Method::GET,
@@ -75,7 +75,7 @@ fn method(text: &str) -> anyhow::Result<Method> {
     }
 }
 
-/// Reads a path and a query as a server's client sends them.
+/// Parses a path and a query in the form that a client sends.
 fn target(text: &str) -> anyhow::Result<PathAndQuery> {
     if !text.starts_with('/') {
         bail!("a path begins with `/`; write `/{text}`");
@@ -86,7 +86,7 @@ fn target(text: &str) -> anyhow::Result<PathAndQuery> {
     text.parse().context("write a path such as `/hello/world?a=b`, and anything else as `%20`")
 }
 
-/// A header as it is typed.
+/// A header as given on the command line.
 #[derive(Debug, Clone)]
 struct Header(HeaderName, HeaderValue);
 
@@ -142,7 +142,7 @@ async fn invoke(
     }
 }
 
-/// The module that is meant, and the file that may have named it.
+/// The requested module, and the configuration that may name it.
 fn find(args: &InvokeArgs) -> anyhow::Result<(Config, Module)> {
     let config = match &args.config {
         Some(path) => Config::load(path)?,
@@ -164,8 +164,8 @@ fn find(args: &InvokeArgs) -> anyhow::Result<(Config, Module)> {
     Ok((config, module))
 }
 
-/// The module that becomes the function of that name: the one that the file
-/// names, or else one that was built in this folder.
+/// The module of the function with that name: the one in the configuration, or
+/// else one built in this folder.
 fn module(config: &Config, name: &str) -> anyhow::Result<Option<Module>> {
     let named = match config.functions.get(name) {
         Some(function) => config.module(function)?,
@@ -179,8 +179,8 @@ fn built(name: &str) -> PathBuf {
     Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"))
 }
 
-/// A function, behind it what it may call, what that may call, and so on. One
-/// that is not there is left out: perhaps it is not called this time.
+/// A function, followed by the functions it may call, those they may call, and
+/// so on. A missing one is left out: this invocation may not call it.
 fn with_callees(config: &Config, first: Module) -> anyhow::Result<Vec<Module>> {
     let mut names = first.grants.calls.clone();
     let mut modules = vec![first];
@@ -216,7 +216,7 @@ fn request(args: &InvokeArgs, name: &str) -> anyhow::Result<Request> {
     Ok(request)
 }
 
-/// The request's body, from where `--data` says.
+/// Reads the request's body from the source that `--data` gives.
 fn read(data: &str) -> anyhow::Result<Vec<u8>> {
     if data == "-" {
         let mut body = Vec::new();

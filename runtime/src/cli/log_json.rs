@@ -1,5 +1,5 @@
-//! A line of the log as an object in JSON: `timestamp`, `level`, the line's
-//! fields and `target`.
+//! Log lines as JSON objects: `timestamp`, `level`, the line's fields and
+//! `target`.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
@@ -39,7 +39,7 @@ where
     }
 }
 
-/// The members of an object, without its end.
+/// The members of an object, without the closing brace.
 struct Members(String);
 
 impl Members {

@@ -1,4 +1,5 @@
-//! The program's log, on standard error: for people, or a JSON object a line.
+//! The program's log on standard error: readable lines, or one JSON object per
+//! line.
 
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
@@ -42,7 +43,7 @@ enum Format {
     Json,
 }
 
-/// The directives of a filter, known to be good.
+/// The directives of a filter, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Filter(String);
 
@@ -57,16 +58,16 @@ struct FilterError(String);
 impl FromStr for Filter {
     type Err = FilterError;
 
-    /// A level alone is meant for this program: what it is built upon stays
-    /// silent unless it is named.
+    /// A bare level applies to this program only: its dependencies stay silent
+    /// unless they are named.
     fn from_str(text: &str) -> Result<Self, FilterError> {
         if is_level(text) {
             return Ok(Self(format!("hourglass={text}")));
         }
         for directive in text.split(',').map(str::trim) {
             let reason = match directive.rsplit_once('=') {
-                // The library takes another word for a target of that name, and
-                // then logs nothing else.
+                // The library takes any other word for a target of that name,
+                // and then logs nothing else.
                 None if is_level(directive) || directive.starts_with('[') => continue,
                 None => "is no level",
                 Some((target, level)) if target.is_empty() || !is_level(level) => {
@@ -86,21 +87,21 @@ fn is_level(text: &str) -> bool {
     !text.is_empty() && text.parse::<tracing::level_filters::LevelFilter>().is_ok()
 }
 
-/// Whether a target is almost this program's.
+/// Whether a target resembles this program's name.
 fn is_misspelled(target: &str) -> bool {
     let first = target.split("::").next().unwrap_or_default();
     first != "hourglass" && strsim::damerau_levenshtein(&first.to_lowercase(), "hourglass") <= 2
 }
 
-/// Standard error, to which every record goes as one line, so that no text in
-/// it can forge a second one or move a terminal's cursor.
+/// Standard error. Every record is written as one line, so that no text in it
+/// can forge a second record or move a terminal's cursor.
 struct Records {
     is_colored: bool,
     is_json: bool,
 }
 
 impl Records {
-    /// A record as it is written.
+    /// The line written for a record.
     fn line(&self, record: &[u8]) -> String {
         let text = String::from_utf8_lossy(record);
         let line = text.strip_suffix('\n').unwrap_or(&text);
@@ -115,7 +116,7 @@ impl Records {
 }
 
 impl io::Write for Records {
-    /// Takes a whole record, as the formatter hands them over.
+    /// Takes a whole record, as the formatter passes it.
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         io::stderr().lock().write_all(self.line(record).as_bytes())?;
         Ok(record.len())
@@ -126,7 +127,7 @@ impl io::Write for Records {
     }
 }
 
-/// Starts to log.
+/// Starts logging.
 pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
     let is_json = matches!(options.log_format, Format::Json);
     let is_colored =
@@ -135,7 +136,7 @@ pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
         .with_env_filter(EnvFilter::builder().parse(&options.log.0)?)
         .with_writer(move || Records { is_colored, is_json })
         .with_ansi(is_colored)
-        // Where standard error is closed there is nobody to tell.
+        // If standard error is closed, errors can't be reported.
         .log_internal_errors(false);
     let started = match options.log_format {
         Format::Text => log.try_init(),

@@ -8,18 +8,18 @@
 //! - `report`: what `invoke` prints.
 //! - `settings`: the settings of the program; `flags`: their flags and variables.
 //! - `config`: `hourglass.toml`.
-//! - `options`: the options of the commands that serve; `code`: the compiler and
-//!   the code cache; `front`: clients.
-//! - `access`: the address and the token of the listener for operators.
+//! - `options`: the options of the commands that serve; `code`: the compiler
+//!   and the code cache; `front`: the settings about clients.
+//! - `access`: the address and the token of the admin listener.
 //! - `deploy`: from the files of modules to deployed functions.
 //! - `variables`, `unshown`: the environment, and flags that are secrets.
 //! - `nearest`: the name that resembles a misspelled one.
 //! - `reference`: the page `docs/configuration.md`.
 //! - `logging`, `log_json`, `signals`, `output`, [`Error`]: the program's edges.
 //!
-//! Commands run on the main thread, where blocking is allowed: finding,
-//! compiling and reading happen there, and only serving and invoking enter the
-//! async runtime, which is made in one place.
+//! Commands run on the main thread, where blocking is allowed: discovery,
+//! compilation and file access happen there. Only serving and invoking enter
+//! the async runtime, which is created in one place.
 
 mod access;
 mod build;
@@ -83,21 +83,21 @@ enum Command {
 }
 
 /// Runs the program with the given command line, whose first word is the
-/// program's own name, until it is done.
+/// program's own name, until it finishes.
 ///
-/// It compiles modules in processes of the program that is running, which
-/// therefore has to call this with its own command line.
+/// It compiles modules in child processes of the running executable, which must
+/// therefore call this function with its own command line.
 ///
-/// It installs the process's signal handlers and its log, so it is for a
-/// program's `main`, once.
+/// It installs the process's signal handlers and its log, so call it once, from
+/// a program's `main`.
 ///
-/// SIGTERM, SIGINT and SIGHUP end the process with the exit code 128 and the
-/// signal's number, except where a command handles the first one: `up` and
-/// `serve` drain once they serve, and `invoke` cancels its invocation. SIGHUP
-/// stays ignored where the process was started so.
+/// SIGTERM, SIGINT and SIGHUP end the process with the exit code 128 plus the
+/// signal's number, unless a command handles the first one: `up` and `serve`
+/// drain once they serve, and `invoke` cancels its invocation. SIGHUP stays
+/// ignored if the process was started with it ignored.
 ///
 /// # Errors
-/// [`Error`] knows what to say and the exit code.
+/// [`Error`] holds the message and the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     let args: Vec<_> = args.into_iter().collect();
     if let Some(ended) = Compiler::child(args.iter().cloned()) {
@@ -141,8 +141,8 @@ fn require_threads(count: usize) -> anyhow::Result<()> {
 
 /// Runs a future on the program's async runtime until it completes.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    // tokio panics if the system refuses it a thread. As many again serve
-    // connections, and one is spare.
+    // tokio panics if the system refuses it a thread. The same number of
+    // threads serves connections, and one is spare.
     require_threads(2 * cores::count() + 1)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

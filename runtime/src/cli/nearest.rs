@@ -1,6 +1,6 @@
 //! Finds the name that resembles a misspelled one.
 
-/// The least similarity of a suggestion, from 0 (none) to 1 (equal).
+/// The minimum similarity of a suggestion, from 0 (none) to 1 (equal).
 const SIMILAR: f64 = 0.8;
 
 /// The name in `known` that is most similar to `name`, if it is similar enough.

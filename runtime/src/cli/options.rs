@@ -1,5 +1,5 @@
-//! The options of the commands that serve functions. Flags and variables
-//! precede the file, and the file precedes the defaults.
+//! The options of the commands that serve functions. Flags and variables take
+//! precedence over the file, and the file over the defaults.
 
 use super::access::Access;
 use super::code::CodeOptions;
@@ -36,7 +36,7 @@ impl ServeOptions {
         self.clients.over(&config.clients)
     }
 
-    /// The listener for operators, if there is one.
+    /// The admin listener's settings, if it is enabled.
     pub(crate) fn admin(&self, config: &Config) -> anyhow::Result<Option<Access>> {
         let Some(address) = self.server(config).admin else { return Ok(None) };
         let token = match &self.admin_token {

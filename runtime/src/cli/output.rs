@@ -1,17 +1,17 @@
-//! Where the program writes: a command's result to standard output, everything
-//! else to standard error. Unlike `println!` and `eprintln!`, these functions do
-//! not panic when the reader has closed its end.
+//! The program's output: a command's result goes to standard output, everything
+//! else to standard error. Unlike `println!` and `eprintln!`, these functions
+//! do not panic if the reader has closed its end.
 //!
-//! Text is escaped here, so that no module, file or request can move the cursor
-//! of a terminal. A part that has to stay on one line is escaped by
-//! [`OneLine`](crate::escape::OneLine) where the text is put together.
+//! Text is escaped here, so that no module, file or request can move a
+//! terminal's cursor. A part that must stay on one line is escaped with
+//! [`OneLine`](crate::escape::OneLine) by the code that composes the text.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 
 use crate::escape::{self, Lines};
 
-/// Writes a part of the command's result, which may have several lines.
+/// Writes a part of the command's result, possibly several lines.
 pub(crate) fn write(text: &str) -> io::Result<()> {
     raw(Lines(text).to_string().as_bytes())
 }
@@ -26,8 +26,7 @@ pub(crate) fn json(text: &str) -> io::Result<()> {
     raw(format!("{}\n", escape::json(text)).as_bytes())
 }
 
-/// Writes a response's body: escaped to a terminal, and as it is to everything
-/// else.
+/// Writes a response's body: escaped to a terminal, unchanged to anything else.
 pub(crate) fn body(bytes: &[u8]) -> io::Result<()> {
     raw(&shown(bytes, io::stdout().is_terminal()))
 }
@@ -46,13 +45,13 @@ fn raw(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// Tells the user something that is not the command's result. Where standard
-/// error is closed the command goes on.
+/// Prints a message that is not part of the command's result. A closed standard
+/// error is ignored.
 pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", Lines(text));
 }
 
-/// As [`tell`], for a compiler's messages, which may be colored.
+/// Like [`tell`], for a compiler's messages, which may be colored.
 pub(crate) fn tell_colored(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", escape::colored(text));
 }

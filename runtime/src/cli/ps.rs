@@ -1,4 +1,4 @@
-//! `hourglass ps`: what is in flight in a server, as the tree that it is.
+//! `hourglass ps`: the invocations in flight in a server, as a tree.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -37,7 +37,8 @@ pub(crate) fn run(args: &PsArgs) -> anyhow::Result<()> {
 }
 
 /// The invocations with their depths in the tree, each below its parent and
-/// otherwise in the order given. One whose parent is not in flight is a root.
+/// otherwise in the given order. An invocation whose parent is not in flight is
+/// a root.
 fn tree(listed: &[Listed]) -> Vec<(usize, &Listed)> {
     let present: HashSet<_> = listed.iter().map(|one| one.id).collect();
     let mut below: HashMap<_, Vec<_>> = HashMap::new();
@@ -47,7 +48,7 @@ fn tree(listed: &[Listed]) -> Vec<(usize, &Listed)> {
     let mut last_first = |parent| below.remove(&parent).unwrap_or_default().into_iter().rev();
     let mut left: Vec<_> = last_first(None).map(|root| (0, root)).collect();
     let mut tree = Vec::with_capacity(listed.len());
-    // The next one is always the last of those that are left.
+    // The stack's top is always the next invocation.
     while let Some((depth, one)) = left.pop() {
         tree.push((depth, one));
         left.extend(last_first(Some(one.id)).map(|child| (depth + 1, child)));
@@ -55,7 +56,7 @@ fn tree(listed: &[Listed]) -> Vec<(usize, &Listed)> {
     tree
 }
 
-/// The tree in columns that are as wide as they have to be.
+/// The tree as a table with minimal column widths.
 fn table(listed: &[Listed]) -> String {
     let head = ["ID", "FUNCTION", "AGE", "LEFT", "STATE", "REQUEST"].map(str::to_owned);
     let rows: Vec<_> = [head]
@@ -93,7 +94,7 @@ fn plain(text: &str) -> String {
     OneLine(text).to_string()
 }
 
-/// A span of time, as exactly as people want it.
+/// A duration, rounded for people.
 fn time(milliseconds: u64) -> String {
     match milliseconds {
         0..1_000 => format!("{milliseconds}ms"),

@@ -11,7 +11,7 @@ use super::settings::{
 use crate::limits::Limits;
 use crate::schema::{Schema, Setting};
 
-/// A generated table is between these lines; the first one names it.
+/// A generated table is enclosed by these lines; the first one names it.
 const BEGIN: &str = "<!-- settings: ";
 const END: &str = "<!-- end -->";
 
@@ -23,7 +23,7 @@ fn page() -> String {
     std::fs::read_to_string(path()).expect("the page exists")
 }
 
-/// The rows of a table by its name.
+/// The rows of the table with this name.
 fn rows(name: &str) -> String {
     match name {
         "server" => rows_of::<ServerSettings>(),
@@ -52,7 +52,7 @@ fn row<S>(setting: &Setting<S>) -> String {
     )
 }
 
-/// The page with its tables as they should be.
+/// The page with up-to-date tables.
 fn generated(page: &str) -> String {
     let mut parts = page.split(BEGIN);
     let mut text = parts.next().unwrap_or_default().to_owned();
@@ -96,7 +96,7 @@ fn the_page_has_every_setting_key_and_variable() {
     let commands = command.get_subcommands().flat_map(clap::Command::get_arguments);
     for argument in commands.chain(command.get_arguments()) {
         let Some(variable) = argument.get_env().and_then(|name| name.to_str()) else { continue };
-        // The page says how the variable of a setting is called.
+        // The page explains how a setting's variable is named.
         let key = variable.trim_start_matches("HOURGLASS_").to_lowercase();
         assert!(page.contains(&format!("| `{key}` |")) || page.contains(variable), "{variable}");
     }

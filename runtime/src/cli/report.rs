@@ -1,4 +1,4 @@
-//! How an invocation ended, told to people or to a program.
+//! Reports how an invocation ended, to people or to a program.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,29 +24,29 @@ pub(crate) struct Report {
     result: Result<Answer, Outcome>,
 }
 
-/// A response, whole.
+/// A whole response.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-/// The object that `--json` prints. Every key is always there; what there is
-/// none of is null.
+/// The object that `--json` prints. Every key is always present; a missing
+/// value is null.
 #[derive(Serialize)]
 struct Object<'a> {
     function: &'a str,
     outcome: &'a str,
     cause: Option<String>,
-    /// The outcome in words, where there is no response.
+    /// The outcome in words, if there is no response.
     error: Option<String>,
     backtrace: Option<&'a [String]>,
     stderr: Option<&'a str>,
     status: Option<u16>,
-    /// Every name with all of its values.
+    /// Every name with all its values.
     headers: Option<BTreeMap<&'a str, Vec<String>>>,
     body: Option<String>,
-    /// `text` where the body is UTF-8, else `base64`.
+    /// `text` if the body is UTF-8, else `base64`.
     body_encoding: Option<&'a str>,
     wall_ms: f64,
     cpu_ms: f64,
@@ -73,8 +73,8 @@ impl Report {
         }
     }
 
-    /// Prints the body, escaped where that is to a terminal, and everything else
-    /// on standard error.
+    /// Prints the body, escaped if standard output is a terminal, and
+    /// everything else to standard error.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
         match &self.result {
             Ok(answer) => {
@@ -88,7 +88,8 @@ impl Report {
         }
     }
 
-    /// Prints one JSON object; fails where there is no response, all the same.
+    /// Prints one JSON object, also if there is no response; then it fails
+    /// afterwards.
     pub(crate) fn print_json(&self) -> anyhow::Result<()> {
         output::json(&serde_json::to_string(&self.object())?)?;
         match &self.result {
@@ -138,7 +139,7 @@ impl Report {
     }
 }
 
-/// Where in the guest it trapped, and its last words.
+/// Describes where the guest trapped, and its last output.
 fn describe(text: &mut String, trap: &Trap) {
     if !trap.backtrace.is_empty() {
         text.push_str("\nthe guest's functions, innermost first:");
@@ -146,7 +147,7 @@ fn describe(text: &mut String, trap: &Trap) {
     for name in &trap.backtrace {
         let _ = write!(text, "\n  {}", OneLine(name));
     }
-    // What a guest prints is in the log already, unless the log leaves it out.
+    // The log already contains the guest's output, unless the log filters it.
     if !log::is_printed() && !trap.stderr.is_empty() {
         text.push_str("\nits standard error:");
         for line in trap.stderr.lines() {
@@ -168,7 +169,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// A body as JSON can hold it, and how.
+/// A body as a JSON string, and the encoding used.
 fn encoded(body: &[u8]) -> (String, &'static str) {
     match std::str::from_utf8(body) {
         Ok(text) => (text.to_owned(), "text"),

@@ -1,5 +1,5 @@
 //! `hourglass serve`, and the second half of `up`: serves deployed functions
-//! until a signal comes.
+//! until a signal arrives.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -54,7 +54,7 @@ pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow
     let check = |address: &str, flag| {
         TcpListener::bind(address).with_context(|| cannot_listen(address, flag))
     };
-    // Held until the end, so that two equal addresses are an error.
+    // Held until the end, so that a duplicate address is an error.
     let _held = check(&options.server(config).listen, "--listen")?;
     options.clients(config).tls()?;
     if let Some(access) = options.admin(config)? {
@@ -72,7 +72,8 @@ fn cannot_listen(address: &str, flag: &str) -> String {
     )
 }
 
-/// Serves the deployed functions until a signal comes and the server has drained.
+/// Serves the deployed functions until a signal arrives and the server has
+/// drained.
 pub(crate) fn serve(
     runtime: Runtime,
     options: &ServeOptions,
@@ -92,7 +93,7 @@ pub(crate) fn serve(
             }
             None => None,
         };
-        // A signal that comes after the announcement drains.
+        // A signal after the announcement starts the drain.
         let first = signals.first();
         let told = admin.as_ref().map(Admin::local_addr).transpose()?;
         // A closed standard output does not end the server.
@@ -133,7 +134,7 @@ pub(crate) fn serve(
     })
 }
 
-/// Listens for operators.
+/// Binds the admin listener.
 async fn admin(access: Access, runtime: Runtime) -> anyhow::Result<Admin> {
     let Access { address, token } = access;
     let admin =
@@ -187,7 +188,7 @@ fn announcement(
     text
 }
 
-/// The address as a client on this machine writes it.
+/// The URL of an address for clients on this machine.
 fn url(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         let loopback = match address.ip() {

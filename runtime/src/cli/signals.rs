@@ -1,13 +1,13 @@
 //! Signals: SIGTERM, SIGINT and SIGHUP end the program.
 //!
-//! The handlers are installed before anything else, because the kernel discards
-//! a signal without a handler where the program is a container's process 1.
-//! From then on a thread of its own receives the signals, so a signal is
-//! handled while the main thread builds, compiles or reads.
+//! The handlers are installed before anything else: if the program is process 1
+//! of a container, the kernel discards a signal without a handler. From then on
+//! a separate thread receives the signals, so a signal is handled while the
+//! main thread builds, compiles or reads.
 //!
 //! Until a command waits for a signal with [`Signals::first`], the first one
-//! ends the program at once, and with it what it started to build. Afterwards
-//! the first one is the command's and the second one ends the program.
+//! ends the program immediately, with the builds it has started. Afterwards the
+//! first one goes to the command, and the second one ends the program.
 
 use std::fmt;
 use std::io;
@@ -20,27 +20,28 @@ use tokio::sync::oneshot;
 
 use hourglass_build as build;
 
-/// What a shell adds to a signal's number for the exit code of a program that
-/// the signal ended.
+/// Shells add this to a signal's number for the exit code of a program that the
+/// signal ended.
 const ENDED_BY_SIGNAL: i32 = 128;
 
 /// The command that waits for a signal, if any does.
 type Waiting = Arc<Mutex<Option<oneshot::Sender<Kind>>>>;
 
-/// The signals that end the program, handled from when this is made.
+/// The signals that end the program. Handled from construction on.
 #[derive(Clone, Debug)]
 pub(crate) struct Signals(Waiting);
 
-/// One of those signals.
+/// One of these signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kind(SignalKind);
 
 impl Signals {
     /// Installs the handlers.
     ///
-    /// SIGHUP stays ignored where the program was started so, as `nohup` does.
+    /// SIGHUP stays ignored if the program was started with it ignored, as
+    /// `nohup` does.
     pub(crate) fn install() -> io::Result<Self> {
-        // The signals need an event loop of their own: the main thread blocks.
+        // The signals need a separate event loop: the main thread blocks.
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
         let entered = runtime.enter();
         let listen = |kind: SignalKind| Ok::<_, io::Error>((Kind(kind), unix::signal(kind)?));
@@ -63,7 +64,7 @@ impl Signals {
                 };
                 let command = waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
                 match command {
-                    // An error is a command that has ended meanwhile.
+                    // Sending fails if the command has just ended.
                     Some(command) => drop(command.send(kind)),
                     None => end(kind),
                 }
@@ -75,32 +76,32 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Waits for a signal. From this call on, before the future is polled, the
-    /// first one does not end the program. One after it does, with the exit code
-    /// that shells use: 128 and the signal's number.
+    /// Waits for a signal. From this call on, even before the future is polled,
+    /// the first signal does not end the program. The next one does, with the
+    /// exit code that shells use: 128 plus the signal's number.
     ///
-    /// To be called once.
+    /// Call this once.
     pub(crate) fn first(self) -> impl Future<Output = Kind> + Send {
         let (received, signal) = oneshot::channel();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(received);
         async move {
             match signal.await {
                 Ok(kind) => kind,
-                // A later call waits in place of this one.
+                // A later call has replaced this one; wait forever.
                 Err(_) => std::future::pending().await,
             }
         }
     }
 }
 
-/// Waits for a signal; `None` where it has no handler.
+/// Waits for a signal; `None` if it has no handler.
 async fn received(signal: Option<&mut (Kind, unix::Signal)>) -> Option<Kind> {
     let (kind, signal) = signal?;
     signal.recv().await;
     Some(*kind)
 }
 
-/// Ends the program, and what it builds with.
+/// Ends the program and its builds.
 fn end(kind: Kind) -> ! {
     tracing::info!(signal = %kind, "ended by a signal");
     build::kill_running();

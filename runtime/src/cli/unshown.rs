@@ -9,8 +9,8 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-/// Parses a value by `FromStr`. Unlike those of clap's own parsers, the error
-/// does not contain the value.
+/// Parses a value with `FromStr`. Unlike the errors of clap's own parsers, the
+/// error does not contain the value.
 #[derive(Clone)]
 pub(crate) struct Unshown<T>(PhantomData<fn() -> T>);
 

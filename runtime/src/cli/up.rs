@@ -27,7 +27,7 @@ pub(crate) struct UpArgs {
 
 pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     let UpArgs { path, options } = args;
-    // Errors that can be found at once come before the build.
+    // Report errors that can be found immediately before the build.
     let config = Config::find(if path.is_file() { path.parent().unwrap_or(path) } else { path })?;
     let functions = hourglass_build::functions(path)?;
     let ready_made = ready_made(&config, &functions)?;

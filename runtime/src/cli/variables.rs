@@ -1,5 +1,5 @@
-//! The variables `HOURGLASS_...` of the environment. One that is empty is an
-//! error; one that no flag reads causes a warning.
+//! The environment variables `HOURGLASS_...`. An empty one is an error; one
+//! that no flag reads causes a warning.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -21,7 +21,7 @@ pub(crate) struct Unknown {
     nearest: Option<String>,
 }
 
-/// The variables that no flag of the program reads, to be warned of.
+/// Returns the variables that no flag of the program reads, for a warning.
 ///
 /// # Errors
 /// A variable that a flag reads is empty: it is unclear whether it is set.
@@ -34,8 +34,8 @@ pub(crate) fn check<P: CommandFactory>() -> Result<Vec<Unknown>, clap::Error> {
     })
 }
 
-/// Warns of unknown variables. They are not an error: the environment may also
-/// be meant for other programs.
+/// Warns about unknown variables. They are not an error: the environment may
+/// also be meant for other programs.
 pub(crate) fn warn(unknown: &[Unknown]) {
     for Unknown { name, nearest } in unknown {
         let name = OneLine(name);

@@ -1,5 +1,5 @@
-//! Keys that have no effect beside others. Each is a mistake, and the error
-//! says which one to remove.
+//! Keys that have no effect in combination with others. Each is a mistake, and
+//! the error says which one to remove.
 
 use std::ops::Range;
 
@@ -51,7 +51,7 @@ pub(super) fn with_url(
     }
 }
 
-/// The first key that says how a function is run. The timeout is not one: it
+/// The first key that affects how a function is run. The timeout is not one: it
 /// also applies to calls of functions on other hosts.
 fn only_here(table: &FunctionTable) -> Option<&'static str> {
     let options = &table.options;

@@ -1,7 +1,7 @@
 //! The environment of a function: its variables and secrets.
 //!
-//! A secret is not in the file, so that the file can be shown to anyone. The
-//! file says where it is: in another file, or in a variable of the host.
+//! Secrets are not in the file, so that the file can be shown to anyone. The
+//! file only names the source: another file, or a variable of the host.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -35,10 +35,10 @@ impl SecretTable {
     }
 }
 
-/// Where a secret is.
+/// The source of a secret.
 #[derive(Debug)]
 pub(super) enum SecretSource {
-    /// The content of a file, without the end of its last line.
+    /// The content of a file, without the final line ending.
     File(PathBuf),
     /// The value of a variable of the host.
     Env(String),

@@ -1,4 +1,4 @@
-//! A function of this host, and what it may reach.
+//! A function of this host, and its capabilities.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl FunctionConfig {
     }
 }
 
-/// What a function may reach.
+/// The functions and hosts that a function may reach.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Grants {
     /// The functions that it may call.

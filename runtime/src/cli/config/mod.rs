@@ -8,7 +8,7 @@
 //! - `function`, `remote`: a function of this host, and of another.
 //! - `environment`, `mount`, `route`: parts of a function.
 //! - `private`: parts that may hold a secret.
-//! - `conflicts`: keys that have no effect beside others.
+//! - `conflicts`: keys that have no effect in combination with others.
 
 mod conflicts;
 mod environment;

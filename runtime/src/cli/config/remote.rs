@@ -11,7 +11,7 @@ use crate::schema::Partial;
 #[derive(Debug)]
 pub(crate) struct RemoteConfig {
     remote: Remote,
-    /// Of which only the timeout may be given.
+    /// Only the timeout may be set.
     limits: Partial<Limits>,
 }
 
@@ -38,8 +38,8 @@ impl RemoteConfig {
         Ok(Some(Self { remote, limits: table.options.limits.clone() }))
     }
 
-    /// Lets the functions of a runtime call it. The timeout of `flags` precedes
-    /// that of the file.
+    /// Lets the functions of a runtime call it. The timeout of `flags` takes
+    /// precedence over the file's.
     pub(crate) fn provide(
         &self,
         runtime: &Runtime,

@@ -1,5 +1,5 @@
-//! `hourglass.toml` as it is used: paths are relative to the file, names and
-//! routes are checked.
+//! `hourglass.toml` in the form that commands use: paths are relative to the
+//! file, names and routes are checked.
 
 #[cfg(test)]
 mod tests;
@@ -162,8 +162,8 @@ impl Config {
         Ok(())
     }
 
-    /// A warning about `cache` in the file. The key is ignored, or the author
-    /// of a project could choose the native code that is run.
+    /// A warning about `cache` in the file. The key is ignored: otherwise the
+    /// author of a project could choose the native code that is run.
     pub(crate) fn ignored_cache(&self) -> Option<ConfigError> {
         let reason = "`cache` is ignored here, because native code from there would be run; remove \
                       it, and if you trust the directory use `--cache DIR` or HOURGLASS_CACHE";

@@ -1,5 +1,5 @@
-//! A table of the file. A reader takes the keys that it knows; a key that is
-//! left is an error.
+//! A table of the file. A reader takes the keys it knows; any remaining key is
+//! an error.
 
 use std::fmt;
 use std::ops::Range;
@@ -113,7 +113,7 @@ impl<'a> Table<'a> {
         Ok(entries)
     }
 
-    /// Fails if a key is left.
+    /// Fails if a key remains.
     pub(super) fn finish(self) -> Result<(), ConfigError> {
         let Some(key) = self.entries.keys().min_by_key(|key| key.span().start) else {
             return Ok(());
