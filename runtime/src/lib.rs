@@ -50,8 +50,8 @@
 //! - `server`: HTTP: the front, and the client for functions.
 //! - `cli` (default): the program, and with it `server`.
 //!
-//! An embedder that needs only [`Runtime::invoke`] sets `default-features =
-//! false` and compiles neither.
+//! An embedder that needs only [`Runtime::invoke`] sets
+//! `default-features = false` and compiles neither.
 
 mod admission;
 mod body;

@@ -25,7 +25,6 @@ pub(crate) struct Patience {
 /// It starts with a credit of the idle time. Every byte adds the time that it
 /// may take at the lowest rate, and waiting for the peer spends it. A slow
 /// start is therefore allowed, and so is a pause.
-/// spends. So a slow start is nothing to fear, and neither is a pause.
 #[derive(Debug)]
 pub(crate) struct Pace {
     pub(crate) patience: Patience,

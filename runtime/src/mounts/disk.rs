@@ -70,8 +70,8 @@ impl Disk {
         })
     }
 
-    /// The disk of a file beneath the folder, where another disk may be
-    /// mounted.
+    /// The disk of a file beneath the folder. Another disk may be mounted
+    /// there.
     pub(crate) fn beneath(&self, stat: &Statx) -> Self {
         let near = self.near.filter(|_| self.near == mount(stat));
         Self { near, mount: self.mount, share: self.share.clone() }

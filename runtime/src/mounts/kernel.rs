@@ -89,7 +89,7 @@ fn beneath(path: &Path, table: &str) -> Option<PathBuf> {
     })
 }
 
-/// Decodes a path of the mount table, where blanks and the like are octal
+/// Decodes a path of the mount table, which writes blanks and the like as octal
 /// escapes such as `\040`.
 fn unescaped(text: &str) -> PathBuf {
     let mut parts = text.split('\\');

@@ -44,7 +44,7 @@ pub(super) type Ended = Result<Response, InvokeError>;
 /// would slow down every request.
 pub(crate) struct Caller {
     pub(crate) runtime: Runtime,
-    /// Where invocations continue that do not end at once.
+    /// The runtime for invocations that do not end at once.
     pub(crate) tasks: Handle,
     /// For a connection of the front: whole responses are held in this budget
     /// until the client has taken them, and results are logged.

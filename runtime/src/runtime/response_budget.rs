@@ -72,7 +72,7 @@ impl ResponseBudget {
 struct Head(Arc<Place>);
 
 /// The value of a header of the response, which keeps the reservation for the
-/// head, where that has one.
+/// head, if the response has one.
 pub(crate) fn kept(response: &mut Response, value: HeaderValue) -> HeaderValue {
     let place = response.extensions_mut().remove().and_then(|Head(place)| Arc::into_inner(place));
     let Some(place) = place else { return value };

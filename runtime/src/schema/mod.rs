@@ -9,7 +9,7 @@
 //! # Layout
 //! - [`settings!`]: declares a struct of settings.
 //! - `setting`: the description of one setting.
-//! - `partial`: settings of which some are given, and how sources merge.
+//! - `partial`: settings from one source, and how sources merge.
 //! - `unit`: how values are written; `period`, `size`, `number`, `text`: the
 //!   units.
 

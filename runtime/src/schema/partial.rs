@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use super::{Schema, Setting, ValueError};
 
-/// Settings of which some are given. The others have their defaults.
+/// Partially given settings. The others have their defaults.
 #[derive(Clone, Debug)]
 pub(crate) struct Partial<S: 'static> {
     values: S,

@@ -3,7 +3,6 @@
 //!
 //! Each has a descriptor. The descriptors start after the standard ones, with
 //! those of the folders. A guest without folders has none, at no cost.
-//! the folders. A guest without folders has none, and pays for none.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
