@@ -26,7 +26,7 @@ impl InvokeError {
         Self(Box::new(Failure { function, outcome: outcome.bounded(), usage }))
     }
 
-    /// An error for an invocation whose guest never ran.
+    /// An error for an invocation that never ran its guest.
     pub(crate) fn refused(function: Arc<str>, outcome: Outcome) -> Self {
         Self::new(function, outcome, Usage::default())
     }

@@ -34,8 +34,8 @@ impl Linkers {
 ///
 /// WASI comes from `wasmtime-wasi`. The calls that every guest makes are
 /// shadowed by ones that cost next to nothing. The file calls are shadowed by
-/// ones that only read, never open a file whose open could block, and bound the
-/// number of open files.
+/// ones that only read, refuse any file that could block the open, and bound
+/// the number of open files.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi)?;

@@ -9,8 +9,8 @@
 //! - [`linker`]: everything a guest may import.
 //! - [`hourglass`]: the imports of the context ABI.
 //! - [`wasi`]: the imports of WASI, preview 1.
-//! - [`cgi`]: guests whose request and response are their standard input and
-//!   output.
+//! - [`cgi`]: guests that use standard input as the request and standard output
+//!   as the response.
 //! - [`capabilities`]: what a function may call and fetch.
 //! - [`memory`]: ranges of guest memory; [`bulk`]: large buffers; [`turn`]: how
 //!   long a host call may occupy its thread.

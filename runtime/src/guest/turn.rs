@@ -1,7 +1,7 @@
 //! The time that one host call may occupy its thread.
 //!
-//! Nothing interrupts a host call: the epoch only stops guest code. A call
-//! whose work a guest can make long therefore does it in pieces. Between two
+//! Nothing interrupts a host call: the epoch only stops guest code. If a guest
+//! can make the work of a call long, the call does it in pieces. Between two
 //! pieces it checks the context and yields to the executor.
 
 use std::time::{Duration, Instant};

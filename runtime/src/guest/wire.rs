@@ -123,7 +123,7 @@ pub(crate) fn read_record(record: &[u8]) -> Option<Record<'_>> {
 /// The result of a call or a fetch, as its caller reads it.
 pub(crate) enum Answer<'a> {
     Response(&'a Response, Bytes),
-    /// A response whose body is yet to be read, and its length if known.
+    /// A response with a body that is yet to be read, and its length if known.
     #[cfg(feature = "server")]
     Head {
         status: StatusCode,

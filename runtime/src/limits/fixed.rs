@@ -1,8 +1,8 @@
 //! Fixed limits on what a guest can make the host read and keep, except bodies.
 //!
-//! Bodies have budgets ([`bytes`](super::bytes)). Everything else whose size a
-//! guest chooses has a fixed limit here, checked before the host reads, copies
-//! or parses it. `docs/host-memory.md` lists what holds what.
+//! Bodies have budgets ([`bytes`](super::bytes)). If a guest chooses the size
+//! of anything else, a fixed limit here bounds it, checked before the host
+//! reads, copies or parses it. `docs/host-memory.md` lists what holds what.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};

@@ -3,7 +3,7 @@
 //! A request to a disk may block, and if the disk hangs it blocks for good: a
 //! server that is gone, or a FUSE program that is stuck. Threads therefore make
 //! these requests, and their number is limited. Each folder has a share of the
-//! threads. A folder whose disk hangs takes its share from the others, and no
+//! threads. A folder on a hanging disk takes its share from the others, and no
 //! more.
 
 use std::collections::BTreeMap;
@@ -25,8 +25,8 @@ const SHARE: usize = 8;
 
 /// The magic numbers of local file systems. Their cached data is read without a
 /// thread, because no remote server is involved: ext2 to ext4, XFS, Btrfs,
-/// F2FS, bcachefs, ZFS, tmpfs, ramfs, SquashFS and EROFS; and overlayfs, whose
-/// layers nearly always are on one of those.
+/// F2FS, bcachefs, ZFS, tmpfs, ramfs, SquashFS and EROFS; and overlayfs,
+/// because its layers nearly always are on one of those.
 const NEAR: [u32; 11] = [
     0x0000_ef53,
     0x5846_5342,

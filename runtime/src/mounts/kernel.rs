@@ -27,8 +27,8 @@ const MAGIC: [u32; 14] = [
     0x6367_7270,
 ];
 
-/// Their names in the mount table, and that of `/dev`, whose magic number is
-/// that of tmpfs.
+/// Their names in the mount table, and that of `/dev`, which has the magic
+/// number of tmpfs.
 const NAMES: [&str; 15] = [
     "proc",
     "sysfs",

@@ -41,15 +41,15 @@ pub(super) struct Catalogue(RwLock<HashMap<Arc<str>, Arc<Provided>>>);
 impl Runtime {
     /// Lets functions call code of the embedder under a name. It replaces a
     /// host function of that name. A deployed function of the same name takes
-    /// precedence. Like a deployed function it can be called by functions whose
-    /// [`calls`](Function::calls) names it, and its calls count as in flight.
-    /// Clients of a front can't reach it.
+    /// precedence. As with a deployed function, a caller must name it in its
+    /// [`calls`](Function::calls), and its calls count as in flight. Clients of
+    /// a front can't reach it.
     ///
     /// The context is the call's own: a child of the caller's, with `timeout`
     /// as its latest deadline. Once the context is done the future is dropped,
     /// so the handler may wait for anything and need not check the context. A
-    /// response whose body streams is collected before the caller gets it. A
-    /// response whose headers take more than 64 KiB is an
+    /// streaming response body is collected before the caller gets the
+    /// response. A response with headers of more than 64 KiB is an
     /// [`Outcome::BadResponse`].
     ///
     /// ```no_run

@@ -63,7 +63,7 @@ impl Runtime {
     /// inside the future's polls, for at most one tick each.
     ///
     /// # Errors
-    /// [`InvokeError`], whose [`outcome`](InvokeError::outcome) says how the
+    /// [`InvokeError`]. Its [`outcome`](InvokeError::outcome) says how the
     /// invocation ended.
     ///
     /// # Cancel safety

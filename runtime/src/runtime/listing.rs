@@ -134,8 +134,8 @@ impl Listing {
                 break;
             }
         }
-        // The uppermost first, so that an invocation whose context is a child
-        // of its caller's is canceled through the caller.
+        // The uppermost first. If the context of another is a child of its
+        // caller's, it is then canceled through the caller.
         ending.iter().for_each(|ctx| ctx.end(cause.clone()));
         ending.len()
     }

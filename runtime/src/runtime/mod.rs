@@ -188,7 +188,7 @@ impl Runtime {
     /// [`context`](Self::context) is canceled with [`Cause::Shutdown`]. Returns
     /// the number of canceled invocations, once nothing is in flight.
     ///
-    /// Invocations whose context was not derived from
+    /// Invocations with a context that was not derived from
     /// [`context`](Self::context) are waited for, not canceled.
     ///
     /// # Cancel safety

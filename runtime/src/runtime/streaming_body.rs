@@ -1,4 +1,4 @@
-//! The body of a response whose guest still writes when the head has left.
+//! The body of a response that the guest still writes after the head has left.
 //!
 //! It ends as complete only if the invocation has succeeded. If the invocation
 //! fails midway the body ends with an error, and a server closes the connection

@@ -75,7 +75,7 @@ impl Outlet {
 }
 
 impl Outgoing {
-    /// Commits the head of a response whose body may have `most` bytes, or
+    /// Commits the head of a response. Its body may have `most` bytes, or
     /// `held` bytes if it is collected.
     pub(crate) fn begin(outlet: Option<Outlet>, head: &Response, most: u64, held: u64) -> Self {
         let Some(Outlet(outlet)) = outlet else {
