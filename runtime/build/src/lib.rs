@@ -25,12 +25,12 @@
 //!
 //! - `crates`: which crates under a path are functions.
 //! - [`target`]: the `wasm32-wasip1` target, from rustup (`rustup`), or compiled
-//!   from Debian's packages (`debian`) where rustup's server cannot be reached.
+//!   from Debian's packages (`debian`) if rustup's server can't be reached.
 //! - `cargo`: one cargo call for all functions of a workspace; `messages` reads
 //!   its output.
 //! - [`progress`]: progress reports for the caller.
-//! - `command`: runs another program within a time limit; `running` kills those
-//!   that run; `compiler` queries rustc.
+//! - `command`: runs another program within a time limit; `running` kills
+//!   running programs; `compiler` queries rustc.
 //!
 //! Everything here blocks its thread: call it before an async runtime starts,
 //! or from a thread where blocking is allowed. Nothing here writes to stdout.

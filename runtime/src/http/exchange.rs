@@ -115,7 +115,8 @@ pub(super) struct Exchange {
     id: HeaderValue,
     /// Whether the client asked only for the response's head.
     only_head: bool,
-    /// Whether the connection closes after the response. Only HTTP/1.1 says so.
+    /// Whether the connection closes after the response, which only HTTP/1.1
+    /// announces.
     closes: bool,
 }
 

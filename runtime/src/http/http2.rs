@@ -148,8 +148,7 @@ fn join_cookies(headers: &mut HeaderMap) {
             whole.extend_from_slice(b"; ");
             whole.extend_from_slice(crumb.as_bytes());
         }
-        // Valid header values with separators between them form a valid header
-        // value.
+        // Joining valid values with `; ` yields a valid value.
         if let Ok(whole) = HeaderValue::from_bytes(&whole) {
             headers.insert(COOKIE, whole);
         }

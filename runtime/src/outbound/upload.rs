@@ -17,7 +17,8 @@ use crate::body::Body;
 /// The largest piece sent at once, in bytes.
 const PIECE: usize = 64 << 10;
 
-/// A request's body. Dropping the last part of it resolves its [`Gone`].
+/// A request's body. The last field is dropped last, so [`Gone`] resolves only
+/// after the content was dropped.
 pub(crate) struct Upload {
     content: Content,
     /// The number of bytes left, if known.
