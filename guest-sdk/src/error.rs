@@ -1,4 +1,4 @@
-//! What `?` makes of any error in a handler.
+//! The error type of handlers, and how errors become responses.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,31 +7,31 @@ use http::StatusCode;
 
 use crate::{BodyError, CallError, Context, Done, FetchError, Problem, Response, keys};
 
-/// What a handler returns: [`std::result::Result`] with this crate's [`Error`].
+/// The result of a handler: [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Any error, in a box.
 pub(crate) type Boxed = Box<dyn StdError + Send + Sync>;
 
-/// Why a handler has no response: any error, and the status to answer with.
+/// The reason why a handler has no response: any error, and the status of the response to it.
 ///
-/// Every [`std::error::Error`] becomes one through `?`. The client gets a [`Problem`] whose status
-/// and detail depend on the first of these among the error and its sources:
+/// Every [`std::error::Error`] converts into one through `?`. The client gets a [`Problem`] whose
+/// status and detail depend on the first of these among the error and its sources:
 ///
 /// | error | status | detail |
 /// |---|---|---|
-/// | one with a [status](Error::status), or a [`Problem`] | its own | its text, so that must be fit for the client to read |
+/// | one with a [status](Error::status), or a [`Problem`] | its own | its text, which must therefore be fit for the client to read |
 /// | a [`BodyError`] of the client's request, if its content is malformed | 400 | what is wrong with the body |
 /// | a [`BodyError`] of a request's body that did not arrive | the host answers, with 400 or 413 | the host's |
-/// | a [`CallError`], a [`FetchError`], a [`BodyError`] of their responses | 502, 503 or 504, as the type says | none |
-/// | [`Done`], as [`Context::check`] returns it | not answered at all: see [`Error::done`] | |
+/// | a [`CallError`], a [`FetchError`], a [`BodyError`] of their responses | 502, 503 or 504, as the type documents | none |
+/// | [`Done`], as [`Context::check`] returns it | not answered: see [`Error::done`] | |
 /// | any other | 500 | none |
 ///
-/// Where the status is 500 or more, the error and its sources go to the function's log as one
-/// record at level `error`.
+/// If the status is 500 or more, the error and its sources go to the function's log as one record
+/// at level `error`.
 ///
-/// It does not implement [`std::error::Error`] itself: the conversion from all of those would
-/// then be ambiguous.
+/// The type does not implement [`std::error::Error`] itself, because the conversion from all of
+/// those would then be ambiguous.
 ///
 /// ```
 /// use hourglass_sdk::{Error, Request, Result, StatusCode};
@@ -40,21 +40,22 @@ pub(crate) type Boxed = Box<dyn StdError + Send + Sync>;
 ///     let text = req.uri().query().ok_or_else(|| {
 ///         Error::status(StatusCode::BAD_REQUEST, "add a number to the URL, as in ?21")
 ///     })?;
-///     let number: u32 = text.parse()?; // 500: nobody said that this is the client's mistake
+///     let number: u32 = text.parse()?; // 500: the error has no status of its own
 ///     Ok((number * 2).to_string())
 /// }
 /// # assert_eq!(double(&Request::default()).unwrap_err().status_code(), 400);
 /// ```
 pub struct Error(Boxed);
 
-/// An error that is in another one, where [`Error`] cannot be. It shows as what is in it.
+/// An error inside another one, in a place that requires [`std::error::Error`]. It displays as the
+/// inner error.
 #[derive(Debug)]
 pub(crate) struct Carried {
     status: Option<StatusCode>,
     error: Boxed,
 }
 
-/// What decides how an error is answered.
+/// The part of an error that determines the response.
 #[derive(Clone, Copy)]
 enum Verdict<'a> {
     /// It has a status, and the client may read its text.
@@ -68,17 +69,17 @@ enum Verdict<'a> {
 }
 
 impl Error {
-    /// An error that has no status of its own, from a text or from another error.
+    /// Creates an error without a status of its own, from a text or from another error.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(source.into())
     }
 
-    /// An error that is answered with `status`, from a text or from another error.
+    /// Creates an error that is answered with `status`, from a text or from another error.
     pub fn status(status: StatusCode, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(Box::new(Carried { status: Some(status), error: source.into() }))
     }
 
-    /// The status that it is answered with, unless it is [not answered](Self::done).
+    /// Returns the status of the response, unless the error is [not answered](Self::done).
     #[must_use]
     pub fn status_code(&self) -> StatusCode {
         match self.verdict() {
@@ -91,15 +92,15 @@ impl Error {
         }
     }
 
-    /// Whether it says that a context is done: it is a [`Done`], or one is among its sources.
+    /// Returns how a context is done, if the error is a [`Done`] or has one among its sources.
     ///
     /// When the invocation's own context is done, such an error is not answered: the function ends
-    /// without a response, and the host reports how the context ended. When it is not, as the error
-    /// speaks of a [derived](Context::with_timeout) one, it is answered as any other.
+    /// without a response, and the host reports how the context ended. Otherwise the error is about
+    /// a [derived](Context::with_timeout) context, and is answered like any other.
     ///
-    /// An error with a status of its own is never one of these, because whoever gave it a status
-    /// wants it answered. Neither is a [`CallError`] or a [`FetchError`]: the context that it speaks
-    /// of may be another.
+    /// This is always `None` for an error with a status of its own, because an explicit status asks
+    /// for a response, and for a [`CallError`] or a [`FetchError`], because their context may be
+    /// another one.
     #[must_use]
     pub fn done(&self) -> Option<Done> {
         match self.verdict() {
@@ -108,17 +109,17 @@ impl Error {
         }
     }
 
-    /// The first error of a type among the error and its sources.
+    /// Returns the first error of a type among the error and its sources.
     #[must_use]
     pub fn find<E: StdError + 'static>(&self) -> Option<&E> {
         self.links().find_map(|error| error.downcast_ref())
     }
 
-    /// The problem document that the client gets, with the names of the function and the request as members
-    /// `function` and `request_id`.
+    /// Returns the problem document that the client gets, with the function's name and the request
+    /// id as members `function` and `request_id`.
     ///
-    /// This is what [`serve`](crate::serve) answers with, and [`serve_with`](crate::serve_with) may
-    /// change.
+    /// [`serve`](crate::serve) answers with it, and [`serve_with`](crate::serve_with) may change
+    /// it.
     pub fn problem(&self, ctx: &Context) -> Problem {
         let problem = match self.verdict() {
             Some(Verdict::Problem(problem)) => problem.clone(),
@@ -133,17 +134,16 @@ impl Error {
         })
     }
 
-    /// The response that the client gets.
+    /// Returns the response that the client gets.
     ///
     /// # Errors
     ///
-    /// There is none to be given when the error says no more than that this context, the
-    /// invocation's own, is done.
+    /// [`Done`] if the error only says that this context, the invocation's own, is done.
     pub(crate) fn answer(&self, ctx: &Context) -> Result<Response, Done> {
         self.answer_with(ctx, |ctx, error| error.problem(ctx).response())
     }
 
-    /// The response that the client gets, made by `respond`.
+    /// Returns the response that the client gets, made by `respond`.
     pub(crate) fn answer_with(
         &self,
         ctx: &Context,
@@ -163,8 +163,8 @@ impl Error {
         }
     }
 
-    /// Whether the host answers it: the client's body did not arrive, and nothing that decides before
-    /// that has a status.
+    /// Whether the host answers the error: the client's body did not arrive, and no error before
+    /// that one in the chain determines the response.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn is_incomplete(&self) -> bool {
         matches!(self.verdict(), Some(Verdict::Incomplete))
@@ -174,7 +174,7 @@ impl Error {
         self.links().find_map(Verdict::of)
     }
 
-    /// The error itself and all of its sources, without what carries one of them.
+    /// Iterates over the error and all of its sources, without the wrappers around them.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         self.links().filter(|error| !error.is::<Carried>())
     }
@@ -185,7 +185,7 @@ impl Error {
             if let Some(carried) = error.downcast_ref::<Carried>() {
                 return Some(&*carried.error);
             }
-            // An error of reading or writing hides the one that it was made from.
+            // An I/O error hides the error that it was made from.
             let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             inner.map_or_else(|| error.source(), |inner| Some(inner))
         })
@@ -228,8 +228,8 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     }
 }
 
-/// As an error among others. [`Error::status_code`] and [`Error::done`] are those of any error that
-/// it becomes a source of.
+/// The error as a standard error. If it becomes a source of another error, [`Error::status_code`]
+/// and [`Error::done`] of that one are those of this error.
 impl From<Error> for Box<dyn StdError + Send + Sync> {
     fn from(error: Error) -> Self {
         error.0
@@ -244,10 +244,11 @@ impl From<Error> for anyhow::Error {
     }
 }
 
-/// What a handler may return as its error. Nothing else implements it.
+/// The error type that a handler may return. This trait is sealed.
 ///
-/// It is every [`std::error::Error`] and [`Error`]; and with the feature `anyhow`, which is a
-/// default one, `anyhow::Error` and all that becomes a `Box<dyn std::error::Error + Send + Sync>`:
+/// It is implemented for every [`std::error::Error`] and for [`Error`]. With the default feature
+/// `anyhow`, it is also implemented for `anyhow::Error` and for every type that converts into a
+/// `Box<dyn std::error::Error + Send + Sync>`:
 ///
 /// ```
 /// # #[cfg(feature = "anyhow")] {
@@ -255,8 +256,8 @@ impl From<Error> for anyhow::Error {
 /// use hourglass_sdk::{Context, Request, Response};
 ///
 /// fn double(ctx: &Context, req: Request) -> anyhow::Result<Response> {
-///     ctx.check()?; // not answered, as ever
-///     let number: u32 = req.body().json()?; // 400 where the client sent no number
+///     ctx.check()?; // not answered
+///     let number: u32 = req.body().json()?; // 400 if the client sent no number
 ///     let double = number.checked_mul(2).context("the number is too large")?; // 500
 ///     Ok(Response::new(double.to_string().into()))
 /// }
@@ -264,7 +265,7 @@ impl From<Error> for anyhow::Error {
 /// # }
 /// ```
 pub trait IntoError: private::Sealed {
-    /// Makes the error, with all that it is made of.
+    /// Converts into an [`Error`], and keeps all sources.
     fn into_error(self) -> Error;
 }
 
@@ -296,7 +297,7 @@ mod any {
     impl<E: Into<Boxed> + 'static> IntoError for E {
         fn into_error(self) -> Error {
             let mut error = Some(self);
-            // What `anyhow` converts into a box by itself hides the error that it was made from.
+            // A box that `anyhow` makes by itself hides the error that it was made from.
             let any = (&mut error as &mut dyn Any).downcast_mut::<Option<anyhow::Error>>();
             if let Some(error) = any.and_then(Option::take) {
                 return Error(error.reallocate_into_boxed_dyn_error_without_backtrace());
@@ -324,8 +325,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// The error and its sources in a line each, as a failed test or a log should show it. A source that
-/// reads as the error before it is left out.
+/// Formats the error and its sources, one per line, for a failed test or a log. A source with the
+/// same text as the error before it is omitted.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last = self.to_string();

@@ -10,9 +10,9 @@ use crate::{Body, IntoResponse, Response, Result};
 
 /// A problem document (RFC 9457): describes an error to the client.
 ///
-/// The host answers in this format where an invocation fails, and [`serve`](crate::serve) where a
-/// handler returns an [`Error`](crate::Error). A handler may return one, as a response or as an
-/// error; the client reads all of it:
+/// The host answers in this format if an invocation fails, and [`serve`](crate::serve) if a handler
+/// returns an [`Error`](crate::Error). A handler may return one, as a response or as an error. The
+/// client sees all of it:
 ///
 /// ```
 /// use hourglass_sdk::{Context, Problem, Request, Result, StatusCode};
@@ -25,7 +25,7 @@ use crate::{Body, IntoResponse, Response, Result};
 /// ```
 ///
 /// The response has the type `application/problem+json` and the members `type`, `title`, `status`
-/// and `detail`; and with status 503 a `retry-after` of a second.
+/// and `detail`. With status 503 it also has a `retry-after` of one second.
 #[derive(Clone, Debug)]
 #[must_use = "return it"]
 pub struct Problem {
@@ -33,18 +33,18 @@ pub struct Problem {
     kind: Cow<'static, str>,
     title: Option<Cow<'static, str>>,
     detail: Cow<'static, str>,
-    /// Names and values of further members, the latter in JSON.
+    /// Names and JSON values of additional members.
     members: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Problem {
-    /// A problem with this status. Its title is the status's, its type `about:blank`.
+    /// Creates a problem with this status. Its title is the status's, its type `about:blank`.
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let kind = Cow::Borrowed("about:blank");
         Self { status, kind, title: None, detail: detail.into(), members: Vec::new() }
     }
 
-    /// Sets the member `type`: a URI that tells one kind of problem from others.
+    /// Sets the member `type`: a URI that identifies the kind of problem.
     pub fn kind(self, uri: impl Into<Cow<'static, str>>) -> Self {
         Self { kind: uri.into(), ..self }
     }
@@ -54,8 +54,8 @@ impl Problem {
         Self { title: Some(title.into()), ..self }
     }
 
-    /// Adds a member, unless there is one of this name. A value that cannot be encoded in JSON is
-    /// `null`.
+    /// Adds a member, unless there is already one with this name. A value that cannot be encoded in
+    /// JSON becomes `null`.
     pub fn with(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -69,13 +69,13 @@ impl Problem {
         self
     }
 
-    /// The status that it is answered with.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The response.
+    /// Converts the problem to a response.
     #[must_use]
     pub fn response(&self) -> Response {
         let mut response = Response::new(Body::from(self.document()));
@@ -116,7 +116,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Its detail.
+/// Shows the detail.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)

@@ -1,4 +1,4 @@
-//! What a handler may return, and how it becomes a response.
+//! The return types of a handler, and their conversion to a response.
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
@@ -6,29 +6,29 @@ use serde::Serialize;
 
 use crate::{Body, IntoError, Response, Result};
 
-/// What a handler may return.
+/// A type that a handler may return.
 ///
 /// | type | response |
 /// |---|---|
-/// | [`Response`] with anything that is [`Into<Body>`] | as it is |
+/// | [`Response`] with anything that is [`Into<Body>`] | unchanged |
 /// | `&'static str`, [`String`] | 200, `text/plain; charset=utf-8` |
 /// | [`Vec<u8>`], [`Bytes`], [`Body`] | 200, `application/octet-stream` |
 /// | [`Json`] | 200, `application/json` |
 /// | `()` | 204 |
 /// | [`StatusCode`] | that status, no body |
-/// | `(StatusCode, T)` | as `T`, with that status |
+/// | `(StatusCode, T)` | that of `T`, with that status |
 /// | [`Problem`](crate::Problem) | its status, `application/problem+json` |
-/// | [`Result`], also `anyhow::Result` | as its value, or as [`Error`](crate::Error) says |
+/// | [`Result`], also `anyhow::Result` | that of its value, or the one that [`Error`](crate::Error) documents |
 pub trait IntoResponse {
-    /// Makes the response.
+    /// Converts the value to a response.
     ///
     /// # Errors
     ///
-    /// When there is none: what a handler returned was an error, or could not be encoded.
+    /// An error if the handler returned one, or if the value could not be encoded.
     fn into_response(self) -> Result<Response>;
 }
 
-/// A value that is answered as JSON.
+/// A value that is sent as JSON.
 ///
 /// ```
 /// use hourglass_sdk::{Context, Json, Request};
@@ -110,7 +110,7 @@ impl<T: IntoResponse, E: IntoError> IntoResponse for Result<T, E> {
     }
 }
 
-/// A response whose body is of this media type.
+/// Creates a response with a body of this media type.
 fn typed(media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     let media_type = HeaderValue::from_static(media_type);

@@ -1,28 +1,29 @@
-//! What a function's `main` calls.
+//! The entry points that a function's `main` calls.
 
 use crate::{Context, Error, IntoResponse, Request, Response};
 
 /// Serves the one request of this invocation with `handler`. `main` has nothing else to do.
 ///
-/// The handler is called as soon as the request's head is here. How the invocation ends:
+/// The handler is called as soon as the request's head has arrived. The invocation ends in one of
+/// these ways:
 ///
 /// - The handler returns a response, or an [`Error`](crate::Error) that is answered: the client
-///   gets it. That holds after the context is done as well, as long as the grace lasts.
-/// - The handler returns [`Done`](crate::Done), mostly through `ctx.check()?`, or
-///   [`CallError::Done`](crate::CallError::Done), and the context is done indeed: `serve` returns
+///   gets it. This also works after the context is done, during the grace period.
+/// - The handler returns [`Done`](crate::Done), usually through `ctx.check()?`, or
+///   [`CallError::Done`](crate::CallError::Done), and the context is in fact done: `serve` returns
 ///   without a response, and the host reports how the context ended.
-/// - The handler returns the [`BodyError`](crate::BodyError) of a request's body that the client did
-///   not send in full: the process exits with code 1, and the host answers with 400 or 413.
-/// - A body that is [streamed](crate::Body::stream) fails halfway: the process exits with code 1, and
-///   the client sees that the response broke off.
-/// - The handler panics: the message goes to the log as one record at level `error`, with the fields
-///   `file` and `line`, and the instance traps. A panic hook that `main` sets after this has begun,
-///   as in the handler, takes the place of that.
+/// - The handler returns the [`BodyError`](crate::BodyError) of a request's body that the client
+///   did not send in full: the process exits with code 1, and the host answers with 400 or 413.
+/// - A [streamed](crate::Body::stream) body fails midway: the process exits with code 1, and the
+///   client sees that the response broke off.
+/// - The handler panics: the message goes to the log as one record at level `error`, with the
+///   fields `file` and `line`, and the instance traps. A panic hook that is set after `serve` has
+///   started, for example in the handler, replaces this.
 ///
 /// # Outside of a host
 ///
-/// A function that is built for the machine itself and run there prints what to do instead, and
-/// exits with code 2. Test handlers by calling them.
+/// A function that is built for the native target and run there prints instructions, and exits with
+/// code 2. Test handlers by calling them.
 pub fn serve<H, R>(handler: H)
 where
     H: FnOnce(&Context, Request) -> R,
@@ -31,12 +32,12 @@ where
     serve_with(handler, |ctx, error| error.problem(ctx).response());
 }
 
-/// [`serve`] with another answer to errors than a [`Problem`](crate::Problem).
+/// [`serve`] with a different response to errors than a [`Problem`](crate::Problem).
 ///
-/// `on_error` makes the response to an error that the handler returned, unless it is one that is
-/// [not answered](Error::done). The error is logged as ever: a status of 500 or more in the
-/// response is a failure. Failures that only the host sees, such as a trap or a deadline, are
-/// answered by the host with a problem document.
+/// `on_error` makes the response to an error that the handler returned, unless the error is [not
+/// answered](Error::done). The error is logged as usual: a status of 500 or more in the response is
+/// a failure. The host answers failures that only it sees, such as a trap or a deadline, with a
+/// problem document.
 ///
 /// ```no_run
 /// use hourglass_sdk::{Context, Request, Response, Result, serve_with};
@@ -66,7 +67,7 @@ where
     native::refuse(handler, on_error);
 }
 
-/// Inside of a host.
+/// Inside a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
     use std::io::Write;
@@ -84,7 +85,7 @@ mod guest {
         Body, BodyError, Context, Done, Error, IntoResponse, Request, Response, Writer, wire,
     };
 
-    /// Of a request's body that is the response's, as much is answered as a whole.
+    /// A request's body up to this length, in bytes, is sent back as a buffered response.
     const SMALL: usize = 16 << 10;
 
     pub(super) fn run<H, R, F>(handler: H, on_error: F)
@@ -98,20 +99,20 @@ mod guest {
         let response = handler(&ctx, receive()).into_response().and_then(readable);
         match response.or_else(|error| fail(&ctx, &error, on_error)) {
             Ok(response) => respond(&ctx, response),
-            // To return costs the host less than an exit, which unwinds the stack.
+            // Returning costs the host less than an exit, which unwinds the stack.
             Err(_done) => {}
         }
     }
 
-    /// The response, unless its body is one that could not be read.
+    /// Returns the response, unless reading its body failed.
     fn readable(response: Response) -> Result<Response, Error> {
         response.body().check()?;
         Ok(response)
     }
 
-    /// The request. Its body may still be on its way.
+    /// Reads the request. Its body may still be in transit.
     fn receive() -> Request {
-        // The instance ends with this request, so the memory need not be counted and given back.
+        // The instance ends with this request, so the memory need not be counted and freed.
         let head = Bytes::from_static(exchange::request_head().leak());
         match wire::request(head) {
             Ok(request) => request.map(Body::of_request),
@@ -119,14 +120,14 @@ mod guest {
         }
     }
 
-    /// Ends the invocation because the request's body does not come. The host knows why, and answers
-    /// and logs it, as the client's mistake where it is one.
+    /// Ends the invocation because the request's body did not arrive. The host knows the reason. It
+    /// sends the response and logs it, as the client's mistake if it is one.
     #[cold]
     fn unreadable() -> ! {
         exit("")
     }
 
-    /// The answer to a handler's error, unless there is none.
+    /// Returns the response to a handler's error, unless the error is not answered.
     #[cold]
     fn fail<F>(ctx: &Context, error: &Error, on_error: F) -> Result<Response, Done>
     where
@@ -142,7 +143,7 @@ mod guest {
         Ok(response)
     }
 
-    /// Logs an error, and who sent the body that it is about.
+    /// Logs an error, and the sender of the body that the error is about.
     #[cold]
     fn log(error: &Error) {
         let mut fields = Fields::default();
@@ -172,7 +173,7 @@ mod guest {
         record::error(format_args!("panicked at {file}:{line}: {words}"), &fields);
     }
 
-    /// Gives the response. Nothing of it is dropped, as the instance ends with it.
+    /// Sends the response. Nothing in it is dropped, because the instance ends with it.
     fn respond(ctx: &Context, response: Response) {
         let response = ManuallyDrop::new(response);
         match response.body().pieces() {
@@ -202,7 +203,7 @@ mod guest {
         }
     }
 
-    /// Answers with the request's own body, piece by piece unless it is small.
+    /// Responds with the request's own body, piece by piece unless it is small.
     fn pass_on(ctx: &Context, response: &Response, length: Option<u64>) {
         let mut start = Vec::with_capacity(SMALL);
         while start.len() < SMALL {
@@ -225,7 +226,7 @@ mod guest {
         rest().unwrap_or_else(|error| break_off(ctx, &error));
     }
 
-    /// Answers with a body that is fetched, piece by piece.
+    /// Responds with a fetched body, piece by piece.
     fn hand_on(ctx: &Context, response: &Response, source: Source) {
         let Source::Fetched(_, length) = &source else { return };
         let mut response = response.clone();
@@ -237,7 +238,7 @@ mod guest {
         passed.unwrap_or_else(|error| break_off(ctx, &error.into()));
     }
 
-    /// Ends a response in the middle: the host lets nobody take it for complete.
+    /// Aborts a response midway. The host makes sure that the client sees it as incomplete.
     #[cold]
     fn break_off(ctx: &Context, error: &Error) -> ! {
         if !error.is_incomplete() && error.answer(ctx).is_ok() {
@@ -256,10 +257,10 @@ mod guest {
     }
 }
 
-/// Outside of a host.
+/// Outside a host.
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
-    /// Says that there is nothing to run here, and exits.
+    /// Prints that there is nothing to run here, and exits.
     #[expect(clippy::print_stderr, reason = "it is what this is for")]
     pub(super) fn refuse<H, F>(_: H, _: F) -> ! {
         eprintln!(

@@ -7,19 +7,19 @@ use http::StatusCode;
 
 use crate::{CallError, Done, Error, FetchError};
 
-/// Why a body cannot be read, or is not the [text](crate::Body::text) or the
+/// The reason why a body cannot be read, or is not the [text](crate::Body::text) or the
 /// [JSON](crate::Body::json) that the handler expects.
 ///
-/// The variant says where the error comes from. A handler that returns the error with `?` gets this
-/// answer:
+/// The variant says where the error comes from. A handler that returns the error with `?` sends
+/// this response:
 ///
-/// | variant | answer |
+/// | variant | response |
 /// |---|---|
 /// | [`Client`](Self::Client) | 400 with the text |
-/// | [`Incomplete`](Self::Incomplete) | the host's: 400, or 413 where the body is too large |
+/// | [`Incomplete`](Self::Incomplete) | the host's: 400, or 413 if the body is too large |
 /// | [`Done`](Self::Done) | the host's, if the invocation's own context is done; else 500 |
 /// | [`Written`](Self::Written) | 500 |
-/// | [`Upstream`](Self::Upstream), [`Callee`](Self::Callee) | as the [`FetchError`] or the [`CallError`] in it: mostly 502 |
+/// | [`Upstream`](Self::Upstream), [`Callee`](Self::Callee) | as for the inner [`FetchError`] or [`CallError`]: usually 502 |
 ///
 /// For the last two, the text goes to the function's log and not to the client, with the sender's
 /// name and the response's status as fields.
@@ -56,7 +56,7 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// The error of a closure that writes a body.
+    /// Makes the error for a closure that failed to write a body.
     pub(crate) fn written(error: &Error) -> Self {
         match (error.find(), error.done()) {
             (Some(body), _) => Self::clone(body),
@@ -65,13 +65,13 @@ impl BodyError {
         }
     }
 
-    /// The error of a read that failed with this code of the host's.
+    /// Makes the error for a read that failed with this code from the host.
     #[cfg(target_arch = "wasm32")]
     pub(super) fn from_code(code: i32) -> Self {
         crate::abi::done(code).map_or(Self::Incomplete, Self::Done)
     }
 
-    /// The error of an [`io::Read`].
+    /// Makes the error for an [`io::Read`].
     pub(super) fn into_io(self) -> io::Error {
         match self {
             Self::Done(done) => io::Error::other(done),
@@ -96,7 +96,7 @@ impl fmt::Display for BodyError {
     }
 }
 
-/// It has no source: its text is that of the error in it.
+/// It has no source: it shows the inner error's text itself.
 impl std::error::Error for BodyError {}
 
 /// The sender of a body that is not the client's.
@@ -107,7 +107,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The error for malformed content.
+    /// Makes the error for malformed content.
     pub(super) fn malformed(&self, text: &str) -> BodyError {
         match self {
             Self::Upstream { url, status, .. } => {
@@ -121,7 +121,7 @@ impl Origin {
         }
     }
 
-    /// The error for a body that broke off.
+    /// Makes the error for a body that broke off.
     pub(super) fn failed(&self, error: FetchError) -> BodyError {
         match self {
             Self::Upstream { host, status, .. } => {

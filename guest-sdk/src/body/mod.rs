@@ -18,13 +18,13 @@ use self::stream::{Broken, Stream};
 pub use self::writer::Writer;
 use crate::Result;
 
-/// How much of a body is copied at once.
+/// The number of bytes that are copied at once.
 #[cfg(target_arch = "wasm32")]
 pub(crate) const PASSED: usize = 64 << 10;
 
 /// The body of a request or a response.
 ///
-/// `into()` makes one from text, bytes or nothing:
+/// `into()` converts text, bytes or `()`:
 ///
 /// ```
 /// use hourglass_sdk::{Body, Response};
@@ -37,11 +37,11 @@ pub(crate) const PASSED: usize = 64 << 10;
 /// A request's body may still be arriving when the handler is called. Two ways of reading wait for
 /// it, and both can fail:
 ///
-/// - [`collect`](Self::collect), [`text`](Self::text) and [`json`](Self::json) read all of it. Later
-///   calls return the same result.
-/// - [`Read`] returns each piece as soon as it has arrived, and holds no more than that.
+/// - [`collect`](Self::collect), [`text`](Self::text) and [`json`](Self::json) read the whole body.
+///   Later calls return the same result.
+/// - [`Read`] returns each piece as soon as it has arrived, and buffers no more than that.
 ///
-/// No other method waits. An error with `?` ends the handler with the right status: see
+/// No other method waits. An error returned with `?` ends the handler with the right status: see
 /// [`BodyError`].
 ///
 /// ```
@@ -55,14 +55,14 @@ pub(crate) const PASSED: usize = 64 << 10;
 /// # assert_eq!(count(&ctx, Request::new("1234".into())).unwrap(), "4 bytes\n");
 /// ```
 ///
-/// The body of a [fetched](crate::Context::fetch) response arrives later, too. It keeps the context
-/// of the fetch: that context's deadline applies, and the context is not canceled before the body is
-/// dropped, except by [`Cancel::cancel`](crate::Cancel::cancel).
+/// The body of a [fetched](crate::Context::fetch) response also arrives later. It keeps the context
+/// of the fetch: that context's deadline applies, and the context is not canceled before the body
+/// is dropped, except by [`Cancel::cancel`](crate::Cancel::cancel).
 ///
-/// A response's body may be [written](Self::stream) while the client reads it. A request's body or a
-/// fetched one that becomes the response's is passed on piece by piece.
+/// A response's body may be [written](Self::stream) while the client reads it. A request's body or
+/// a fetched body that becomes the response's is forwarded piece by piece.
 ///
-/// Clones of a body that has not arrived share it: a piece that one of them has read is gone for the
+/// Clones of a body that has not arrived share it: a piece that one clone has read is gone for the
 /// others.
 #[derive(Clone)]
 pub struct Body {
@@ -78,12 +78,12 @@ enum Content {
 }
 
 impl Body {
-    /// A body that `write` writes once the response's head is sent.
+    /// Creates a body that `write` writes once the response's head is sent.
     ///
     /// The client gets each piece as soon as it is written, and a slow client makes the writes
     /// block. If `write` fails, or runs past the end of the grace period, the response breaks off
     /// and the client sees that it is incomplete. In a native test, and in a request to another
-    /// function, the body is written into memory when it is first read.
+    /// function, the body is written to memory when it is first read.
     ///
     /// ```
     /// use std::io::Write;
@@ -109,7 +109,7 @@ impl Body {
         Self::from_source(Source::Written(Box::new(write)))
     }
 
-    /// The request's body, with its length if the host knows it.
+    /// Creates the request's body, with its length if the host knows it.
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn of_request(length: Option<u64>) -> Self {
         match length {
@@ -118,23 +118,23 @@ impl Body {
         }
     }
 
-    /// A body with this source.
+    /// Creates a body with this source.
     pub(crate) fn from_source(source: Source) -> Self {
         Self { content: Content::Stream(Arc::new(Stream::new(source))), origin: None }
     }
 
-    /// The same body, sent by another host or function.
+    /// Sets the host or the function that sent the body.
     pub(crate) fn sent_by(self, origin: Origin) -> Self {
         Self { origin: Some(Arc::new(origin)), ..self }
     }
 
-    /// A body with the source that was taken from this one.
+    /// Creates a body with the source that was taken from this one.
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn resume(&self, source: Source) -> Self {
         Self { origin: self.origin.clone(), ..Self::from_source(source) }
     }
 
-    /// Takes the source of the pieces, or returns the whole if it has arrived.
+    /// Takes the source of the pieces, or returns the whole body if it has arrived.
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn pieces(&self) -> std::result::Result<Source, &Bytes> {
         match &self.content {
@@ -146,7 +146,7 @@ impl Body {
         }
     }
 
-    /// Whether reading all of it failed before.
+    /// Checks whether reading the whole body failed before.
     ///
     /// # Errors
     ///
@@ -169,10 +169,10 @@ impl Body {
         }
     }
 
-    /// The length of what is left of the body, in bytes, if it is known without reading: never for a
-    /// [streamed](Self::stream) body, and not for one that was read in part.
+    /// Returns the remaining length of the body in bytes, if it is known without reading. It is
+    /// never known for a [streamed](Self::stream) body, nor for a body that was partly read.
     ///
-    /// The sender announced it, so the body may still break off before.
+    /// The length is the sender's announcement, so the body may still break off earlier.
     #[must_use]
     pub fn size_hint(&self) -> Option<u64> {
         match &self.content {
@@ -185,7 +185,7 @@ impl Body {
         }
     }
 
-    /// Reads all of the body. Clones of the result share its memory.
+    /// Reads the whole body. Clones of the result share its memory.
     ///
     /// # Errors
     ///
@@ -195,7 +195,7 @@ impl Body {
         self.whole().cloned()
     }
 
-    /// Reads all of the body as text.
+    /// Reads the whole body as text.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl Body {
         text.map_err(|error| self.malformed("UTF-8 text", &error))
     }
 
-    /// Reads all of the body as a value in JSON, whatever the `content-type` is.
+    /// Reads the whole body as a value in JSON, regardless of the `content-type`.
     ///
     /// # Errors
     ///
@@ -235,12 +235,12 @@ impl Body {
     }
 }
 
-/// Reads what is left of the body. Blocks until a piece has arrived.
+/// Reads the rest of the body. Blocks until a piece has arrived.
 ///
 /// # Errors
 ///
-/// Those of [`Body::collect`], as the inner error of an [`io::Error`]. `?` in a handler answers them
-/// as it does a [`BodyError`].
+/// Those of [`Body::collect`], as the inner error of an [`io::Error`]. In a handler, `?` treats it
+/// like a [`BodyError`].
 impl Read for Body {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         if let Content::Stream(stream) = &self.content {

@@ -12,38 +12,39 @@ use crate::FetchError;
 use crate::abi::exchange;
 use crate::fetch::Fetched;
 
-/// The most that is allocated because a client announced it. A larger body makes its buffer grow.
+/// The most that is allocated because a client announced it, in bytes. The buffer grows for a
+/// larger body.
 #[cfg(target_arch = "wasm32")]
 const ANNOUNCED: u64 = 16 << 20;
-/// The least room for one read of a body whose length is unknown.
+/// The smallest buffer for one read of a body whose length is unknown, in bytes.
 #[cfg(target_arch = "wasm32")]
 const PIECE: usize = 16 << 10;
 
-/// A body that is read or written once, by the first that asks for it.
+/// A body that is read or written once, on its first use.
 pub(crate) struct Stream {
     source: Mutex<Source>,
-    /// The result of reading all of it, once that was asked for.
+    /// The result of reading the whole body, after that was requested.
     whole: OnceLock<Result<Bytes, Broken>>,
 }
 
-/// Where the pieces come from.
+/// The source of the pieces.
 pub(crate) enum Source {
-    /// The client, by way of the host. The length is `None` if it is unknown.
+    /// The client, through the host. The length is `None` if it is unknown.
     #[cfg(target_arch = "wasm32")]
     Host(Option<u64>),
     /// Another host. The length is `None` if it is unknown.
     Fetched(Fetched, Option<u64>),
     /// A closure.
     Written(Closure),
-    /// Nowhere: the pieces were taken.
+    /// Nothing: the pieces were taken.
     Gone,
 }
 
-/// Why a body is not whole.
+/// The reason why a body is incomplete.
 pub(super) enum Broken {
     /// A fetched response broke off.
     Fetch(FetchError),
-    /// Any other body did.
+    /// Any other body broke off.
     Body(BodyError),
 }
 
@@ -52,7 +53,7 @@ impl Stream {
         Self { source: Mutex::new(source), whole: OnceLock::new() }
     }
 
-    /// Reads all of it. Later calls return the same result.
+    /// Reads the whole body. Later calls return the same result.
     pub(super) fn whole(&self) -> Result<&Bytes, &Broken> {
         let collect = || match self.take() {
             #[cfg(target_arch = "wasm32")]
@@ -66,12 +67,12 @@ impl Stream {
         self.whole.get_or_init(collect).as_ref()
     }
 
-    /// The result of [`whole`](Self::whole), if that was asked for.
+    /// Returns the result of [`whole`](Self::whole), if that was called.
     pub(super) fn known(&self) -> Option<Result<&Bytes, &Broken>> {
         self.whole.get().map(Result::as_ref)
     }
 
-    /// The length of what is left, if it is known.
+    /// Returns the remaining length, if it is known.
     pub(super) fn length(&self) -> Option<u64> {
         match &*self.lock() {
             #[cfg(target_arch = "wasm32")]
@@ -81,16 +82,16 @@ impl Stream {
         }
     }
 
-    /// Takes the source, so that no later call finds it.
+    /// Takes the source. Later calls get [`Source::Gone`].
     pub(super) fn take(&self) -> Source {
         std::mem::replace(&mut *self.lock(), Source::Gone)
     }
 
-    /// Reads the next piece from the host; `None` if it does not come from there.
+    /// Reads the next piece from the host. `None` if the body does not come from there.
     #[cfg(target_arch = "wasm32")]
     pub(super) fn read(&self, room: &mut [u8]) -> Option<Result<usize, Broken>> {
         let mut source = self.lock();
-        // The rest is not counted: the host reports the end.
+        // The remaining length is not tracked: the host reports the end.
         match &mut *source {
             Source::Host(length) | Source::Fetched(_, length) => *length = None,
             Source::Written(_) | Source::Gone => return None,
@@ -103,12 +104,12 @@ impl Stream {
     }
 
     fn lock(&self) -> MutexGuard<'_, Source> {
-        // No change under the lock can panic halfway.
+        // No change under the lock can panic midway.
         self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reads all of the client's body. If the length is known, the buffer has exactly that size and
+/// Reads the whole body of the client. If the length is known, the buffer has exactly that size and
 /// nothing is read past it.
 #[cfg(target_arch = "wasm32")]
 fn collect(length: Option<u64>) -> Result<Bytes, BodyError> {

@@ -11,25 +11,25 @@ use crate::abi::exchange;
 #[cfg(target_arch = "wasm32")]
 use crate::fetch::Fetched;
 
-/// Writes a body.
+/// A closure that writes a body.
 pub(crate) type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
 
 /// The destination of a body's closure: see [`Body::stream`](crate::Body::stream).
 ///
-/// Each write is sent at once as a piece of its own. It blocks while the client is several pieces
+/// Each write is sent at once as a separate piece. It blocks while the client is several pieces
 /// behind. To write many small pieces, use a [`BufWriter`](io::BufWriter).
 ///
 /// # Errors
 ///
-/// A write fails once the context is done, and once the receiver is gone. For the first, `?` makes
-/// an [`Error`](crate::Error) that reports the context.
+/// A write fails once the context is done, and once the receiver is gone. In the first case, `?`
+/// makes an [`Error`](crate::Error) that reports the context.
 pub struct Writer<'a>(Sink<'a>);
 
 enum Sink<'a> {
     /// The client.
     #[cfg(target_arch = "wasm32")]
     Client,
-    /// Another host, and whether it refused to take more.
+    /// Another host, and whether it has stopped accepting the body.
     #[cfg(target_arch = "wasm32")]
     Fetch(&'a Fetched, bool),
     /// Memory.
@@ -44,7 +44,7 @@ pub(crate) fn written(write: Closure) -> Result<Bytes> {
 }
 
 impl Writer<'static> {
-    /// A writer to the client. The response's head must be committed.
+    /// Creates a writer to the client. The response's head must be committed.
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn client() -> Self {
         Self(Sink::Client)
@@ -53,20 +53,20 @@ impl Writer<'static> {
 
 #[cfg(target_arch = "wasm32")]
 impl<'a> Writer<'a> {
-    /// A writer of the body of a fetch's request.
+    /// Creates a writer of the body of a fetch's request.
     pub(crate) fn fetch(fetched: &'a Fetched) -> Self {
         Self(Sink::Fetch(fetched, false))
     }
 
-    /// Whether the other host takes no more. Its response says why.
+    /// Whether the other host has stopped accepting the body. Its response says why.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.0, Sink::Fetch(_, true))
     }
 }
 
 impl Writer<'_> {
-    /// Writes a server-sent event with this data, and a name unless it is empty. The response's
-    /// `content-type` must be `text/event-stream`.
+    /// Writes a server-sent event with this data, and with a name unless it is empty. The
+    /// response's `content-type` must be `text/event-stream`.
     ///
     /// ```
     /// use hourglass_sdk::{Body, Response, Result};
@@ -91,7 +91,7 @@ impl Writer<'_> {
         if !name.is_empty() {
             text.extend(["event: ", name, "\n"]);
         }
-        // A lone carriage return would end a line as well.
+        // In the event stream format, a lone carriage return also ends a line.
         for line in data.split('\n').flat_map(|line| line.trim_end_matches('\r').split('\r')) {
             text.extend(["data: ", line, "\n"]);
         }
@@ -105,7 +105,7 @@ impl Write for Writer<'_> {
         match &mut self.0 {
             #[cfg(target_arch = "wasm32")]
             Sink::Client => exchange::write(bytes).map_err(failed),
-            // An empty piece would be the end.
+            // An empty piece would end the body.
             #[cfg(target_arch = "wasm32")]
             Sink::Fetch(..) if bytes.is_empty() => Ok(0),
             #[cfg(target_arch = "wasm32")]
@@ -122,7 +122,7 @@ impl Write for Writer<'_> {
     }
 }
 
-/// The error of a write that failed with this code of the host's.
+/// Makes the error for a write that failed with this code from the host.
 #[cfg(target_arch = "wasm32")]
 fn failed(code: i32) -> io::Error {
     match crate::abi::done(code) {

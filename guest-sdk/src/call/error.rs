@@ -15,13 +15,13 @@ use crate::{BodyError, Cause, Context, Done};
 
 /// Why a call of another function has no response.
 ///
-/// All but [`Done`](Self::Done) hold what happened in words, with the callee's name in front; that
-/// is what [`Display`](fmt::Display) shows, and meant for a log.
+/// All variants except [`Done`](Self::Done) and [`Body`](Self::Body) hold a description that starts
+/// with the callee's name. [`Display`](fmt::Display) shows it; it is meant for a log.
 ///
-/// A handler may hand it on by `?`. It is then answered with 503 when the callee is
-/// [busy](Self::Busy) or the host [draining](Self::Draining), with 504 when the callee's time ran
-/// out, and with 502 otherwise; the words go to the function's log and not to the client. But when
-/// it is [`Done`](Self::Done) and the invocation's own context is done too, the function ends
+/// A handler may return it with `?`. The response is then 503 if the callee is [busy](Self::Busy)
+/// or the host is [draining](Self::Draining), 504 if the callee's time ran out, and 502 otherwise.
+/// The description goes to the function's log and not to the client. If the error is
+/// [`Done`](Self::Done) and the invocation's own context is done too, however, the function ends
 /// without a response, as it does when [`Context::check`] fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,9 +30,9 @@ pub enum CallError {
     NotFound(String),
     /// The function may not call this one: its `calls` do not list it.
     Forbidden(String),
-    /// As many invocations are in flight as the host allows. Trying again later may help.
+    /// As many invocations are in flight as the host allows. A later retry may help.
     Busy(String),
-    /// The host shuts down, and begins nothing new.
+    /// The host shuts down and accepts no new invocations.
     Draining(String),
     /// A context was done before there was a response: the one that the call was made under, or the
     /// callee's own, whose time may be shorter.
@@ -44,40 +44,40 @@ pub enum CallError {
         /// Why it was.
         cause: Cause,
     },
-    /// The callee trapped; of a function in Rust, that is mostly a panic.
+    /// The callee trapped. For a function in Rust, this is usually a panic.
     Trap(String),
     /// The callee exited with a code that is not zero.
     Exit(String),
-    /// The callee needed more memory than it may have.
+    /// The callee exceeded its memory limit.
     OutOfMemory(String),
-    /// The callee gave no response, or none that is HTTP.
+    /// The callee gave no response, or one that is not valid HTTP.
     BadResponse(String),
     /// The request's body cannot be read, so the call was not made.
     ///
-    /// A handler that returns this error answers as it would with the [`BodyError`] itself.
+    /// A handler that returns this error gets the same response as for the [`BodyError`] itself.
     Body {
         /// The callee.
         function: String,
         /// What is wrong with the body.
         error: Box<BodyError>,
     },
-    /// The request's body is longer than the callee takes.
+    /// The request's body is longer than the callee accepts.
     BodyTooLarge(String),
-    /// The response is longer than a caller can be given.
+    /// The response is longer than a caller may receive.
     ResponseTooLarge(String),
-    /// The host cannot make anything of the request.
+    /// The host rejects the request as invalid.
     BadRequest(String),
     /// The call would make a chain of calls longer than the host allows.
     DepthExceeded(String),
-    /// The invocation has as many calls under way, or has made as many, as the host allows.
+    /// The invocation has as many calls in progress, or has made as many, as the host allows.
     CallsExceeded(String),
     /// The host failed.
     Host(String),
-    /// An outcome that is not known here, as from a newer host.
+    /// An unknown outcome, as from a newer host.
     Other {
         /// Its name.
         outcome: String,
-        /// What happened.
+        /// A description of the failure.
         text: String,
     },
 }
@@ -104,13 +104,13 @@ named! {
 }
 
 impl CallError {
-    /// The outcome's name, as it is in the host's log and in its metrics: `not-found`, `busy`, ...
+    /// Returns the outcome's name, as in the host's log and metrics: `not-found`, `busy`, ...
     #[must_use]
     pub fn name(&self) -> &str {
         self.told().0
     }
 
-    /// The failure of a call whose request's body cannot be read.
+    /// Makes the failure of a call whose request's body cannot be read.
     pub(super) fn body(ctx: &Context, function: &str, error: BodyError) -> Self {
         match error {
             BodyError::Done(done) => private::Failure::done(function, ctx, done),
@@ -118,7 +118,7 @@ impl CallError {
         }
     }
 
-    /// The status that it is answered with when a handler hands it on.
+    /// Returns the status of the response to a handler that returns this error.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Busy(_) | Self::Draining(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -127,7 +127,7 @@ impl CallError {
         }
     }
 
-    /// The outcome of this name, and what happened in words.
+    /// Makes the failure for the outcome with this name and description.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(super) fn named(function: &str, outcome: String, text: &str, cause: &str) -> Self {
         let text = format!("`{function}`: {text}");
@@ -178,8 +178,8 @@ impl fmt::Display for CallError {
     }
 }
 
-/// It has no source: a [`Done`] among the sources of an error says that the function's own context
-/// is done, and the callee's may be another.
+/// It has no source: a [`Done`] among the sources of an error means that the function's own context
+/// is done, and the callee's context may be another one.
 impl std::error::Error for CallError {}
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! Several calls that belong together.
+//! Groups of calls that succeed or fail together.
 
 use super::CallError;
 use crate::context::CancelOnDrop;
 use crate::pending::select_under;
 use crate::{Body, Cause, Context, Pending, Request, Response};
 
-/// Several calls that belong together: all of them have ended when it has been waited for, and one
-/// that fails ends the others.
+/// A group of calls that succeed or fail together. All of them have ended when the wait for the
+/// group returns, and a failure of one cancels the others.
 ///
 /// ```
 /// use hourglass_sdk::{Context, Group, Request, Result};
@@ -27,32 +27,32 @@ use crate::{Body, Cause, Context, Pending, Request, Response};
 /// # assert_eq!(handler(&ctx, Request::default()).unwrap(), "/page/1/page/2/page/3");
 /// ```
 ///
-/// The calls are under a context of the group's own, a child of the one that it was made with. The
-/// first call that fails cancels it, with a [`Cause::Custom`] that says so and names the outcome;
-/// [`collect_all`](Self::collect_all) lets the others go on instead. A failure is a [`CallError`]: a
-/// response is none, whatever its status. A function is a single thread, so it is in
-/// [`start`](Self::start) (where that waits) and in [`wait`](Self::wait) that failures are noticed.
+/// The calls run under the group's own context, a child of the one that the group was created with.
+/// The first call that fails cancels it, with a [`Cause::Custom`] that says so and names the
+/// outcome. With [`collect_all`](Self::collect_all) the others continue instead. A failure is a
+/// [`CallError`]; a response is a success, whatever its status. A function has a single thread, so
+/// failures are noticed only in [`start`](Self::start), if it waits, and in [`wait`](Self::wait).
 ///
-/// Dropping a group cancels what has not ended, and waits for nothing.
+/// Dropping a group cancels the calls that have not ended, without waiting for them.
 #[derive(Debug)]
 #[must_use = "dropping a group cancels its calls: wait for it"]
 pub struct Group {
-    /// What ends are waited for under: the group's own context is done before its calls have ended.
+    /// The context to wait under: the group's own context is done before its calls have ended.
     parent: Context,
     ctx: Context,
     cancel: CancelOnDrop,
     limit: usize,
     collect_all: bool,
     running: Vec<Pending>,
-    /// Which of the calls begun each of those running is.
+    /// For each running call, its index among all started calls.
     places: Vec<usize>,
-    /// One for each call begun: `None` while it is running.
+    /// One for each started call: `None` while it is running.
     results: Vec<Option<Result<Response, CallError>>>,
     failure: Option<CallError>,
 }
 
 impl Group {
-    /// A group without calls, under a child of this context.
+    /// Creates a group without calls, under a child of this context.
     pub fn new(ctx: &Context) -> Self {
         let parent = ctx.clone();
         let (ctx, cancel) = ctx.with_cancel();
@@ -69,27 +69,28 @@ impl Group {
         }
     }
 
-    /// Lets no more than so many calls run at once: [`start`](Self::start) waits for a place. The
-    /// default is no limit, and 0 is taken for 1.
+    /// Limits the number of calls that run at once: [`start`](Self::start) waits until a running
+    /// call ends. The default is no limit, and 0 is treated as 1.
     pub fn limit(self, calls: usize) -> Self {
         Self { limit: calls.max(1), ..self }
     }
 
-    /// Lets a failure end no other call. The default is that the first one does.
+    /// Lets the other calls continue after a failure. By default, the first failure cancels them.
     pub fn collect_all(self) -> Self {
         Self { collect_all: true, ..self }
     }
 
-    /// The context of the group's calls: done once one of them has failed, the context that the
-    /// group was made with is done, or the group is gone.
+    /// Returns the context of the group's calls. It is done once one of them has failed, the
+    /// context that the group was created with is done, or the group is dropped.
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.ctx
     }
 
-    /// Starts a call. When as many run as may, it waits for one of them to end first.
+    /// Starts a call. If the limit is reached, it first waits for a running call to end.
     ///
-    /// After a failure that ends the others, a call is as one of those: [`CallError::Done`].
+    /// After a failure that canceled the others, a new call fails like those, with
+    /// [`CallError::Done`].
     pub fn start<B: Into<Body>>(&mut self, function: &str, request: Request<B>) {
         while self.running.len() >= self.limit {
             self.wait_for_one();
@@ -99,15 +100,15 @@ impl Group {
         self.running.push(self.ctx.start(function, request));
     }
 
-    /// Waits until all calls have ended, and gives their responses in the order in which they were
-    /// started.
+    /// Waits until all calls have ended, and returns their responses in the order in which they
+    /// were started.
     ///
-    /// When the context that the group was made with is done, it does not wait for callees that were
-    /// told so to end.
+    /// If the context that the group was created with is done, this returns without waiting for the
+    /// callees that are thereby canceled.
     ///
     /// # Errors
     ///
-    /// The first failure in time.
+    /// The failure that happened first.
     pub fn wait(mut self) -> Result<Vec<Response>, CallError> {
         while self.wait_for_one() {}
         match self.failure {
@@ -116,14 +117,14 @@ impl Group {
         }
     }
 
-    /// Waits as [`wait`](Self::wait) does, and gives all results in the order in which the calls
-    /// were started. Mostly for a group that [collects all](Self::collect_all).
+    /// Waits as [`wait`](Self::wait) does, and returns all results in the order in which the calls
+    /// were started. Useful for a group that [collects all](Self::collect_all).
     pub fn wait_all(mut self) -> Vec<Result<Response, CallError>> {
         while self.wait_for_one() {}
         self.results.into_iter().flatten().collect()
     }
 
-    /// Waits for one of the calls to end, and notes its result. Whether there was one.
+    /// Waits for one of the calls to end, and stores its result. Returns whether there was one.
     fn wait_for_one(&mut self) -> bool {
         let Some((at, result)) = select_under(&self.parent, &mut self.running) else {
             return false;

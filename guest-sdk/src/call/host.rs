@@ -1,4 +1,4 @@
-//! Calls inside of a host.
+//! Calls inside a host.
 
 use bytes::Bytes;
 
@@ -11,8 +11,8 @@ use crate::{Context, Request, Response, abi, wire};
 #[derive(Debug)]
 pub struct Started(i32);
 
-/// Calls a function and waits for its response: one call of the host, where nobody has to wait and
-/// the response is small.
+/// Calls a function and waits for its response. This takes one host call if the callee does not
+/// have to wait and the response is small.
 pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Response, CallError> {
     let (head, body) = (wire::call(&request), whole(ctx, function, &request)?);
     match abi::call::call(ctx.handle(), function, &head, &body) {
@@ -28,7 +28,7 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
     }
 }
 
-/// Calls a function and does not wait.
+/// Starts a call, without waiting.
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
     let (head, body) = (wire::call(&request), whole(ctx, function, &request)?);
     let started = abi::call::start(ctx.handle(), function, &head, &body);
@@ -46,13 +46,13 @@ impl private::Started<CallError> for Started {
 }
 
 impl Started {
-    /// Lets the call go on, and its context, which it was started under.
+    /// Lets the call continue, and keeps the context that it was started under.
     pub(crate) fn detach(self, ctx: Context) {
         abi::call::detach(self.into_handle());
         ctx.keep();
     }
 
-    /// The handle, for whoever gives it back.
+    /// Returns the handle, which the receiver must close.
     fn into_handle(self) -> i32 {
         std::mem::ManuallyDrop::new(self).0
     }
@@ -64,7 +64,7 @@ impl Drop for Started {
     }
 }
 
-/// The request's body, which may have to arrive first.
+/// Reads the request's body, which may have to arrive first.
 fn whole(ctx: &Context, function: &str, request: &Request) -> Result<Bytes, CallError> {
     request.body().collect().map_err(|error| CallError::body(ctx, function, error))
 }
@@ -79,7 +79,7 @@ fn read(function: &str, result: Bytes) -> Result<Response, CallError> {
     }
 }
 
-/// What a code says that came instead of a handle.
+/// Makes the failure for a code that the host returned instead of a handle.
 #[cold]
 fn failed(ctx: &Context, function: &str, head: usize, code: i32) -> CallError {
     if let Some(done) = abi::done(code) {

@@ -1,8 +1,7 @@
 //! Calls of other functions, on behalf of a context.
 //!
-//! What a caller sees is here, in [`Pending`](crate::Pending) and in [`Group`]. Who answers is another file's
-//! business: `host` asks the host, `native` (outside of a host, for tests) asks the handlers that
-//! the test registered.
+//! The API is here, in [`Pending`](crate::Pending) and in [`Group`]. `host` makes the calls inside
+//! a host. In tests outside a host, `native` passes them to the handlers that the test registered.
 
 mod error;
 mod group;
@@ -22,12 +21,13 @@ use crate::{Body, Context, Pending, Request, Response};
 
 /// Calls of other functions.
 ///
-/// The callee runs in an instance of its own, under a child of this context: it has no more time
-/// than is left here, it sees the same values, and it is cancelled when this context is done. The
-/// host decides which functions a function may call: those that its configuration lists as `calls`.
+/// The callee runs in an instance of its own, under a child of this context. It has at most the
+/// time that is left here, it sees the same values, and it is canceled when this context is done.
+/// The host decides which functions a function may call: those that its configuration lists as
+/// `calls`.
 ///
-/// The callee gets the request's method, path and query, headers and body. Any response that it
-/// gives is one, whatever its status.
+/// The callee gets the request's method, path and query, headers and body. Any response from it is
+/// a success, whatever its status.
 impl Context {
     /// Calls a function, and waits for its response.
     ///
@@ -44,8 +44,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`CallError`] when there is no response. [`CallError::Done`] as soon as this context is
-    /// done: the callee is then cancelled, and nobody waits for it to end.
+    /// [`CallError`] if there is no response. [`CallError::Done`] as soon as this context is done:
+    /// the callee is then canceled, and its end is not awaited.
     pub fn call<B: Into<Body>>(
         &self,
         function: &str,
@@ -54,10 +54,10 @@ impl Context {
         calls::call(self, function, request.map(Into::into))
     }
 
-    /// Calls a function, and does not wait: the response is [`Pending`].
+    /// Starts a call, without waiting: the response is [`Pending`].
     ///
-    /// A call that fails at once, since there is no such function or it is busy, says so when it is
-    /// waited for.
+    /// An immediate failure, for example because the function does not exist or is busy, is
+    /// reported by the wait.
     pub fn start<B: Into<Body>>(&self, function: &str, request: Request<B>) -> Pending {
         let started = calls::start(self, function, request.map(Into::into));
         Pending::new(self, function.to_owned(), started)

@@ -1,4 +1,4 @@
-//! Calls outside of a host: answered by the handlers that a test registered.
+//! Calls outside a host. The handlers that a test registered answer them.
 
 use http::Uri;
 
@@ -16,7 +16,7 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
     pending::Pending::new(ctx, function.to_owned(), started).wait()
 }
 
-/// Calls a function and does not wait.
+/// Starts a call, without waiting.
 pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
     let handler = ctx.function(function);
     let body = request.body().collect().map_err(|error| CallError::body(ctx, function, error))?;
@@ -25,8 +25,8 @@ pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<S
     native::start(&ctx, function, handler, request, complete).map(Started)
 }
 
-/// A callee's response, which is complete when its call has ended. Inside of a host, the function exits
-/// with code 1 if its body breaks off.
+/// Reads the whole response of a callee, which is complete when its call has ended. Inside a host,
+/// the callee exits with code 1 if its body breaks off.
 fn complete(ctx: &Context, function: &str, response: Response) -> Result<Response, CallError> {
     match response.body().collect() {
         Ok(body) => Ok(response.map(|_| body.into())),
@@ -48,13 +48,13 @@ impl private::Started<CallError> for Started {
 }
 
 impl Started {
-    /// Lets the call go on, and its context, which it was started under.
+    /// Lets the call continue, and keeps the context that it was started under.
     pub(crate) fn detach(self, ctx: Context) {
         self.0.detach(ctx);
     }
 }
 
-/// The request as it arrives: without what the URI says before the path.
+/// Converts a request to the form in which it arrives: without the part of the URI before the path.
 fn in_origin_form(mut request: Request) -> Request {
     let target = request.uri().path_and_query().cloned();
     *request.uri_mut() = target.map(Uri::from).unwrap_or_default();

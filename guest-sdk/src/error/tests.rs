@@ -3,7 +3,7 @@
 use super::*;
 use crate::Cause;
 
-/// An error with a source, as libraries have them.
+/// An error with a source, as libraries define them.
 #[derive(Debug)]
 struct Outer(Done);
 
@@ -165,7 +165,7 @@ mod anyhow {
     use super::*;
     use crate::{Body, IntoResponse, Request};
 
-    /// A handler as it may be: each way of failing is one that has a meaning.
+    /// A typical handler, in which every kind of failure has a meaning.
     fn handler(ctx: &Context, req: Request) -> Result<Response> {
         ctx.check()?;
         match req.uri().path() {

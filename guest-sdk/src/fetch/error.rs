@@ -13,40 +13,40 @@ use crate::named::named;
 use crate::pending::private;
 use crate::{Cause, Context, Done, Error};
 
-/// Why a fetch has no response, or not the whole of one.
+/// Why a fetch has no response, or only an incomplete one.
 ///
-/// All but [`Done`](Self::Done) hold what happened in words, with the URL in front; that is what
-/// [`Display`](fmt::Display) shows, and meant for a log.
+/// All variants except [`Done`](Self::Done) hold a description that starts with the URL.
+/// [`Display`](fmt::Display) shows it; it is meant for a log.
 ///
-/// A handler may hand it on by `?`. It is then answered with 504 when time ran out, and with 502
-/// otherwise; the words go to the function's log and not to the client. But when it is
-/// [`Done`](Self::Done) and the invocation's own context is done too, the function ends without a
-/// response, as it does when [`Context::check`] fails.
+/// A handler may return it with `?`. The response is then 504 if time ran out, and 502 otherwise.
+/// The description goes to the function's log and not to the client. If the error is
+/// [`Done`](Self::Done) and the invocation's own context is done too, however, the function ends
+/// without a response, as it does when [`Context::check`] fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The URL is none that can be fetched, or the request's head is not as HTTP wants it.
+    /// The URL cannot be fetched, or the request's head is not valid HTTP.
     BadRequest(String),
-    /// The function may not reach this host: its `allow_hosts` do not list it, or it leads to an
-    /// address that is not public.
+    /// The function may not reach this host: its `allow_hosts` do not list it, or the host resolves
+    /// to an address that is not public.
     Forbidden(String),
     /// The host's name has no address.
     Unresolved(String),
-    /// There is no connection.
+    /// No connection could be established.
     Unreachable(String),
-    /// There is no secure connection, mostly for the other side's certificate.
+    /// No secure connection could be established, usually because of the other side's certificate.
     Tls(String),
-    /// The request's body broke off: what writes it failed, or the client that it came from did.
+    /// The request's body broke off: its writer failed, or the client that sent it did.
     Body(String),
-    /// What came is no whole response.
+    /// The response is incomplete or malformed.
     BadResponse(String),
     /// The response is longer than the host allows.
     TooLarge(String),
-    /// The response's head did not come within its [`HeadTimeout`](crate::HeadTimeout).
+    /// The response's head did not arrive within its [`HeadTimeout`](crate::HeadTimeout).
     HeadTimeout(String),
-    /// There are more redirects than were asked for, or one leads nowhere.
+    /// There are more redirects than requested, or one is invalid.
     Redirect(String),
-    /// The invocation has as many fetches under way, or has made as many, as the host allows.
+    /// The invocation has as many fetches in progress, or has made as many, as the host allows.
     Exceeded(String),
     /// The context that it was made under is done.
     Done {
@@ -57,16 +57,16 @@ pub enum FetchError {
         /// Why it was.
         cause: Cause,
     },
-    /// A failure that is not known here, as from a newer host.
+    /// An unknown failure, as from a newer host.
     Other {
         /// Its name.
         outcome: String,
-        /// What happened.
+        /// A description of the failure.
         text: String,
     },
 }
 
-/// The name of a failure that only this crate makes.
+/// The name of a failure that only this crate reports.
 const HEAD_TIMEOUT: &str = "head-timeout";
 
 named! {
@@ -86,13 +86,13 @@ named! {
 }
 
 impl FetchError {
-    /// The failure's name, as it is in the host's log: `forbidden`, `unreachable`, ...
+    /// Returns the failure's name, as in the host's log: `forbidden`, `unreachable`, ...
     #[must_use]
     pub fn name(&self) -> &str {
         self.told().0
     }
 
-    /// The status that it is answered with when a handler hands it on.
+    /// Returns the status of the response to a handler that returns this error.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Done { done: Done::DeadlineExceeded, .. } | Self::HeadTimeout(_) => {
@@ -102,7 +102,7 @@ impl FetchError {
         }
     }
 
-    /// The failure of a fetch whose request's body broke off.
+    /// Makes the failure of a fetch whose request's body broke off.
     pub(super) fn body(ctx: &Context, url: &str, error: Error) -> Self {
         match error.done() {
             Some(done) => private::Failure::done(url, ctx, done),
@@ -110,7 +110,7 @@ impl FetchError {
         }
     }
 
-    /// The failure of this name, and what happened in words.
+    /// Makes the failure with this name and description.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn named(url: &str, outcome: String, text: &str, cause: &str) -> Self {
         let text = format!("{url}: {text}");
@@ -156,8 +156,8 @@ impl fmt::Display for FetchError {
     }
 }
 
-/// It has no source: a [`Done`] among the sources of an error says that the function's own context
-/// is done, and the one of a fetch may be another.
+/// It has no source: a [`Done`] among the sources of an error means that the function's own context
+/// is done, and the context of a fetch may be another one.
 impl std::error::Error for FetchError {}
 
 #[cfg(test)]

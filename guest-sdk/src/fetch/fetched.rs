@@ -1,11 +1,11 @@
-//! A response whose body has yet to be read.
+//! A response with an unread body.
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use self::host::Fetched;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use self::native::Fetched;
 
-/// Inside of a host.
+/// Inside a host.
 #[cfg(target_arch = "wasm32")]
 mod host {
     use bytes::Bytes;
@@ -13,16 +13,17 @@ mod host {
     use crate::fetch::error::FetchError;
     use crate::{Context, Response, abi, wire};
 
-    /// The most that is allocated because another host announced it.
+    /// The most that is allocated because another host announced it, in bytes.
     const ANNOUNCED: u64 = 16 << 20;
-    /// How much is read at once.
+    /// The number of bytes that are read at once.
     const PIECE: usize = 64 << 10;
 
     /// A fetch that the host knows by this handle. Dropping it ends the fetch.
     #[derive(Debug)]
     pub(crate) struct Fetched {
         pub(in crate::fetch) handle: i32,
-        /// Its response arrives under this context, which must not be canceled before.
+        /// The context that the response arrives under. It must not be canceled before the body is
+        /// read.
         _ctx: Context,
         url: Box<str>,
     }
@@ -32,7 +33,7 @@ mod host {
             Self { handle, _ctx: ctx.clone(), url: url.into() }
         }
 
-        /// The response's head, with the length of its body, if that is known.
+        /// Returns the response's head, with the length of its body if known.
         pub(in crate::fetch) fn head(&self) -> Result<(Response<()>, Option<u64>), FetchError> {
             let url = &*self.url;
             match wire::fetched(abi::fetch::head(self.handle)) {
@@ -49,7 +50,7 @@ mod host {
             abi::fetch::read(self.handle, room).map_err(|_| self.failure())
         }
 
-        /// Reads all of the response's body, whose length is `None` if it is unknown.
+        /// Reads the whole body of the response. The length is `None` if it is unknown.
         pub(crate) fn collect(self, length: Option<u64>) -> Result<Bytes, FetchError> {
             let announced = length.map_or(0, |length| length.min(ANNOUNCED) as usize);
             let mut whole = Vec::with_capacity(announced);
@@ -62,7 +63,7 @@ mod host {
             }
         }
 
-        /// Why the response's body broke off.
+        /// Returns the reason why the response's body broke off.
         fn failure(&self) -> FetchError {
             let failure = self.head().err();
             failure.unwrap_or_else(|| {
@@ -70,7 +71,7 @@ mod host {
             })
         }
 
-        /// Writes a piece of the request's body; an error is the host's code.
+        /// Writes a piece of the request's body. An error is the host's code.
         pub(crate) fn write(&self, piece: &[u8]) -> Result<usize, i32> {
             abi::fetch::write(self.handle, piece)
         }
@@ -83,18 +84,18 @@ mod host {
     }
 }
 
-/// Outside of a host.
+/// Outside a host.
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
     use bytes::Bytes;
 
     use crate::fetch::error::FetchError;
 
-    /// Reads all of a body.
+    /// Reads the whole body.
     type Collect = Box<dyn FnOnce() -> Result<Bytes, FetchError> + Send>;
 
-    /// A response's body. As inside of a host, it arrives after the head and under the context of the
-    /// fetch: when that is done, the body breaks off.
+    /// A response's body. As inside a host, it arrives after the head and under the context of the
+    /// fetch. When that context is done, the body breaks off.
     pub(crate) struct Fetched(Collect);
 
     impl Fetched {
@@ -104,7 +105,7 @@ mod native {
             Self(Box::new(collect))
         }
 
-        /// Reads all of the response's body.
+        /// Reads the whole body of the response.
         pub(crate) fn collect(self, _: Option<u64>) -> Result<Bytes, FetchError> {
             (self.0)()
         }

@@ -1,4 +1,4 @@
-//! Fetches inside of a host.
+//! Fetches inside a host.
 
 use http::header::CONTENT_LENGTH;
 
@@ -14,7 +14,7 @@ use crate::{Body, Context, Request, Response, Writer, abi, wire};
 #[derive(Debug)]
 pub struct Started(Fetched);
 
-/// Fetches and does not wait, except for the other side to take a body that comes in pieces.
+/// Starts a fetch. Waits only for the other host to accept a body that is sent in pieces.
 pub(super) fn start(ctx: &Context, url: &str, mut request: Request) -> Result<Started, FetchError> {
     let redirects = request.extensions().get().map_or(0, |Redirects(most)| *most);
     request.body().check().map_err(|error| FetchError::body(ctx, url, error.into()))?;
@@ -30,7 +30,7 @@ pub(super) fn start(ctx: &Context, url: &str, mut request: Request) -> Result<St
     }
     let head = wire::order(&request);
     if let Source::Host(_) = source {
-        // Host and other host do without this function then.
+        // The host forwards the body by itself, without this function.
         return begin(ctx, url, redirects, &head, Upload::Passed);
     }
     let started = begin(ctx, url, redirects, &head, Upload::Follows)?;
@@ -65,9 +65,9 @@ fn upload(
         others => copy(&mut body.resume(others), &mut writer).map_err(Into::into),
     };
     match sent {
-        // Whether anybody takes the end is told by the response.
+        // A failure to send the end is ignored: the response shows the result.
         Ok(()) => drop(started.0.write(&[])),
-        // The response, or the failure, says what became of it.
+        // The response or the failure says what happened to the body.
         Err(_) if writer.is_refused() => {}
         Err(error) => return Err(FetchError::body(ctx, url, error)),
     }

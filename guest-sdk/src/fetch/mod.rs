@@ -1,7 +1,7 @@
 //! Requests to other hosts, on behalf of a context.
 //!
-//! Who answers is another file's business: `host` asks the host, `native` (outside of a host, for
-//! tests) asks the handler that the test registered.
+//! `host` sends them inside a host. In tests outside a host, `native` passes them to the handler
+//! that the test registered.
 
 mod error;
 mod fetched;
@@ -26,31 +26,32 @@ use crate::{Body, Context, Pending, Request, Response};
 
 /// Requests to other hosts.
 ///
-/// A fetch has no more time than is left of this context, and it ends when this context is done:
-/// the connection is closed, so that the other host hears of it. The host that the function runs on
-/// hands down what is left of the time (as `grpc-timeout`), the trace and the request's id, keeps
-/// connections for later fetches, and speaks HTTP/1.1 or, where the other side does, HTTP/2.
+/// A fetch has at most the remaining time of this context. It ends when this context is done: the
+/// connection is closed, so that the other host notices. The host that the function runs on
+/// propagates the remaining time (as `grpc-timeout`), the trace context and the request id. It
+/// keeps connections alive for later fetches, and uses HTTP/1.1, or HTTP/2 if the other side
+/// supports it.
 ///
-/// Which hosts a function may reach is what its configuration lists as `allow_hosts`: none unless
-/// listed, and no address that is not public unless that is listed as one.
+/// A function may reach only the hosts that its configuration lists as `allow_hosts`: none by
+/// default, and no address that is not public unless it is listed as such.
 ///
-/// The request's URI is absolute (`https://host/path`). Headers that are about one connection are
-/// left out in either direction, and so is `host`. Any response is one, whatever its status.
+/// The request's URI is absolute (`https://host/path`). Hop-by-hop headers are removed in both
+/// directions, and so is `host`. Any response is a success, whatever its status.
 impl Context {
-    /// Fetches, and waits for the response's head. Its body may still be on its way: read it piece
-    /// by piece, give it as the response's own body to have it passed on that way, or look at it as
-    /// a whole.
+    /// Fetches, and waits for the response's head. The body may still be in transit. Read it piece
+    /// by piece, return it as the response's own body to forward it piece by piece, or read it as a
+    /// whole.
     ///
     /// The body keeps this context from being canceled until the body is dropped: see [how long a
-    /// derived context lives](Self#how-long-a-derived-context-lives). The context's deadline holds
-    /// for the body too. [`HeadTimeout`] limits the wait for the head alone.
+    /// derived context lives](Self#how-long-a-derived-context-lives). The context's deadline
+    /// applies to the body too. [`HeadTimeout`] limits the wait for the head alone.
     ///
-    /// The body of the function's own request may be the fetch's, too: the host then passes on what
-    /// comes, while the function goes on. A body that is [streamed](Body::stream), or was fetched
-    /// itself, is sent piece by piece before this returns, as fast as the other side takes it.
-    /// Another host that answers while it reads, with more than the connection holds, waits for its
-    /// answer to be read, and so does this for the host, until the context is done: send that one a
-    /// whole body. The body of a GET or a HEAD has to be whole.
+    /// The body of the function's own request may also be the fetch's body. The host then forwards
+    /// it as it arrives, while the function continues. A [streamed](Body::stream) or fetched body
+    /// is sent piece by piece before this method returns, as fast as the other side accepts it. If
+    /// the other host starts a response that is larger than the connection's buffers before it has
+    /// read the whole request, both sides block until the context is done. Send such hosts a
+    /// buffered body. The body of a GET or a HEAD must be buffered.
     ///
     /// ```
     /// use hourglass_sdk::{Context, Request, Response, Result};
@@ -66,17 +67,17 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`FetchError`] when there is no response.
+    /// [`FetchError`] if there is no response.
     pub fn fetch<B: Into<Body>>(&self, request: Request<B>) -> Result<Response, FetchError> {
         self.start_fetch(request).wait()
     }
 
-    /// Fetches, and does not wait: the response is [`Pending`]. Several may be under way at once;
-    /// [`select`](crate::select) gives the first whose head is there, and
-    /// [`join_all`](crate::join_all) all.
+    /// Starts a fetch, without waiting: the response is [`Pending`]. Several fetches may be in
+    /// progress at once. [`select`](crate::select) returns the first whose head has arrived, and
+    /// [`join_all`](crate::join_all) returns all.
     ///
-    /// What fails at once, since the host is not one that may be reached for example, says so when
-    /// it is waited for.
+    /// An immediate failure, for example because the function may not reach the host, is reported
+    /// by the wait.
     pub fn start_fetch<B: Into<Body>>(&self, request: Request<B>) -> Pending<FetchError> {
         let request = request.map(Into::into);
         let url = request.uri().to_string();
@@ -86,7 +87,8 @@ impl Context {
     }
 }
 
-/// When a response's head is late, and the error that says so. `None` is as good as never.
+/// Returns the time from which a response's head is late, and the error to report then. `None`, if
+/// the time overflows, is effectively never.
 fn late(url: &str, HeadTimeout(after): HeadTimeout) -> Option<Late<FetchError>> {
     let text = format!("{url}: no response head within {after:?}");
     let at = Instant::now().checked_add(after)?;

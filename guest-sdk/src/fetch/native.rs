@@ -1,4 +1,4 @@
-//! Fetches outside of a host: answered by the handler that a test registered.
+//! Fetches outside a host. The handler that a test registered answers them.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ pub struct Started {
     ctx: Context,
 }
 
-/// Fetches and does not wait, except for the request's body to be written.
+/// Starts a fetch. Waits only for the request's body to be written.
 pub(super) fn start(ctx: &Context, url: &str, request: Request) -> Result<Started, FetchError> {
     let body = request.body().collect().map_err(|error| {
         let error = match error {
@@ -52,7 +52,7 @@ impl private::Started<FetchError> for Started {
     }
 }
 
-/// All of a body that the handler sends.
+/// Reads the whole body that the handler sends.
 fn collect(body: &Body, url: &str) -> Result<Bytes, FetchError> {
     body.collect().map_err(|error| {
         let reason = match error {

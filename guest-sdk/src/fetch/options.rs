@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-/// How many redirects a fetch follows: an [extension](http::Request::extensions) of its request.
-/// Without it none is, and a redirect is a response like any other. The host follows 20 at most.
+/// The maximum number of redirects that a fetch follows: an [extension](http::Request::extensions)
+/// of its request. Without it, redirects are not followed and are ordinary responses. The host
+/// follows at most 20.
 ///
-/// Each is checked against the hosts that the function may reach. Credentials (`authorization` and
-/// `cookie`) do not go along to another origin. A redirect that asks for the body once more is not
-/// followed where the body was [streamed](crate::Body::stream).
+/// Each redirect is checked against the hosts that the function may reach. Credentials
+/// (`authorization` and `cookie`) are not sent to another origin. A redirect that requires sending
+/// the body again is not followed if the body was [streamed](Body::stream).
 ///
 /// ```
 /// use hourglass_sdk::{Redirects, Request};
@@ -18,13 +19,12 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redirects(pub u32);
 
-/// How long a fetch waits for the response's head: an [extension](http::Request::extensions) of its
-/// request. Without it, and always for the response's body, there is as much time as the context
-/// has left.
+/// The time that a fetch waits for the response's head: an [extension](http::Request::extensions)
+/// of its request. Without it, and always for the response's body, the limit is the context's
+/// remaining time.
 ///
-/// The time begins with the fetch. A fetch that exceeds it is ended, and fails as
-/// [`FetchError::HeadTimeout`](crate::FetchError::HeadTimeout). Sending a body that is
-/// [streamed](crate::Body::stream) counts, but is not interrupted.
+/// The time starts with the fetch. A fetch that exceeds it ends with [`FetchError::HeadTimeout`].
+/// Sending a [streamed](Body::stream) body counts towards the time, but is not interrupted.
 ///
 /// ```
 /// use std::time::Duration;

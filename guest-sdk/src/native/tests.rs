@@ -9,14 +9,14 @@ use crate::{
     Response, Result, StatusCode, join_all, keys, select,
 };
 
-/// How long nothing takes here, unless something is broken.
+/// A limit that no test reaches, unless something is broken.
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn get(uri: &str) -> Request<()> {
     Request::get(uri).body(()).expect("is valid")
 }
 
-/// Functions: one that answers, and some that do not.
+/// Functions: one that responds, and some that do not.
 fn functions() -> Context {
     Context::background()
         .with_function("echo", |_, req: Request| req.into_body())
@@ -96,7 +96,7 @@ fn a_call_under_a_done_context_is_done_with_its_cause() {
 fn waiting_ends_with_the_context_that_the_call_was_started_under() {
     let (end, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
-    // It does not look at its context, and ends when the test does.
+    // It does not check its context, and ends when the test does.
     let ctx = Context::background().with_function("deaf", move |_, _| {
         let _ = wait.lock().map(|wait| wait.recv());
     });
@@ -116,12 +116,12 @@ fn a_callee_that_ran_out_of_a_time_of_its_own_has_failed() {
         let child = ctx.with_timeout(Duration::ZERO);
         Ok(child.check()?)
     });
-    // The context that it was called under is not done: it failed, and that is answered.
+    // The context that it was called under is not done, so the callee failed, and that is answered.
     let response = ctx.call("hasty", get("/")).expect("an error is answered");
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
-/// A function that tells when it begins, and then the cause of its end.
+/// A function that reports when it begins, and then the cause of its end.
 fn telling() -> (Context, mpsc::Receiver<Option<Cause>>) {
     let (tell, told) = mpsc::channel();
     let ctx = Context::background().with_function("telling", move |ctx: &Context, _| {
@@ -158,9 +158,9 @@ fn a_detached_call_keeps_its_context() {
     let (ctx, told) = telling();
     ctx.without_cancel().with_timeout(HOUR).start("telling", get("/")).detach();
     assert_eq!(told.recv(), Ok(None));
-    // It goes on: nothing has canceled it.
+    // It continues: nothing has canceled it.
     assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
-    // And it ends with a deadline.
+    // With a deadline, it ends.
     let (ctx, told) = telling();
     ctx.with_timeout(Duration::from_millis(20)).start("telling", get("/")).detach();
     assert_eq!(told.recv(), Ok(None));

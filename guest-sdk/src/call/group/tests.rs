@@ -58,7 +58,7 @@ fn what_was_cancelled_has_ended_when_the_group_has_been_waited_for() {
     let ctx = functions().with_function("counted", |ctx: &Context, _| {
         RUNNING.fetch_add(1, Ordering::SeqCst);
         ctx.done();
-        // What tidying up there is.
+        // Simulates the work of cleaning up.
         std::thread::yield_now();
         RUNNING.fetch_sub(1, Ordering::SeqCst);
     });

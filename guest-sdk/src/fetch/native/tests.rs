@@ -8,7 +8,7 @@ use crate::{
     Result, StatusCode, join_all, select,
 };
 
-/// How long nothing takes here, unless something is broken.
+/// A limit that no test reaches, unless something is broken.
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn get(url: &str) -> Request<()> {
@@ -95,7 +95,7 @@ fn a_head_may_be_given_less_time_than_its_body() {
     assert!(matches!(&late, FetchError::HeadTimeout(text) if text.contains("1ms")), "{late}");
     assert_eq!(Error::from(late).status_code(), StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(ctx.err(), None);
-    // One that is late is the first of several to end.
+    // A fetch that is late is the first of several to end.
     let mut pending = vec![
         ctx.start_fetch(get("http://a.example/never")),
         ctx.start_fetch(limited("/never", soon)),
@@ -105,7 +105,7 @@ fn a_head_may_be_given_less_time_than_its_body() {
         (place, result.map(drop).map_err(|error| error.name().to_owned())),
         (1, Err("head-timeout".to_owned()))
     );
-    // The others are answered in time, also past it.
+    // Fetches within their limit are answered, bodies included.
     let pending = ["/a", "/b"].map(|path| ctx.start_fetch(limited(path, HOUR)));
     let answers = join_all(pending.into());
     assert!(
