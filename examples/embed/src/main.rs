@@ -1,7 +1,6 @@
-//! A host that embeds the library: no server, no command line. It calls a
-//! function with a budget and tells what that used, and then a batch of calls
-//! under one parent, which ends with the first that fails.
-//!
+//! A host that embeds the library, without server or command line. It invokes a
+//! function with a timeout and reports the usage, and then runs a batch of
+//! invocations under one parent, which the first failure ends.
 //! ```sh
 //! cargo run --release -p hourglass -- build examples
 //! cargo run --release --bin embed -- target/wasm32-wasip1/release/hello.wasm
@@ -13,7 +12,7 @@ use anyhow::{Context as _, Result};
 use hourglass::{Cause, Context, Function, InvokeError, Key, Runtime, Usage, mib};
 use tokio::task::JoinSet;
 
-/// A value that the function can read under its wire name.
+/// A value that the function can read by its wire name.
 const TENANT: Key<String> = Key::new("tenant");
 
 #[tokio::main]
@@ -23,7 +22,7 @@ async fn main() -> Result<()> {
     let function = Function::from_file("guest", &file)?.memory(mib(64));
     runtime.deploy(function.timeout(Duration::from_secs(2)))?;
 
-    // The caller's budget: it holds for everything done on its behalf.
+    // The caller's deadline applies to everything done on its behalf.
     let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(200));
     let ctx = ctx.with_value(&TENANT, "acme".to_owned());
     match invoke(&runtime, &ctx, "guest", "/hello/embedder").await {
@@ -34,13 +33,13 @@ async fn main() -> Result<()> {
         Err(error) => report(&error),
     }
     batch(&runtime, "guest", 20).await;
-    // Here the first failure ends the others: nobody waits for half a batch.
+    // Here the first failure cancels the others: half a batch is of no use.
     batch(&runtime, "missing", 20).await;
     Ok(())
 }
 
-/// Many invocations under one parent: the first that fails cancels it, and with
-/// it all that are still running.
+/// Runs many invocations under one parent. The first failure cancels the
+/// parent, and with it all invocations that are still running.
 async fn batch(runtime: &Runtime, function: &'static str, count: u32) {
     let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
     let mut running = JoinSet::new();
@@ -64,7 +63,7 @@ async fn batch(runtime: &Runtime, function: &'static str, count: u32) {
     failures.first().into_iter().for_each(report);
 }
 
-/// One invocation, to its whole text.
+/// Runs one invocation and returns its whole text.
 async fn invoke(
     runtime: &Runtime,
     ctx: &Context,
@@ -75,12 +74,12 @@ async fn invoke(
     *request.uri_mut() = path.parse().unwrap_or_default();
     let response = runtime.invoke(ctx, function, request).await?;
     let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-    // A function's body is whole, so reading it never fails.
+    // A function's body is buffered, so reading it never fails.
     let body = response.into_body().bytes().await.unwrap_or_default();
     Ok((String::from_utf8_lossy(&body).into_owned(), usage))
 }
 
-/// Every way to end has a name, and a cause where there is one.
+/// Reports an error. Every outcome has a name, and a cause if there is one.
 fn report(error: &InvokeError) {
     let outcome = error.outcome();
     let cause = outcome.cause().map_or("none", |cause| cause.name());

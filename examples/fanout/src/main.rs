@@ -1,5 +1,5 @@
-//! Asks three shops for a price at once and answers with the first two: the third is slow, and its
-//! call is cancelled.
+//! Asks three shops for a price at once and responds with the first two. The third is slow, and its
+//! call is canceled.
 //!
 //! ```text
 //! $ curl http://127.0.0.1:8080/fanout
@@ -8,14 +8,14 @@
 //! 1 not waited for
 //! ```
 //!
-//! A shop is a call of the function `price`, which the host has to allow: see
+//! Each request to a shop is a call of the function `price`, which the host has to allow: see
 //! `examples/hourglass.toml`.
 
 use hourglass_sdk::{Context, Error, Pending, Request, Result, StatusCode, select, serve};
 
-/// The shops, and how many milliseconds each of them takes.
+/// The shops, and their response times in milliseconds.
 const SHOPS: [(&str, u32); 3] = [("corner", 20), ("market", 40), ("warehouse", 60_000)];
-/// How many prices are enough.
+/// The number of prices to wait for.
 const ENOUGH: usize = 2;
 
 fn main() {
@@ -27,7 +27,7 @@ fn fanout(ctx: &Context, _: Request) -> Result<String> {
     let mut prices = Vec::new();
     while prices.len() < ENOUGH {
         let Some((_, result)) = select(&mut asked) else {
-            // All of them may have failed because there was no time left.
+            // All of them may have failed because the time ran out.
             ctx.check()?;
             return Err(Error::status(StatusCode::BAD_GATEWAY, "too few shops have answered"));
         };
@@ -38,11 +38,11 @@ fn fanout(ctx: &Context, _: Request) -> Result<String> {
         }
     }
     let texts: Result<String, _> = prices.iter().map(|price| price.body().text()).collect();
-    // With `asked`, the calls that nobody waits for are dropped, and so cancelled.
+    // Dropping `asked` cancels the remaining calls.
     Ok(format!("{}{} not waited for\n", texts?, asked.len()))
 }
 
-/// Begins to ask a shop.
+/// Starts a call to a shop.
 fn ask(ctx: &Context, (shop, delay): (&str, u32)) -> Result<Pending> {
     let request = Request::get(format!("/price/{shop}?delay={delay}")).body(())?;
     Ok(ctx.start("price", request))
@@ -75,7 +75,7 @@ mod tests {
                     ctx.done();
                     let _ = tell.send(ctx.cause());
                 } else if shop == "/price/market" {
-                    // So that the warehouse is asked before there are prices enough.
+                    // Makes sure that the warehouse is asked before there are enough prices.
                     let _ = begun.lock().map(|begun| begun.recv());
                 }
                 format!("{shop}\n")

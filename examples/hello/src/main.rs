@@ -1,4 +1,4 @@
-//! Says hello, and how much time was left to say it.
+//! Says hello, and how much time was left.
 //!
 //! ```text
 //! $ curl http://127.0.0.1:8080/hello/world

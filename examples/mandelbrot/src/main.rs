@@ -1,5 +1,5 @@
-//! Draws the Mandelbrot set as well as the time allows. It draws coarse blocks first and finer
-//! ones over them, watches its context, and answers with what it has once that is done.
+//! Draws the Mandelbrot set as precisely as the time allows. It draws coarse blocks first and finer
+//! ones over them, checks its context, and once the context is done, responds with what it has.
 //!
 //! ```text
 //! $ curl http://127.0.0.1:8080/mandelbrot --output whole.png
@@ -7,8 +7,8 @@
 //!       -H 'x-envoy-expected-rq-timeout-ms: 30'
 //! ```
 //!
-//! The header `x-complete` says how much of the picture was worked out. `?width`, `?height` and
-//! `?iterations` make it more work, or less.
+//! The header `x-complete` gives the percentage of the picture that was computed. `?width`,
+//! `?height` and `?iterations` change the amount of work.
 
 mod picture;
 
@@ -18,7 +18,7 @@ use hourglass_sdk::{Context, Error, Request, Response, Result, StatusCode, heade
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use picture::{Picture, View};
 
-/// The most pixels in a line: what is drawn must be encoded within the grace.
+/// The largest width and height in pixels: the picture must be encoded within the grace period.
 const LARGEST: u32 = 1_000;
 
 fn main() {
@@ -34,14 +34,14 @@ fn mandelbrot(ctx: &Context, req: Request) -> Result<Response> {
     });
     picture.draw(|| ctx.err().is_some());
 
-    // From here on the function may live on its grace: it does nothing but answer.
+    // From here on the function may be in its grace period: it only responds.
     let response = Response::builder()
         .header(header::CONTENT_TYPE, "image/png")
         .header("x-complete", format!("{}%", picture.percent()));
     Ok(response.body(encode(&picture)?.into())?)
 }
 
-/// The number that the query gives a name, as in `?width=800`.
+/// Returns the number of a query parameter, as in `?width=800`.
 fn number(query: &str, name: &str, default: u32, most: u32) -> Result<u32> {
     let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix(name)) else {
         return Ok(default);
@@ -52,7 +52,7 @@ fn number(query: &str, name: &str, default: u32, most: u32) -> Result<u32> {
     })
 }
 
-/// The picture as a PNG: quickly, rather than as small as can be.
+/// Encodes the picture as a PNG, fast rather than small.
 fn encode(picture: &Picture) -> image::ImageResult<Vec<u8>> {
     let mut file = Cursor::new(Vec::new());
     let encoder = PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Up);

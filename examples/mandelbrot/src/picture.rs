@@ -4,19 +4,19 @@ use std::f64::consts::TAU;
 
 use image::{Rgb, RgbImage};
 
-/// The side of the blocks that are drawn first, in pixels. Each pass halves it, down to one.
+/// The side of the first blocks in pixels. Each pass halves it, down to one.
 const COARSEST: u32 = 64;
-/// How many iterations pass between two looks at the clock: a fraction of a millisecond.
+/// The number of iterations between two checks of the clock: a fraction of a millisecond.
 const BETWEEN_LOOKS: u32 = 20_000;
 
-/// What is drawn: the whole set, in so many pixels, each worked out in so many iterations at most.
+/// The view: the whole set, with this many pixels and at most this many iterations for each.
 #[derive(Clone, Copy)]
 pub(crate) struct View {
     /// In pixels, at least 1.
     pub(crate) width: u32,
     /// In pixels, at least 1.
     pub(crate) height: u32,
-    /// The most that are spent on one pixel.
+    /// The maximum for one pixel.
     pub(crate) iterations: u32,
 }
 
@@ -28,24 +28,25 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    /// An empty picture.
+    /// Creates an empty picture.
     pub(crate) fn new(view: View) -> Self {
         Self { view, pixels: RgbImage::new(view.width, view.height), drawn: 0 }
     }
 
-    /// What there is of it.
+    /// Returns the pixels drawn so far.
     pub(crate) fn pixels(&self) -> &RgbImage {
         &self.pixels
     }
 
-    /// How many of a hundred pixels were worked out; the others have the colour of a neighbour.
+    /// Returns the percentage of pixels that were computed. The others have the color of a
+    /// neighbor.
     pub(crate) fn percent(&self) -> u32 {
         let all = u64::from(self.view.width) * u64::from(self.view.height);
         (u64::from(self.drawn) * 100 / all) as u32
     }
 
-    /// Draws until the picture is complete or `stop` says so, which is asked at the start and then
-    /// every so often.
+    /// Draws until the picture is complete or `stop` returns true. It is called at the start and
+    /// then regularly.
     pub(crate) fn draw(&mut self, mut stop: impl FnMut() -> bool) {
         let mut since_look = BETWEEN_LOOKS;
         for (x, y, side) in self.view.blocks() {
@@ -61,7 +62,7 @@ impl Picture {
         }
     }
 
-    /// Fills a block with the colour of its first pixel.
+    /// Fills a block with the color of its first pixel.
     fn fill(&mut self, x: u32, y: u32, side: u32, colour: Rgb<u8>) {
         for y in y..self.view.height.min(y + side) {
             for x in x..self.view.width.min(x + side) {
@@ -73,8 +74,8 @@ impl Picture {
 }
 
 impl View {
-    /// All blocks in the order in which they are drawn: their first pixel, and their side. Each
-    /// pixel is the first of one block only, so none is worked out twice.
+    /// Iterates over all blocks in drawing order: their first pixel and their side. Each pixel is
+    /// the first of only one block, so none is computed twice.
     fn blocks(self) -> impl Iterator<Item = (u32, u32, u32)> {
         let sides = std::iter::successors(Some(COARSEST), |side| Some(side / 2).filter(|s| *s > 0));
         sides.flat_map(move |side| {
@@ -87,7 +88,7 @@ impl View {
         })
     }
 
-    /// Works out one pixel. The set lies around -0.75, and is about three wide.
+    /// Computes one pixel. The set is centered near -0.75 and about three wide.
     fn point(self, x: u32, y: u32) -> Point {
         let (width, height) = (f64::from(self.width), f64::from(self.height));
         let scale = (3.2 / width).max(2.4 / height);
@@ -97,7 +98,7 @@ impl View {
         let (mut a, mut b) = (0.0, 0.0);
         for iterations in 0..self.iterations {
             let (a2, b2) = (a * a, b * b);
-            // Far outside of the circle that matters, where the colours have no visible steps.
+            // Far outside the escape radius, where the colors have no visible steps.
             if a2 + b2 > 256.0 {
                 return Point { iterations, distance: a2 + b2 };
             }
@@ -108,14 +109,14 @@ impl View {
     }
 }
 
-/// How a point got away: after how many iterations, and how far (squared).
+/// How a point escaped: after how many iterations, and how far (squared).
 struct Point {
     iterations: u32,
     distance: f64,
 }
 
 impl Point {
-    /// Black for what never got away, else a colour by how long it took.
+    /// Black for a point that never escaped, otherwise a color that depends on the iterations.
     fn colour(&self, limit: u32) -> Rgb<u8> {
         if self.iterations == limit {
             return Rgb([0, 0, 0]);
@@ -133,7 +134,7 @@ mod tests {
 
     const VIEW: View = View { width: 150, height: 101, iterations: 200 };
 
-    /// A picture that is told to stop when it looks for the `looks`th time.
+    /// Draws a picture that stops at the check with number `looks`.
     fn drawn(looks: u32) -> Picture {
         let mut picture = Picture::new(VIEW);
         let mut left = looks;

@@ -1,11 +1,11 @@
-//! Turns the Markdown that is posted to it into HTML.
+//! Converts the Markdown in the request's body to HTML.
 //!
 //! ```text
 //! $ curl http://127.0.0.1:8080/markdown --data-binary @examples/markdown/deadlines.md
 //! ```
 //!
-//! HTML within the Markdown is shown as text, so that whoever wrote the Markdown puts no scripts
-//! into the page. Links are left as they are: before a page is shown to others, look at those.
+//! HTML within the Markdown is shown as text, so that the author of the Markdown cannot inject
+//! scripts into the page. Links are left unchanged: check them before you show a page to others.
 
 use hourglass_sdk::{Context, Error, Method, Request, Response, Result, StatusCode, header, serve};
 use pulldown_cmark::{Event, Options, Parser, html};
@@ -31,7 +31,7 @@ fn to_html(markdown: &str) -> String {
         Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
         other => other,
     });
-    // HTML is longer than its Markdown, mostly by less than half.
+    // HTML is longer than its Markdown, usually by less than half.
     let mut page = String::with_capacity(markdown.len() / 2 * 3);
     html::push_html(&mut page, events);
     page

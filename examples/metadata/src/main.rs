@@ -1,4 +1,4 @@
-//! Shows all that a function is told: of the request, and of the context that it runs for.
+//! Shows everything that a function can see of the request and of its context.
 //!
 //! ```text
 //! $ curl 'http://127.0.0.1:8080/metadata/a/path?and=query' --data 'a body'
@@ -20,7 +20,7 @@ struct Metadata {
     context: ContextData,
 }
 
-/// What came with the request.
+/// The content of the request.
 #[derive(Serialize)]
 struct RequestData {
     method: String,
@@ -31,14 +31,14 @@ struct RequestData {
     body_bytes: usize,
 }
 
-/// What the context says, when it was asked.
+/// A snapshot of the context.
 #[derive(Serialize)]
 struct ContextData {
-    /// How it is done; none while it is not.
+    /// How it is done; `None` while it is not.
     err: Option<String>,
-    /// Why it is done; none while it is not.
+    /// Why it is done; `None` while it is not.
     cause: Option<String>,
-    /// How much time is left; none when there is no deadline.
+    /// The time left; `None` if there is no deadline.
     remaining_ms: Option<u128>,
     request_id: Option<String>,
     values: Vec<Pair>,
@@ -78,7 +78,7 @@ fn of_context(ctx: &Context) -> ContextData {
 fn pairs_of(headers: &HeaderMap) -> Vec<Pair> {
     let pairs = headers.iter().map(|(name, value)| Pair {
         name: name.to_string(),
-        // A value may be any bytes; JSON has only text.
+        // A value may be any bytes, but JSON has only text.
         value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
     });
     pairs.collect()

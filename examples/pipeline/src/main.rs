@@ -1,5 +1,5 @@
-//! Hands the Markdown that is posted to it through three other functions, all on one budget, and
-//! shows what was left of that at each.
+//! Passes the Markdown in the request's body through three other functions under one deadline, and
+//! shows the time left at each.
 //!
 //! ```text
 //! $ curl http://127.0.0.1:8080/pipeline -H 'grpc-timeout: 500m' \
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The stages are the examples `markdown`, `word-count` and `summary`. The host has to allow the
-//! calls: see `examples/hourglass.toml`. A stage that takes too long ends the whole.
+//! calls: see `examples/hourglass.toml`. A stage that takes too long ends the whole pipeline.
 
 use hourglass_sdk::{Body, Context, Error, Request, Response, Result, StatusCode, serve};
 
@@ -27,13 +27,13 @@ fn pipeline(ctx: &Context, req: Request) -> Result<String> {
         Some(words) => words.to_str()?.parse()?,
         None => return Err(Error::status(StatusCode::BAD_GATEWAY, "nobody counted the words")),
     };
-    // A fifth of the text is short enough.
+    // The summary has a fifth of the words.
     let target = format!("/summary?words={}", words / 5);
     let summary = stage(ctx, &mut log, "summary", &target, text.into_body())?;
     Ok(format!("{log}{words} words, in short: {}", summary.body().text()?))
 }
 
-/// Posts a body to a function, and notes how much time was left when it began.
+/// Posts a body to a function, and records the time left when it began.
 fn stage(
     ctx: &Context,
     log: &mut String,
@@ -49,7 +49,7 @@ fn stage(
     if answer.status().is_success() {
         return Ok(answer);
     }
-    // What is wrong with the Markdown is for whoever posted it to know.
+    // The client that posted the Markdown must see what is wrong with it.
     let said = String::from_utf8_lossy(&answer.body().collect()?).into_owned();
     Err(Error::status(answer.status(), format!("{function}: {}", said.trim_end())))
 }
@@ -64,7 +64,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    /// Stages that note what they were given.
+    /// Stages that record their input.
     fn stages() -> Context {
         Context::background()
             .with_function("markdown", |_, req: Request| -> Result<String> {

@@ -1,11 +1,11 @@
-//! Tells the price of a thing at a shop, and takes as long for it as the shop does.
+//! Returns the price of an item at a shop, after the shop's response time.
 //!
 //! ```text
 //! $ hourglass invoke price --path '/price/market?delay=40'
 //! market: 24
 //! ```
 //!
-//! The example `fanout` calls it several times at once.
+//! The example `fanout` makes several such calls at once.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ fn main() {
 
 fn price(ctx: &Context, req: Request) -> Result<String> {
     let shop = req.uri().path().rsplit('/').next().unwrap_or_default();
-    // Whoever asked may not wait that long, and then the sleep ends early.
+    // The caller may not wait that long; then the sleep ends early.
     ctx.sleep(delay(&req)?)?;
     Ok(format!("{shop}: {}\n", price_at(shop)))
 }
 
-/// How long the query says that it takes: `?delay=40`, in milliseconds.
+/// Returns the response time from the query: `?delay=40`, in milliseconds.
 fn delay(req: &Request) -> Result<Duration> {
     let query = req.uri().query().unwrap_or_default();
     let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix("delay=")) else {
@@ -34,7 +34,7 @@ fn delay(req: &Request) -> Result<Duration> {
     Ok(Duration::from_millis(millis))
 }
 
-/// A price: always the same at one shop, and mostly another one at another.
+/// Returns a price that is always the same for one shop, and usually differs between shops.
 fn price_at(shop: &str) -> u32 {
     10 + shop.bytes().map(u32::from).sum::<u32>() % 90
 }

@@ -1,12 +1,12 @@
-//! Fetches a page, marks a word in it, and streams it on: it holds a piece of it at a time.
+//! Fetches a page, marks a word in it and streams the result. It holds one piece of the page at a
+//! time.
 //!
 //! ```text
 //! $ curl 'http://127.0.0.1:8080/proxy/hello/world?mark=world'
 //! hello /hello/**world**, Some(9.99s) left
 //! ```
-//!
-//! The path behind the function's name is what it asks for at its `UPSTREAM`, a setting. It may
-//! only ask hosts that its configuration names in `allow_hosts`.
+//! The path after the function's name is the path that it fetches from its setting `UPSTREAM`. It
+//! may only fetch from hosts that its configuration lists in `allow_hosts`.
 
 use std::io::{BufRead, BufReader, Write};
 
@@ -28,7 +28,7 @@ fn proxy(ctx: &Context, req: Request) -> Result<Response> {
     let fetched = ctx.fetch(Request::get(format!("{upstream}/{path}")).body(())?)?;
     let (mut head, body) = fetched.into_parts();
     if word.is_empty() {
-        return Ok(Response::from_parts(head, body)); // passed on piece by piece
+        return Ok(Response::from_parts(head, body)); // forwarded piece by piece
     }
     head.headers.remove(CONTENT_LENGTH);
     let marked = Body::stream(move |writer| {

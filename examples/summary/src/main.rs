@@ -1,4 +1,4 @@
-//! Shortens the text that is posted to it to its first sentences.
+//! Shortens the text in the request's body to its first sentences.
 //!
 //! ```text
 //! $ hourglass invoke summary --path '/summary?words=4' --data 'Short. Then a long sentence.'
@@ -9,7 +9,7 @@
 
 use hourglass_sdk::{Context, Error, Request, Result, StatusCode, serve};
 
-/// How many words a summary has at most when nobody says.
+/// The default maximum number of words in a summary.
 const WORDS: usize = 40;
 
 fn main() {
@@ -27,7 +27,7 @@ fn summary(_: &Context, req: Request) -> Result<String> {
     Ok(shortened(req.body().text()?, most) + "\n")
 }
 
-/// As many whole sentences as `most` words can hold; or where that is none, so many words.
+/// Returns as many whole sentences as fit in `most` words, or the first `most` words if none fits.
 fn shortened(text: &str, most: usize) -> String {
     let mut rest = text.split_whitespace();
     let words: Vec<&str> = rest.by_ref().take(most).collect();

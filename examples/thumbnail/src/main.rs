@@ -1,11 +1,11 @@
-//! Makes a thumbnail of the PNG or JPEG that is posted to it, and checks its context between rows.
+//! Makes a thumbnail of the PNG or JPEG in the request's body, and checks its context between rows.
 //!
 //! ```text
 //! $ curl 'http://127.0.0.1:8080/thumbnail?width=160' \
 //!       --data-binary @examples/thumbnail/dunes.jpg --output thumbnail.jpg
 //! ```
 //!
-//! The thumbnail has the format of the picture, and is never larger than that.
+//! The thumbnail has the format of the picture, and is never larger than the picture.
 
 mod shrink;
 
@@ -14,12 +14,12 @@ use std::io::Cursor;
 use hourglass_sdk::{Context, Error, Request, Response, Result, StatusCode, header, serve};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-/// How wide a thumbnail is when nobody says.
+/// The default width of a thumbnail, in pixels.
 const WIDTH: u32 = 200;
-/// The widest and the highest picture that is taken, in pixels.
+/// The maximum width and height of a picture, in pixels.
 const LARGEST: u32 = 8192;
-/// The most memory that a picture may take once it is decoded, in bytes. A small file can be a
-/// huge picture, so this is asked before anything is decoded.
+/// The maximum memory for a decoded picture, in bytes. A small file can decode to a huge picture (a
+/// decompression bomb), so this is checked before decoding.
 const DECODED: u64 = 36 << 20;
 
 fn main() {
@@ -41,7 +41,7 @@ fn thumbnail(ctx: &Context, req: Request) -> Result<Response> {
     Ok(response.body(file.into_inner().into())?)
 }
 
-/// The width that the query asks for, as in `?width=160`.
+/// Returns the width from the query, as in `?width=160`.
 fn width(req: &Request) -> Result<u32> {
     let mut pairs = req.uri().query().unwrap_or_default().split('&');
     let Some(width) = pairs.find_map(|pair| pair.strip_prefix("width=")) else {
@@ -53,7 +53,7 @@ fn width(req: &Request) -> Result<u32> {
     })
 }
 
-/// Decodes a picture that is not too large, and turns it as its camera was held.
+/// Decodes a picture that is not too large, and rotates it to the orientation of its camera.
 fn decode(file: &[u8]) -> image::ImageResult<(DynamicImage, ImageFormat)> {
     let format = image::guess_format(file)?;
     let mut reader = ImageReader::with_format(Cursor::new(file), format);
@@ -71,7 +71,7 @@ fn decode(file: &[u8]) -> image::ImageResult<(DynamicImage, ImageFormat)> {
     Ok((picture, format))
 }
 
-/// What the client is told when its picture cannot be decoded.
+/// Makes the client's error for a picture that cannot be decoded.
 fn not_a_picture(error: image::ImageError) -> Error {
     let status = match error {
         image::ImageError::Limits(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_huge_picture_is_refused_before_it_is_decoded() -> Result<()> {
-        // One is too wide, the other takes too much memory.
+        // One is too wide, the other would take too much memory.
         for (width, height) in [(LARGEST + 1, 1), (LARGEST, 1600)] {
             let huge = post("/thumbnail", png(width, height)?)?;
             let error = thumbnail(&Context::background(), huge).expect_err("it is huge");

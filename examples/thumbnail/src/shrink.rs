@@ -1,16 +1,15 @@
-//! Makes a picture smaller: each new pixel is the average of those that it takes the place of.
+//! Shrinks a picture: each new pixel is the average of the pixels that it replaces.
 
 use std::ops::Range;
 
 use hourglass_sdk::{Context, Done};
 use image::{GenericImageView, Rgba, RgbaImage};
 
-/// Shrinks a picture to a width, and its height in proportion. One that is narrower stays as it
-/// is.
+/// Shrinks a picture to a width, and its height in proportion. A narrower picture is unchanged.
 ///
 /// # Errors
 ///
-/// [`Done`] when the context is, asked before each row.
+/// [`Done`] if the context is done, which is checked before each row.
 pub(crate) fn to_width<P>(ctx: &Context, picture: &P, width: u32) -> Result<RgbaImage, Done>
 where
     P: GenericImageView<Pixel = Rgba<u8>>,
@@ -28,19 +27,20 @@ where
     Ok(small)
 }
 
-/// Which of `old` pixels in a line the `at`th of `new` covers; at least one.
+/// Returns the range of `old` pixels in a line that the `at`th of `new` pixels covers; at least
+/// one.
 fn covered(at: u32, new: u32, old: u32) -> Range<u32> {
     let start = scaled(old, at, new);
     start..scaled(old, at + 1, new).max(start + 1)
 }
 
-/// `length * part / whole`, which may be too large for 32 bits on the way.
+/// Computes `length * part / whole`. The product may exceed 32 bits.
 fn scaled(length: u32, part: u32, whole: u32) -> u32 {
     (u64::from(length) * u64::from(part) / u64::from(whole)) as u32
 }
 
-/// The average of a rectangle of pixels. A pixel counts as much as it can be seen: else the colour
-/// that transparent pixels happen to have would shine through at the edges.
+/// Returns the average of a rectangle of pixels, weighted by opacity. Otherwise the invisible color
+/// of transparent pixels would show at the edges.
 fn average<P>(picture: &P, columns: Range<u32>, rows: Range<u32>) -> Rgba<u8>
 where
     P: GenericImageView<Pixel = Rgba<u8>>,

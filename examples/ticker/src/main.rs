@@ -1,4 +1,5 @@
-//! Sends an event a second until its client leaves or its time is up, and then says goodbye.
+//! Sends one event per second until the client disconnects or the deadline passes, and then a final
+//! event with the reason.
 //!
 //! ```text
 //! $ curl -N 'http://127.0.0.1:8080/ticker?every=500'
@@ -18,13 +19,13 @@ fn ticker(ctx: &Context, req: Request) -> Result<Response> {
     let (ctx, every) = (ctx.clone(), every(req.uri().query().unwrap_or_default())?);
     let events = Body::stream(move |writer| {
         let mut tick = 0_u64;
-        // The client's leaving ends the sleep as the deadline does.
+        // A disconnected client ends the sleep, as the deadline does.
         while ctx.sleep(every).is_ok() {
             tick += 1;
             let left = ctx.remaining().unwrap_or(Duration::MAX);
             writer.event("tick", &format!("{tick}, {left:.1?} left"))?;
         }
-        // There is the grace to say why no more will come.
+        // The grace period leaves time to say why no more events follow.
         let cause = ctx.cause().map_or_else(String::new, |cause| cause.to_string());
         Ok(writer.event("end", &cause)?)
     });
@@ -34,7 +35,7 @@ fn ticker(ctx: &Context, req: Request) -> Result<Response> {
         .body(events)?)
 }
 
-/// How long from one tick to the next: `every=MILLISECONDS`, else a second.
+/// Returns the time between two ticks: `every=MILLISECONDS`, or one second.
 fn every(query: &str) -> Result<Duration> {
     let given = query.split('&').find_map(|pair| pair.strip_prefix("every="));
     let millis = given.map_or(Ok(1_000), str::parse).map_err(|error| {

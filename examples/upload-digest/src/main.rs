@@ -1,12 +1,12 @@
-//! Tells the SHA-256 of what it is sent, whatever its size: it holds one piece of it at a time.
+//! Computes the SHA-256 of a body of any size. It holds one piece of the body at a time.
 //!
 //! ```text
 //! $ curl --data-binary @disk.img http://127.0.0.1:8080/upload-digest
 //! 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  4 bytes
 //! ```
 //!
-//! The host, which computes it, takes bodies of 10 MiB unless it is told otherwise:
-//! `request_body = "2GiB"`.
+//! The host, which computes the hash, accepts bodies of up to 10 MiB by default. To raise the
+//! limit, set `request_body = "2GiB"`.
 
 use std::fmt::Write;
 use std::io::{Read, Result as IoResult};

@@ -1,4 +1,4 @@
-//! Counts the words of the HTML page that is posted to it, and answers with the page's text and
+//! Counts the words of the HTML page in the request's body, and responds with the page's text and
 //! the header `x-words`.
 //!
 //! ```text
@@ -21,7 +21,7 @@ fn word_count(_: &Context, req: Request) -> Result<Response> {
     Ok(response.header("x-words", words).body(text.into())?)
 }
 
-/// What a reader sees of a page: all that is not within tags.
+/// Returns the text of a page that a reader sees: everything outside of tags.
 fn text_of(page: &str) -> String {
     let (mut text, mut rest) = (String::with_capacity(page.len()), page);
     while let Some((before, tag)) = rest.split_once('<') {
@@ -29,7 +29,7 @@ fn text_of(page: &str) -> String {
         rest = tag.split_once('>').map_or("", |(_, after)| after);
     }
     text.push_str(rest);
-    // The ampersand comes last, as what follows one may look like another of these.
+    // The ampersand comes last: an unescaped one could otherwise form another entity.
     let characters = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")];
     characters.iter().fold(text, |text, (name, character)| text.replace(name, character))
 }

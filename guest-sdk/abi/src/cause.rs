@@ -1,4 +1,4 @@
-//! Names of the reasons for which a context is done. The first two also say how it is done.
+//! Names of the reasons why a context is done. The first two also say how it is done.
 
 /// It was canceled.
 pub const CANCELED: &str = "canceled";
@@ -6,7 +6,7 @@ pub const CANCELED: &str = "canceled";
 pub const DEADLINE_EXCEEDED: &str = "deadline-exceeded";
 /// The client disconnected.
 pub const CLIENT_DISCONNECTED: &str = "client-disconnected";
-/// What the invocation was part of has ended.
+/// The operation that the invocation was part of has ended.
 pub const PARENT_DONE: &str = "parent-done";
 /// The host shuts down.
 pub const SHUTDOWN: &str = "shutdown";

@@ -1,5 +1,5 @@
-//! Names of the reasons for which a call or a fetch has no response. A call that ends with its
-//! context has the name of how the [context is done](crate::cause).
+//! Names of the reasons why a call or a fetch has no response. If its context is done, the name is
+//! the one of [how the context is done](crate::cause).
 
 /// No function of this name is deployed.
 pub const NOT_FOUND: &str = "not-found";
@@ -11,7 +11,7 @@ pub const BUSY: &str = "busy";
 pub const DRAINING: &str = "draining";
 /// The callee trapped.
 pub const TRAP: &str = "trap";
-/// The callee exited with a code that is not zero.
+/// The callee exited with a nonzero code.
 pub const EXIT: &str = "exit";
 /// The callee exceeded its memory limit.
 pub const OUT_OF_MEMORY: &str = "out-of-memory";
@@ -33,9 +33,9 @@ pub const HOST: &str = "host";
 pub const REQUEST_BODY: &str = "request-body";
 /// The host's name has no address.
 pub const UNRESOLVED: &str = "unresolved";
-/// There is no connection.
+/// No connection could be established.
 pub const UNREACHABLE: &str = "unreachable";
-/// There is no secure connection.
+/// No secure connection could be established.
 pub const TLS: &str = "tls";
 /// There are too many redirects, or one is invalid.
 pub const REDIRECT: &str = "redirect";

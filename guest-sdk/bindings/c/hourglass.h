@@ -1,9 +1,9 @@
 /* The context of a Hourglass function, for C on wasm32-wasi.
  *
- * A function's request is its standard input and its environment, its response
- * its standard output, as those of a CGI script are. This is what it may ask
- * its host beyond that; the reference is the documentation of the Rust crate
- * hourglass-sdk, module `abi`.
+ * As in a CGI script, a function's request is its standard input and its
+ * environment, and its response is its standard output. This header has the
+ * host functions beyond that. The reference is the documentation of the Rust
+ * crate hourglass-sdk, module `abi`.
  */
 
 #ifndef HOURGLASS_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What the functions below return instead of a length or 0. */
+/* Error codes of the functions below. Other results are a length or 0. */
 enum {
   HOURGLASS_CANCELED = -1,
   HOURGLASS_DEADLINE_EXCEEDED = -2,
@@ -36,28 +36,28 @@ HOURGLASS_IMPORT("context_value") int32_t hourglass_context_value(
  * HOURGLASS_DEADLINE_EXCEEDED from then on. */
 static inline int32_t hourglass_err(void) { return hourglass_context_err(0); }
 
-/* Nanoseconds until the deadline: 0 when it has passed, -1 when there is none. */
+/* Nanoseconds until the deadline: 0 if it has passed, -1 if there is none. */
 static inline int64_t hourglass_remaining(void) { return hourglass_context_remaining(0); }
 
-/* Waits so many nanoseconds, and returns 0; or until the context is done, and
- * returns as hourglass_err does. A negative time waits for that alone. */
+/* Waits for that time and returns 0. If the context is done first, returns as
+ * hourglass_err does. A negative time waits until the context is done. */
 static inline int32_t hourglass_sleep(int64_t nanos) { return hourglass_context_sleep(0, nanos); }
 
-/* Puts a zero behind a text of so many bytes, where it was written. */
+/* Terminates a text of `len` bytes with a zero, if it was written. */
 static inline int32_t hourglass_terminated(char *room, uint32_t cap, int32_t len) {
   if (len >= 0 && (uint32_t)len < cap) room[len] = '\0';
   return len;
 }
 
-/* Why the context is done, as text with a zero behind it. Returns its length;
- * where that is not less than `cap`, nothing was written, so ask again with
- * more room. HOURGLASS_ABSENT while the context is not done. */
+/* Why the context is done, as zero-terminated text. Returns its length. If that
+ * is not less than `cap`, nothing was written: call again with a larger buffer.
+ * HOURGLASS_ABSENT while the context is not done. */
 static inline int32_t hourglass_cause(char *room, uint32_t cap) {
   return hourglass_terminated(room, cap, hourglass_context_cause(0, room, cap ? cap - 1 : 0));
 }
 
-/* The context's value of that name, such as "request-id", in the same way.
- * HOURGLASS_ABSENT where there is none. */
+/* The context's value with that name, such as "request-id", in the same way.
+ * HOURGLASS_ABSENT if there is none. */
 static inline int32_t hourglass_value(const char *name, char *room, uint32_t cap) {
   int32_t len = hourglass_context_value(0, name, strlen(name), room, cap ? cap - 1 : 0);
   return hourglass_terminated(room, cap, len);

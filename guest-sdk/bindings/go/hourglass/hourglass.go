@@ -1,11 +1,11 @@
 //go:build wasip1
 
-// Package hourglass is the context of a Hourglass function, for Go on wasip1.
+// Package hourglass gives a function access to its context, for Go on wasip1.
 //
-// A function's request is its standard input and its environment, its response
-// its standard output, as those of a CGI script are. This is what it may ask
-// its host beyond that; the reference is the documentation of the Rust crate
-// hourglass-sdk, module abi.
+// As in a CGI script, a function's request is its standard input and its
+// environment, and its response is its standard output. This package has the
+// host functions beyond that. The reference is the documentation of the Rust
+// crate hourglass-sdk, module abi.
 package hourglass
 
 import (
@@ -32,21 +32,21 @@ func contextCause(ctx uint32, room unsafe.Pointer, capacity uint32) int32
 //go:wasmimport hourglass_v1 context_value
 func contextValue(ctx uint32, name string, room unsafe.Pointer, capacity uint32) int32
 
-// Err is nil while the context is not done, and context.Canceled or
+// Err returns nil while the context is not done, and context.Canceled or
 // context.DeadlineExceeded from then on.
 func Err() error { return done(contextErr(own)) }
 
-// Remaining is the time until the deadline, and whether there is one.
+// Remaining returns the time until the deadline, and whether there is one.
 func Remaining() (time.Duration, bool) {
 	nanos := contextRemaining(own)
 	return time.Duration(max(nanos, 0)), nanos >= 0
 }
 
-// Sleep waits that long, or until the context is done, and then returns Err. It
-// blocks all goroutines: time.Sleep does not, but knows nothing of the context.
+// Sleep waits for d, or until the context is done; then it returns Err. It
+// blocks all goroutines. time.Sleep does not, but ignores the context.
 func Sleep(d time.Duration) error { return done(contextSleep(own, int64(max(d, 0)))) }
 
-// Cause is why the context is done, or "" while it is not.
+// Cause returns why the context is done, or "" while it is not.
 func Cause() string {
 	text, _ := text(func(room unsafe.Pointer, capacity uint32) int32 {
 		return contextCause(own, room, capacity)
@@ -54,8 +54,8 @@ func Cause() string {
 	return text
 }
 
-// Value is the context's value of that name, such as "request-id", and whether
-// there is one.
+// Value returns the context's value with that name, such as "request-id", and
+// whether there is one.
 func Value(name string) (string, bool) {
 	return text(func(room unsafe.Pointer, capacity uint32) int32 {
 		return contextValue(own, name, room, capacity)
@@ -72,7 +72,7 @@ func done(code int32) error {
 	return nil
 }
 
-// text calls a function that fills a buffer, and again where it was too small.
+// text calls a function that fills a buffer, and again if it was too small.
 func text(fill func(room unsafe.Pointer, capacity uint32) int32) (string, bool) {
 	room := make([]byte, 128)
 	for {
