@@ -15,8 +15,8 @@ pub(crate) type Boxed = Box<dyn StdError + Send + Sync>;
 
 /// The reason why a handler has no response: any error, and the status of the response to it.
 ///
-/// Every [`std::error::Error`] converts into one through `?`. The client gets a [`Problem`] whose
-/// status and detail depend on the first of these among the error and its sources:
+/// Every [`std::error::Error`] converts into one through `?`. The client gets a [`Problem`]. The
+/// first of these among the error and its sources determines its status and detail:
 ///
 /// | error | status | detail |
 /// |---|---|---|

@@ -26,7 +26,7 @@
 /// host limits what it logs per invocation, and per function and second; its log says when it drops
 /// records.
 ///
-/// # Outside of a host
+/// # Outside a host
 ///
 /// This does nothing, so that a test can set a logger of its own.
 pub fn init() {

@@ -32,7 +32,7 @@ impl Fields {
         self.push(name, || shown("\"", value, VALUE));
     }
 
-    /// Adds a value whose text is also its JSON: a number, `true` or `false`.
+    /// Adds a value that has the same text in JSON: a number, `true` or `false`.
     pub(crate) fn literal(&mut self, name: &str, value: impl Display) {
         self.push(name, || value.to_string());
     }

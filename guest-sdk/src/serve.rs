@@ -20,7 +20,7 @@ use crate::{Context, Error, IntoResponse, Request, Response};
 ///   fields `file` and `line`, and the instance traps. A panic hook that is set after `serve` has
 ///   started, for example in the handler, replaces this.
 ///
-/// # Outside of a host
+/// # Outside a host
 ///
 /// A function that is built for the native target and run there prints instructions, and exits with
 /// code 2. Test handlers by calling them.

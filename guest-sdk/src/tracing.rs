@@ -34,7 +34,7 @@ use crate::record::Fields;
 /// Events that the host would not log are not sent to it. Messages and fields have the limits of
 /// the [`log`](crate::log) feature: 8 KiB a message, 1 KiB a field, 64 fields.
 ///
-/// # Outside of a host
+/// # Outside a host
 ///
 /// This does nothing, so that a test can set a subscriber of its own.
 pub fn init() {

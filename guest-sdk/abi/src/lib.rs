@@ -26,5 +26,5 @@ pub const BODY_FOLLOWS: u32 = u32::MAX;
 /// The length of a fetch's body that is the rest of the invocation's own request body.
 pub const BODY_PASSED: u32 = u32::MAX - 1;
 
-/// Added to the level of a log record whose values have types.
+/// Added to the level of a log record if its values have types.
 pub const TYPED: u32 = 16;

@@ -43,7 +43,7 @@ const RESULT: usize = 2048;
 pub(crate) enum Begun {
     /// The call has ended, and this is its encoded result.
     Ended(Bytes),
-    /// The handle of a call that continues, or whose result is large.
+    /// The handle of a call that continues, or that has a large result.
     Open(i32),
 }
 

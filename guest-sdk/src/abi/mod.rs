@@ -20,9 +20,9 @@
 //!
 //! # The version
 //!
-//! All functions are imported from the module [`MODULE`], whose name contains the version. The host
-//! checks a module's imports at deployment and rejects a version that it does not serve with an
-//! error that names both versions. Nothing is checked when a function runs.
+//! All functions are imported from the module [`MODULE`], which has the version in its name. The
+//! host checks a module's imports at deployment and rejects a version that it does not serve with
+//! an error that names both versions. Nothing is checked when a function runs.
 //!
 //! # Values
 //!
@@ -84,8 +84,9 @@
 //! `status: u16` followed by the headers as `pairs`. Returns [`INVALID`] if the head is malformed
 //! or too long, or if a response was set before, and [`BODY_FAILED`] if the body is too large.
 //!
-//! **`respond_begin`** commits the head of a response whose body follows in pieces. The client
-//! receives the head at once. It replaces `respond` and returns [`INVALID`] in the same cases.
+//! **`respond_begin`** commits the head of a response and lets the body follow in pieces. The
+//! client receives the head at once. It replaces `respond` and returns [`INVALID`] in the same
+//! cases.
 //!
 //! **`respond_write`** sends the next piece of that body, or as much of it as is accepted at once.
 //! It waits until the host's buffer, which is a few pieces, has space for it. Returns [`CANCELED`]
@@ -261,9 +262,9 @@
 //! and the trace context. Returns [`INVALID`] for any other level and for a malformed record.
 //!
 //! With [`TYPED`] added to the level, values have types. A value that begins with `"` is the text
-//! after the quote, without escapes. Any other value is a number, `true`, `false` or `null` as
-//! written in JSON, and is logged as such; a value that is none of these is text. A record at level
-//! 1 also appears in the report of a trap, as standard error does.
+//! after the quote, without escapes. Any other value is logged as the number, `true`, `false` or
+//! `null` that it is in JSON, or else as text. A record at level 1 also appears in the report of a
+//! trap, as standard error does.
 //!
 //! Level 0 logs nothing and reads no record. Levels above the returned one are not logged and need
 //! not be sent; 0 means that nothing is logged. A record of more than [`MAX_HEAD`] bytes is

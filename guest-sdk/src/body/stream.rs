@@ -16,7 +16,7 @@ use crate::fetch::Fetched;
 /// larger body.
 #[cfg(target_arch = "wasm32")]
 const ANNOUNCED: u64 = 16 << 20;
-/// The smallest buffer for one read of a body whose length is unknown, in bytes.
+/// The smallest buffer for one read of a body of unknown length, in bytes.
 #[cfg(target_arch = "wasm32")]
 const PIECE: usize = 16 << 10;
 

@@ -35,7 +35,7 @@ pub enum CallError {
     /// The host shuts down and accepts no new invocations.
     Draining(String),
     /// A context was done before there was a response: the one that the call was made under, or the
-    /// callee's own, whose time may be shorter.
+    /// callee's own, which may have less time.
     Done {
         /// The callee.
         function: String,
@@ -110,7 +110,7 @@ impl CallError {
         self.told().0
     }
 
-    /// Makes the failure of a call whose request's body cannot be read.
+    /// Makes the failure of a call if its request's body cannot be read.
     pub(super) fn body(ctx: &Context, function: &str, error: BodyError) -> Self {
         match error {
             BodyError::Done(done) => private::Failure::done(function, ctx, done),

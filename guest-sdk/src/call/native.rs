@@ -6,7 +6,7 @@ use super::CallError;
 use crate::pending::private;
 use crate::{BodyError, Context, Request, Response, keys, native, pending};
 
-/// A call whose response is awaited.
+/// A call that awaits its response.
 #[derive(Debug)]
 pub struct Started(native::Started<CallError>);
 

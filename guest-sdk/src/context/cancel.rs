@@ -4,8 +4,8 @@ use super::{Cause, Context};
 
 /// Cancels one context and everything derived from it: see [`Context::with_cancel`].
 ///
-/// A cancellation is explicit. Dropping this handle cancels nothing by itself, so a response whose
-/// body is still in transit when the handler returns is not cut off. Like every clone of the
+/// A cancellation is explicit. Dropping this handle cancels nothing by itself, so a response body
+/// that is still in transit when the handler returns is not cut off. Like every clone of the
 /// context, the handle keeps the context: when all of them are dropped, the context is canceled.
 ///
 /// Running code is not interrupted. Code that works under the context has to check it or wait under

@@ -14,7 +14,7 @@ pub const REQUEST_ID: Key<String> = Key::new(key::REQUEST_ID);
 /// The name by which the function was called.
 pub const FUNCTION: Key<String> = Key::new(key::FUNCTION);
 
-/// The principal on whose behalf the request is made, if the host has authenticated it.
+/// The authenticated principal of the request, if the host has verified one.
 pub const PRINCIPAL: Key<String> = Key::new(key::PRINCIPAL);
 
 /// The address that the request came from.

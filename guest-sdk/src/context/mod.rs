@@ -47,7 +47,7 @@ use crate::abi;
 /// whatever point it has reached. Long-running code should therefore call [`check`](Self::check)
 /// regularly.
 ///
-/// Each method is a host call and takes tens of nanoseconds: too much for every round of an
+/// Each query is a host call and takes tens of nanoseconds: too much for every round of an
 /// innermost loop, negligible once per thousand rounds.
 ///
 /// A context is derived from a parent, and a context that ends also ends every context derived from

@@ -102,7 +102,7 @@ impl FetchError {
         }
     }
 
-    /// Makes the failure of a fetch whose request's body broke off.
+    /// Makes the failure of a fetch after its request's body broke off.
     pub(super) fn body(ctx: &Context, url: &str, error: Error) -> Self {
         match error.done() {
             Some(done) => private::Failure::done(url, ctx, done),

@@ -10,7 +10,7 @@ use crate::body::{Source, copy};
 use crate::pending::private;
 use crate::{Body, Context, Request, Response, Writer, abi, wire};
 
-/// A fetch whose response is awaited.
+/// A fetch that awaits its response.
 #[derive(Debug)]
 pub struct Started(Fetched);
 

@@ -73,8 +73,8 @@ impl Context {
     }
 
     /// Starts a fetch, without waiting: the response is [`Pending`]. Several fetches may be in
-    /// progress at once. [`select`](crate::select) returns the first whose head has arrived, and
-    /// [`join_all`](crate::join_all) returns all.
+    /// progress at once. [`select`](crate::select) returns the first with a complete response head,
+    /// and [`join_all`](crate::join_all) returns all.
     ///
     /// An immediate failure, for example because the function may not reach the host, is reported
     /// by the wait.

@@ -8,7 +8,7 @@ use crate::body::Source;
 use crate::pending::private;
 use crate::{Body, BodyError, Context, Error, Request, Response, native};
 
-/// A fetch whose response is awaited.
+/// A fetch that awaits its response.
 #[derive(Debug)]
 pub struct Started {
     run: native::Started<FetchError>,
