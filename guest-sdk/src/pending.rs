@@ -203,8 +203,8 @@ impl Pending<FetchError> {
 /// wait.
 ///
 /// The list may mix calls that were started under different contexts. The wait happens under the
-/// context of the first. A call whose own context is done ends by itself within the callee's grace
-/// period.
+/// context of the first. If the context of another call is done, that call ends by itself within
+/// the callee's grace period.
 pub fn select<E: Failure>(pending: &mut Vec<Pending<E>>) -> Option<(usize, Result<Response, E>)> {
     let ctx = pending.first()?.ctx.clone();
     select_under(&ctx, pending)
