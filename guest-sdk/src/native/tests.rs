@@ -51,7 +51,7 @@ fn a_callee_sees_the_origin_form() {
 }
 
 #[test]
-fn a_name_that_nobody_registered_is_not_found() {
+fn an_unregistered_name_is_not_found() {
     let error = functions().call("nobody", get("/")).expect_err("there is none");
     assert!(matches!(error, CallError::NotFound(_)));
     assert!(error.to_string().starts_with("`nobody`: "), "{error}");

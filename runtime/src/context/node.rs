@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_helps_hands_on_the_end_that_was_first() {
+    fn a_helper_passes_on_the_first_end() {
         let top = Node::derive(None, None, None);
         let (_middle, child) = ending(Some(&top));
         top.cancel(Cause::Shutdown);
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waited_has_helped() {
+    async fn a_waiter_has_helped() {
         let (node, child) = ending(None);
         assert_eq!(child.done(), None);
         assert_eq!(node.wait().await, Done::Canceled);
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abandoned_node_leaves_and_ends_only_for_those_who_hold_it() {
+    fn an_abandoned_node_leaves_and_ends_only_for_its_holders() {
         let parent = Node::derive(None, None, None);
         let nodes = [(); 2].map(|()| Node::derive(Some(&parent), None, None));
         let held = nodes[1].clone();

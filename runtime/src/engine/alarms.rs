@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stops_waiting_leaves_nothing_behind() {
+    fn a_dropped_wait_leaves_nothing_behind() {
         let alarms = Alarms::default();
         {
             let mut alarm = pin!(alarms.at(Instant::now() + Duration::from_secs(3_600)));

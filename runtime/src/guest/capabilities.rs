@@ -93,8 +93,8 @@ impl Reach {
     /// The capabilities of a function that reaches nothing.
     #[cfg(test)]
     pub(crate) fn none() -> Arc<Self> {
-        struct Nobody;
-        impl Callees for Nobody {
+        struct NoCallees;
+        impl Callees for NoCallees {
             fn call(
                 self: Arc<Self>,
                 _: Caller,
@@ -106,14 +106,14 @@ impl Reach {
             }
 
             fn root(&self) -> &Context {
-                unreachable!("nobody is ever upgraded")
+                unreachable!("it is never upgraded")
             }
 
             fn tasks(&self) -> Option<Handle> {
                 None
             }
         }
-        let callees: Weak<dyn Callees> = Weak::<Nobody>::new();
+        let callees: Weak<dyn Callees> = Weak::<NoCallees>::new();
         Arc::new(Self {
             calls: Arc::new([]),
             max_calls: 0,

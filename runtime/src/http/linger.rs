@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_has_its_time_and_only_so_many_have_it_at_once() {
+    async fn each_lingers_for_a_bounded_time_and_few_at_once() {
         let all = Arc::new(Lingering::default());
         let mut some: Vec<_> = (0..AT_ONCE).map_while(|_| all.begin()).collect();
         assert_eq!(some.len(), AT_ONCE);

@@ -128,6 +128,6 @@ mod tests {
         begun.await.expect("it begins");
         let ended = tokio::time::timeout(Duration::from_secs(60), workers.end()).await;
         drop(hold);
-        ended.expect("nobody waits for what blocks");
+        ended.expect("no task waits for the blocked thread");
     }
 }

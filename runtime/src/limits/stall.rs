@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_not_waited_for_is_not_late() {
+    async fn a_peer_that_is_not_waited_for_is_not_late() {
         let mut pace = Pace::new(Patience { idle: IDLE, rate: 10 });
         for _ in 0..100 {
             pace.came(1);

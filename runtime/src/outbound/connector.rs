@@ -224,7 +224,7 @@ mod tests {
         }
 
         fn call(&mut self, _: Name) -> Self::Future {
-            let answer = self.0.lock().expect("nobody panics").pop();
+            let answer = self.0.lock().expect("no thread panicked").pop();
             ready(Ok(answer.expect("it is asked once for each connection").into_iter()))
         }
     }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_connection_is_checked_anew() {
+    async fn each_connection_is_checked_again() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let url = format!("http://a.example:{port}/");
@@ -272,7 +272,7 @@ mod tests {
             let refused =
                 connect(&hosts, resolver.clone(), &url).await.expect_err("it leads inside");
             assert!(refused.contains("not public"), "{refused}");
-            assert!(!refused.contains("10.0.0.1"), "an address is nobody's business: {refused}");
+            assert!(!refused.contains("10.0.0.1"), "an address must not be shown: {refused}");
         }
     }
 

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_in_flight_is_listed_under_an_id_of_its_own() {
+    fn every_invocation_in_flight_is_listed_under_its_own_id() {
         let live = Listing::new();
         let now = Instant::now();
         let enter = |id| live.enter(id, &"f".into(), None, &context(), now).expect("a place");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_ended_with_all_that_it_called_and_nobody_else() {
+    fn cancel_ends_an_invocation_and_all_that_it_called() {
         let live = Listing::new();
         let contexts: Vec<_> = (0..5).map(|_| context()).collect();
         let enter = |at: usize, parent| {

@@ -220,7 +220,7 @@ async fn an_unreachable_listener_is_an_error_with_a_remedy() -> Result<()> {
     let admin = admin(host.runtime.clone(), Some(TOKEN)).await?.to_string();
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string();
     for (address, about, typed) in [
-        (&*free, "nobody listens on", "--admin"),
+        (&*free, "nothing listens on", "--admin"),
         (&*admin, "asks for its token", "--token"),
         (&*host.address.to_string(), "404 Not Found", "--admin"),
     ] {

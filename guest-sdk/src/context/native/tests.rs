@@ -18,7 +18,7 @@ fn background_is_never_done() {
 }
 
 #[test]
-fn cancel_reaches_all_descendants_and_nobody_else() {
+fn cancel_reaches_all_descendants_and_no_other() {
     let root = Context::background();
     let (parent, cancel) = root.with_cancel();
     let child = parent.with_timeout(HOUR);
@@ -180,7 +180,7 @@ fn sleep_ends_with_the_deadline() {
 }
 
 #[test]
-fn a_cancel_wakes_whoever_waits() {
+fn a_cancel_wakes_the_waiters() {
     let (parent, cancel) = Context::background().with_cancel();
     let child = parent.with_timeout(HOUR);
     std::thread::scope(|scope| {

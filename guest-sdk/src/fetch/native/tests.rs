@@ -91,7 +91,7 @@ fn a_head_may_be_given_less_time_than_its_body() {
     };
     let ctx = host().with_timeout(HOUR);
     let soon = Duration::from_millis(1);
-    let late = ctx.fetch(limited("/never", soon)).expect_err("nobody answers");
+    let late = ctx.fetch(limited("/never", soon)).expect_err("there is no answer");
     assert!(matches!(&late, FetchError::HeadTimeout(text) if text.contains("1ms")), "{late}");
     assert_eq!(Error::from(late).status_code(), StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(ctx.err(), None);

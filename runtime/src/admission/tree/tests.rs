@@ -189,7 +189,7 @@ fn by_default_a_tree_gets_half_and_the_next_one_half_of_the_rest() {
 }
 
 #[test]
-fn only_so_many_wait() {
+fn waiting_calls_are_bounded() {
     let mut host = Host::new(2, 0.5);
     let mut enter = |tree: usize| {
         let (admission, of) = (host.admission.clone(), host.trees[tree].clone());

@@ -34,7 +34,7 @@ pub(crate) struct Client {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error(
-        "nobody listens on {address} ({source}); start the server with `--admin {address}`, \
+        "nothing listens on {address} ({source}); start the server with `--admin {address}`, \
          or say with `--admin ADDR` where it listens for operators"
     )]
     Unreachable { address: String, source: io::Error },

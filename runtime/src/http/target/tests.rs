@@ -116,7 +116,7 @@ fn once(path: &[u8]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn whoever_reads_it_finds_it_below_the_base(
+    fn every_reader_resolves_it_below_the_base(
         base in "(/[a-z]{1,3}){0,3}",
         slash in "/?",
         parts in prop::collection::vec(
