@@ -36,7 +36,8 @@ pub(crate) fn start<E: Failure + Send + 'static>(
     request: Request,
     finish: Finish<E>,
 ) -> Result<Started<E>, E> {
-    let handler = handler.ok_or_else(|| E::unanswered(target, "no handler is registered for it"))?;
+    let handler =
+        handler.ok_or_else(|| E::unanswered(target, "no handler is registered for it"))?;
     let (child, cancel) = ctx.for_callee();
     let slot = Arc::new(Mutex::new(Slot { result: None, detached: None }));
     let (name, place) = (target.to_owned(), slot.clone());

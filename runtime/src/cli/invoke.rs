@@ -22,9 +22,8 @@ use hourglass_build::TARGET;
 
 /// Runs a function once, in this process, and prints the body of its response.
 ///
-/// A response with a status other than 2xx is one too; its status is told on
-/// standard error. Where there is no response the reason is told, and the exit
-/// code is 1.
+/// A status other than 2xx is printed to standard error. Without a response the
+/// reason is printed there, and the exit code is 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InvokeArgs {
     /// A module; or the name of a function in hourglass.toml, or of one built

@@ -20,7 +20,7 @@ settings! {
     pub(crate) struct ServerSettings {
         /// The address to listen on; port 0 picks a free port.
         pub(crate) listen: String = "127.0.0.1:8080".to_owned(), Address;
-        /// Time that invocations may go on after a signal to stop.
+        /// Time that invocations may continue after a signal to stop.
         pub(crate) drain: Duration = http::DRAIN, Period::ANY;
         /// The most invocations in flight; one more is answered with 503.
         pub(crate) max_in_flight: Option<u32> = None, Count::POSITIVE,
@@ -32,8 +32,8 @@ settings! {
         pub(crate) call_share: f64 = builder::CALL_SHARE, Share;
         /// The most memory of idle instances; with 0 none is kept.
         pub(crate) idle_memory: u64 = builder::IDLE_MEMORY, Size::ANY;
-        /// The address to listen on for operators, who list and cancel
-        /// invocations with `hourglass ps` and `hourglass cancel`.
+        /// The address to listen on for operators: `hourglass ps` and
+        /// `hourglass cancel` list and cancel invocations there.
         pub(crate) admin: Option<String> = None, Address, "none";
     }
 }
