@@ -8,7 +8,7 @@ use std::time::Duration;
 ///
 /// Each redirect is checked against the hosts that the function may reach. Credentials
 /// (`authorization` and `cookie`) are not sent to another origin. A redirect that requires sending
-/// the body again is not followed if the body was [streamed](Body::stream).
+/// the body again is not followed if the body was [streamed](crate::Body::stream).
 ///
 /// ```
 /// use hourglass_sdk::{Redirects, Request};
@@ -23,8 +23,9 @@ pub struct Redirects(pub u32);
 /// of its request. Without it, and always for the response's body, the limit is the context's
 /// remaining time.
 ///
-/// The time starts with the fetch. A fetch that exceeds it ends with [`FetchError::HeadTimeout`].
-/// Sending a [streamed](Body::stream) body counts towards the time, but is not interrupted.
+/// The time starts with the fetch. A fetch that exceeds it ends with
+/// [`FetchError::HeadTimeout`](crate::FetchError::HeadTimeout).
+/// Sending a [streamed](crate::Body::stream) body counts towards the time, but is not interrupted.
 ///
 /// ```
 /// use std::time::Duration;
