@@ -235,7 +235,7 @@ pub(crate) fn select_under<E: Failure>(
 
 /// Waits until one of several has ended or is late. `pending` must not be empty.
 fn wait_for_first<E: Failure>(ctx: &Context, pending: &[Pending<E>]) -> Waited {
-    // An immediate failure has ended. If there is none, indices in `started` equal those in
+    // An immediate failure has ended. Without one, indices in `started` equal those in
     // `pending`.
     if let Some(place) = pending.iter().position(|one| one.started.is_err()) {
         return Waited::Ended(place);

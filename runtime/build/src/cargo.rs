@@ -19,7 +19,7 @@ use super::target::TARGET;
 pub struct Built {
     /// The function.
     pub function: FunctionCrate,
-    /// The module that cargo produced, or why there is none.
+    /// The module that cargo produced, or why the build failed.
     pub outcome: Result<PathBuf, BuildFailure>,
 }
 

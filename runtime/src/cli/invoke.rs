@@ -69,7 +69,7 @@ fn method(text: &str) -> anyhow::Result<Method> {
     ];
     let common = COMMON.iter().find(|method| method.as_str().eq_ignore_ascii_case(text));
     match common.filter(|method| method.as_str() != text) {
-        Some(method) => bail!("methods are told apart by case; write `{method}`"),
+        Some(method) => bail!("methods are case-sensitive; write `{method}`"),
         None => text.parse().context("write a method such as `GET`"),
     }
 }

@@ -135,8 +135,8 @@ impl Server {
         self
     }
 
-    /// How long invocations in flight may keep running after the server is told
-    /// to stop. Default 10 seconds.
+    /// How long invocations in flight may keep running after the server starts to
+    /// shut down. Default 10 seconds.
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;

@@ -63,7 +63,7 @@ fn flood() {
     }
 }
 
-/// As many bytes, each of which is longer after escaping.
+/// Prints the same number of bytes, each of which the log escapes.
 fn flood_escaped() {
     let line = "\u{1b}".repeat(99);
     for _ in 0..1_000 {
