@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::config::{Config, ConfigError, Grants};
+use super::config::{Config, ConfigError, FunctionConfig};
 use super::nearest::nearest;
 use super::output;
 use super::settings::FunctionOptions;
@@ -20,8 +20,8 @@ use crate::runtime::Runtime;
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    pub(crate) options: FunctionOptions,
-    pub(crate) grants: Grants,
+    /// Its section of the configuration.
+    pub(crate) section: FunctionConfig,
     /// Its variables and secrets.
     pub(crate) environment: Environment,
     /// The directories that it may read.
@@ -41,14 +41,9 @@ impl Module {
     /// A module that becomes the function of that name, with its section of the
     /// configuration.
     pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
-        let (options, grants, environment, mounts) = match config.functions.get(&name) {
-            Some(function) => {
-                let (settings, mounts) = (config.environment(function)?, config.mounts(function)?);
-                (function.options.clone(), function.grants.clone(), settings, mounts)
-            }
-            None => Default::default(),
-        };
-        Ok(Self { name, path, options, grants, environment, mounts })
+        let section = config.functions.get(&name).cloned().unwrap_or_default();
+        let (environment, mounts) = (config.environment(&section)?, config.mounts(&section)?);
+        Ok(Self { name, path, section, environment, mounts })
     }
 
     /// The modules of all functions in the configuration.
@@ -74,7 +69,7 @@ impl Module {
     /// Reads the module. `flags` take precedence over the configuration.
     pub(crate) fn function(&self, flags: &FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
-        let function = self.grants.apply(flags.apply(&self.options, function));
+        let function = self.section.apply(flags, function);
         Ok(function.environment(self.environment.clone()).mounts(self.mounts.clone()))
     }
 }
@@ -105,8 +100,8 @@ pub(crate) fn link(
     let exists = |name: &str| {
         config.remotes.contains_key(name) || deployed.iter().any(|there| **there == *name)
     };
-    for Module { name, grants, .. } in modules {
-        for callee in grants.calls.iter().filter(|callee| !exists(callee)) {
+    for Module { name, section, .. } in modules {
+        for callee in section.calls().filter(|callee| !exists(callee)) {
             let known = config.remotes.keys().map(String::as_str);
             let known = known.chain(deployed.iter().map(|name| &**name));
             let instead = match nearest(callee, known) {

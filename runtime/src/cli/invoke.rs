@@ -103,7 +103,7 @@ pub(crate) fn run(args: &InvokeArgs, signals: Signals) -> anyhow::Result<()> {
     let modules = with_callees(&config, module)?;
     let [module, callees @ ..] = &*modules else { return Ok(()) };
     let mut builder = Runtime::builder();
-    if module.grants.calls.is_empty() {
+    if module.section.calls.is_empty() {
         builder = builder.max_in_flight(1);
     }
     let runtime = args.code.build(builder, &config)?;
@@ -181,14 +181,14 @@ fn built(name: &str) -> PathBuf {
 /// A function, followed by the functions it may call, those they may call, and
 /// so on. A missing one is left out: this invocation may not call it.
 fn with_callees(config: &Config, first: Module) -> anyhow::Result<Vec<Module>> {
-    let mut names = first.grants.calls.clone();
+    let mut names: Vec<_> = first.section.calls().map(str::to_owned).collect();
     let mut modules = vec![first];
     while let Some(name) = names.pop() {
         if modules.iter().any(|known| known.name == name) {
             continue;
         }
         if let Some(callee) = module(config, &name)? {
-            names.extend(callee.grants.calls.iter().cloned());
+            names.extend(callee.section.calls().map(str::to_owned));
             modules.push(callee);
         }
     }

@@ -3,75 +3,64 @@
 
 use std::ops::Range;
 
-use super::file::FunctionTable;
+use toml::Spanned;
+
+use super::function::FunctionConfig;
 use super::{ConfigError, Source};
 
 /// Fails if a function on another host has a key that applies only to functions
 /// of this host. `url` is the place of its URL.
 pub(super) fn with_url(
     source: &Source,
-    table: &FunctionTable,
+    function: &FunctionConfig,
     url: Range<usize>,
 ) -> Result<(), ConfigError> {
-    let public = table.public.as_ref().filter(|public| *public.get_ref());
-    let env = table.env.first().or_else(|| table.secrets.first());
+    let public = function.public.as_ref().filter(|public| *public.get_ref());
+    let file = function.file.as_ref().map(Spanned::span);
+    let route = function.routes.first().map(Spanned::span);
+    let host = function.allow_hosts.first().map(Spanned::span);
+    let mount = function.mounts.first().map(|(path, _)| path.span());
     for (key, reason) in [
-        (
-            table.file.as_ref().map(|file| file.span()),
-            "a function has a `file` or a `url`, not both",
-        ),
-        (
-            table.routes.first().map(|route| route.span()),
-            "a function with a `url` has no routes: only functions call it",
-        ),
-        (env, "a function with a `url` has its settings where it runs"),
-        (
-            table.allow_hosts.first().map(|host| host.span()),
-            "a function with a `url` reaches other hosts from where it runs",
-        ),
-        (table.mounts.first(), "a function with a `url` has its directories where it runs"),
-        (
-            public.map(|public| public.span()),
-            "only functions call a function with a `url`; remove `public`",
-        ),
+        (file, "a function has a `file` or a `url`, not both"),
+        (route, "a function with a `url` has no routes: only functions call it"),
+        (function.environment.first(), "a function with a `url` has its settings where it runs"),
+        (host, "a function with a `url` reaches other hosts from where it runs"),
+        (mount, "a function with a `url` has its directories where it runs"),
+        (public.map(Spanned::span), "only functions call a function with a `url`; remove `public`"),
     ] {
         if let Some(span) = key {
             return Err(source.error(span, reason));
         }
     }
-    match only_here(table) {
-        None => Ok(()),
-        Some(key) => {
-            let reason = format!(
-                "`{key}` has no effect on a function with a `url`; set it where the function runs, \
-                 and remove it here"
-            );
-            Err(source.error(url, reason))
-        }
-    }
+    let Some(key) = only_here(function) else { return Ok(()) };
+    let reason = format!(
+        "`{key}` has no effect on a function with a `url`; set it where the function runs, and \
+         remove it here"
+    );
+    Err(source.error(url, reason))
 }
 
 /// The first key that affects how a function is run. The timeout is not one: it
 /// also applies to calls of functions on other hosts.
-fn only_here(table: &FunctionTable) -> Option<&'static str> {
-    let options = &table.options;
+fn only_here(function: &FunctionConfig) -> Option<&'static str> {
+    let options = &function.options;
     let mut keys = options.limits.names().filter(|key| *key != "timeout");
     keys.next()
         .or_else(|| options.instances.names().next())
-        .or_else(|| (!table.calls.is_empty()).then_some("calls"))
+        .or_else(|| (!function.calls.is_empty()).then_some("calls"))
 }
 
 /// Fails if a limit of zero forbids what another key allows.
 pub(super) fn with_limits(
     source: &Source,
-    table: &FunctionTable,
+    function: &FunctionConfig,
     max_depth: u32,
 ) -> Result<(), ConfigError> {
-    let limits = table.options.limits.values();
+    let limits = function.options.limits.values();
     for (limit, value, key, allowed) in [
-        ("max_calls", limits.max_calls, "calls", &table.calls),
-        ("max_depth", max_depth, "calls", &table.calls),
-        ("max_fetches", limits.max_fetches, "allow_hosts", &table.allow_hosts),
+        ("max_calls", limits.max_calls, "calls", &function.calls),
+        ("max_depth", max_depth, "calls", &function.calls),
+        ("max_fetches", limits.max_fetches, "allow_hosts", &function.allow_hosts),
     ] {
         if let (0, Some(first)) = (value, allowed.first()) {
             let reason = format!(

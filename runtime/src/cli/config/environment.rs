@@ -1,80 +1,106 @@
 //! The environment of a function: its variables and secrets.
 //!
 //! Secrets are not in the file, so that the file can be shown to anyone. The
-//! file only names the source: another file, or a variable of the host.
+//! file only names the source: another file, or a variable of the host. A value
+//! in the wrong place may be a secret, so no error quotes one.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
+use toml::de::DeValue;
 
-use super::private::Value;
+use super::table::Table;
 use super::{ConfigError, Source};
 use crate::environment::Environment;
 
-/// The variables of a function.
-#[derive(Debug, Default)]
-pub(crate) struct EnvTable(pub(super) BTreeMap<String, Spanned<Value>>);
+/// The variables and secrets of a function.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EnvironmentTable(Vec<(String, Spanned<Entry>)>);
 
-impl EnvTable {
-    /// The place of the first.
-    pub(super) fn first(&self) -> Option<Range<usize>> {
-        self.0.values().map(Spanned::span).next()
-    }
-}
-
-/// The secrets of a function.
-#[derive(Debug, Default)]
-pub(crate) struct SecretTable(pub(super) BTreeMap<String, Spanned<SecretSource>>);
-
-impl SecretTable {
-    /// The place of the first.
-    pub(super) fn first(&self) -> Option<Range<usize>> {
-        self.0.values().map(Spanned::span).next()
-    }
-}
-
-/// The source of a secret.
-#[derive(Debug)]
-pub(super) enum SecretSource {
+/// The value of a variable, or the source of a secret.
+#[derive(Clone)]
+enum Entry {
+    Value(String),
     /// The content of a file, without the final line ending.
-    File(PathBuf),
+    File(String),
     /// The value of a variable of the host.
-    Env(String),
+    Variable(String),
 }
 
-/// Reads the variables and secrets. Files are relative to that of `source`.
-pub(super) fn read(
-    source: &Source,
-    env: &EnvTable,
-    secrets: &SecretTable,
-) -> Result<Environment, ConfigError> {
-    let mut environment = Environment::default();
-    let mut set = |name: &String, value: String, span: Range<usize>| {
-        environment.set(name.clone(), value);
-        // All earlier ones were usable, so an error is about this one.
-        environment.check().map_err(|unusable| source.error(span, unusable))
-    };
-    for (name, value) in &env.0 {
-        set(name, value.get_ref().0.clone(), value.span())?;
+/// Shows no value.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
     }
-    for (name, secret) in &secrets.0 {
-        if env.0.contains_key(name) {
-            let reason = format!("`{name}` is a setting and a secret; keep one of them");
-            return Err(source.error(secret.span(), reason));
+}
+
+impl EnvironmentTable {
+    pub(super) fn take(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+        let source = table.source;
+        let mut entries: Vec<(String, Spanned<Entry>)> = Vec::new();
+        for (name, value) in table.entries("env")? {
+            let span = value.span();
+            let DeValue::String(text) = value.into_inner() else {
+                let reason = "a value in this place is a string: write it in quotes";
+                return Err(source.error(span, reason));
+            };
+            let entry = Spanned::new(span, Entry::Value(text.into_owned()));
+            entries.push((name.into_inner(), entry));
         }
-        let value = secret.get_ref().read(source.folder());
-        let value = value.map_err(|reason| source.error(secret.span(), reason))?;
-        set(name, value, secret.span())?;
+        for (name, value) in table.entries("secrets")? {
+            let (name, span) = (name.into_inner(), value.span());
+            if entries.iter().any(|(known, _)| *known == name) {
+                let reason = format!("`{name}` is a setting and a secret; keep one of them");
+                return Err(source.error(span, reason));
+            }
+            let Some(secret) = Entry::secret(value.get_ref()) else {
+                let reason = "the file does not hold a secret, only its place: write \
+                              `{ file = \"PATH\" }` or `{ env = \"VARIABLE\" }`";
+                return Err(source.error(span, reason));
+            };
+            entries.push((name, Spanned::new(span, secret)));
+        }
+        Ok(Self(entries))
     }
-    Ok(environment)
+
+    /// The place of the first.
+    pub(super) fn first(&self) -> Option<Range<usize>> {
+        self.0.first().map(|(_, entry)| entry.span())
+    }
+
+    /// Reads the variables and secrets. Files are relative to that of `source`.
+    pub(super) fn read(&self, source: &Source) -> Result<Environment, ConfigError> {
+        let mut environment = Environment::default();
+        for (name, entry) in &self.0 {
+            let value = entry.get_ref().read(source.folder());
+            let value = value.map_err(|reason| source.error(entry.span(), reason))?;
+            environment.set(name.clone(), value);
+            // All earlier ones were usable, so an error is about this one.
+            environment.check().map_err(|unusable| source.error(entry.span(), unusable))?;
+        }
+        Ok(environment)
+    }
 }
 
-impl SecretSource {
-    /// The secret, or an error that does not contain it.
+impl Entry {
+    /// The source of a secret, if the value is one.
+    fn secret(value: &DeValue<'_>) -> Option<Self> {
+        let table = value.as_table().filter(|table| table.len() == 1)?;
+        let (key, place) = table.iter().next()?;
+        let place = place.get_ref().as_str()?.to_owned();
+        match &**key.get_ref() {
+            "file" if !place.is_empty() => Some(Self::File(place)),
+            "env" => Some(Self::Variable(place)),
+            _ => None,
+        }
+    }
+
+    /// The value, or an error that does not contain it.
     fn read(&self, folder: &Path) -> Result<String, String> {
         match self {
+            Self::Value(value) => Ok(value.clone()),
             Self::File(file) => {
                 let file = folder.join(file);
                 let text = std::fs::read_to_string(&file)
@@ -83,10 +109,10 @@ impl SecretSource {
                 Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
             }
             // A text that is not a name may be the secret itself.
-            Self::Env(name) if !is_variable(name) => Err("`env` names the variable that holds \
-                 the secret: write a name such as `API_KEY`, and set that"
+            Self::Variable(name) if !is_variable(name) => Err("`env` names the variable that \
+                 holds the secret: write a name such as `API_KEY`, and set that"
                 .to_owned()),
-            Self::Env(name) => std::env::var(name).map_err(|cause| match cause {
+            Self::Variable(name) => std::env::var(name).map_err(|cause| match cause {
                 std::env::VarError::NotPresent => {
                     format!("the variable {name} is not set; set it for the host")
                 }
@@ -99,4 +125,51 @@ impl SecretSource {
 fn is_variable(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !name.is_empty() && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::config::Config;
+    use crate::cli::config::tests::{error, folder_with};
+
+    #[test]
+    fn what_may_be_a_secret_is_in_no_error() {
+        for text in [
+            "[function.f.secrets]\nA = \"hush\"",
+            "[function.f.secrets]\nA = hush",
+            "[function.f.secrets]\nA = \"hush",
+            "[function.f.secrets]\nA = [\"hush\"]",
+            "[function.f.secrets]\nA = { value = \"hush\" }",
+            "[function.f.secrets]\nA = { env = \"hush hush\" }",
+            "[function.f.secrets]\nA = { env = \"A\", hush = 1 }",
+            "[function.f.secrets]\nA = { file = \"a\", env = \"hush\" }",
+            "[function.f.secrets]\nA = \"\"\"\n-----hush=\\q\n\"\"\"",
+            "[function.f.secrets]\nA = \'\'\'\nhush==\n",
+            "[function.f]\nsecrets = \"hush\"",
+            "[function.f]\nsecrets.A = \"hush\"",
+            "[function.f]\nsecrets = { A = \"hush\" }",
+            "[function.f]\nsecrets = [\"hush\"]",
+            "[function.f]\napi_key = \"hush\"",
+            "[function.f]\nenv = \"hush\"",
+            "[function.f.env]\nA = [\"hush\"]",
+            "[function.f.env]\nA = \"hush\\u0000\"",
+            "admin_token = \"hush\"",
+            "x = \"hush\"",
+            "drain = \"1s\" hush",
+        ] {
+            let said = error(text);
+            assert!(!said.contains("hush"), "{text:?}: {said}");
+        }
+        for (text, secret) in [
+            ("[function.f.secrets]\nA = 4711", "4711"),
+            ("[function.f.secrets]\nA = 47.11", "47.11"),
+            ("[function.f.env]\nA = 4711", "4711"),
+            ("[function.f]\nsecrets = 4711", "4711"),
+        ] {
+            assert!(!error(text).contains(secret), "{text:?}: {}", error(text));
+        }
+        let folder = folder_with("[function.f.env]\nA = \"hush\"\n");
+        let config = Config::find(folder.path()).expect("a good file");
+        assert!(!format!("{config:?}").contains("hush"), "{config:?}");
+    }
 }

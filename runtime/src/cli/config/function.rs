@@ -1,66 +1,137 @@
-//! A function of this host, and its capabilities.
+//! A `[function.NAME]` of the file.
 
+use std::error::Error as _;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::Spanned;
+use toml::de::DeValue;
 
-use super::environment::{EnvTable, SecretTable};
-use super::file::FunctionTable;
-use super::mount::MountTable;
+use super::environment::EnvironmentTable;
+use super::table::{Table, wrong_type};
+use super::{ConfigError, Source};
 use crate::cli::settings::FunctionOptions;
 use crate::function::Function;
+use crate::http::Route;
+use crate::mounts::Mounts;
+use crate::schema::FilePath;
 
-/// A function of this host.
-#[derive(Debug)]
+/// A function. A function with a `url` is on another host.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct FunctionConfig {
     pub(crate) options: FunctionOptions,
-    pub(crate) grants: Grants,
-    pub(super) env: EnvTable,
-    pub(super) secrets: SecretTable,
-    pub(super) mounts: MountTable,
-    pub(super) file: Option<PathBuf>,
-    /// The place of `file`, or else of the function's name.
-    pub(super) span: Range<usize>,
+    /// The functions that it may call.
+    pub(crate) calls: Vec<Spanned<String>>,
+    /// The hosts that it may send requests to.
+    pub(crate) allow_hosts: Vec<Spanned<String>>,
+    /// The context values that these hosts receive as baggage.
+    pub(super) baggage: Option<Spanned<Vec<String>>>,
+    pub(super) file: Option<Spanned<PathBuf>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) public: Option<Spanned<bool>>,
+    pub(super) routes: Vec<Spanned<RouteEntry>>,
+    pub(super) environment: EnvironmentTable,
+    /// The directories that it may read, by the path at which it finds them.
+    pub(super) mounts: Vec<(Spanned<String>, PathBuf)>,
+    /// The place of its name.
+    pub(super) name: Range<usize>,
+}
+
+/// A route to the function, and the baggage that it allows.
+#[derive(Clone, Debug)]
+pub(super) struct RouteEntry {
+    pub(super) path: String,
+    baggage: Vec<String>,
 }
 
 impl FunctionConfig {
-    /// A function whose name is at `name`, with paths relative to `folder`.
-    pub(super) fn new(table: FunctionTable, name: Range<usize>, folder: &Path) -> Self {
-        let plain =
-            |list: Vec<Spanned<String>>| list.into_iter().map(Spanned::into_inner).collect();
-        Self {
-            options: table.options,
-            grants: Grants {
-                calls: plain(table.calls),
-                allow_hosts: plain(table.allow_hosts),
-                baggage: table.baggage.map(Spanned::into_inner).unwrap_or_default(),
-            },
-            env: table.env,
-            secrets: table.secrets,
-            mounts: table.mounts,
-            span: table.file.as_ref().map_or(name, Spanned::span),
-            file: table.file.map(|file| folder.join(file.into_inner())),
+    pub(super) fn take(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            options: FunctionOptions { limits: table.settings()?, instances: table.settings()? },
+            file: table.unit("file", &FilePath("FILE"))?,
+            url: table.take("url")?,
+            baggage: table.take("baggage")?,
+            calls: table.take("calls")?.unwrap_or_default(),
+            allow_hosts: table.take("allow_hosts")?.unwrap_or_default(),
+            public: table.take("public")?,
+            routes: RouteEntry::take(table)?,
+            environment: EnvironmentTable::take(table)?,
+            mounts: table.units("mounts", &FilePath("DIR"))?,
+            name: Range::default(),
+        })
+    }
+
+    /// The names of the functions that it may call.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &str> {
+        self.calls.iter().map(|name| name.get_ref().as_str())
+    }
+
+    /// The names of the baggage that other hosts receive.
+    pub(super) fn baggage(&self) -> impl Iterator<Item = &str> {
+        self.baggage.iter().flat_map(|names| names.get_ref()).map(String::as_str)
+    }
+
+    /// Configures a function. `flags` take precedence over the file.
+    pub(crate) fn apply(&self, flags: &FunctionOptions, function: Function) -> Function {
+        flags
+            .apply(&self.options, function)
+            .calls(self.calls())
+            .allow_hosts(self.allow_hosts.iter().map(|host| host.get_ref().as_str()))
+            .fetch_baggage(self.baggage())
+    }
+
+    /// Opens the directories, which are relative to the file.
+    pub(super) fn mounts(&self, source: &Source) -> Result<Mounts, ConfigError> {
+        let mut mounts = Mounts::default();
+        for (path, folder) in &self.mounts {
+            mounts.add(path.get_ref().clone(), source.folder().join(folder));
+            // All earlier ones could be opened, so an error is about this one.
+            if let Err(error) = mounts.open() {
+                let cause = error.source().map(|cause| format!(": {cause}"));
+                let reason = format!("{error}{}", cause.unwrap_or_default());
+                return Err(source.error(path.span(), reason));
+            }
         }
+        Ok(mounts)
     }
 }
 
-/// The functions and hosts that a function may reach.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Grants {
-    /// The functions that it may call.
-    pub(crate) calls: Vec<String>,
-    /// The hosts that it may send requests to.
-    pub(crate) allow_hosts: Vec<String>,
-    /// The context values that these hosts receive as baggage.
-    pub(crate) baggage: Vec<String>,
-}
+impl RouteEntry {
+    fn take(table: &mut Table<'_>) -> Result<Vec<Spanned<Self>>, ConfigError> {
+        let source = table.source;
+        let Some(value) = table.remove("routes") else { return Ok(Vec::new()) };
+        let span = value.span();
+        let entries = match value.into_inner() {
+            DeValue::Array(entries) => entries,
+            other => return Err(wrong_type(source, span, &other, "a sequence of routes")),
+        };
+        entries.into_iter().map(|entry| Self::read(source, entry)).collect()
+    }
 
-impl Grants {
-    pub(crate) fn apply(&self, function: Function) -> Function {
-        function
-            .calls(self.calls.iter().map(String::as_str))
-            .allow_hosts(self.allow_hosts.iter().map(String::as_str))
-            .fetch_baggage(self.baggage.iter().map(String::as_str))
+    fn read<'a>(
+        source: &'a Source,
+        entry: Spanned<DeValue<'a>>,
+    ) -> Result<Spanned<Self>, ConfigError> {
+        const EXPECTED: &str =
+            "a path in quotes, such as \"/images/{id}\", or a table with a `path`";
+        let span = entry.span();
+        let route = match entry.into_inner() {
+            DeValue::String(path) => Self { path: path.into_owned(), baggage: Vec::new() },
+            DeValue::Table(entries) => {
+                let mut table = Table::new(source, entries);
+                let path = table.take("path")?;
+                let path = path.ok_or_else(|| source.error(span.clone(), "missing key `path`"))?;
+                let baggage = table.take("baggage")?.unwrap_or_default();
+                table.finish()?;
+                Self { path, baggage }
+            }
+            other => return Err(wrong_type(source, span, &other, EXPECTED)),
+        };
+        Ok(Spanned::new(span, route))
+    }
+
+    /// The route to a function.
+    pub(super) fn to(&self, function: &str) -> Route {
+        Route::new(&self.path, function).baggage(self.baggage.iter().map(String::as_str))
     }
 }

@@ -2,32 +2,42 @@
 //! them. An error names the file, line and column, and says what to write.
 //!
 //! # Layout
-//! - `file`: the keys of the file and their types; `table`: reads them.
-//! - `source`: the text of the file, and errors that point into it.
-//! - `resolved`: the configuration that the commands use.
-//! - `function`, `remote`: a function of this host, and of another.
-//! - `environment`, `mount`, `route`: parts of a function.
-//! - `private`: parts that may hold a secret.
+//! - [`Config`]: the whole file, with names and routes checked.
+//! - `function`: a function; `remote`: a function on another host.
+//! - `environment`: the variables and secrets of a function.
 //! - `conflicts`: keys that have no effect in combination with others.
+//! - `table`: reads the keys of a table.
+//! - `source`: the text of the file, and errors that point into it.
 
 mod conflicts;
 mod environment;
-mod file;
 mod function;
-mod mount;
-mod private;
 mod remote;
-mod resolved;
-mod route;
 mod source;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::function::Grants;
-pub(crate) use self::resolved::Config;
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use http::HeaderName;
+use toml::Spanned;
+
+pub(crate) use self::function::FunctionConfig;
+use self::remote::RemoteConfig;
 pub(crate) use self::source::ConfigError;
 use self::source::Source;
+use self::table::Table;
+use super::settings::{ClientSettings, CompilerSettings, ServerSettings};
+use crate::environment::Environment;
+use crate::function::Function;
+use crate::http::{Routes, Token};
+use crate::mounts::Mounts;
+use crate::outbound::Hosts;
+use crate::schema::{FilePath, Partial};
 
 /// The name of the file, unless another is given.
 pub(crate) const FILE_NAME: &str = "hourglass.toml";
@@ -35,7 +45,206 @@ pub(crate) const FILE_NAME: &str = "hourglass.toml";
 /// The keys of the whole file, and those of a function.
 #[cfg(test)]
 pub(crate) fn keys() -> [Vec<&'static str>; 2] {
-    use self::file::{File, FunctionTable};
-    use self::table::Table;
-    [Table::keys_of(File::take), Table::keys_of(FunctionTable::take)]
+    [Table::keys_of(|table| Config::default().take(table)), Table::keys_of(FunctionConfig::take)]
+}
+
+/// A configuration. The default is that of an empty file. Paths are relative to
+/// the directory of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) server: Partial<ServerSettings>,
+    pub(crate) clients: Partial<ClientSettings>,
+    pub(crate) compiler: Partial<CompilerSettings>,
+    /// The header in which a proxy names the principal of a request.
+    pub(crate) principal_header: Option<HeaderName>,
+    pub(crate) functions: BTreeMap<String, FunctionConfig>,
+    /// The functions on other hosts.
+    pub(crate) remotes: BTreeMap<String, RemoteConfig>,
+    pub(crate) routes: Routes,
+    /// The place of `cache`.
+    cache: Option<Range<usize>>,
+    /// The file with the token, and the place of its name.
+    admin_token: Option<(PathBuf, Range<usize>)>,
+    source: Source,
+}
+
+impl Config {
+    /// Reads a file.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let mut config = Self { source: Source::read(path)?, ..Self::default() };
+        let source = config.source.clone();
+        let mut table = Table::parse(&source)?;
+        config.take(&mut table)?;
+        table.finish()?;
+        Ok(config)
+    }
+
+    /// Reads the [`FILE_NAME`] in a directory, if it exists.
+    pub(crate) fn find(folder: &Path) -> Result<Self, ConfigError> {
+        let path = folder.join(FILE_NAME);
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            // A file that exists and can't be read is an error.
+            _ => Self::load(&path),
+        }
+    }
+
+    fn take(&mut self, table: &mut Table<'_>) -> Result<(), ConfigError> {
+        let source = table.source;
+        let folder = source.folder();
+        self.server = table.settings()?;
+        self.clients = table.settings::<ClientSettings>()?.map(|clients| {
+            for path in [&mut clients.tls_cert, &mut clients.tls_key].into_iter().flatten() {
+                *path = folder.join(&*path);
+            }
+        });
+        self.compiler = table.settings()?;
+        self.cache = table.remove("cache").map(|cache| cache.span());
+        if let Some(names) = table.take::<Spanned<Vec<String>>>("baggage")? {
+            let span = names.span();
+            let set = self.routes.baggage(names.into_inner());
+            set.map_err(|error| source.error(span, error))?;
+        }
+        if let Some(name) = table.take::<Spanned<String>>("principal_header")? {
+            let header = name.get_ref().parse().map_err(|error| {
+                source.error(name.span(), format!("{error}; write the name of a header"))
+            })?;
+            self.principal_header = Some(header);
+        }
+        let token = table.unit("admin_token_file", &FilePath("FILE"))?;
+        self.admin_token = token.map(|file| (folder.join(file.get_ref()), file.span()));
+        // In the order of the file, so that the second of two routes that clash
+        // is the one reported.
+        for (name, mut table) in table.tables("function")? {
+            let function =
+                FunctionConfig { name: name.span(), ..FunctionConfig::take(&mut table)? };
+            table.finish()?;
+            self.add(name, function)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a function, of this host or of another.
+    fn add(&mut self, name: Spanned<String>, function: FunctionConfig) -> Result<(), ConfigError> {
+        let source = &self.source;
+        for name in std::iter::once(&name).chain(&function.calls) {
+            Function::from_bytes(name.get_ref(), [])
+                .map_err(|error| source.error(name.span(), error))?;
+        }
+        if let Some(remote) = RemoteConfig::resolve(source, &function)? {
+            self.remotes.insert(name.into_inner(), remote);
+            return Ok(());
+        }
+        conflicts::with_limits(source, &function, self.server.values().max_depth)?;
+        for host in &function.allow_hosts {
+            Hosts::new([host.get_ref()]).map_err(|error| source.error(host.span(), error))?;
+        }
+        self.add_routes(name.get_ref(), &function)?;
+        self.functions.insert(name.into_inner(), function);
+        Ok(())
+    }
+
+    fn add_routes(&mut self, name: &str, function: &FunctionConfig) -> Result<(), ConfigError> {
+        let source = &self.source;
+        for route in &function.routes {
+            let added = self.routes.route(route.get_ref().to(name));
+            added.map_err(|error| source.error(route.span(), error))?;
+        }
+        let Some(public) = &function.public else { return Ok(()) };
+        let set = match public.get_ref() {
+            true => self.routes.by_name(name),
+            false => self.routes.internal(name),
+        };
+        set.map_err(|error| source.error(public.span(), error))
+    }
+
+    /// Fails if a route matches paths of another function, one of `names`, that
+    /// is served at its name.
+    pub(crate) fn check_routes<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), ConfigError> {
+        for name in names {
+            let others = self.functions.iter().filter(|(other, _)| *other != name);
+            for route in others.flat_map(|(_, function)| &function.routes) {
+                let pattern = &route.get_ref().path;
+                if self.routes.is_shadowed(name, pattern) {
+                    let reason = format!(
+                        "the route `{pattern}` matches paths of the function `{name}`, which is \
+                         served at `/{name}`; change the route, or write `public = false` or \
+                         `routes = [\"/{name}\", \"/{name}/{{*path}}\"]` for `{name}`"
+                    );
+                    return Err(self.source.error(route.span(), reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A warning about `cache` in the file. The key is ignored: otherwise the
+    /// author of a project could choose the native code that is run.
+    pub(crate) fn ignored_cache(&self) -> Option<ConfigError> {
+        let reason = "`cache` is ignored here, because native code from there would be run; remove \
+                      it, and if you trust the directory use `--cache DIR` or HOURGLASS_CACHE";
+        self.cache.clone().map(|span| self.source.error(span, reason))
+    }
+
+    /// A warning about a token without a listener for operators.
+    pub(crate) fn unused_token(&self) -> Option<ConfigError> {
+        let reason = "`admin_token_file` has no effect without an address for operators; write \
+                      `admin = \"127.0.0.1:9090\"` too, or remove it";
+        let (_, span) = self.admin_token.clone()?;
+        Some(self.source.error(span, reason))
+    }
+
+    /// Reads the token from its file. Only the listener for operators and its
+    /// clients need it.
+    pub(crate) fn admin_token(&self) -> Result<Option<Token>, ConfigError> {
+        let Some((file, span)) = &self.admin_token else { return Ok(None) };
+        let error = |reason: String| self.source.error(span.clone(), reason);
+        let text = std::fs::read_to_string(file)
+            .map_err(|cause| error(format!("{} can't be read: {cause}", file.display())))?;
+        let token = text.trim_ascii().parse();
+        token.map(Some).map_err(|cause| error(format!("{} is {cause}", file.display())))
+    }
+
+    /// The module of a function, if the file names it. A function that is built
+    /// from source needs none.
+    pub(crate) fn module(&self, function: &FunctionConfig) -> Result<Option<PathBuf>, ConfigError> {
+        let file = function.file.as_ref().map(|file| self.source.folder().join(file.get_ref()));
+        match file {
+            Some(file) if !file.is_file() => {
+                let reason =
+                    format!("there is no file {}; build it, or name another", file.display());
+                Err(self.error(function, reason))
+            }
+            file => Ok(file),
+        }
+    }
+
+    /// Reads the variables and secrets of a function. Only commands that run
+    /// the function need them.
+    pub(crate) fn environment(
+        &self,
+        function: &FunctionConfig,
+    ) -> Result<Environment, ConfigError> {
+        function.environment.read(&self.source)
+    }
+
+    /// Opens the directories that a function may read. Only commands that run
+    /// the function need them.
+    pub(crate) fn mounts(&self, function: &FunctionConfig) -> Result<Mounts, ConfigError> {
+        function.mounts(&self.source)
+    }
+
+    /// The path of the file. Empty if there is no file.
+    pub(crate) fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    /// An error about a function of the file.
+    pub(crate) fn error(&self, function: &FunctionConfig, reason: impl ToString) -> ConfigError {
+        let span = function.file.as_ref().map_or(function.name.clone(), Spanned::span);
+        self.source.error(span, reason)
+    }
 }

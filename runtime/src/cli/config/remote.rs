@@ -1,6 +1,6 @@
 //! A function on another host.
 
-use super::file::FunctionTable;
+use super::function::FunctionConfig;
 use super::{ConfigError, Source, conflicts};
 use crate::http::Remote;
 use crate::limits::Limits;
@@ -19,11 +19,11 @@ impl RemoteConfig {
     /// The function, if its table has a `url`.
     pub(super) fn resolve(
         source: &Source,
-        table: &FunctionTable,
+        function: &FunctionConfig,
     ) -> Result<Option<Self>, ConfigError> {
-        let Some(url) = &table.url else {
-            return match &table.baggage {
-                Some(baggage) if table.allow_hosts.is_empty() => Err(source.error(
+        let Some(url) = &function.url else {
+            return match &function.baggage {
+                Some(baggage) if function.allow_hosts.is_empty() => Err(source.error(
                     baggage.span(),
                     "`baggage` has no effect here without `allow_hosts`; to accept baggage of \
                      requests, write it into a route, or at the top of the file",
@@ -31,11 +31,10 @@ impl RemoteConfig {
                 _ => Ok(None),
             };
         };
-        conflicts::with_url(source, table, url.span())?;
+        conflicts::with_url(source, function, url.span())?;
         let remote = Remote::new(url.get_ref()).map_err(|error| source.error(url.span(), error))?;
-        let baggage = table.baggage.as_ref().map(|names| names.get_ref().clone());
-        let remote = remote.baggage(baggage.unwrap_or_default());
-        Ok(Some(Self { remote, limits: table.options.limits.clone() }))
+        let remote = remote.baggage(function.baggage());
+        Ok(Some(Self { remote, limits: function.options.limits.clone() }))
     }
 
     /// Lets the functions of a runtime call it. The timeout of `flags` takes

@@ -1,12 +1,9 @@
 //! A table of the file. A reader takes the keys it knows; any remaining key is
 //! an error.
 
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{
-    Deserialize, Deserializer as _, Error, IntoDeserializer as _, Unexpected, Visitor,
-};
+use serde::de::{Deserialize, IntoDeserializer as _};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -19,7 +16,7 @@ type Entries<T> = Vec<(Spanned<String>, T)>;
 
 /// A table, and the keys that its reader has asked for.
 pub(super) struct Table<'a> {
-    source: &'a Source,
+    pub(super) source: &'a Source,
     entries: DeTable<'a>,
     known: Vec<&'static str>,
 }
@@ -32,23 +29,21 @@ impl<'a> Table<'a> {
         Ok(Self::new(source, entries.into_inner()))
     }
 
-    fn new(source: &'a Source, entries: DeTable<'a>) -> Self {
+    pub(super) fn new(source: &'a Source, entries: DeTable<'a>) -> Self {
         Self { source, entries, known: Vec::new() }
     }
 
     /// Takes the settings that the [schema](crate::schema) declares.
     pub(super) fn settings<S: Schema>(&mut self) -> Result<Partial<S>, ConfigError> {
         let source = self.source;
-        let mut given = Partial::default();
+        let mut settings = Partial::default();
         for setting in S::SETTINGS {
             let Some(value) = self.remove(setting.name) else { continue };
-            let written =
-                Written { notation: (setting.notation)(), expected: (setting.expected)() };
-            let text = written.read(source, value)?;
-            let set = given.set(setting, text.get_ref());
-            set.map_err(|error| source.error(text.span(), error))?;
+            let span = value.span();
+            let text = text(source, value, (setting.notation)(), &(setting.expected)())?;
+            settings.set(setting, text).map_err(|error| source.error(span, error))?;
         }
-        Ok(given)
+        Ok(settings)
     }
 
     /// Takes a value that is written in a unit.
@@ -58,7 +53,7 @@ impl<'a> Table<'a> {
         unit: &U,
     ) -> Result<Option<Spanned<U::Value>>, ConfigError> {
         let source = self.source;
-        self.remove(key).map(|value| read_unit(source, value, unit)).transpose()
+        self.remove(key).map(|value| with_unit(source, value, unit)).transpose()
     }
 
     /// Takes a table of values that are written in a unit.
@@ -70,7 +65,7 @@ impl<'a> Table<'a> {
         let source = self.source;
         let entries = self.entries(key)?.into_iter();
         entries
-            .map(|(name, value)| Ok((name, read_unit(source, value, unit)?.into_inner())))
+            .map(|(name, value)| Ok((name, with_unit(source, value, unit)?.into_inner())))
             .collect()
     }
 
@@ -80,8 +75,8 @@ impl<'a> Table<'a> {
         let entries = self.entries(key)?.into_iter();
         entries
             .map(|(name, value)| {
-                let table = Self::new(source, into_table(source, name.get_ref(), value)?);
-                Ok((name, table))
+                let entries = into_entries(source, name.get_ref(), value)?;
+                Ok((name, Self::new(source, entries)))
             })
             .collect()
     }
@@ -97,15 +92,19 @@ impl<'a> Table<'a> {
         value.map(Some).map_err(|error| self.source.toml_error(&error, span))
     }
 
-    fn remove(&mut self, key: &'static str) -> Option<Spanned<DeValue<'a>>> {
+    /// Takes a value as it is written.
+    pub(super) fn remove(&mut self, key: &'static str) -> Option<Spanned<DeValue<'a>>> {
         self.known.push(key);
         self.entries.remove(key)
     }
 
     /// Takes the entries of a table.
-    fn entries(&mut self, key: &'static str) -> Result<Entries<Spanned<DeValue<'a>>>, ConfigError> {
+    pub(super) fn entries(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Entries<Spanned<DeValue<'a>>>, ConfigError> {
         let Some(value) = self.remove(key) else { return Ok(Vec::new()) };
-        let entries = into_table(self.source, key, value)?.into_iter();
+        let entries = into_entries(self.source, key, value)?.into_iter();
         let mut entries: Vec<_> = entries
             .map(|(name, value)| (Spanned::new(name.span(), name.into_inner().into_owned()), value))
             .collect();
@@ -138,7 +137,7 @@ impl<'a> Table<'a> {
     }
 }
 
-fn into_table<'a>(
+fn into_entries<'a>(
     source: &Source,
     name: &str,
     value: Spanned<DeValue<'a>>,
@@ -153,65 +152,52 @@ fn into_table<'a>(
     }
 }
 
-fn read_unit<U: Unit>(
+fn with_unit<U: Unit>(
     source: &Source,
     value: Spanned<DeValue<'_>>,
     unit: &U,
 ) -> Result<Spanned<U::Value>, ConfigError> {
-    let written = Written { notation: unit.notation(), expected: unit.expected() };
-    let text = written.read(source, value)?;
-    let value = unit.parse(text.get_ref());
-    let value = value.map_err(|error| source.error(text.span(), error))?;
-    Ok(Spanned::new(text.span(), value))
+    let span = value.span();
+    let text = text(source, value, unit.notation(), &unit.expected())?;
+    let value = unit.parse(&text).map_err(|error| source.error(span.clone(), error))?;
+    Ok(Spanned::new(span, value))
 }
 
-/// Reads the text of a value: of a string, or of a number.
-struct Written {
+/// The text of a string or a number.
+fn text(
+    source: &Source,
+    value: Spanned<DeValue<'_>>,
     notation: Notation,
-    expected: String,
+    expected: &str,
+) -> Result<String, ConfigError> {
+    let span = value.span();
+    match (value.into_inner(), notation) {
+        (DeValue::String(text), Notation::String | Notation::StringOrNumber) => {
+            Ok(text.into_owned())
+        }
+        (DeValue::Integer(number), Notation::Number | Notation::StringOrNumber) => {
+            // A number out of range is out of the setting's range too.
+            let decimal = i128::from_str_radix(number.as_str(), number.radix());
+            Ok(decimal.map_or_else(|_| number.to_string(), |number| number.to_string()))
+        }
+        (DeValue::Float(number), Notation::Number) => Ok(number.to_string()),
+        (other, _) => Err(wrong_type(source, span, &other, expected)),
+    }
 }
 
-impl Written {
-    fn read(
-        self,
-        source: &Source,
-        value: Spanned<DeValue<'_>>,
-    ) -> Result<Spanned<String>, ConfigError> {
-        let span = value.span();
-        match value.into_deserializer().deserialize_any(self) {
-            Ok(text) => Ok(Spanned::new(span, text)),
-            Err(error) => Err(source.toml_error(&error, span)),
-        }
-    }
-}
-
-impl Visitor<'_> for Written {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.expected)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
-        match self.notation {
-            Notation::Number => Err(E::invalid_type(Unexpected::Str(text), &self)),
-            Notation::String | Notation::StringOrNumber => Ok(text.to_owned()),
-        }
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<String, E> {
-        match self.notation {
-            Notation::String => Err(E::invalid_type(Unexpected::Signed(number), &self)),
-            Notation::Number | Notation::StringOrNumber => Ok(number.to_string()),
-        }
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<String, E> {
-        match self.notation {
-            Notation::Number => Ok(number.to_string()),
-            Notation::String | Notation::StringOrNumber => {
-                Err(E::invalid_type(Unexpected::Float(number), &self))
-            }
-        }
-    }
+/// The error for a value of another type. It may show a number or a string.
+pub(super) fn wrong_type(
+    source: &Source,
+    span: Range<usize>,
+    value: &DeValue<'_>,
+    expected: &str,
+) -> ConfigError {
+    let kind = value.type_str();
+    let shown = match value {
+        DeValue::String(text) => format!(" {text:?}"),
+        DeValue::Integer(number) => format!(" `{number}`"),
+        DeValue::Float(number) => format!(" `{number}`"),
+        _ => String::new(),
+    };
+    source.error(span, format!("invalid type: {kind}{shown}, expected {expected}"))
 }
