@@ -108,7 +108,8 @@ pub(crate) fn serve(
                 "stopping when what is in flight has ended; a second signal stops at once"
             );
         };
-        let mut server = clients.apply(server.routes(config.routes).drain(settings.drain));
+        let mut server = clients
+            .apply(server.routes(config.routes).drain(settings.drain).listing(settings.listing));
         if let Some(tls) = tls {
             server = server.tls(tls);
         }

@@ -12,7 +12,9 @@ use crate::function::{Function, Instances};
 use crate::http::{self, header_limits};
 use crate::limits::Limits;
 use crate::runtime::builder;
-use crate::schema::{Address, Choice, Count, FilePath, Partial, Period, Share, Size, settings};
+use crate::schema::{
+    Address, Choice, Count, FilePath, Partial, Period, Share, Size, Switch, settings,
+};
 
 settings! {
     /// The server and its capacity.
@@ -32,6 +34,8 @@ settings! {
         pub(crate) call_share: f64 = builder::CALL_SHARE, Share;
         /// The most memory of idle instances; with 0 none is kept.
         pub(crate) idle_memory: u64 = builder::IDLE_MEMORY, Size::ANY;
+        /// Whether `/` lists the public functions if no route matches it.
+        pub(crate) listing: bool = true, Switch;
         /// The address to listen on for operators: `hourglass ps` and
         /// `hourglass cancel` list and cancel invocations there.
         pub(crate) admin: Option<String> = None, Address, "none";

@@ -21,7 +21,7 @@ use super::linger::Lingering;
 use super::refusal::Refusal;
 use super::request_body::Paced;
 use super::routes::Routes;
-use super::{context_values, problem, response_head};
+use super::{context_values, index, problem, response_head};
 use crate::body::{Body, CLIENT_ADDRESS, Response};
 use crate::context::Context;
 use crate::error::InvokeError;
@@ -34,40 +34,19 @@ use crate::runtime::{Call, Caller, InFlight, Runtime};
 
 /// The state that all requests share.
 pub(super) struct Front {
-    runtime: Runtime,
-    routes: Routes,
-    authenticate: Option<Box<Authenticate>>,
-    responses: ResponseBudget,
+    pub(super) runtime: Runtime,
+    pub(super) routes: Routes,
+    pub(super) authenticate: Option<Box<Authenticate>>,
+    pub(super) responses: ResponseBudget,
     pub(super) headers: HeaderLimits,
+    /// The scheme of the server's URLs, if the functions are listed at `/`.
+    pub(super) listing: Option<&'static str>,
     /// The clients that keep sending after their responses.
     pub(super) lingering: Arc<Lingering>,
     /// Where invocations continue if they do not finish at once.
-    tasks: Handle,
-    connections: AtomicU64,
-}
-
-impl Front {
-    /// Call this on the tokio runtime that is to run longer invocations as
-    /// tasks.
-    pub(super) fn new(
-        runtime: Runtime,
-        routes: Routes,
-        authenticate: Option<Box<Authenticate>>,
-        responses: ResponseBudget,
-        headers: HeaderLimits,
-    ) -> Self {
-        runtime.run_calls_here();
-        Self {
-            runtime,
-            routes,
-            authenticate,
-            responses,
-            headers,
-            lingering: Arc::default(),
-            tasks: Handle::current(),
-            connections: AtomicU64::new(0),
-        }
-    }
+    pub(super) tasks: Handle,
+    /// The number of connections so far.
+    pub(super) connections: AtomicU64,
 }
 
 /// The state that all requests of one connection share. Each connection has its
@@ -129,7 +108,8 @@ enum Answer {
 
 impl Exchange {
     pub(super) fn new(connection: &Connection, mut request: hyper::Request<Paced>) -> Self {
-        let refusal = Refusal::of(&request, connection.front.headers);
+        let front = &connection.front;
+        let refusal = Refusal::of(&request, front.headers);
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = request_id::of(request.headers_mut(), connection.number, number);
         let only_head = *request.method() == Method::HEAD;
@@ -141,6 +121,13 @@ impl Exchange {
             return Self { answer, id, only_head, closes };
         }
         name_host(&mut request);
+        if let Some(scheme) = front.listing
+            && index::is_requested(&request, &front.routes)
+        {
+            let functions = (&front.runtime, &front.routes);
+            let index = index::response(request.headers(), functions, scheme, &front.responses);
+            return Self { answer: Answer::Document(Some(index)), id, only_head, closes: false };
+        }
         let answer = match invoke(connection, request, &id) {
             Ok(in_flight) => Answer::Function(in_flight),
             Err((error, ctx)) => {

@@ -15,6 +15,7 @@
 //!   body of the former; `response_head`: the head of the latter.
 //! - `unread`: the rest of a request's body after the response; `linger`: for how
 //!   long it is read.
+//! - `index`: the list of functions at `/`.
 //! - `context_values`: values of a request's context.
 //! - [`Remote`]: a function on another host; `target`: the paths that a call may
 //!   request there.
@@ -30,6 +31,7 @@ mod context_values;
 mod exchange;
 pub(crate) mod header_limits;
 mod http2;
+mod index;
 mod linger;
 mod pattern;
 mod problem;

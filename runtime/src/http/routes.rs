@@ -182,7 +182,6 @@ impl Routes {
 
     /// The paths that lead to a function: its name, if served by name, and its
     /// patterns.
-    #[cfg(feature = "cli")]
     pub(crate) fn paths(&self, function: &str) -> Vec<String> {
         let mut paths = Vec::new();
         if self.is_served_by_name(function) {

@@ -4,10 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::accept::Acceptor;
@@ -69,6 +71,7 @@ pub struct Server {
     patience: Patience,
     response_memory: u64,
     headers: HeaderLimits,
+    listing: bool,
     tls: Option<Tls>,
 }
 
@@ -108,6 +111,7 @@ impl Server {
             patience: Patience { idle: STALL_TIMEOUT, rate: 0 },
             response_memory: RESPONSE_MEMORY,
             headers: header_limits::DEFAULT,
+            listing: true,
             tls: None,
         })
     }
@@ -239,6 +243,17 @@ impl Server {
         self
     }
 
+    /// Whether a GET or HEAD of `/` that no route matches is answered with a
+    /// list of the functions that clients can reach, their paths, and an
+    /// example: as JSON if the `accept` header prefers `application/json` to
+    /// `text/plain`, else as text. Without the list it is 404, like any other
+    /// path that leads to no function. Default: true.
+    #[must_use]
+    pub fn listing(mut self, listing: bool) -> Self {
+        self.listing = listing;
+        self
+    }
+
     /// The address this listens on.
     ///
     /// # Errors
@@ -257,10 +272,20 @@ impl Server {
     /// are canceled as if their clients had disconnected.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let Self { listener, runtime, routes, authenticate, drain, threads, .. } = self;
-        let Self { head, patience, response_memory, headers, tls, .. } = self;
-        let responses = ResponseBudget::new(response_memory);
-        let front = Front::new(runtime.clone(), routes, authenticate, responses, headers);
-        let front = Arc::new(front);
+        let Self { head, patience, response_memory, headers, listing, tls, .. } = self;
+        // Longer invocations run as tasks of this tokio runtime.
+        runtime.run_calls_here();
+        let front = Arc::new(Front {
+            runtime: runtime.clone(),
+            routes,
+            authenticate,
+            responses: ResponseBudget::new(response_memory),
+            headers,
+            listing: listing.then_some(if tls.is_some() { "https" } else { "http" }),
+            lingering: Arc::default(),
+            tasks: Handle::current(),
+            connections: AtomicU64::new(0),
+        });
         let terms = Arc::new(Terms { front, head, patience, tls });
         let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);

@@ -35,7 +35,7 @@ pub(crate) use self::{
     period::Period,
     setting::{Schema, Setting},
     size::Size,
-    text::{Address, Choice, FilePath},
+    text::{Address, Choice, FilePath, Switch},
     unit::{Notation, Unit, ValueError},
 };
 

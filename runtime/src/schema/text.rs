@@ -1,4 +1,4 @@
-//! Values that are texts: addresses, paths, and choices between words.
+//! Values that are texts: addresses, paths, choices between words, and switches.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -119,6 +119,37 @@ impl<T: Clone + PartialEq> Unit for Choice<T> {
     }
 }
 
+/// `true` or `false`.
+pub(crate) struct Switch;
+
+impl Unit for Switch {
+    type Value = bool;
+
+    fn placeholder(&self) -> String {
+        "true|false".to_owned()
+    }
+
+    fn notation(&self) -> Notation {
+        Notation::Boolean
+    }
+
+    fn expected(&self) -> String {
+        "true or false".to_owned()
+    }
+
+    fn range(&self) -> String {
+        "true, false".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<bool, ValueError> {
+        text.parse().map_err(|_| ValueError::new(text, "not a switch", self.expected()))
+    }
+
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -145,6 +176,13 @@ mod tests {
         assert_eq!(choice.show(&true), "reset");
         let error = choice.parse("New").expect_err("case matters").to_string();
         assert!(error.contains("one of reset, new"), "{error}");
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false() {
+        assert_eq!((Switch.parse("true"), Switch.parse("false")), (Ok(true), Ok(false)));
+        let error = Switch.parse("yes").expect_err("another word").to_string();
+        assert!(error.contains("true or false"), "{error}");
     }
 
     proptest! {

@@ -47,6 +47,7 @@ pub(crate) enum Notation {
     String,
     Number,
     StringOrNumber,
+    Boolean,
 }
 
 /// A value that can't be used, and what to write instead.

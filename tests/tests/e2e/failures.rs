@@ -57,7 +57,8 @@ async fn fails_with(path: &str, status: u16, outcome: &str) -> Result<Value> {
 
 #[tokio::test]
 async fn an_unknown_function_is_404() -> Result<()> {
-    let host = Host::serve([function("hello", "hello")]).await?;
+    let runtime = hourglass_tests::host::runtime([function("hello", "hello")]);
+    let host = Host::start(runtime, |server| server.listing(false)).await?;
     let mut client = host.client().await?;
     for (path, name) in [("/unknown", "unknown"), ("/", ""), ("/Hello/x", "Hello"), ("//hello", "")]
     {

@@ -306,3 +306,64 @@ async fn a_route_may_name_any_function() -> Result<()> {
     assert_eq!(host.get("/shown").await?.status(), 404);
     Ok(())
 }
+
+/// A host with a function that is served by name, one with routes, an internal one and one of the
+/// embedder.
+async fn with_routes(listing: bool, root: bool) -> Result<Host> {
+    let functions = ["hello", "shop", "price"].map(|name| function(name, "hello"));
+    let runtime = hourglass_tests::host::runtime(functions);
+    runtime.provide("clock", Duration::from_secs(1), async |_, _| Ok(http::Response::new("")))?;
+    let mut routes = hourglass::http::Routes::new();
+    routes.add("/items/{id}", "shop")?;
+    routes.add("/items", "shop")?;
+    routes.internal("price")?;
+    if root {
+        routes.add("/", "shop")?;
+    }
+    Ok(Host::start(runtime, |server| server.routes(routes).listing(listing)).await?)
+}
+
+#[tokio::test]
+async fn the_root_lists_the_public_functions() -> Result<()> {
+    let host = with_routes(true, false).await?;
+    let mut client = host.client().await?;
+    let text = client.get("/").await?;
+    assert_eq!(text.status(), 200);
+    assert_eq!(text.headers()["vary"], "accept");
+    assert_eq!(text.headers()["content-type"], "text/plain; charset=utf-8");
+    let expected = "functions:\n  hello  /hello\n  shop  /items/{id}  /items\n\n\
+                    example:\n  curl http://a.example:80/hello\n";
+    let named = Request::get("/").header("host", "a.example:80").body("")?;
+    assert_eq!(String::from_utf8(client.request(&named).await?.into_body())?, expected);
+    // A host that a shell would not take as it is is not repeated.
+    let odd = Request::get("/").header("host", "$(a)").body("")?;
+    assert!(!String::from_utf8(client.request(&odd).await?.into_body())?.contains("curl"));
+
+    let head = client.request(&Request::head("/").body("")?).await?;
+    assert_eq!(head.headers()[CONTENT_LENGTH], text.headers()[CONTENT_LENGTH]);
+    let json = Request::get("/?x=1").header("accept", "application/json").header("host", "a");
+    let json = client.request(&json.body("")?).await?;
+    assert_eq!(json.headers()["content-type"], "application/json");
+    assert_eq!(
+        serde_json::from_slice::<Value>(json.body())?,
+        serde_json::json!({
+            "functions": [
+                { "name": "hello", "paths": ["/hello"] },
+                { "name": "shop", "paths": ["/items/{id}", "/items"] },
+            ],
+            "example": "curl http://a/hello",
+        })
+    );
+    assert_eq!(client.request(&Request::post("/").body("")?).await?.status(), 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_route_and_a_setting_precede_the_list() -> Result<()> {
+    let text = with_routes(true, true).await?.get("/").await?.into_body();
+    assert!(text.starts_with(b"hello "), "{}", String::from_utf8_lossy(&text));
+    let absent = with_routes(false, false).await?.get("/").await?;
+    assert_eq!(absent.status(), 404);
+    assert_eq!(serde_json::from_slice::<Value>(absent.body())?["outcome"], "not-found");
+    Ok(())
+}

@@ -111,7 +111,7 @@ async fn a_configuration_names_functions_and_routes() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("hourglass.toml");
     let text = format!(
-        "listen = \"127.0.0.1:0\"\n[function.greeter]\nfile = {:?}\nroutes = [\"/greet/{{name}}\"]\n\
+        "listen = \"127.0.0.1:0\"\nlisting = false\n[function.greeter]\nfile = {:?}\nroutes = [\"/greet/{{name}}\"]\n\
          [function.named]\nfile = {:?}\nroutes = [\"/n\"]\npublic = true\n\
          [function.price]\nfile = {:?}\npublic = false\n\
          [function.small]\nfile = {:?}\nrequest_body = 3\n",
@@ -128,7 +128,9 @@ async fn a_configuration_names_functions_and_routes() -> Result<()> {
         assert_eq!(shown["request"]["path"], target);
     }
     // Internal functions and unrouted names look like unknown ones.
-    for target in ["/greeter", "/greeter/x", "/price", "/price/x", "/%70rice", "//price", "/none"] {
+    for target in
+        ["/greeter", "/greeter/x", "/price", "/price/x", "/%70rice", "//price", "/none", "/"]
+    {
         assert_eq!(client.get(target).await?.status(), 404, "{target}");
     }
     let list: Vec<_> = (0..5).map(|_| serving.line()).collect();

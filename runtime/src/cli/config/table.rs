@@ -163,7 +163,7 @@ fn with_unit<U: Unit>(
     Ok(Spanned::new(span, value))
 }
 
-/// The text of a string or a number.
+/// The text of a string, a number or a boolean.
 fn text(
     source: &Source,
     value: Spanned<DeValue<'_>>,
@@ -181,6 +181,7 @@ fn text(
             Ok(decimal.map_or_else(|_| number.to_string(), |number| number.to_string()))
         }
         (DeValue::Float(number), Notation::Number) => Ok(number.to_string()),
+        (DeValue::Boolean(value), Notation::Boolean) => Ok(value.to_string()),
         (other, _) => Err(wrong_type(source, span, &other, expected)),
     }
 }
