@@ -113,3 +113,12 @@ pub type Request<B = Body> = http::Request<B>;
 ///
 /// The host writes `content-length` and `date` itself.
 pub type Response<B = Body> = http::Response<B>;
+
+/// The pages about functions: their code is tested with this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/write-a-function.md")]
+    mod write_a_function {}
+    #[doc = include_str!("../../docs/calls-and-fetch.md")]
+    mod calls_and_fetch {}
+}

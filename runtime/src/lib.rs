@@ -80,7 +80,7 @@ pub mod http;
 #[cfg(feature = "server")]
 mod outbound;
 
-#[doc = include_str!("../ISOLATION.md")]
+#[doc = include_str!("../../docs/isolation.md")]
 pub mod isolation {}
 
 pub use body::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
@@ -93,3 +93,12 @@ pub use outcome::{Outcome, Trap, Usage};
 pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
 pub use runtime::listing::InvocationInfo;
 pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder};
+
+/// The pages about embedding: their code is tested with this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/embedding.md")]
+    mod embedding {}
+    #[doc = include_str!("../../docs/code-cache.md")]
+    mod code_cache {}
+}

@@ -105,7 +105,7 @@ fn the_page_has_every_setting_key_and_variable() {
 #[test]
 fn the_example_of_the_page_is_a_good_file() {
     let page = page();
-    let (_, rest) = page.split_once("```toml\n").expect("there is an example");
+    let (_, rest) = page.split_once("```toml hourglass.toml\n").expect("there is an example");
     let (example, _) = rest.split_once("```").expect("it ends");
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(folder.path().join(config::FILE_NAME), example).expect("it is written");

@@ -73,12 +73,12 @@ mod tests {
         let linkers = Linkers::new(&engine).expect("linkers");
         let mut imports = names(&linkers.exchange, &engine);
         imports.extend(names(&linkers.cgi, &engine));
-        let page = include_str!("../../../docs/host-memory.md");
+        let page = include_str!("../../../docs/limits.md");
         let table = page.split("\n## ").find(|part| part.starts_with("Imports"));
         let rows = table.unwrap_or_default().lines();
         let cells = rows.filter_map(|row| row.strip_prefix("| `")?.split(" | ").next());
         let names = cells.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`'));
         let documented: BTreeSet<_> = names.map(str::to_owned).collect();
-        assert_eq!(documented, imports, "keep docs/host-memory.md in step");
+        assert_eq!(documented, imports, "keep docs/limits.md in step");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bodies have budgets ([`bytes`](super::bytes)). If a guest chooses the size
 //! of anything else, a fixed limit here bounds it, checked before the host
-//! reads, copies or parses it. `docs/host-memory.md` lists what holds what.
+//! reads, copies or parses it. `docs/limits.md` lists what holds what.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};

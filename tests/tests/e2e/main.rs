@@ -25,6 +25,7 @@ mod concurrency;
 mod context_values;
 mod descriptor_limits;
 mod disconnects;
+mod docs;
 mod drain;
 mod early_responses;
 mod embedding;

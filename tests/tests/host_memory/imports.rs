@@ -1,4 +1,4 @@
-//! Every import, in a loop, with the largest arguments. `docs/host-memory.md` has the same list.
+//! Every import, in a loop, with the largest arguments. `docs/limits.md` has the same list.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -302,7 +302,7 @@ fn every_import_is_called_and_documented() {
     let known = SIGNATURES.iter().flat_map(|(_, imports)| *imports);
     let known: BTreeSet<_> = known.map(|(name, _)| *name).collect();
     assert_eq!(called, known);
-    for page in ["docs/host-memory.md", "docs/host-calls.md"] {
+    for page in ["docs/limits.md", "docs/guest-interface.md"] {
         let text = std::fs::read_to_string(repository().join(page)).unwrap();
         let table = text.split_once("## Imports").unwrap().1.split("\n## ").next().unwrap();
         let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
