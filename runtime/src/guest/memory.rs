@@ -12,6 +12,9 @@ use super::turn::{PIECE, Turn};
 use super::wire::Answer;
 use crate::limits::bytes::Place;
 
+/// The maximum number of ranges of a list that one call processes.
+const MAX_RANGES: u32 = 1_024;
+
 /// The caller's memory and its state.
 ///
 /// # Errors
@@ -45,11 +48,24 @@ fn places(ptr: u32, len: u32) -> wasmtime::Result<Range<usize>> {
     Ok(start..end)
 }
 
-/// A `u32` at `ptr`.
-pub(crate) fn read_u32(memory: &mut [u8], ptr: u32) -> wasmtime::Result<u32> {
-    let bytes = range(memory, ptr, 4)?;
-    let bytes = <[u8; 4]>::try_from(&*bytes).map_err(|_| Trap::MemoryOutOfBounds)?;
-    Ok(u32::from_le_bytes(bytes))
+/// The pointers and lengths of a list of ranges (WASI's `iovec`), which has a
+/// pointer and a length of its own. The lengths add up to `most` bytes or less.
+/// The ranges themselves are not checked.
+pub(crate) fn ranges(
+    memory: &[u8],
+    (list, count): (u32, u32),
+    most: u32,
+) -> impl Iterator<Item = wasmtime::Result<(u32, u32)>> {
+    let mut left = most;
+    (0..count.min(MAX_RANGES)).map(move |index| {
+        let listed = bytes(memory, list.saturating_add(index.saturating_mul(8)), 8)?;
+        let ([ptr, len], _) = listed.as_chunks() else {
+            return Err(Trap::MemoryOutOfBounds.into());
+        };
+        let len = u32::from_le_bytes(*len).min(left);
+        left -= len;
+        Ok((u32::from_le_bytes(*ptr), len))
+    })
 }
 
 /// Writes `bytes` at `ptr`.

@@ -18,6 +18,17 @@
 //!
 //! The SDK's module `abi` documents the ABI for authors of guests.
 
+/// Adds host functions to a linker, each under its own name. Those that may
+/// wait take their arguments as a tuple.
+macro_rules! define {
+    ($linker:ident, $module:ident: $($name:ident),* $(,)?; async $($waits:ident),* $(,)?) => {
+        $($linker.func_wrap($module, stringify!($name), $name)?;)*
+        $($linker.func_wrap_async($module, stringify!($waits), |call: Call<'_>, args| {
+            Box::new($waits(call, args))
+        })?;)*
+    };
+}
+
 mod bulk;
 mod capabilities;
 mod cgi;

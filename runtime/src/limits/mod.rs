@@ -16,6 +16,8 @@ pub(crate) mod stall;
 
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::schema::settings;
 #[cfg(feature = "cli")]
 use crate::schema::{Count, Period, Size};
@@ -70,6 +72,13 @@ settings! {
         /// runs under a context without cancel.
         pub detach: Duration = Duration::ZERO, Period::ANY;
     }
+}
+
+/// A quarter of the process's file descriptors, at most a million: the part for
+/// one use by functions. Clients need the others.
+pub(crate) fn quarter_of_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    (limit / 4).min(1 << 20) as usize
 }
 
 /// Mebibytes in bytes.

@@ -26,8 +26,8 @@ const SHARE: usize = 8;
 /// The magic numbers of local file systems. Their cached data is read without a
 /// thread, because no remote server is involved: ext2 to ext4, XFS, Btrfs,
 /// F2FS, bcachefs, ZFS, tmpfs, ramfs, SquashFS and EROFS; and overlayfs,
-/// because its layers nearly always are on one of those.
-const NEAR: [u32; 11] = [
+/// because its layers locally always are on one of those.
+const LOCAL: [u32; 11] = [
     0x0000_ef53,
     0x5846_5342,
     0x9123_683e,
@@ -45,7 +45,7 @@ const NEAR: [u32; 11] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     /// The id of its mount, if the file system is local.
-    near: Option<u64>,
+    local: Option<u64>,
     /// The id of the folder's mount, if the kernel reports it.
     mount: Option<u64>,
     share: Arc<Semaphore>,
@@ -60,11 +60,11 @@ impl Disk {
         let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
         let stat = statx(folder, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, wanted)?;
         // A file system that does not report its type is not local.
-        let near = fstatfs(folder).is_ok_and(|system| NEAR.contains(&(system.f_type as u32)));
+        let local = fstatfs(folder).is_ok_and(|system| LOCAL.contains(&(system.f_type as u32)));
         let mount = mount(&stat);
-        let near = mount.filter(|_| near);
+        let local = mount.filter(|_| local);
         Ok(Self {
-            near,
+            local,
             mount,
             share: share((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)),
         })
@@ -73,8 +73,8 @@ impl Disk {
     /// The disk of a file beneath the folder. Another disk may be mounted
     /// there.
     pub(crate) fn beneath(&self, stat: &Statx) -> Self {
-        let near = self.near.filter(|_| self.near == mount(stat));
-        Self { near, mount: self.mount, share: self.share.clone() }
+        let local = self.local.filter(|_| self.local == mount(stat));
+        Self { local, mount: self.mount, share: self.share.clone() }
     }
 
     /// Whether a file is certain to be on the folder's mount.
@@ -83,8 +83,8 @@ impl Disk {
     }
 
     /// Whether its cached data may be read without a thread.
-    pub(crate) fn is_near(&self) -> bool {
-        self.near.is_some()
+    pub(crate) fn is_local(&self) -> bool {
+        self.local.is_some()
     }
 
     /// Runs work on a thread that may block, when one is free. Waiters get
@@ -111,19 +111,19 @@ impl Disk {
         spawn::on_thread(work).await
     }
 
-    /// Drops a value, on a thread if the drop may have to wait for a server.
-    pub(crate) fn let_go(&self, what: impl Send + 'static) {
-        let handle = Handle::try_current().ok().filter(|_| !self.is_near());
-        let Some(handle) = handle else { return drop(what) };
+    /// Drops an open file, on a thread if that may have to wait for a server.
+    pub(crate) fn close(&self, file: impl Send + 'static) {
+        let handle = Handle::try_current().ok().filter(|_| !self.is_local());
+        let Some(handle) = handle else { return drop(file) };
         let disk = self.clone();
-        handle.spawn(async move { disk.wait(move || drop(what)).await });
+        handle.spawn(async move { disk.wait(move || drop(file)).await });
     }
 }
 
 /// The id of a file's mount. Kernels before 5.8 do not report it.
 fn mount(stat: &Statx) -> Option<u64> {
-    let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID);
-    told.then_some(stat.stx_mnt_id)
+    let reported = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID);
+    reported.then_some(stat.stx_mnt_id)
 }
 
 /// The share of a folder, identified by its device and its inode. All mounts of

@@ -13,10 +13,10 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::limits;
 use crate::limits::stall::{Pace, Patience};
 
 /// How long the other side may accept nothing.
@@ -25,12 +25,9 @@ const PATIENCE: Patience = Patience { idle: Duration::from_secs(30), rate: 0 };
 /// The most connections of one function.
 const MOST: usize = 1_024;
 
-/// The most connections of all functions: a quarter of the process's file
-/// descriptors, because clients need the others.
-static ALL: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20) / 4;
-    Arc::new(Semaphore::new(most.min(1 << 20) as usize))
-});
+/// The permits for the connections of all functions.
+static ALL: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(limits::quarter_of_descriptors())));
 
 /// The connection slots of one function.
 #[derive(Clone, Debug)]

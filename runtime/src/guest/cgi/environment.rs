@@ -62,7 +62,11 @@ pub(crate) struct Variables {
     starts: Vec<u32>,
 }
 
-pub(crate) fn sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
+pub(crate) fn environ_sizes_get(
+    mut call: Call<'_>,
+    count: u32,
+    size: u32,
+) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let variables = variables(state);
     write(memory, count, &(variables.starts.len() as u32).to_le_bytes())?;
@@ -70,7 +74,7 @@ pub(crate) fn sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::
     Ok(SUCCESS)
 }
 
-pub(crate) fn get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i32> {
+pub(crate) fn environ_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let variables = variables(state);
     for (index, start) in (0..).zip(&variables.starts) {

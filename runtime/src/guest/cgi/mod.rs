@@ -21,8 +21,9 @@ mod stdout;
 
 use wasmtime::Linker;
 
-use self::environment::Variables;
-use self::stdout::Stdout;
+use self::environment::{Variables, environ_get, environ_sizes_get};
+use self::stdin::fd_read;
+use self::stdout::{Stdout, fd_write};
 use super::state::run::Run;
 use super::state::{Call, State};
 use super::wasi::MODULE;
@@ -54,23 +55,7 @@ pub(crate) struct Cgi {
 /// Adds the calls of CGI guests to a linker of their own, which allows
 /// shadowing.
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "environ_sizes_get", environment::sizes_get)?
-        .func_wrap(MODULE, "environ_get", environment::get)?
-        .func_wrap_async(
-            MODULE,
-            "fd_read",
-            |call: Call<'_>, (fd, ranges, count, read): (u32, u32, u32, u32)| {
-                Box::new(stdin::fd_read(call, fd, ranges, count, read))
-            },
-        )?
-        .func_wrap_async(
-            MODULE,
-            "fd_write",
-            |call: Call<'_>, (fd, ranges, count, written): (u32, u32, u32, u32)| {
-                Box::new(stdout::fd_write(call, fd, ranges, count, written))
-            },
-        )?;
+    define!(linker, MODULE: environ_sizes_get, environ_get; async fd_read, fd_write);
     Ok(())
 }
 

@@ -5,29 +5,29 @@ use std::pin::pin;
 use std::task::Poll;
 
 use crate::guest::code;
-use crate::guest::memory::{parts, range, read_u32, write};
+use crate::guest::memory::{self, bytes, parts, write};
 use crate::guest::state::run::Run;
 use crate::guest::state::{Call, State};
 use crate::guest::turn::PIECE;
-use crate::guest::wasi::MAX_RANGES;
 use crate::guest::wasi::errno::{IO, SUCCESS};
 use crate::guest::wasi::files;
 
 pub(crate) async fn fd_read(
     mut call: Call<'_>,
-    fd: u32,
-    ranges: u32,
-    count: u32,
-    read: u32,
+    (fd, list, count, read): (u32, u32, u32, u32),
 ) -> wasmtime::Result<i32> {
     if fd != 0 {
         // Other descriptors work as for every other guest.
-        return files::fd_read(call, fd, ranges, count, read).await;
+        return files::answer(files::fd_read(call, (fd, list, count, read)).await);
     }
-    // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
-    let (ptr, cap) = first_range(memory, ranges, count)?;
-    range(memory, ptr, cap)?;
+    // Only the first range that is not empty: programs handle reads that return
+    // less than they asked for.
+    let first =
+        memory::ranges(memory, (list, count), u32::MAX).find(|range| !matches!(range, Ok((_, 0))));
+    let (ptr, cap) = first.unwrap_or(Ok((0, 0)))?;
+    // Checked before the wait, so that a bad range traps in every case.
+    bytes(memory, ptr, cap)?;
     let ended = if cap == 0 { Ok(()) } else { fill(state).await };
     let (memory, state) = parts(&mut call)?;
     let Run { body, cgi, .. } = &mut state.run;
@@ -64,17 +64,4 @@ async fn fill(state: &mut State) -> Result<(), i32> {
             state.run.body.fill(&ctx).await
         }
     }
-}
-
-/// The first range that is not empty. Programs handle reads that return less
-/// than they asked for.
-fn first_range(memory: &mut [u8], ranges: u32, count: u32) -> wasmtime::Result<(u32, u32)> {
-    for index in 0..count.min(MAX_RANGES) {
-        let at = ranges.saturating_add(index.saturating_mul(8));
-        let len = read_u32(memory, at.saturating_add(4))?;
-        if len > 0 {
-            return Ok((read_u32(memory, at)?, len));
-        }
-    }
-    Ok((0, 0))
 }

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::head::{self, Found, LONGEST, Search};
-use crate::guest::memory::{parts, range, read_u32, write};
+use crate::guest::memory::{self, bytes, parts, write};
 use crate::guest::state::response::{Allowance, Outgoing};
 use crate::guest::state::run::Run;
 use crate::guest::state::{Call, State};
 use crate::guest::wasi::errno::{PIPE, SUCCESS};
-use crate::guest::wasi::{self, MAX_RANGES, MAX_WRITE};
+use crate::guest::wasi::{self, MAX_WRITE};
 
 /// The most bytes held back.
 const HELD: usize = 16 << 10;
@@ -38,17 +38,22 @@ pub(crate) struct Stdout {
 
 pub(crate) async fn fd_write(
     mut call: Call<'_>,
-    fd: u32,
-    ranges: u32,
-    count: u32,
-    written: u32,
+    (fd, list, count, written): (u32, u32, u32, u32),
 ) -> wasmtime::Result<i32> {
     if fd != 1 {
-        return wasi::fd_write(call, fd, ranges, count, written);
+        return wasi::fd_write(call, fd, list, count, written);
     }
     let (memory, state) = parts(&mut call)?;
     let Some(cgi) = &mut state.run.cgi else { return Ok(PIPE) };
-    let total = cgi.stdout.take(memory, ranges, count)?;
+    let mut total = 0;
+    for range in memory::ranges(memory, (list, count), MAX_WRITE) {
+        let (ptr, len) = range?;
+        let bytes = bytes(memory, ptr, len)?;
+        if !cgi.stdout.broken {
+            cgi.stdout.held.extend_from_slice(bytes);
+        }
+        total += len;
+    }
     print(state).await;
     let (memory, state) = parts(&mut call)?;
     if state.run.cgi.as_ref().is_none_or(|cgi| cgi.stdout.broken) {
@@ -56,24 +61,6 @@ pub(crate) async fn fd_write(
     }
     write(memory, written, &total.to_le_bytes())?;
     Ok(SUCCESS)
-}
-
-impl Stdout {
-    /// Takes the bytes in ranges of memory, and returns their number.
-    fn take(&mut self, memory: &mut [u8], ranges: u32, count: u32) -> wasmtime::Result<u32> {
-        let mut total: u32 = 0;
-        for index in 0..count.min(MAX_RANGES) {
-            let at = ranges.saturating_add(index.saturating_mul(8));
-            let ptr = read_u32(memory, at)?;
-            let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
-            let bytes = range(memory, ptr, len)?;
-            if !self.broken {
-                self.held.extend_from_slice(bytes);
-            }
-            total += len;
-        }
-        Ok(total)
-    }
 }
 
 /// Forwards the output that is due.

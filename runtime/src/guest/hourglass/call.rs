@@ -34,25 +34,11 @@ type Words = (u32, u32, u32, u32, u32, u32, u32);
 type Called = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap_async(MODULE, "call", |host: Call<'_>, words| Box::new(call(host, words)))?
-        .func_wrap_async(MODULE, "call_start", |call: Call<'_>, words| {
-            Box::new(start(call, words))
-        })?
-        .func_wrap_async(MODULE, "call_wait", |call: Call<'_>, (ctx, ptr, count)| {
-            Box::new(wait(call, ctx, ptr, count))
-        })?
-        .func_wrap_async(MODULE, "call_result", |call: Call<'_>, words| {
-            Box::new(result(call, words))
-        })?
-        .func_wrap(MODULE, "call_drop", |mut call: Call<'_>, handle: u32| {
-            if let Some(pending) = call.data_mut().run.calls.remove(handle) {
-                pending.cancel(Cause::Canceled);
-            }
-        })?
-        .func_wrap(MODULE, "call_detach", |mut call: Call<'_>, handle: u32| {
-            call.data_mut().run.calls.detach(handle);
-        })?;
+    define!(
+        linker, MODULE:
+        call_drop, call_detach;
+        async call, call_start, call_wait, call_result
+    );
     Ok(())
 }
 
@@ -92,7 +78,7 @@ fn answer_at_once(
     Ok(written.fits.then_some(written))
 }
 
-async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+async fn call_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     let Some(mut pending) = begin(&mut call, words).await? else { return Ok(code::INVALID) };
     let state = call.data_mut();
     pending.spawn(&state.reach);
@@ -184,7 +170,10 @@ fn admit(
     Ok(Admitted { callee, request, room, head, body })
 }
 
-async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::Result<i32> {
+async fn call_wait(
+    mut call: Call<'_>,
+    (ctx, ptr, count): (u32, u32, u32),
+) -> wasmtime::Result<i32> {
     if count == 0 || count as usize > MOST {
         return Ok(code::INVALID);
     }
@@ -208,8 +197,10 @@ async fn wait(mut call: Call<'_>, ctx: u32, ptr: u32, count: u32) -> wasmtime::R
     })
 }
 
-async fn result(mut call: Call<'_>, words: (u32, u32, u32)) -> wasmtime::Result<i32> {
-    let (handle, ptr, cap) = words;
+async fn call_result(
+    mut call: Call<'_>,
+    (handle, ptr, cap): (u32, u32, u32),
+) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(ended) = state.run.calls.get(handle)?.ended() else { return Ok(code::INVALID) };
     let mut written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
@@ -218,4 +209,14 @@ async fn result(mut call: Call<'_>, words: (u32, u32, u32)) -> wasmtime::Result<
         call.data_mut().run.calls.remove(handle);
     }
     Ok(written.len)
+}
+
+fn call_drop(mut call: Call<'_>, handle: u32) {
+    if let Some(pending) = call.data_mut().run.calls.remove(handle) {
+        pending.cancel(Cause::Canceled);
+    }
+}
+
+fn call_detach(mut call: Call<'_>, handle: u32) {
+    call.data_mut().run.calls.detach(handle);
 }

@@ -13,28 +13,15 @@ use crate::limits::fixed::HEAD;
 use crate::propagation::trace::TRACE;
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "context_err", err)?
-        .func_wrap(MODULE, "context_remaining", |call: Call<'_>, ctx: u32| {
-            let ctx = call.data().run.context(ctx)?;
-            wasmtime::Result::Ok(ctx.remaining().map_or(-1, nanos))
-        })?
-        .func_wrap(MODULE, "context_cause", cause)?
-        .func_wrap(MODULE, "context_value", value)?
-        .func_wrap(MODULE, "context_values", values)?
-        .func_wrap_async(MODULE, "context_sleep", |call: Call<'_>, (ctx, nanos): (u32, i64)| {
-            Box::new(sleep(call, ctx, nanos))
-        })?;
+    define!(
+        linker, MODULE:
+        context_err, context_remaining, context_cause, context_value, context_values;
+        async context_sleep
+    );
     Ok(())
 }
 
-/// Nanoseconds as the ABI counts them. The maximum, 292 years, stands for no
-/// limit.
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}
-
-fn err(mut call: Call<'_>, ctx: u32) -> wasmtime::Result<i32> {
+fn context_err(mut call: Call<'_>, ctx: u32) -> wasmtime::Result<i32> {
     let run = &mut call.data_mut().run;
     let Some(done) = run.context(ctx)?.err() else { return Ok(code::OK) };
     if let Some(cgi) = &mut run.cgi
@@ -45,7 +32,14 @@ fn err(mut call: Call<'_>, ctx: u32) -> wasmtime::Result<i32> {
     Ok(code::done(done))
 }
 
-fn cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+/// The time left in nanoseconds. The maximum, 292 years, stands for any longer
+/// time.
+fn context_remaining(call: Call<'_>, ctx: u32) -> wasmtime::Result<i64> {
+    let remaining = call.data().run.context(ctx)?.remaining();
+    Ok(remaining.map_or(-1, |left| i64::try_from(left.as_nanos()).unwrap_or(i64::MAX)))
+}
+
+fn context_cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     match state.run.context(ctx)?.cause() {
         Some(cause) => write_if_fits(memory, ptr, cap, cause.to_string().as_bytes()),
@@ -53,7 +47,7 @@ fn cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i
     }
 }
 
-fn value(
+fn context_value(
     mut call: Call<'_>,
     ctx: u32,
     name_ptr: u32,
@@ -78,7 +72,7 @@ fn value(
     }
 }
 
-fn values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+fn context_values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let trace = state.run.trace().to_string();
     let own = [(FUNCTION, state.function.to_string()), (key::TRACEPARENT, trace)];
@@ -87,7 +81,7 @@ fn values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<
     write_if_fits(memory, ptr, cap, &wire::pairs(own.clone().into_iter().chain(others)))
 }
 
-async fn sleep(mut call: Call<'_>, ctx: u32, nanos: i64) -> wasmtime::Result<i32> {
+async fn context_sleep(mut call: Call<'_>, (ctx, nanos): (u32, i64)) -> wasmtime::Result<i32> {
     let ctx = call.data().run.context(ctx)?.clone();
     call.data_mut().flush().await;
     Ok(match u64::try_from(nanos) {

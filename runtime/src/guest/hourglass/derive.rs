@@ -14,19 +14,15 @@ use crate::guest::{MODULE, Misuse, code};
 use crate::limits::fixed::{ELLIPSIS, TEXT};
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "context_derive", derive)?
-        .func_wrap(MODULE, "context_with_value", with_value)?
-        .func_wrap(MODULE, "context_without_cancel", without_cancel)?
-        .func_wrap(MODULE, "context_cancel", cancel)?
-        .func_wrap(MODULE, "context_drop", |mut call: Call<'_>, ctx: u32| {
-            // The guard in the entry cancels a context that can be canceled.
-            drop(call.data_mut().run.contexts.remove(ctx));
-        })?;
+    define!(
+        linker, MODULE:
+        context_derive, context_with_value, context_without_cancel, context_cancel, context_drop;
+        async
+    );
     Ok(())
 }
 
-fn derive(mut call: Call<'_>, parent: u32, nanos: i64) -> wasmtime::Result<i32> {
+fn context_derive(mut call: Call<'_>, parent: u32, nanos: i64) -> wasmtime::Result<i32> {
     let run = &mut call.data_mut().run;
     let free = run.is_free(parent);
     let parent = run.context(parent)?;
@@ -37,7 +33,7 @@ fn derive(mut call: Call<'_>, parent: u32, nanos: i64) -> wasmtime::Result<i32> 
     Ok(run.contexts.add(Derived { ctx, end: Some(end), free })?)
 }
 
-fn with_value(
+fn context_with_value(
     mut call: Call<'_>,
     parent: u32,
     name_ptr: u32,
@@ -63,7 +59,7 @@ fn with_value(
     }
 }
 
-fn without_cancel(mut call: Call<'_>, parent: u32) -> wasmtime::Result<i32> {
+fn context_without_cancel(mut call: Call<'_>, parent: u32) -> wasmtime::Result<i32> {
     let state = call.data_mut();
     let Some(callees) = state.reach.callees.upgrade() else {
         return Err(Misuse("its runtime is gone".into()).into());
@@ -73,7 +69,7 @@ fn without_cancel(mut call: Call<'_>, parent: u32) -> wasmtime::Result<i32> {
     Ok(state.run.contexts.add(derived)?)
 }
 
-fn cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+fn context_cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(text) = start(bytes(memory, ptr, len)?) else { return Ok(code::INVALID) };
     if ctx == 0 {
@@ -86,6 +82,11 @@ fn cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime::Result<
         }
         None => Ok(code::INVALID),
     }
+}
+
+fn context_drop(mut call: Call<'_>, ctx: u32) {
+    // The guard in the entry cancels a context that can be canceled.
+    drop(call.data_mut().run.contexts.remove(ctx));
 }
 
 /// A guest's text, truncated to [`TEXT`] bytes; `None` if those bytes are not

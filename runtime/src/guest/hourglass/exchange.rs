@@ -6,9 +6,9 @@ use wasmtime::Linker;
 use crate::body::{Body, Response};
 use crate::context::Context;
 use crate::guest::memory::{self, bytes, parts, range};
-use crate::guest::state::Call;
 use crate::guest::state::response::{Allowance, Outgoing, PIECE};
 use crate::guest::state::run::{Incoming, Run};
+use crate::guest::state::{Call, State};
 use crate::guest::turn;
 use crate::guest::{MODULE, code, wire};
 use crate::outcome::Outcome;
@@ -19,17 +19,8 @@ use crate::outcome::Outcome;
 pub(crate) const FUNCTIONS: [&str; 5] =
     ["request", "respond", "respond_begin", "respond_write", "body_read"];
 
-pub(crate) fn add_to(linker: &mut Linker<crate::guest::State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "request", request)?
-        .func_wrap_async(MODULE, "respond", |call: Call<'_>, words| Box::new(respond(call, words)))?
-        .func_wrap(MODULE, "respond_begin", respond_begin)?
-        .func_wrap_async(MODULE, "respond_write", |call: Call<'_>, (ptr, len): (u32, u32)| {
-            Box::new(respond_write(call, ptr, len))
-        })?
-        .func_wrap_async(MODULE, "body_read", |call: Call<'_>, (ptr, cap): (u32, u32)| {
-            Box::new(body_read(call, ptr, cap))
-        })?;
+pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    define!(linker, MODULE: request, respond_begin; async respond, respond_write, body_read);
     Ok(())
 }
 
@@ -46,8 +37,10 @@ fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     Ok(i32::try_from(len).unwrap_or(i32::MAX))
 }
 
-async fn respond(mut call: Call<'_>, words: (u32, u32, u32, u32)) -> wasmtime::Result<i32> {
-    let (head_ptr, head_len, body_ptr, body_len) = words;
+async fn respond(
+    mut call: Call<'_>,
+    (head_ptr, head_len, body_ptr, body_len): (u32, u32, u32, u32),
+) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     if let Err(outcome) = Allowance::new(state.response_body).take(body_len as usize) {
         state.run.overflow.get_or_insert(outcome);
@@ -98,7 +91,7 @@ fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::
     Ok(code::OK)
 }
 
-async fn respond_write(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+async fn respond_write(mut call: Call<'_>, (ptr, len): (u32, u32)) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
@@ -107,7 +100,7 @@ async fn respond_write(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Resu
     Ok(written.map_or_else(|code| code, |()| len as i32))
 }
 
-async fn body_read(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+async fn body_read(mut call: Call<'_>, (ptr, cap): (u32, u32)) -> wasmtime::Result<i32> {
     // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;

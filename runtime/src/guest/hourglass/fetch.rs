@@ -20,20 +20,11 @@ use crate::limits::fixed;
 use crate::outbound::{Fetch, FetchError, Order, Passed};
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap_async(MODULE, "fetch_start", |call: Call<'_>, words| {
-            Box::new(start(call, words))
-        })?
-        .func_wrap_async(MODULE, "fetch_write", |call: Call<'_>, (fetch, ptr, len)| {
-            Box::new(write(call, fetch, ptr, len))
-        })?
-        .func_wrap(MODULE, "fetch_head", head)?
-        .func_wrap_async(MODULE, "fetch_read", |call: Call<'_>, (fetch, ptr, cap)| {
-            Box::new(read(call, fetch, ptr, cap))
-        })?
-        .func_wrap(MODULE, "fetch_drop", |mut call: Call<'_>, fetch: u32| {
-            call.data_mut().run.fetches().remove(fetch);
-        })?;
+    define!(
+        linker, MODULE:
+        fetch_head, fetch_drop;
+        async fetch_start, fetch_write, fetch_read
+    );
     Ok(())
 }
 
@@ -41,7 +32,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// the body.
 type Words = (u32, u32, u32, u32, u32, u32);
 
-async fn start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+async fn fetch_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(&mut call)?;
     let Some((request, url)) = wire::read_order(bytes(memory, head_ptr, head_len)?) else {
@@ -112,7 +103,10 @@ fn begin(state: &mut State, ctx: u32, order: Order, passes_body: bool) -> wasmti
     Ok(Fetch::begin(outbound, &ctx, step, order, passed, &tasks))
 }
 
-async fn write(mut call: Call<'_>, fetch: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+async fn fetch_write(
+    mut call: Call<'_>,
+    (fetch, ptr, len): (u32, u32, u32),
+) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
@@ -124,7 +118,7 @@ async fn write(mut call: Call<'_>, fetch: u32, ptr: u32, len: u32) -> wasmtime::
     })
 }
 
-fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let answer = match state.run.fetches().get(fetch)?.head() {
         Some(Ok(head)) => {
@@ -143,7 +137,10 @@ fn head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<
     Ok(write_answer(memory, ptr, cap, &answer)?.len)
 }
 
-async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+async fn fetch_read(
+    mut call: Call<'_>,
+    (fetch, ptr, cap): (u32, u32, u32),
+) -> wasmtime::Result<i32> {
     // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;
@@ -161,6 +158,10 @@ async fn read(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
         Err(FetchError::Done(done, _)) => Ok(code::done(done)),
         Err(_) => Ok(code::BODY_FAILED),
     }
+}
+
+fn fetch_drop(mut call: Call<'_>, fetch: u32) {
+    call.data_mut().run.fetches().remove(fetch);
 }
 
 impl Incoming {

@@ -5,34 +5,32 @@
 //! those of the folders. A guest without folders has none, at no cost.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use rustix::process::{Resource, getrlimit};
+use slab::Slab;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::State;
 use crate::guest::wasi::errno;
 use crate::guest::wasi::folder::{FILE, FOLDER, Found};
+use crate::limits;
 use crate::mounts::{Disk, Mount};
 
 /// The first descriptor after the standard ones.
 pub(crate) const FIRST: u32 = 3;
 
-/// The most open files of one invocation.
-const MOST: usize = 32;
+/// The maximum number of open files of one invocation.
+const MAX_OPEN: usize = 32;
 
-/// The number of open files of all guests.
-static OPEN: AtomicU64 = AtomicU64::new(0);
+/// The permits for the open files of all guests.
+static PERMITS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(limits::quarter_of_descriptors()));
 
-/// The most open files of all guests: a quarter of the process's limit, because
-/// the rest is for its clients.
-static LIMIT: LazyLock<u64> =
-    LazyLock::new(|| getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4);
-
-/// The open files of one invocation.
+/// The open files of one invocation. The descriptor of an entry is its index
+/// plus [`FIRST`].
 #[derive(Default)]
 pub(crate) struct Files {
-    /// The descriptor of an entry is its index plus [`FIRST`].
-    open: Vec<Option<Open>>,
+    open: Slab<Open>,
     /// Whether the folders have been added.
     begun: bool,
 }
@@ -46,51 +44,55 @@ pub(crate) struct Open {
     pub(crate) position: u64,
     /// The index of the mount, if this is the folder of one.
     pub(crate) mount: Option<usize>,
-    _one: Option<One>,
+    _permit: Option<SemaphorePermit<'static>>,
 }
 
-/// One of the open files of all guests. Counted from creation to drop.
-struct One;
-
-impl Files {
+impl State {
     /// The file or folder of a descriptor.
     ///
     /// # Errors
     /// The code for a bad descriptor.
-    pub(crate) fn get(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Open, i32> {
-        self.place(mounts, fd)?.as_mut().ok_or(errno::BADF)
-    }
-
-    /// The folder of a descriptor, and its disk.
-    ///
-    /// # Errors
-    /// The code for a bad descriptor, or for one that is not a folder.
-    pub(crate) fn folder(
-        &mut self,
-        mounts: &[Mount],
-        fd: u32,
-    ) -> Result<(Arc<OwnedFd>, Disk), i32> {
-        let open = self.get(mounts, fd)?;
-        let folder = (open.kind == FOLDER).then(|| open.parts());
-        folder.ok_or(errno::NOTDIR)
+    pub(crate) fn opened(&mut self, fd: u32) -> Result<&mut Open, i32> {
+        let index = self.run.files.index(&self.reach.mounts, fd)?;
+        self.run.files.open.get_mut(index).ok_or(errno::BADF)
     }
 
     /// The file of a descriptor.
     ///
     /// # Errors
     /// The code for a bad descriptor, or for one that is not a file.
-    pub(crate) fn file(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Open, i32> {
-        let open = self.get(mounts, fd)?;
+    pub(crate) fn file(&mut self, fd: u32) -> Result<&mut Open, i32> {
+        let open = self.opened(fd)?;
         if open.kind == FILE { Ok(open) } else { Err(errno::ISDIR) }
     }
 
+    /// The folder of a descriptor, and its disk.
+    ///
+    /// # Errors
+    /// The code for a bad descriptor, or for one that is not a folder.
+    pub(crate) fn folder(&mut self, fd: u32) -> Result<(Arc<OwnedFd>, Disk), i32> {
+        let open = self.opened(fd)?;
+        if open.kind == FOLDER { Ok(open.parts()) } else { Err(errno::NOTDIR) }
+    }
+
+    /// Closes a descriptor.
+    ///
+    /// # Errors
+    /// The code for a bad descriptor.
+    pub(crate) fn close(&mut self, fd: u32) -> Result<(), i32> {
+        let index = self.run.files.index(&self.reach.mounts, fd)?;
+        self.run.files.open.try_remove(index).map(Open::close).ok_or(errno::BADF)
+    }
+}
+
+impl Files {
     /// Checks that one more may be opened.
     ///
     /// # Errors
     /// The code for too many open files.
-    pub(crate) fn has_room(&self) -> Result<(), i32> {
-        let open = self.open.iter().flatten().filter(|open| open.mount.is_none());
-        if open.count() < MOST { Ok(()) } else { Err(errno::MFILE) }
+    pub(crate) fn check_room(&self) -> Result<(), i32> {
+        let open = self.open.iter().filter(|(_, open)| open.mount.is_none()).count();
+        if open < MAX_OPEN { Ok(()) } else { Err(errno::MFILE) }
     }
 
     /// Gives a file or a folder a descriptor.
@@ -99,45 +101,39 @@ impl Files {
     /// The code for too many open files of all guests.
     pub(crate) fn add(&mut self, found: Found) -> Result<u32, i32> {
         let Found { file, kind, disk } = found;
-        let Some(one) = One::take() else {
-            disk.let_go(file);
+        let Ok(permit) = PERMITS.try_acquire() else {
+            disk.close(file);
             return Err(errno::NFILE);
         };
-        let (file, one) = (Arc::new(file), Some(one));
-        let open = Open { file, kind, disk, position: 0, mount: None, _one: one };
-        let place = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
-        match self.open.get_mut(place) {
-            Some(free) => *free = Some(open),
-            None => self.open.push(Some(open)),
-        }
-        Ok(FIRST.saturating_add(place as u32))
+        let (file, _permit) = (Arc::new(file), Some(permit));
+        let open = Open { file, kind, disk, position: 0, mount: None, _permit };
+        Ok(FIRST.saturating_add(self.open.insert(open) as u32))
     }
 
-    /// Closes a descriptor.
-    ///
-    /// # Errors
-    /// The code for a bad descriptor.
-    pub(crate) fn close(&mut self, mounts: &[Mount], fd: u32) -> Result<(), i32> {
-        self.place(mounts, fd)?.take().map(Open::close).ok_or(errno::BADF)
-    }
-
-    fn place(&mut self, mounts: &[Mount], fd: u32) -> Result<&mut Option<Open>, i32> {
+    /// The index of a descriptor. Adds the folders first, if that was not done.
+    fn index(&mut self, mounts: &[Mount], fd: u32) -> Result<usize, i32> {
         if !self.begun {
             self.begun = true;
-            self.open.extend(mounts.iter().enumerate().map(|(place, mount)| {
+            for (index, mount) in mounts.iter().enumerate() {
                 let (file, disk) = (mount.folder.clone(), mount.disk.clone());
-                let mount = Some(place);
-                Some(Open { file, kind: FOLDER, disk, position: 0, mount, _one: None })
-            }));
+                let mount = Some(index);
+                self.open.insert(Open {
+                    file,
+                    kind: FOLDER,
+                    disk,
+                    position: 0,
+                    mount,
+                    _permit: None,
+                });
+            }
         }
-        let place = fd.checked_sub(FIRST).ok_or(errno::BADF)?;
-        self.open.get_mut(place as usize).ok_or(errno::BADF)
+        Ok(fd.checked_sub(FIRST).ok_or(errno::BADF)? as usize)
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
-        self.open.drain(..).flatten().for_each(Open::close);
+        self.open.drain().for_each(Open::close);
     }
 }
 
@@ -151,22 +147,7 @@ impl Open {
     fn close(self) {
         // A folder of a mount stays open.
         if self.mount.is_none() {
-            self.disk.clone().let_go(self);
+            self.disk.clone().close(self);
         }
-    }
-}
-
-impl One {
-    fn take() -> Option<Self> {
-        // The counter orders no other memory, so `Relaxed` is enough.
-        let before = OPEN.fetch_add(1, Ordering::Relaxed);
-        let one = Self;
-        (before < *LIMIT).then_some(one)
-    }
-}
-
-impl Drop for One {
-    fn drop(&mut self) {
-        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }

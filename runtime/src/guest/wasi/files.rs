@@ -9,12 +9,12 @@
 
 use wasmtime::Linker;
 
+use super::MODULE;
 use super::errno::{AGAIN, BADF, CANCELED, INVAL, IO, NAMETOOLONG};
 use super::errno::{OVERFLOW, ROFS, SPIPE, SUCCESS};
 use super::folder::{self, Place};
-use super::{MAX_RANGES, MODULE};
-use crate::guest::memory::{bytes, parts, paste, range, read_u32, write};
-use crate::guest::state::files::{FIRST, Files};
+use crate::guest::memory::{self, bytes, parts, paste, range, write};
+use crate::guest::state::files::FIRST;
 use crate::guest::state::{Call, State};
 use crate::mounts::{Disk, Mount};
 
@@ -38,61 +38,39 @@ const READ: u64 = 1 << 1;
 const RIGHTS: u64 = READ | 1 << 2 | 1 << 5 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 21;
 
 /// The reason why a call fails: a code for the guest, or a trap.
-enum Fault {
+pub(crate) enum Fault {
     Code(i32),
     Trap(wasmtime::Error),
 }
 
-type Result<T> = std::result::Result<T, Fault>;
+pub(crate) type Result<T> = std::result::Result<T, Fault>;
+
+/// Adds calls to a linker, each under its own name with these arguments.
+macro_rules! define {
+    ($linker:ident: $($name:ident($($arg:ident),*)),*; async $($waits:ident),*) => {
+        $($linker.func_wrap(MODULE, stringify!($name), |call: Call<'_>, $($arg),*| {
+            answer($name(call, $($arg),*))
+        })?;)*
+        $($linker.func_wrap_async(MODULE, stringify!($waits), |call: Call<'_>, args| {
+            Box::new(async move { answer($waits(call, args).await) })
+        })?;)*
+    };
+}
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "fd_prestat_get", |call: Call<'_>, fd, out| {
-            answer(fd_prestat_get(call, fd, out))
-        })?
-        .func_wrap(MODULE, "fd_prestat_dir_name", |call: Call<'_>, fd, ptr, len| {
-            answer(fd_prestat_dir_name(call, fd, ptr, len))
-        })?
-        .func_wrap(MODULE, "fd_fdstat_get", |call: Call<'_>, fd, out| {
-            answer(fd_fdstat_get(call, fd, out))
-        })?
-        .func_wrap(MODULE, "fd_close", |call: Call<'_>, fd| answer(fd_close(call, fd)))?
-        .func_wrap(MODULE, "fd_tell", |call: Call<'_>, fd, out| answer(fd_tell(call, fd, out)))?
-        .func_wrap_async(MODULE, "fd_seek", |call: Call<'_>, words| {
-            Box::new(async move { answer(fd_seek(call, words).await) })
-        })?
-        .func_wrap_async(MODULE, "fd_read", |call: Call<'_>, (fd, ranges, count, out)| {
-            Box::new(fd_read(call, fd, ranges, count, out))
-        })?
-        .func_wrap_async(MODULE, "fd_pread", |call: Call<'_>, (fd, ranges, count, at, out)| {
-            Box::new(async move { answer(fd_pread(call, fd, (ranges, count), at, out).await) })
-        })?
-        .func_wrap_async(MODULE, "fd_readdir", |call: Call<'_>, words| {
-            Box::new(async move { answer(fd_readdir(call, words).await) })
-        })?
-        .func_wrap_async(MODULE, "fd_filestat_get", |call: Call<'_>, (fd, out)| {
-            Box::new(async move { answer(fd_filestat_get(call, fd, out).await) })
-        })?
-        .func_wrap_async(MODULE, "path_filestat_get", |call: Call<'_>, words| {
-            Box::new(async move { answer(path_filestat_get(call, words).await) })
-        })?
-        .func_wrap_async(MODULE, "path_readlink", |call: Call<'_>, words| {
-            Box::new(async move { answer(path_readlink(call, words).await) })
-        })?
-        .func_wrap_async(MODULE, "path_open", |call: Call<'_>, words| {
-            Box::new(async move { answer(path_open(call, words).await) })
-        })?;
+    define!(
+        linker:
+        fd_prestat_get(fd, out), fd_prestat_dir_name(fd, ptr, len), fd_fdstat_get(fd, out),
+        fd_close(fd), fd_tell(fd, out);
+        async fd_seek, fd_read, fd_pread, fd_readdir, fd_filestat_get, path_filestat_get,
+        path_readlink, path_open
+    );
     Ok(())
 }
 
 /// Returns a code, if the descriptor is valid.
-pub(crate) fn known(mut call: Call<'_>, fd: u32, code: i32) -> i32 {
-    let (files, mounts) = files(call.data_mut());
-    files.get(mounts, fd).map_or_else(|code| code, |_| code)
-}
-
-fn files(state: &mut State) -> (&mut Files, &[Mount]) {
-    (&mut state.run.files, &state.reach.mounts)
+pub(crate) fn known(state: &mut State, fd: u32, code: i32) -> i32 {
+    state.opened(fd).map_or_else(|code| code, |_| code)
 }
 
 fn fd_prestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
@@ -113,9 +91,8 @@ fn fd_prestat_dir_name(mut call: Call<'_>, fd: u32, ptr: u32, len: u32) -> Resul
 }
 
 fn mount(state: &mut State, fd: u32) -> Result<&Mount> {
-    let (files, mounts) = files(state);
-    let place = files.get(mounts, fd)?.mount.ok_or(BADF)?;
-    Ok(mounts.get(place).ok_or(BADF)?)
+    let index = state.opened(fd)?.mount.ok_or(BADF)?;
+    Ok(state.reach.mounts.get(index).ok_or(BADF)?)
 }
 
 fn fd_fdstat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
@@ -123,10 +100,7 @@ fn fd_fdstat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
     let (kind, rights) = match fd {
         0 => (0, READ),
         1 | 2 => (0, WRITE),
-        _ => {
-            let (files, mounts) = files(state);
-            (files.get(mounts, fd)?.kind, RIGHTS)
-        }
+        _ => (state.opened(fd)?.kind, RIGHTS),
     };
     write(memory, out, &u64::from(kind).to_le_bytes())?;
     write(memory, out.saturating_add(8), &rights.to_le_bytes())?;
@@ -137,8 +111,7 @@ fn fd_close(mut call: Call<'_>, fd: u32) -> Result<()> {
     if fd < FIRST {
         return Ok(());
     }
-    let (files, mounts) = files(call.data_mut());
-    Ok(files.close(mounts, fd)?)
+    Ok(call.data_mut().close(fd)?)
 }
 
 fn fd_tell(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
@@ -146,66 +119,49 @@ fn fd_tell(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
     if fd < FIRST {
         return Err(SPIPE.into());
     }
-    let (files, mounts) = files(state);
-    let position = files.file(mounts, fd)?.position;
-    Ok(write(memory, out, &position.to_le_bytes())?)
+    Ok(write(memory, out, &state.file(fd)?.position.to_le_bytes())?)
 }
 
-async fn fd_seek(mut call: Call<'_>, words: (u32, i64, u32, u32)) -> Result<()> {
-    let (fd, by, whence, out) = words;
+async fn fd_seek(mut call: Call<'_>, (fd, by, whence, out): (u32, i64, u32, u32)) -> Result<()> {
     if fd < FIRST {
         return Err(SPIPE.into());
     }
-    let (list, mounts) = files(call.data_mut());
-    let open = list.file(mounts, fd)?;
+    let open = call.data_mut().file(fd)?;
     let from = match whence {
         0 => 0,
         1 => open.position,
         2 => {
             let (file, disk) = open.parts();
-            quickly(&mut call, &disk, move |at_hand| folder::length(&file, at_hand)).await?
+            quickly(&mut call, &disk, move |cached| folder::length(&file, cached)).await?
         }
         _ => return Err(INVAL.into()),
     };
     let position = from.checked_add_signed(by).ok_or(INVAL)?;
     let (memory, state) = parts(&mut call)?;
-    let (list, mounts) = files(state);
-    list.file(mounts, fd)?.position = position;
+    state.file(fd)?.position = position;
     Ok(write(memory, out, &position.to_le_bytes())?)
 }
 
 /// Reads from the end of the last read. Standard input is at its end.
 pub(crate) async fn fd_read(
-    call: Call<'_>,
-    fd: u32,
-    ranges: u32,
-    count: u32,
-    out: u32,
-) -> wasmtime::Result<i32> {
-    answer(read_on(call, fd, (ranges, count), out).await)
-}
-
-async fn read_on(mut call: Call<'_>, fd: u32, ranges: (u32, u32), out: u32) -> Result<()> {
+    mut call: Call<'_>,
+    (fd, list, count, out): (u32, u32, u32, u32),
+) -> Result<()> {
     if fd == 0 {
         let (memory, _) = parts(&mut call)?;
         return Ok(write(memory, out, &0_u32.to_le_bytes())?);
     }
-    let (list, mounts) = files(call.data_mut());
-    let position = list.file(mounts, fd)?.position;
-    let len = read_at(&mut call, fd, ranges, position, out).await?;
-    let (list, mounts) = files(call.data_mut());
-    list.file(mounts, fd)?.position = position.saturating_add(len);
+    let position = call.data_mut().file(fd)?.position;
+    let len = read_at(&mut call, fd, (list, count), position, out).await?;
+    call.data_mut().file(fd)?.position = position.saturating_add(len);
     Ok(())
 }
 
 async fn fd_pread(
     mut call: Call<'_>,
-    fd: u32,
-    ranges: (u32, u32),
-    position: u64,
-    out: u32,
+    (fd, list, count, position, out): (u32, u32, u32, u64, u32),
 ) -> Result<()> {
-    read_at(&mut call, fd, ranges, position, out).await.map(drop)
+    read_at(&mut call, fd, (list, count), position, out).await.map(drop)
 }
 
 /// Reads into the ranges of a list, and writes how many bytes were read.
@@ -218,17 +174,14 @@ async fn read_at(
 ) -> Result<u64> {
     let (memory, state) = parts(call)?;
     let (mut ranges, mut total) = (Vec::new(), 0);
-    for index in 0..list.1.min(MAX_RANGES) {
-        let at = list.0.saturating_add(index.saturating_mul(8));
-        let ptr = read_u32(memory, at)?;
-        let len = read_u32(memory, at.saturating_add(4))?.min(MAX_READ - total);
-        range(memory, ptr, len)?;
+    for listed in memory::ranges(memory, list, MAX_READ) {
+        let (ptr, len) = listed?;
+        bytes(memory, ptr, len)?;
         ranges.push((ptr, len));
         total += len;
     }
-    let (files, mounts) = files(state);
-    let (file, disk) = files.file(mounts, fd)?.parts();
-    let work = move |at_hand| folder::read(&file, position, total as usize, at_hand);
+    let (file, disk) = state.file(fd)?.parts();
+    let work = move |cached| folder::read(&file, position, total as usize, cached);
     let read = quickly(call, &disk, work).await?;
     let (memory, _) = parts(call)?;
     let mut rest = &*read;
@@ -241,15 +194,16 @@ async fn read_at(
     Ok(read.len() as u64)
 }
 
-async fn fd_readdir(mut call: Call<'_>, words: (u32, u32, u32, u64, u32)) -> Result<()> {
-    let (fd, ptr, len, from, out) = words;
+async fn fd_readdir(
+    mut call: Call<'_>,
+    (fd, ptr, len, from, out): (u32, u32, u32, u64, u32),
+) -> Result<()> {
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, len)?;
     if len > MAX_LIST {
         return Err(OVERFLOW.into());
     }
-    let (list, mounts) = files(state);
-    let (folder, disk) = list.folder(mounts, fd)?;
+    let (folder, disk) = state.folder(fd)?;
     let work = move || folder::list(&folder, from, len as usize);
     let listed = apart(&mut call, &disk, work).await?;
     paste(&mut call, ptr, &listed).await?;
@@ -257,31 +211,34 @@ async fn fd_readdir(mut call: Call<'_>, words: (u32, u32, u32, u64, u32)) -> Res
     Ok(write(memory, out, &(listed.len() as u32).to_le_bytes())?)
 }
 
-async fn fd_filestat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {
+async fn fd_filestat_get(mut call: Call<'_>, (fd, out): (u32, u32)) -> Result<()> {
     let stat = if fd < FIRST {
         [0; 64]
     } else {
-        let (files, mounts) = files(call.data_mut());
-        let (file, disk) = files.get(mounts, fd)?.parts();
-        quickly(&mut call, &disk, move |at_hand| folder::about(&file, at_hand)).await?
+        let (file, disk) = call.data_mut().opened(fd)?.parts();
+        quickly(&mut call, &disk, move |cached| folder::about(&file, cached)).await?
     };
     let (memory, _) = parts(&mut call)?;
     Ok(write(memory, out, &stat)?)
 }
 
-async fn path_filestat_get(mut call: Call<'_>, words: (u32, u32, u32, u32, u32)) -> Result<()> {
-    let (fd, flags, ptr, len, out) = words;
+async fn path_filestat_get(
+    mut call: Call<'_>,
+    (fd, flags, ptr, len, out): (u32, u32, u32, u32, u32),
+) -> Result<()> {
     let stat = at(&mut call, fd, (ptr, len), flags, |place| place.stat()).await?;
     let (memory, _) = parts(&mut call)?;
     Ok(write(memory, out, &stat)?)
 }
 
-async fn path_readlink(mut call: Call<'_>, words: (u32, u32, u32, u32, u32, u32)) -> Result<()> {
-    let (fd, ptr, len, room, most, out) = words;
+async fn path_readlink(
+    mut call: Call<'_>,
+    (fd, ptr, len, buffer, capacity, out): (u32, u32, u32, u32, u32, u32),
+) -> Result<()> {
     let mut link = at(&mut call, fd, (ptr, len), 0, |place| place.link()).await?;
-    link.truncate(most as usize);
+    link.truncate(capacity as usize);
     let (memory, _) = parts(&mut call)?;
-    write(memory, room, &link)?;
+    write(memory, buffer, &link)?;
     Ok(write(memory, out, &(link.len() as u32).to_le_bytes())?)
 }
 
@@ -293,9 +250,9 @@ type Opening = (u32, u32, u32, u32, u32, u64, u64, u32, u32);
 async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
     let (fd, flags, ptr, len, how, rights, _, writing, out) = words;
     if how & CHANGES != 0 || rights & WRITE != 0 || writing & APPEND != 0 {
-        return Err(Fault::Code(known(call, fd, ROFS)));
+        return Err(known(call.data_mut(), fd, ROFS).into());
     }
-    call.data().run.files.has_room()?;
+    call.data().run.files.check_room()?;
     let folder = how & DIRECTORY != 0;
     let found = at(&mut call, fd, (ptr, len), flags, move |place| place.open(folder)).await?;
     let (memory, state) = parts(&mut call)?;
@@ -316,11 +273,10 @@ async fn at<T: Send + 'static>(
         return Err(NAMETOOLONG.into());
     }
     let path = bytes(memory, ptr, len)?.to_vec();
-    let (files, mounts) = files(state);
-    let ((folder, disk), follow) = (files.folder(mounts, fd)?, flags & 1 == 1);
+    let ((folder, disk), follow) = (state.folder(fd)?, flags & 1 == 1);
     let its = disk.clone();
     let work =
-        move |at_hand| work(&Place { folder: &folder, disk: &its, path: &path, follow, at_hand });
+        move |cached| work(&Place { folder: &folder, disk: &its, path: &path, follow, cached });
     quickly(call, &disk, work).await
 }
 
@@ -331,7 +287,7 @@ async fn quickly<T: Send + 'static>(
     disk: &Disk,
     work: impl Fn(bool) -> std::result::Result<T, i32> + Send + 'static,
 ) -> Result<T> {
-    match if disk.is_near() { work(true) } else { Err(AGAIN) } {
+    match if disk.is_local() { work(true) } else { Err(AGAIN) } {
         Err(AGAIN) => apart(call, disk, move || work(false)).await,
         done => Ok(done?),
     }
@@ -352,7 +308,8 @@ async fn apart<T: Send + 'static>(
     }
 }
 
-fn answer(result: Result<()>) -> wasmtime::Result<i32> {
+/// The result of a call for the guest.
+pub(crate) fn answer(result: Result<()>) -> wasmtime::Result<i32> {
     match result {
         Ok(()) => Ok(SUCCESS),
         Err(Fault::Code(code)) => Ok(code),

@@ -40,7 +40,7 @@ pub(crate) struct Place<'a> {
     /// Whether a link at the end of the path is followed.
     pub(crate) follow: bool,
     /// Whether only cached data is wanted, without blocking.
-    pub(crate) at_hand: bool,
+    pub(crate) cached: bool,
 }
 
 /// A regular file or a folder, open.
@@ -55,11 +55,11 @@ impl Place<'_> {
     fn find(&self, flags: OFlags) -> Result<OwnedFd, i32> {
         let follow = if self.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         let flags = flags | follow | OFlags::CLOEXEC;
-        let at_hand = ResolveFlags::CACHED | ResolveFlags::NO_XDEV;
-        let at_hand = if self.at_hand { at_hand } else { ResolveFlags::empty() };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | at_hand;
+        let cached = ResolveFlags::CACHED | ResolveFlags::NO_XDEV;
+        let cached = if self.cached { cached } else { ResolveFlags::empty() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | cached;
         let find = || fs::openat2(self.folder, self.path, flags, Mode::empty(), resolve);
-        if self.at_hand {
+        if self.cached {
             // Kernels before 5.12 do not support it. A path that leads out of
             // the folder looks the same as one on another disk.
             return find().map_err(|error| match error {
@@ -92,7 +92,7 @@ impl Place<'_> {
     /// the kernel's state: one may have been mounted there after the function
     /// was deployed.
     fn look(&self, found: &OwnedFd) -> Result<Statx, i32> {
-        let stat = stat(found, self.at_hand)?;
+        let stat = stat(found, self.cached)?;
         if !self.disk.has(&stat) && is_kernels(found) {
             return Err(errno::ACCES);
         }
@@ -101,7 +101,7 @@ impl Place<'_> {
 
     /// The target of a link.
     pub(crate) fn link(&self) -> Result<Vec<u8>, i32> {
-        if self.at_hand {
+        if self.cached {
             return Err(errno::AGAIN);
         }
         let found = self.find(OFlags::PATH)?;
@@ -124,23 +124,23 @@ fn openable(stat: &Statx, folder: bool) -> Result<u8, i32> {
     }
 }
 
-/// The metadata of an open file. With `at_hand`, a remote file is answered from
+/// The metadata of an open file. With `cached`, a remote file is answered from
 /// the cache, without a request to its server.
-fn stat(file: &OwnedFd, at_hand: bool) -> Result<Statx, i32> {
-    let sync = if at_hand { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
+fn stat(file: &OwnedFd, cached: bool) -> Result<Statx, i32> {
+    let sync = if cached { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
     let stat = fs::statx(file, "", AtFlags::EMPTY_PATH | sync, wanted);
     stat.map_err(errno::of)
 }
 
 /// The metadata of an open file, in the layout of WASI.
-pub(crate) fn about(file: &OwnedFd, at_hand: bool) -> Result<[u8; 64], i32> {
-    Ok(layout(&stat(file, at_hand)?))
+pub(crate) fn about(file: &OwnedFd, cached: bool) -> Result<[u8; 64], i32> {
+    Ok(layout(&stat(file, cached)?))
 }
 
 /// The length of an open file.
-pub(crate) fn length(file: &OwnedFd, at_hand: bool) -> Result<u64, i32> {
-    Ok(stat(file, at_hand)?.stx_size)
+pub(crate) fn length(file: &OwnedFd, cached: bool) -> Result<u64, i32> {
+    Ok(stat(file, cached)?.stx_size)
 }
 
 /// Reads at most `most` bytes at a position.
@@ -148,17 +148,17 @@ pub(crate) fn read(
     file: &OwnedFd,
     position: u64,
     most: usize,
-    at_hand: bool,
+    cached: bool,
 ) -> Result<Vec<u8>, i32> {
     if i64::try_from(position).is_err() {
         return Err(errno::INVAL);
     }
     let mut bytes = vec![0; most];
-    let wait = if at_hand { ReadWriteFlags::NOWAIT } else { ReadWriteFlags::empty() };
+    let wait = if cached { ReadWriteFlags::NOWAIT } else { ReadWriteFlags::empty() };
     let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], position, wait);
     bytes.truncate(read.map_err(|error| match error {
         // Not every file system supports it.
-        Errno::OPNOTSUPP if at_hand => errno::AGAIN,
+        Errno::OPNOTSUPP if cached => errno::AGAIN,
         error => errno::of(error),
     })?);
     Ok(bytes)
@@ -246,21 +246,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_hand_is_what_is_there() {
+    fn what_is_cached_is_what_is_there() {
         let (folder, disk, manifest) = folder();
-        for at_hand in [false, true] {
-            let place = |path| Place { folder: &folder, disk: &disk, path, follow: true, at_hand };
+        for cached in [false, true] {
+            let place = |path| Place { folder: &folder, disk: &disk, path, follow: true, cached };
             let found = match place(b"Cargo.toml").open(false) {
                 // Not cached, or not supported here.
-                Err(errno::AGAIN) if at_hand => return,
+                Err(errno::AGAIN) if cached => return,
                 opened => opened.expect("it is a file"),
             };
             let Found { file, kind, disk: found } = found;
-            assert_eq!((kind, found.is_near()), (FILE, disk.is_near()));
-            assert_eq!(length(&file, at_hand), Ok(manifest.len() as u64));
-            let read = read(&file, 2, 1 << 20, at_hand);
+            assert_eq!((kind, found.is_local()), (FILE, disk.is_local()));
+            assert_eq!(length(&file, cached), Ok(manifest.len() as u64));
+            let read = read(&file, 2, 1 << 20, cached);
             assert!(read == Err(errno::AGAIN) || read.as_deref() == Ok(&manifest[2..]));
-            assert_eq!(place(b"Cargo.toml").stat(), about(&file, at_hand));
+            assert_eq!(place(b"Cargo.toml").stat(), about(&file, cached));
             assert_eq!(place(b"src").open(true).map(|found| found.kind), Ok(FOLDER));
             for (path, code) in [
                 (&b"Cargo.toml"[..], errno::NOTDIR),
@@ -270,7 +270,7 @@ mod tests {
                 (b"", errno::NOENT),
             ] {
                 let opened = place(path).open(true).map(drop);
-                assert!(opened == Err(code) || at_hand && opened == Err(errno::AGAIN), "{path:?}");
+                assert!(opened == Err(code) || cached && opened == Err(errno::AGAIN), "{path:?}");
             }
         }
     }
@@ -278,8 +278,7 @@ mod tests {
     #[test]
     fn a_list_goes_on_where_it_was_cut_off() {
         let (folder, disk, _) = folder();
-        let src =
-            Place { folder: &folder, disk: &disk, path: b"src", follow: true, at_hand: false };
+        let src = Place { folder: &folder, disk: &disk, path: b"src", follow: true, cached: false };
         let Found { file: src, .. } = src.open(true).expect("it is a folder");
         let whole = list(&src, 0, 1 << 20).expect("it is a folder");
         let (mut parts, mut from) = (Vec::new(), 0);

@@ -21,7 +21,7 @@ use rustix::rand::GetRandomFlags;
 use wasmtime::Linker;
 
 use self::errno::{BADF, INTR, INVAL, IO, SUCCESS};
-use super::memory::{parts, range, read_u32, write};
+use super::memory::{self, bytes, parts, range, write};
 use super::state::stdio::Sink;
 use super::state::{Call, State};
 use super::turn::Turn;
@@ -35,8 +35,7 @@ const RANDOM: u32 = 32 << 10;
 /// The most lines that one write logs. The guest then writes the rest again.
 const MAX_LINES: usize = 64;
 
-/// The most ranges and bytes of one write that are processed.
-pub(crate) const MAX_RANGES: u32 = 1_024;
+/// The most bytes that one write takes.
 pub(crate) const MAX_WRITE: u32 = 64 << 10;
 
 /// The most subscriptions of one poll.
@@ -48,27 +47,17 @@ const MAX_SUBSCRIPTIONS: u32 = 64;
 pub(crate) struct Exit(pub(crate) i32);
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "args_sizes_get", args_sizes_get)?
-        .func_wrap(MODULE, "args_get", args_get)?
-        .func_wrap(MODULE, "environ_sizes_get", environ_sizes_get)?
-        .func_wrap(MODULE, "environ_get", environ_get)?
-        .func_wrap(MODULE, "clock_time_get", clock_time_get)?
-        .func_wrap_async(MODULE, "random_get", |call: Call<'_>, (ptr, len)| {
-            Box::new(random_get(call, ptr, len))
-        })?
-        .func_wrap(MODULE, "fd_write", fd_write)?
-        .func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
-            Err(wasmtime::Error::new(Exit(code)))
-        })?
-        .func_wrap_async(
-            MODULE,
-            "poll_oneoff",
-            |call: Call<'_>, (subscriptions, events, count, stored): (u32, u32, u32, u32)| {
-                Box::new(poll_oneoff(call, Poll { subscriptions, events, count, stored }))
-            },
-        )?;
+    define!(
+        linker, MODULE:
+        args_sizes_get, args_get, environ_sizes_get, environ_get, clock_time_get, fd_write,
+        proc_exit;
+        async random_get, poll_oneoff
+    );
     Ok(())
+}
+
+fn proc_exit(_: Call<'_>, code: i32) -> wasmtime::Result<()> {
+    Err(wasmtime::Error::new(Exit(code)))
 }
 
 /// A program's only argument is its own name.
@@ -132,7 +121,7 @@ fn clock(id: u32, started: Instant) -> Option<u64> {
     Some(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-async fn random_get(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+async fn random_get(mut call: Call<'_>, (ptr, len): (u32, u32)) -> wasmtime::Result<i32> {
     range(parts(&mut call)?.0, ptr, len)?;
     let (mut turn, mut filled) = (Turn::begin(), 0);
     loop {
@@ -153,7 +142,7 @@ async fn random_get(mut call: Call<'_>, ptr: u32, len: u32) -> wasmtime::Result<
 pub(crate) fn fd_write(
     mut call: Call<'_>,
     fd: u32,
-    ranges: u32,
+    list: u32,
     count: u32,
     written: u32,
 ) -> wasmtime::Result<i32> {
@@ -164,12 +153,10 @@ pub(crate) fn fd_write(
     };
     let (memory, state) = parts(&mut call)?;
     let (mut total, mut lines): (u32, _) = (0, MAX_LINES);
-    for index in 0..count.min(MAX_RANGES) {
-        let at = ranges.saturating_add(index.saturating_mul(8));
-        let ptr = read_u32(memory, at)?;
-        let len = read_u32(memory, at.saturating_add(4))?.min(MAX_WRITE - total);
+    for range in memory::ranges(memory, (list, count), MAX_WRITE) {
+        let (ptr, len) = range?;
         let (stdio, speaker) = state.output();
-        let taken = stdio.write(sink, range(memory, ptr, len)?, &speaker, &mut lines);
+        let taken = stdio.write(sink, bytes(memory, ptr, len)?, &speaker, &mut lines);
         total += taken as u32;
         if taken < len as usize {
             break;
@@ -177,15 +164,6 @@ pub(crate) fn fd_write(
     }
     write(memory, written, &total.to_le_bytes())?;
     Ok(SUCCESS)
-}
-
-/// The arguments of `poll_oneoff`: addresses and a count.
-#[derive(Clone, Copy)]
-struct Poll {
-    subscriptions: u32,
-    events: u32,
-    count: u32,
-    stored: u32,
 }
 
 /// An event that a guest waits for.
@@ -203,11 +181,14 @@ const CLOCK: u8 = 0;
 
 /// Waits for the earliest of the subscriptions, or until the context is done. A
 /// guest sees the latter as an interrupted call.
-async fn poll_oneoff(mut call: Call<'_>, poll: Poll) -> wasmtime::Result<i32> {
-    if poll.count == 0 || poll.count > MAX_SUBSCRIPTIONS {
+async fn poll_oneoff(
+    mut call: Call<'_>,
+    (list, events, count, written): (u32, u32, u32, u32),
+) -> wasmtime::Result<i32> {
+    if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Ok(INVAL);
     }
-    let subscriptions = read_subscriptions(&mut call, poll)?;
+    let subscriptions = subscriptions(&mut call, list, count)?;
     let wait = subscriptions.iter().map(|each| each.after).min().unwrap_or_default();
     if !wait.is_zero() {
         call.data_mut().flush().await;
@@ -221,21 +202,24 @@ async fn poll_oneoff(mut call: Call<'_>, poll: Poll) -> wasmtime::Result<i32> {
     let (memory, _) = parts(&mut call)?;
     let mut stored: u32 = 0;
     for ready in subscriptions.iter().filter(|each| each.after <= wait) {
-        let at = poll.events.saturating_add(stored * EVENT);
+        let at = events.saturating_add(stored * EVENT);
         write(memory, at, &ready.event())?;
         stored += 1;
     }
-    write(memory, poll.stored, &stored.to_le_bytes())?;
+    write(memory, written, &stored.to_le_bytes())?;
     Ok(SUCCESS)
 }
 
-fn read_subscriptions(call: &mut Call<'_>, poll: Poll) -> wasmtime::Result<Vec<Subscription>> {
+fn subscriptions(
+    call: &mut Call<'_>,
+    list: u32,
+    count: u32,
+) -> wasmtime::Result<Vec<Subscription>> {
     let (memory, state) = parts(call)?;
-    (0..poll.count)
+    (0..count)
         .map(|index| {
-            let at = poll.subscriptions.saturating_add(index * SUBSCRIPTION);
-            let bytes = range(memory, at, SUBSCRIPTION)?;
-            Ok(Subscription::read(bytes, state.run.started))
+            let at = list.saturating_add(index * SUBSCRIPTION);
+            Ok(Subscription::read(bytes(memory, at, SUBSCRIPTION)?, state.run.started))
         })
         .collect()
 }

@@ -2,84 +2,54 @@
 //! change. A function can't change any file, so they fail. Sockets are not
 //! available either.
 
-use wasmtime::Linker;
+use wasmtime::{FuncType, Linker, Val, ValType};
 
 use super::MODULE;
 use super::errno::{BADF, NOTSOCK, ROFS, SPIPE, SUCCESS};
 use super::files::known;
+use crate::guest::state::State;
 use crate::guest::state::files::FIRST;
-use crate::guest::state::{Call, State};
+
+/// Each call: the types of its parameters (`i` has 32 bits, `I` has 64), the
+/// index of the descriptor among them, and the result for a valid descriptor.
+const CALLS: [(&str, &str, usize, i32); 18] = [
+    ("path_create_directory", "iii", 0, ROFS),
+    ("path_remove_directory", "iii", 0, ROFS),
+    ("path_unlink_file", "iii", 0, ROFS),
+    ("path_rename", "iiiiii", 0, ROFS),
+    ("path_link", "iiiiiii", 0, ROFS),
+    ("path_symlink", "iiiii", 2, ROFS),
+    ("path_filestat_set_times", "iiiiIIi", 0, ROFS),
+    ("fd_filestat_set_times", "iIIi", 0, ROFS),
+    ("fd_filestat_set_size", "iI", 0, ROFS),
+    ("fd_allocate", "iII", 0, ROFS),
+    ("fd_advise", "iIIi", 0, SUCCESS),
+    ("fd_pwrite", "iiiIi", 0, BADF),
+    ("sock_accept", "iii", 0, NOTSOCK),
+    ("sock_recv", "iiiiii", 0, NOTSOCK),
+    ("sock_send", "iiiii", 0, NOTSOCK),
+    ("sock_shutdown", "ii", 0, NOTSOCK),
+    ("fd_sync", "i", 0, SUCCESS),
+    ("fd_datasync", "i", 0, SUCCESS),
+];
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "path_create_directory", |call: Call<'_>, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "path_remove_directory", |call: Call<'_>, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "path_unlink_file", |call: Call<'_>, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(
-            MODULE,
-            "path_rename",
-            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32| known(call, fd, ROFS),
-        )?
-        .func_wrap(
-            MODULE,
-            "path_link",
-            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32| {
-                known(call, fd, ROFS)
-            },
-        )?
-        .func_wrap(MODULE, "path_symlink", |call: Call<'_>, _: i32, _: i32, fd, _: i32, _: i32| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(
-            MODULE,
-            "path_filestat_set_times",
-            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i64, _: i64, _: i32| {
-                known(call, fd, ROFS)
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_filestat_set_times",
-            |call: Call<'_>, fd, _: i64, _: i64, _: i32| known(call, fd, ROFS),
-        )?
-        .func_wrap(MODULE, "fd_filestat_set_size", |call: Call<'_>, fd, _: i64| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "fd_allocate", |call: Call<'_>, fd, _: i64, _: i64| {
-            known(call, fd, ROFS)
-        })?
-        .func_wrap(MODULE, "fd_advise", |call: Call<'_>, fd, _: i64, _: i64, _: i32| {
-            known(call, fd, SUCCESS)
-        })?
-        .func_wrap(
-            MODULE,
-            "fd_pwrite",
-            |_: Call<'_>, fd: u32, _: i32, _: i32, _: i64, _: i32| {
-                if fd < FIRST { SPIPE } else { BADF }
-            },
-        )?
-        .func_wrap(MODULE, "sock_accept", |call: Call<'_>, fd, _: i32, _: i32| no_socket(call, fd))?
-        .func_wrap(
-            MODULE,
-            "sock_recv",
-            |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32, _: i32| no_socket(call, fd),
-        )?
-        .func_wrap(MODULE, "sock_send", |call: Call<'_>, fd, _: i32, _: i32, _: i32, _: i32| {
-            no_socket(call, fd)
-        })?
-        .func_wrap(MODULE, "sock_shutdown", |call: Call<'_>, fd, _: i32| no_socket(call, fd))?
-        .func_wrap(MODULE, "fd_sync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?
-        .func_wrap(MODULE, "fd_datasync", |call: Call<'_>, fd| known(call, fd, SUCCESS))?;
+    for (name, parameters, descriptor, code) in CALLS {
+        let parameters = parameters.chars().map(|kind| match kind {
+            'I' => ValType::I64,
+            _ => ValType::I32,
+        });
+        let signature = FuncType::new(linker.engine(), parameters, [ValType::I32]);
+        linker.func_new(MODULE, name, signature, move |mut call, arguments, results| {
+            let fd = arguments.get(descriptor).and_then(Val::i32).unwrap_or(-1).cast_unsigned();
+            let code = match code {
+                NOTSOCK if fd < FIRST => NOTSOCK,
+                BADF if fd < FIRST => SPIPE,
+                code => known(call.data_mut(), fd, code),
+            };
+            results.fill(Val::I32(code));
+            Ok(())
+        })?;
+    }
     Ok(())
-}
-
-/// The error for a descriptor that would have to be a socket.
-fn no_socket(call: Call<'_>, fd: u32) -> i32 {
-    if fd < FIRST { NOTSOCK } else { known(call, fd, NOTSOCK) }
 }
