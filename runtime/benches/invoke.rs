@@ -15,7 +15,7 @@ mod common;
 
 use std::time::Duration;
 
-use hourglass::{Body, Context, Function, Instances, Runtime};
+use hourglass::{Body, Context, Function, InstancePolicy, Runtime};
 use wasmtime::{Caller, Config, Enabled, Engine, Extern, Linker, Module, Store};
 use wasmtime::{InstanceAllocationStrategy, InstancePre, PoolingAllocationConfig};
 
@@ -25,7 +25,10 @@ const CALLS: u32 = 5_000;
 fn main() {
     let wasm = common::guest("hello");
     let floor = Floor::new(&wasm);
-    let (reset, new) = (Ours::new(&wasm, Instances::Reset), Ours::new(&wasm, Instances::New));
+    let (reset, new) = (
+        Ours::new(&wasm, InstancePolicy::ResetInPlace),
+        Ours::new(&wasm, InstancePolicy::NewEachTime),
+    );
     for _ in 0..CALLS {
         floor.call();
         reset.call();
@@ -113,7 +116,7 @@ impl Row {
 
 /// How throughput scales from one thread to two.
 fn two_threads(wasm: &[u8]) {
-    let (floor, ours) = (Floor::new(wasm), Ours::new(wasm, Instances::Reset));
+    let (floor, ours) = (Floor::new(wasm), Ours::new(wasm, InstancePolicy::ResetInPlace));
     let mut ratios = [Vec::new(), Vec::new()];
     for _ in 0..7 {
         ratios[0].push(scaling(&|| floor.call()));
@@ -147,7 +150,7 @@ thread_local! {
 }
 
 impl Ours {
-    fn new(wasm: &[u8], instances: Instances) -> Self {
+    fn new(wasm: &[u8], instances: InstancePolicy) -> Self {
         let runtime = Runtime::builder().build().expect("a runtime");
         let hello = Function::from_bytes("hello", wasm).expect("a function").instances(instances);
         runtime.deploy(hello.timeout(Duration::from_secs(10))).expect("it deploys");

@@ -72,6 +72,7 @@ mod propagation;
 mod runtime;
 mod schema;
 mod spawn;
+mod sync;
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -87,7 +88,7 @@ pub use body::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, 
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use engine::compile::Compiler;
 pub use error::{BuildError, CacheError, CompileError, DeployError, InvokeError};
-pub use function::{Fresh, Function, Instances, Kept};
+pub use function::{Function, IdleStats, InstancePolicy, InstanceReuse};
 pub use limits::{Limits, mib};
 pub use outcome::{Outcome, Trap, Usage};
 pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};

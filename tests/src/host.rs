@@ -88,7 +88,7 @@ pub async fn nothing_left(runtime: &Runtime) {
 /// # Panics
 /// If that takes ten seconds, which is less than an instance may be idle.
 pub async fn nothing_kept(runtime: &Runtime) {
-    poll::until_within(Duration::from_secs(10), || match runtime.kept() {
+    poll::until_within(Duration::from_secs(10), || match runtime.idle_stats() {
         kept if kept.instances == 0 => Ok(()),
         kept => Err(kept),
     })

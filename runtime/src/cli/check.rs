@@ -9,7 +9,7 @@ use super::deploy::{self, Module};
 use super::output;
 use super::settings::FunctionOptions;
 use crate::escape::OneLine;
-use crate::function::Fresh;
+use crate::function::InstanceReuse;
 use crate::runtime::Runtime;
 
 /// Checks whether modules would deploy, and if not, says why and what to do.
@@ -45,6 +45,10 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     }
 }
 
-fn check(runtime: &Runtime, module: &Module, flags: &FunctionOptions) -> anyhow::Result<Fresh> {
+fn check(
+    runtime: &Runtime,
+    module: &Module,
+    flags: &FunctionOptions,
+) -> anyhow::Result<InstanceReuse> {
     Ok(runtime.check(&module.function(flags)?)?)
 }

@@ -148,7 +148,7 @@ fn describe(text: &mut String, trap: &Trap) {
         let _ = write!(text, "\n  {}", OneLine(name));
     }
     // The log already contains the guest's output, unless the log filters it.
-    if !log::is_printed() && !trap.stderr.is_empty() {
+    if !log::is_stdio_logged() && !trap.stderr.is_empty() {
         text.push_str("\nits standard error:");
         for line in trap.stderr.lines() {
             let _ = write!(text, "\n  {}", OneLine(line));

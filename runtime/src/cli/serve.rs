@@ -15,7 +15,7 @@ use super::deploy;
 use super::options::ServeOptions;
 use super::output;
 use super::signals::Signals;
-use crate::function::Fresh;
+use crate::function::InstanceReuse;
 use crate::http::{Admin, Routes, Server};
 use crate::runtime::Runtime;
 use crate::schema::Period;
@@ -158,8 +158,8 @@ fn announcement(
     let mut next = None;
     for name in &functions {
         let paths = routes.paths(name);
-        let fresh = match runtime.fresh(name) {
-            Some(fresh @ Fresh::Made { .. }) => format!("  ({fresh})"),
+        let fresh = match runtime.instance_reuse(name) {
+            Some(reuse @ InstanceReuse::NewEachTime { .. }) => format!("  ({reuse})"),
             _ => String::new(),
         };
         if paths.is_empty() {

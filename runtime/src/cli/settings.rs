@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine::compile;
-use crate::function::{Function, Instances};
+use crate::function::{Function, InstancePolicy};
 use crate::http::{self, header_limits};
 use crate::limits::Limits;
 use crate::runtime::builder;
@@ -109,8 +109,8 @@ settings! {
     pub(crate) struct InstanceSettings {
         /// Whether instances are reset in place where that is proven safe, or a
         /// new one is made for each invocation.
-        pub(crate) instances: Instances = Instances::Reset,
-            Choice(&[("reset", Instances::Reset), ("new", Instances::New)]);
+        pub(crate) instances: InstancePolicy = InstancePolicy::ResetInPlace,
+            Choice(&[("reset", InstancePolicy::ResetInPlace), ("new", InstancePolicy::NewEachTime)]);
     }
 }
 

@@ -9,9 +9,11 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
+
+use crate::sync::lock;
 
 /// The time at which an alarm fires, and a number that tells it from others at
 /// the same time.
@@ -48,14 +50,11 @@ impl Alarms {
     /// Wakes the waiters of all alarms that are due.
     pub(super) fn ring(&self) {
         let now = Instant::now();
-        while let Some(waker) = self.queue().take_due(now) {
-            // Outside of the lock, because it runs foreign code.
+        let next = || lock(&self.0).take_due(now);
+        // Woken outside of the lock, because that runs foreign code.
+        while let Some(waker) = next() {
             waker.wake();
         }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,7 +74,7 @@ impl Future for Alarm<'_> {
             return Poll::Ready(());
         }
         let (alarms, at) = (self.alarms, self.at);
-        let mut queue = alarms.queue();
+        let mut queue = lock(&alarms.0);
         let key = *self.set.get_or_insert_with(|| {
             queue.count += 1;
             (at, queue.count)
@@ -88,7 +87,7 @@ impl Future for Alarm<'_> {
 impl Alarm<'_> {
     fn unset(&mut self) {
         if let Some(key) = self.set.take() {
-            let waker = self.alarms.queue().set.remove(&key);
+            let waker = lock(&self.alarms.0).set.remove(&key);
             drop(waker);
         }
     }
@@ -146,8 +145,8 @@ mod tests {
             let mut cx = Context::from_waker(Waker::noop());
             assert!(alarm.as_mut().poll(&mut cx).is_pending());
             assert!(alarm.as_mut().poll(&mut cx).is_pending());
-            assert_eq!(alarms.queue().set.len(), 1);
+            assert_eq!(lock(&alarms.0).set.len(), 1);
         }
-        assert!(alarms.queue().set.is_empty());
+        assert!(lock(&alarms.0).set.is_empty());
     }
 }

@@ -34,22 +34,22 @@ thread_local! {
 
 /// A snapshot of a thread's fault count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Witness(u64);
+pub(crate) struct FaultSnapshot(u64);
 
-impl Witness {
+impl FaultSnapshot {
     /// Snapshots this thread's fault count without a system call. The cached
     /// count may be stale (too low); then the later check fails and the memory
     /// is scanned.
-    pub(crate) fn call() -> Option<Self> {
+    pub(crate) fn take() -> Option<Self> {
         LAST.get().map(Self)
     }
 
     /// Whether this thread, which must be the one that took the snapshot, has
     /// had no page fault since.
-    pub(crate) fn holds(witness: Option<Self>) -> bool {
+    pub(crate) fn is_unchanged(snapshot: Option<Self>) -> bool {
         let now = count();
         LAST.set(now);
-        matches!((witness, now), (Some(Self(then)), Some(now)) if then == now)
+        matches!((snapshot, now), (Some(Self(then)), Some(now)) if then == now)
     }
 }
 

@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use wasmtime::Module;
 
 use super::Engine;
 use crate::error::CompileError;
+use crate::sync::lock;
 
 /// A hash of a module's bytes. All of an engine's modules have its settings.
 type Digest = [u8; blake3::OUT_LEN];
@@ -34,8 +35,8 @@ impl Engine {
     /// loaded.
     pub(crate) fn load(&self, wasm: &[u8]) -> Result<Arc<Loaded>, CompileError> {
         let digest = *blake3::hash(wasm).as_bytes();
-        let slot = self.modules.all().entry(digest).or_default().clone();
-        let mut known = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = lock(&self.modules.0).entry(digest).or_default().clone();
+        let mut known = lock(&slot);
         if let Some(loaded) = known.upgrade() {
             return Ok(loaded);
         }
@@ -54,14 +55,10 @@ impl Engine {
 }
 
 impl Modules {
-    fn all(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Slot>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Removes the slot of a module that is no longer loaded, unless another
     /// thread is about to load it.
     fn forget(&self, digest: &Digest) {
-        if let Entry::Occupied(slot) = self.all().entry(*digest)
+        if let Entry::Occupied(slot) = lock(&self.0).entry(*digest)
             && Arc::strong_count(slot.get()) == 1
             && slot.get().try_lock().is_ok_and(|loaded| loaded.strong_count() == 0)
         {

@@ -67,7 +67,7 @@ pub(crate) struct PageMap {
 }
 
 /// The pages of a memory that may differ from its initial content.
-pub(crate) struct Touched {
+pub(crate) struct DirtyPages {
     ranges: Vec<Range<usize>>,
     /// Whether the pages are known. Before the first scan they are not, since a
     /// memory may get the pages of a former one.
@@ -76,7 +76,7 @@ pub(crate) struct Touched {
     by_faults_alone: bool,
 }
 
-impl Touched {
+impl DirtyPages {
     /// The size of these pages in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.ranges.iter().map(Range::len).sum()
@@ -119,12 +119,12 @@ impl PageMap {
     }
 
     /// Prepares the memory of a new instance for resets.
-    pub(crate) fn watch(&self, memory: &mut [u8]) -> Touched {
+    pub(crate) fn watch(&self, memory: &mut [u8]) -> DirtyPages {
         // SAFETY: the range is exclusively borrowed, and the advice does not
         // change its content.
         let alone =
             unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxNoHugepage) };
-        Touched {
+        DirtyPages {
             ranges: Vec::new(),
             known: false,
             by_faults_alone: self.counts_faults && alone.is_ok(),
@@ -139,7 +139,7 @@ impl PageMap {
     /// Makes `memory` equal to `first`, followed by zeros. `touched` are the
     /// pages that had been touched before the memory's last reset, and are
     /// updated. `no_fault` says that the last run on it had no page fault, see
-    /// [`Witness`](super::faults::Witness).
+    /// [`FaultSnapshot`](super::faults::FaultSnapshot).
     ///
     /// Returns whether the memory was reset. It is not if more was touched than
     /// is worth copying; the memory is then unusable.
@@ -147,7 +147,7 @@ impl PageMap {
         &self,
         memory: &mut [u8],
         first: &[u8],
-        touched: &mut Touched,
+        touched: &mut DirtyPages,
         no_fault: bool,
     ) -> bool {
         if no_fault && touched.by_faults_alone && touched.known {
@@ -175,7 +175,7 @@ impl PageMap {
     }
 
     /// Whether every touched page is known.
-    fn finds_nothing_beside(&self, memory: &mut [u8], first: &[u8], touched: &Touched) -> bool {
+    fn finds_nothing_beside(&self, memory: &mut [u8], first: &[u8], touched: &DirtyPages) -> bool {
         let base = memory.as_ptr().addr();
         let mut at = base;
         let mut regions = [Region::default(); REGIONS];
@@ -198,7 +198,7 @@ impl PageMap {
     /// Like [`reset`](Self::reset), for a memory that goes back to the pool. It
     /// always succeeds.
     ///
-    /// Touched pages beyond `keep` bytes are returned to the system, which
+    /// DirtyPages pages beyond `keep` bytes are returned to the system, which
     /// restores the mapping's initial content. If the kernel refuses anything,
     /// all of the memory is written instead.
     pub(crate) fn restore(&self, memory: &mut [u8], first: &[u8]) {

@@ -7,14 +7,14 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Module, ModuleExport};
 use wasmtime::{Store, UpdateDeadline, Val};
 
-use super::instance::{Handles, Instance};
-use super::module::{self, Checked};
-use super::{Function, Workshop};
+use super::instance::{Instance, InstanceExports};
+use super::module::{self, ValidModule};
+use super::{DeployContext, Function};
 use crate::engine::modules::Loaded;
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::environment::Environment;
 use crate::error::DeployError;
-use crate::guest::{Reach, State, Style};
+use crate::guest::{Capabilities, State, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 
@@ -27,13 +27,13 @@ pub(super) struct Blueprint {
     pub(super) engine: Arc<Engine>,
     function: Arc<str>,
     environment: Arc<Environment>,
-    reach: Arc<Reach>,
+    capabilities: Arc<Capabilities>,
     style: Style,
     limits: Limits,
     pre: InstancePre<State>,
     /// The module, which other functions may share.
     _loaded: Arc<Loaded>,
-    exports: Exports,
+    exports: ExportIndices,
     /// The maximum number of entries of its table.
     table_limit: u64,
     /// The size of an instance without its memory and its stack, in bytes.
@@ -45,7 +45,7 @@ pub(super) struct Blueprint {
 }
 
 /// The indices of a module's exports.
-struct Exports {
+struct ExportIndices {
     memory: ModuleExport,
     entry: ModuleExport,
     /// The former start section.
@@ -60,28 +60,28 @@ impl Blueprint {
     /// Compiles a module (or loads it from the cache), links it, and copies its
     /// initial state.
     pub(super) fn new(
-        workshop: &Workshop<'_>,
+        context: &DeployContext<'_>,
         function: &Function,
-        checked: &Checked<'_>,
+        checked: &ValidModule<'_>,
     ) -> Result<Arc<Self>, DeployError> {
-        let Workshop { engine, linkers, callees, .. } = workshop;
+        let DeployContext { engine, linkers, dispatcher, .. } = context;
         let loaded = engine.load(&checked.wasm)?;
-        let exports = Exports::find(&loaded.module, checked)?;
+        let exports = ExportIndices::find(&loaded.module, checked)?;
         let linker = linkers.of(checked.style);
         let pre = linker.instantiate_pre(&loaded.module).map_err(unlinkable)?;
         let mut blueprint = Self {
             engine: Arc::clone(engine),
             function: function.name.clone(),
             environment: Arc::new(function.environment.clone()),
-            reach: Arc::new(Reach {
+            capabilities: Arc::new(Capabilities {
                 calls: function.calls.clone(),
                 max_calls: function.limits.max_calls,
                 detach: function.limits.detach,
                 #[cfg(feature = "server")]
-                outbound: function.way_out.outbound(&function.limits)?,
+                outbound: function.egress.outbound(&function.limits)?,
                 rate: Rate::of_output(),
                 mounts: function.mounts.open()?,
-                callees: callees.clone(),
+                dispatcher: dispatcher.clone(),
             }),
             style: checked.style,
             limits: function.limits.clone(),
@@ -106,10 +106,10 @@ impl Blueprint {
 
     /// A store in which a guest is preempted at every tick.
     pub(super) fn store(&self) -> Store<State> {
-        let (function, reach) = (self.function.clone(), self.reach.clone());
+        let (function, capabilities) = (self.function.clone(), self.capabilities.clone());
         let (environment, style) = (self.environment.clone(), self.style);
         let limits = (&self.limits, self.table_limit);
-        let state = State::new(function, environment, reach, style, limits);
+        let state = State::new(function, environment, capabilities, style, limits);
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);
@@ -136,7 +136,10 @@ impl Blueprint {
     /// Creates an instance through the engine's async API, which never has to
     /// wait: no guest code runs in it, since a start section has become an
     /// export.
-    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Handles> {
+    pub(super) fn instantiate(
+        &self,
+        store: &mut Store<State>,
+    ) -> wasmtime::Result<InstanceExports> {
         let made = {
             let mut making = pin!(self.pre.instantiate_async(&mut *store));
             making.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
@@ -166,8 +169,8 @@ impl Blueprint {
     }
 }
 
-impl Exports {
-    fn find(module: &Module, checked: &Checked<'_>) -> Result<Self, DeployError> {
+impl ExportIndices {
+    fn find(module: &Module, checked: &ValidModule<'_>) -> Result<Self, DeployError> {
         let missing = |what| DeployError::MissingExport { what };
         let index = |name: &str| module.get_export_index(name);
         let globals = checked.proof.as_ref().map_or(&[][..], |proof| &proof.globals);
@@ -184,7 +187,7 @@ impl Exports {
         &self,
         store: &mut Store<State>,
         instance: WasmInstance,
-    ) -> wasmtime::Result<Handles> {
+    ) -> wasmtime::Result<InstanceExports> {
         let mut export = |export: &ModuleExport| instance.get_module_export(&mut *store, export);
         let wrong = || wasmtime::Error::msg("an export is not what it was");
         let memory = export(&self.memory).and_then(Extern::into_memory).ok_or_else(wrong)?;
@@ -193,7 +196,7 @@ impl Exports {
         let table = self.table.as_ref().and_then(&mut export).and_then(Extern::into_table);
         let globals = self.globals.iter().filter_map(&mut export).filter_map(Extern::into_global);
         let globals = globals.collect();
-        Ok(Handles {
+        Ok(InstanceExports {
             memory,
             size: memory.data_size(&*store),
             entry: entry.typed(&*store)?,

@@ -7,14 +7,14 @@ use crate::limits::Limits;
 use crate::outbound::{Hosts, Outbound};
 use crate::propagation::baggage;
 
-/// The hosts that a function may reach, and the baggage that it sends to them.
+/// The hosts that a function may capabilities, and the baggage that it sends to them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct WayOut {
+pub(super) struct Egress {
     pub(super) hosts: Arc<[Box<str>]>,
     pub(super) baggage: Arc<[Arc<str>]>,
 }
 
-impl WayOut {
+impl Egress {
     /// The client for these hosts, if there are any.
     ///
     /// # Errors

@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 use wasmtime::{Global, Memory, Ref, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
-use super::evictor::Charge;
-use crate::engine::faults::Witness;
-use crate::engine::pages::{PageMap, Touched};
+use super::evictor::IdleReservation;
+use crate::engine::faults::FaultSnapshot;
+use crate::engine::pages::{DirtyPages, PageMap};
 use crate::engine::stacks::Trim;
 use crate::guest::{Exit, Run, State};
 
@@ -30,24 +30,24 @@ const LARGE_TABLE: u64 = 8 << 10;
 pub(crate) struct Instance {
     blueprint: Arc<Blueprint>,
     store: Store<State>,
-    handles: Handles,
+    handles: InstanceExports,
     /// The pages of its memory that a reset must restore, if it can be reset.
-    touched: Option<Touched>,
+    touched: Option<DirtyPages>,
     /// The fault-count snapshot of the run, as long as the run stays on one
     /// thread.
-    witness: Option<Witness>,
+    snapshot: Option<FaultSnapshot>,
     /// Trims its stack; created on first use.
     trim: Option<Trim>,
     /// Its reservation in the host's budget for idle instances, once it has
     /// one.
-    charge: Option<Charge>,
+    reservation: Option<IdleReservation>,
 }
 
 /// An instance that is indistinguishable from a new one.
-pub(super) struct Clean(Box<Instance>);
+pub(super) struct ReadyInstance(Box<Instance>);
 
 /// An instance's exports.
-pub(super) struct Handles {
+pub(super) struct InstanceExports {
     pub(super) memory: Memory,
     /// The memory's initial size in bytes.
     pub(super) size: usize,
@@ -58,8 +58,20 @@ pub(super) struct Handles {
 }
 
 impl Instance {
-    pub(super) fn new(blueprint: Arc<Blueprint>, store: Store<State>, handles: Handles) -> Self {
-        Self { blueprint, store, handles, touched: None, witness: None, trim: None, charge: None }
+    pub(super) fn new(
+        blueprint: Arc<Blueprint>,
+        store: Store<State>,
+        handles: InstanceExports,
+    ) -> Self {
+        Self {
+            blueprint,
+            store,
+            handles,
+            touched: None,
+            snapshot: None,
+            trim: None,
+            reservation: None,
+        }
     }
 
     /// Prepares a new instance for resets.
@@ -80,7 +92,7 @@ impl Instance {
     /// # Cancel safety
     /// Dropping the future ends the guest; the instance is then unusable.
     pub(crate) async fn run(&mut self) -> wasmtime::Result<()> {
-        self.witness = Witness::call();
+        self.snapshot = FaultSnapshot::take();
         if let Some(start) = &self.handles.start {
             start.call_async(&mut self.store, ()).await?;
         }
@@ -95,7 +107,7 @@ impl Instance {
     /// Records that the run had to wait, after which another thread may have
     /// continued it.
     pub(crate) fn has_waited(&mut self) {
-        self.witness = None;
+        self.snapshot = None;
     }
 
     /// Resets the instance to its initial state after a plain return, for a
@@ -104,14 +116,14 @@ impl Instance {
     ///
     /// # Errors
     /// The instance, if it cannot be reset.
-    pub(super) fn reset(mut self: Box<Self>) -> Result<Clean, Box<Self>> {
+    pub(super) fn reset(mut self: Box<Self>) -> Result<ReadyInstance, Box<Self>> {
         self.store.data_mut().clear();
         let no_fault = self.ran_without_fault();
         if !no_fault {
             self.trim_stack();
         }
         match self.put_back(no_fault) {
-            Some(()) => Ok(Clean(self)),
+            Some(()) => Ok(ReadyInstance(self)),
             None => Err(self),
         }
     }
@@ -119,7 +131,7 @@ impl Instance {
     /// Whether the run certainly touched no page that was not resident before.
     fn ran_without_fault(&self) -> bool {
         let pages = self.blueprint.engine.pages.as_ref();
-        pages.is_some_and(PageMap::counts_faults) && Witness::holds(self.witness)
+        pages.is_some_and(PageMap::counts_faults) && FaultSnapshot::is_unchanged(self.snapshot)
     }
 
     /// Returns the deep part of the stack to the system, if the run touched it.
@@ -182,7 +194,7 @@ fn is_success(ended: &wasmtime::Result<()>) -> bool {
     }
 }
 
-impl Clean {
+impl ReadyInstance {
     /// Creates an instance; `reset` says whether it may be reset later.
     pub(super) fn new(blueprint: &Arc<Blueprint>, reset: bool) -> wasmtime::Result<Self> {
         let mut instance = Box::new(blueprint.instance()?);
@@ -203,18 +215,18 @@ impl Clean {
     /// Its size in bytes: the resident part of its memory, and its functions,
     /// globals and table.
     pub(super) fn resident(&self) -> usize {
-        let memory = self.0.touched.as_ref().map_or(0, Touched::bytes);
+        let memory = self.0.touched.as_ref().map_or(0, DirtyPages::bytes);
         memory.saturating_add(self.0.blueprint.instance_size)
     }
 
     /// Its reservation in the host's budget for idle instances.
-    pub(super) fn charge(&mut self) -> &mut Option<Charge> {
-        &mut self.0.charge
+    pub(super) fn reservation(&mut self) -> &mut Option<IdleReservation> {
+        &mut self.0.reservation
     }
 
     /// The size of its reservation in bytes.
-    pub(super) fn charged(&self) -> usize {
-        self.0.charge.as_ref().map_or(0, Charge::bytes)
+    pub(super) fn reserved(&self) -> u64 {
+        self.0.reservation.as_ref().map_or(0, |reservation| reservation.memory.bytes)
     }
 }
 

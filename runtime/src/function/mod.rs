@@ -5,7 +5,7 @@
 //! - [`Function`]: the description to deploy; [`Deployed`]: the prepared
 //!   function, from which an invocation checks out an instance.
 //! - [`settings`]: the settings of a function before it is deployed; `egress`:
-//!   the other hosts that it may reach.
+//!   the other hosts that it may capabilities.
 //! - [`module`]: reads a module, and rewrites it if the host needs that.
 //! - [`size`]: limits on a module's size; [`weight`]: the cost of validating
 //!   its code.
@@ -36,18 +36,18 @@ use std::time::Instant;
 
 use self::blueprint::Blueprint;
 #[cfg(feature = "server")]
-use self::egress::WayOut;
-pub use self::evictor::Kept;
-pub(crate) use self::evictor::{Budget, Keeper};
-use self::instance::Clean;
+use self::egress::Egress;
+pub use self::evictor::IdleStats;
+pub(crate) use self::evictor::{Evictor, IdleLimits};
 pub(crate) use self::instance::Instance;
+use self::instance::ReadyInstance;
 use self::pool::Idle;
 pub(crate) use self::registry::{Entry, Registry};
 use crate::engine::Engine;
 use crate::environment::{Environment, Unusable};
 use crate::error::DeployError;
 use crate::escape::OneLine;
-use crate::guest::{self, Callees, Linkers, Run, Style};
+use crate::guest::{self, Dispatcher, Linkers, Run, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 use crate::mounts::Mounts;
@@ -68,45 +68,45 @@ pub struct Function {
     name: Arc<str>,
     wasm: Arc<[u8]>,
     limits: Limits,
-    instances: Instances,
+    instances: InstancePolicy,
     calls: Arc<[Arc<str>]>,
     #[cfg(feature = "server")]
-    way_out: WayOut,
+    egress: Egress,
     environment: Environment,
     mounts: Mounts,
 }
 
 /// The permitted source of a function's fresh instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Instances {
+pub enum InstancePolicy {
     /// An instance that was used before is reset to its initial state, if it is
     /// proven to be indistinguishable from a new one; otherwise as with
-    /// [`New`](Self::New). The default.
+    /// [`NewEachTime`](Self::NewEachTime). The default.
     #[default]
-    Reset,
+    ResetInPlace,
     /// Every invocation gets a new instance.
-    New,
+    NewEachTime,
 }
 
 /// The source of a deployed function's fresh instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fresh {
+pub enum InstanceReuse {
     /// They are reset in place: the module was proven to allow it.
-    Reset,
+    ResetInPlace,
     /// A new one is created for every invocation.
-    Made {
+    NewEachTime {
         /// The reason, in words for the operator.
-        why: String,
+        reason: String,
     },
 }
 
-impl fmt::Display for Fresh {
+impl fmt::Display for InstanceReuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reset => f.write_str("its instances are reset in place"),
-            Self::Made { why } => {
-                write!(f, "every invocation gets a new instance, because {}", OneLine(why))
+            Self::ResetInPlace => f.write_str("its instances are reset in place"),
+            Self::NewEachTime { reason } => {
+                write!(f, "every invocation gets a new instance, because {}", OneLine(reason))
             }
         }
     }
@@ -129,10 +129,10 @@ impl Function {
             name: name.into(),
             wasm: wasm.into(),
             limits: Limits::default(),
-            instances: Instances::default(),
+            instances: InstancePolicy::default(),
             calls: Arc::new([]),
             #[cfg(feature = "server")]
-            way_out: WayOut::default(),
+            egress: Egress::default(),
             environment: Environment::default(),
             mounts: Mounts::default(),
         })
@@ -162,12 +162,12 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The parts that a function is prepared with.
-pub(crate) struct Workshop<'a> {
+pub(crate) struct DeployContext<'a> {
     pub(crate) engine: &'a Arc<Engine>,
     pub(crate) linkers: &'a Linkers,
-    pub(crate) keeper: &'a Keeper,
+    pub(crate) evictor: &'a Evictor,
     /// Dispatches the function's calls to other functions.
-    pub(crate) callees: Weak<dyn Callees>,
+    pub(crate) dispatcher: Weak<dyn Dispatcher>,
 }
 
 /// A prepared function: everything that an invocation would otherwise compute
@@ -175,7 +175,7 @@ pub(crate) struct Workshop<'a> {
 pub(crate) struct Deployed {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
-    pub(crate) fresh: Fresh,
+    pub(crate) reuse: InstanceReuse,
     /// Limits the logging of its failures.
     pub(crate) failures: Rate,
     blueprint: Arc<Blueprint>,
@@ -186,10 +186,10 @@ pub(crate) struct Deployed {
 impl Deployed {
     /// Checks, compiles (or loads from the cache) and links a function.
     pub(crate) fn prepare(
-        workshop: &Workshop<'_>,
+        context: &DeployContext<'_>,
         function: &Function,
     ) -> Result<Self, DeployError> {
-        let Workshop { engine, keeper, .. } = workshop;
+        let DeployContext { engine, evictor, .. } = context;
         let checked = module::check(&function.wasm, engine.max_functions)?;
         let settings = function.environment.check();
         settings.map_err(|Unusable { name, reason }| DeployError::Setting { name, reason })?;
@@ -204,24 +204,26 @@ impl Deployed {
         if checked.memory > limits.memory {
             return Err(DeployError::Memory { needed: checked.memory, limit: limits.memory });
         }
-        let fresh = match (&checked.proof, function.instances, &engine.pages) {
-            (Err(reason), ..) => Fresh::Made { why: reason.clone() },
-            (Ok(_), Instances::New, _) => Fresh::Made { why: "that was asked for".into() },
-            (Ok(_), Instances::Reset, None) => {
-                Fresh::Made { why: "this machine does not tell which pages were touched".into() }
+        let reuse = match (&checked.proof, function.instances, &engine.pages) {
+            (Err(reason), ..) => InstanceReuse::NewEachTime { reason: reason.clone() },
+            (Ok(_), InstancePolicy::NewEachTime, _) => {
+                InstanceReuse::NewEachTime { reason: "that was asked for".into() }
             }
-            (Ok(_), Instances::Reset, Some(_)) if !keeper.keeps_any() => {
-                Fresh::Made { why: "the host keeps none (`idle_memory`)".into() }
+            (Ok(_), InstancePolicy::ResetInPlace, None) => InstanceReuse::NewEachTime {
+                reason: "this machine does not tell which pages were touched".into(),
+            },
+            (Ok(_), InstancePolicy::ResetInPlace, Some(_)) if !evictor.keeps_any() => {
+                InstanceReuse::NewEachTime { reason: "the host keeps none (`idle_memory`)".into() }
             }
-            (Ok(_), Instances::Reset, Some(_)) => Fresh::Reset,
+            (Ok(_), InstancePolicy::ResetInPlace, Some(_)) => InstanceReuse::ResetInPlace,
         };
         Ok(Self {
             name: function.name.clone(),
             limits,
             failures: Rate::of_failures(),
-            blueprint: Blueprint::new(workshop, function, &checked)?,
-            idle: (fresh == Fresh::Reset).then(|| keeper.idle()),
-            fresh,
+            blueprint: Blueprint::new(context, function, &checked)?,
+            idle: (reuse == InstanceReuse::ResetInPlace).then(|| evictor.pool()),
+            reuse,
         })
     }
 
@@ -229,7 +231,7 @@ impl Deployed {
     pub(crate) fn check_out(&self, run: Run) -> wasmtime::Result<Box<Instance>> {
         let clean = match self.idle.as_ref().and_then(|idle| idle.take()) {
             Some(clean) => clean,
-            None => Clean::new(&self.blueprint, self.idle.is_some())?,
+            None => ReadyInstance::new(&self.blueprint, self.idle.is_some())?,
         };
         Ok(clean.begin(run))
     }

@@ -42,7 +42,7 @@ pub(super) fn global(index: u32) -> String {
 const MAX_SYMBOL: usize = 2 << 10;
 
 /// A module that can be a function.
-pub(crate) struct Checked<'a> {
+pub(crate) struct ValidModule<'a> {
     /// The module to compile.
     pub(crate) wasm: Cow<'a, [u8]>,
     /// Its memory's initial size in bytes.
@@ -71,7 +71,7 @@ struct Found {
 }
 
 /// Checks a module and rewrites it if needed.
-pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<Checked<'_>, DeployError> {
+pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, DeployError> {
     size::check_module(wasm)?;
     if !wasm.starts_with(b"\0asm") {
         return Err(DeployError::NotWasm { reason: "it does not begin with `\\0asm`".into() });
@@ -97,7 +97,7 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<Checked<'_>, Depl
     };
     let style = if found.exchange { Style::Exchange } else { Style::Cgi };
     let instance = size.instance();
-    Ok(Checked { wasm, memory, table: found.table, instance, style, proof })
+    Ok(ValidModule { wasm, memory, table: found.table, instance, style, proof })
 }
 
 impl Found {

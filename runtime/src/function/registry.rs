@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::Deployed;
 use crate::cores::PerCore;
+use crate::sync::lock;
 
 type Map = HashMap<Arc<str>, Arc<Entry>>;
 
@@ -50,7 +51,7 @@ impl Registry {
     /// this returns, no thread finds the old one.
     pub(crate) fn insert(&self, function: Deployed) {
         let function = Arc::new(function);
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = lock(&self.changing);
         for map in self.maps.iter() {
             let name = Arc::from(&*function.name);
             let entry = Arc::new(Entry { function: function.clone(), name });
@@ -66,7 +67,7 @@ impl Registry {
     /// Removes the function of a name, and returns whether it existed. Once
     /// this returns, no thread finds it.
     pub(crate) fn remove(&self, name: &str) -> bool {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = lock(&self.changing);
         let mut found = false;
         for map in self.maps.iter() {
             let mut map = map.write().unwrap_or_else(PoisonError::into_inner);

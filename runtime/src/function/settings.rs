@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Function, Instances};
+use super::{Function, InstancePolicy};
 #[cfg(feature = "cli")]
 use crate::environment::Environment;
 use crate::limits::Limits;
@@ -90,9 +90,9 @@ impl Function {
     }
 
     /// Sets the permitted source of its instances. Default
-    /// [`Instances::Reset`].
+    /// [`InstancePolicy::ResetInPlace`].
     #[must_use]
-    pub fn instances(mut self, instances: Instances) -> Self {
+    pub fn instances(mut self, instances: InstancePolicy) -> Self {
         self.instances = instances;
         self
     }
@@ -107,7 +107,7 @@ impl Function {
         self
     }
 
-    /// Sets the hosts that it may reach with `Context::fetch` of the SDK, and
+    /// Sets the hosts that it may capabilities with `Context::fetch` of the SDK, and
     /// replaces an earlier list. Default: none.
     ///
     /// An entry is a name (`api.example.com`), all names below one
@@ -129,7 +129,7 @@ impl Function {
     #[cfg(feature = "server")]
     #[must_use]
     pub fn allow_hosts<H: Into<Box<str>>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.way_out.hosts = hosts.into_iter().map(Into::into).collect();
+        self.egress.hosts = hosts.into_iter().map(Into::into).collect();
         self
     }
 
@@ -141,7 +141,7 @@ impl Function {
     #[cfg(feature = "server")]
     #[must_use]
     pub fn fetch_baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.way_out.baggage = names.into_iter().map(Into::into).collect();
+        self.egress.baggage = names.into_iter().map(Into::into).collect();
         self
     }
 

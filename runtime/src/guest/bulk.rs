@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use crate::limits::bytes::Place;
+use crate::limits::bytes::Reservation;
 
 /// Buffers of at least this many bytes are large.
 const LARGE: usize = 1 << 20;
@@ -17,13 +17,13 @@ const LARGE: usize = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Bulk {
     bytes: Vec<u8>,
-    place: Option<Place>,
+    reservation: Option<Reservation>,
 }
 
 impl Bulk {
     /// A buffer with the given capacity in bytes.
-    pub(crate) fn with_capacity(bytes: usize, place: Option<Place>) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), place }
+    pub(crate) fn with_capacity(bytes: usize, reservation: Option<Reservation>) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), reservation }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -46,7 +46,7 @@ impl Bulk {
 
     /// Converts the buffer into shared bytes.
     pub(crate) fn freeze(mut self) -> Bytes {
-        if self.place.is_some() || self.is_large() {
+        if self.reservation.is_some() || self.is_large() {
             return Bytes::from_owner(self);
         }
         std::mem::take(&mut self.bytes).into()
@@ -69,10 +69,10 @@ impl Drop for Bulk {
             return;
         }
         if let Ok(handle) = Handle::try_current() {
-            let (bytes, place) = (std::mem::take(&mut self.bytes), self.place.take());
+            let (bytes, reservation) = (std::mem::take(&mut self.bytes), self.reservation.take());
             handle.spawn_blocking(move || {
                 drop(bytes);
-                drop(place);
+                drop(reservation);
             });
         }
     }
@@ -81,21 +81,21 @@ impl Drop for Bulk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::bytes::Room;
+    use crate::limits::bytes::ByteBudget;
 
     #[tokio::test]
     async fn a_large_buffer_keeps_its_place_until_it_is_freed() {
-        let room = Room::new(4 << 20);
-        let mut bulk = Bulk::with_capacity(4 << 20, room.take(4 << 20));
+        let budget = ByteBudget::new(4 << 20);
+        let mut bulk = Bulk::with_capacity(4 << 20, budget.reserve(4 << 20));
         bulk.extend_from_slice(b"bytes");
         let bytes = bulk.freeze();
         let part = bytes.slice(1..3);
         drop(bytes);
-        assert!(room.take(1).is_none());
+        assert!(budget.reserve(1).is_none());
         assert_eq!(part, b"yt"[..]);
         drop(part);
         let freed = async {
-            while room.take(4 << 20).is_none() {
+            while budget.reserve(4 << 20).is_none() {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         };
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn without_an_executor_it_is_freed_at_once() {
-        let room = Room::new(2 << 20);
-        drop(Bulk::with_capacity(2 << 20, room.take(2 << 20)).freeze());
-        assert!(room.take(2 << 20).is_some());
+        let budget = ByteBudget::new(2 << 20);
+        drop(Bulk::with_capacity(2 << 20, budget.reserve(2 << 20)).freeze());
+        assert!(budget.reserve(2 << 20).is_some());
     }
 }

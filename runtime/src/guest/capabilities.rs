@@ -12,7 +12,7 @@ use crate::admission::CallTree;
 use crate::body::{Request, Response};
 use crate::context::Context;
 use crate::error::InvokeError;
-use crate::limits::bytes::{Place, Room};
+use crate::limits::bytes::{ByteBudget, Reservation};
 use crate::limits::fixed;
 use crate::log::Rate;
 use crate::mounts::Mount;
@@ -23,7 +23,7 @@ use crate::propagation::trace::Trace;
 use crate::spawn::Run;
 
 /// What a function may do beyond its instances. All of its instances share it.
-pub(crate) struct Reach {
+pub(crate) struct Capabilities {
     /// The names of the functions it may call.
     pub(crate) calls: Arc<[Arc<str>]>,
     pub(crate) max_calls: u32,
@@ -36,22 +36,22 @@ pub(crate) struct Reach {
     pub(crate) mounts: Box<[Mount]>,
     /// Runs the functions it calls. Weak, because the implementor owns the
     /// function.
-    pub(crate) callees: Weak<dyn Callees>,
+    pub(crate) dispatcher: Weak<dyn Dispatcher>,
 }
 
 /// Finds and runs the functions that guests call.
-pub(crate) trait Callees: Send + Sync {
+pub(crate) trait Dispatcher: Send + Sync {
     /// Starts a call of a function under a child of `ctx`.
     ///
     /// # Errors
     /// The call is refused.
     fn call(
         self: Arc<Self>,
-        caller: Caller,
+        caller: CallerInfo,
         ctx: &Context,
         name: &str,
         request: Request,
-    ) -> Result<Called, InvokeError>;
+    ) -> Result<StartedCall, InvokeError>;
 
     /// The context of work that has no caller any more.
     fn root(&self) -> &Context;
@@ -61,7 +61,7 @@ pub(crate) trait Callees: Send + Sync {
 }
 
 /// The caller of a function.
-pub(crate) struct Caller {
+pub(crate) struct CallerInfo {
     /// The invocation's id.
     pub(crate) id: Option<u64>,
     /// The number of callers above it.
@@ -71,14 +71,14 @@ pub(crate) struct Caller {
     /// The call tree of the caller and the callee.
     pub(crate) tree: Arc<CallTree>,
     /// The budget that holds the response until the guest takes it.
-    pub(crate) room: Arc<Room>,
+    pub(crate) budget: Arc<ByteBudget>,
     /// The reservation for the request's head in that budget, kept while the
     /// callee runs.
-    pub(crate) head: Place,
+    pub(crate) head: Reservation,
 }
 
 /// A call that was admitted.
-pub(crate) struct Called {
+pub(crate) struct StartedCall {
     /// The callee's name.
     pub(crate) callee: Arc<str>,
     pub(crate) run: Run<Ended>,
@@ -87,21 +87,21 @@ pub(crate) struct Called {
 }
 
 /// The result of a call.
-pub(crate) type Ended = Result<Held, Failed>;
+pub(crate) type Ended = Result<HeldResponse, HeldFailure>;
 
-impl Reach {
+impl Capabilities {
     /// The capabilities of a function that reaches nothing.
     #[cfg(test)]
     pub(crate) fn none() -> Arc<Self> {
         struct NoCallees;
-        impl Callees for NoCallees {
+        impl Dispatcher for NoCallees {
             fn call(
                 self: Arc<Self>,
-                _: Caller,
+                _: CallerInfo,
                 _: &Context,
                 name: &str,
                 _: Request,
-            ) -> Result<Called, InvokeError> {
+            ) -> Result<StartedCall, InvokeError> {
                 Err(InvokeError::refused(name.into(), Outcome::NotFound))
             }
 
@@ -113,7 +113,7 @@ impl Reach {
                 None
             }
         }
-        let callees: Weak<dyn Callees> = Weak::<NoCallees>::new();
+        let dispatcher: Weak<dyn Dispatcher> = Weak::<NoCallees>::new();
         Arc::new(Self {
             calls: Arc::new([]),
             max_calls: 0,
@@ -122,7 +122,7 @@ impl Reach {
             outbound: None,
             rate: Rate::of_output(),
             mounts: Box::default(),
-            callees,
+            dispatcher,
         })
     }
 
@@ -134,7 +134,7 @@ impl Reach {
     /// The runtime for calls that take longer. There is one whenever a guest is
     /// polled, but not always when one is dropped.
     pub(crate) fn tasks(&self) -> Option<Handle> {
-        let settled = self.callees.upgrade().and_then(|callees| callees.tasks());
+        let settled = self.dispatcher.upgrade().and_then(|dispatcher| dispatcher.tasks());
         settled.or_else(|| Handle::try_current().ok())
     }
 
@@ -150,21 +150,21 @@ impl Reach {
     }
 }
 
-impl fmt::Debug for Reach {
+impl fmt::Debug for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reach").field("calls", &self.calls).finish_non_exhaustive()
+        f.debug_struct("Capabilities").field("calls", &self.calls).finish_non_exhaustive()
     }
 }
 
 /// A response that the caller has not taken yet.
-pub(crate) struct Held {
+pub(crate) struct HeldResponse {
     pub(crate) response: Response,
     /// The processor time of the call.
     pub(crate) cpu: Duration,
-    _place: Place,
+    _reservation: Reservation,
 }
 
-impl Held {
+impl HeldResponse {
     /// Holds a response, and the processor time of its call, in the budget for
     /// responses that an invocation has not taken yet. Without the budget, an
     /// invocation could start any number of calls and never take a response.
@@ -172,32 +172,32 @@ impl Held {
     /// # Errors
     /// The budget is used up.
     pub(crate) fn new(
-        room: &Arc<Room>,
+        budget: &Arc<ByteBudget>,
         response: Response,
         cpu: Duration,
     ) -> Result<Self, Outcome> {
         // Functions return only whole bodies. The sender holds a body that
         // streams.
         let body = response.body().len().unwrap_or(0);
-        let place = room.take(body.saturating_add(fixed::held(response.headers())));
-        let place = place.ok_or(Outcome::ResponseTooLarge { limit: room.limit })?;
-        Ok(Self { response, cpu, _place: place })
+        let reservation = budget.reserve(body.saturating_add(fixed::held(response.headers())));
+        let reservation = reservation.ok_or(Outcome::ResponseTooLarge { limit: budget.limit })?;
+        Ok(Self { response, cpu, _reservation: reservation })
     }
 }
 
 /// A failure that the caller has not taken yet: the parts its caller may read.
-pub(crate) struct Failed {
+pub(crate) struct HeldFailure {
     pub(crate) outcome: &'static str,
     pub(crate) text: Box<str>,
     pub(crate) cause: Box<str>,
     pub(crate) usage: Usage,
-    _place: Option<Place>,
+    _reservation: Option<Reservation>,
 }
 
-impl Failed {
+impl HeldFailure {
     /// Holds a failure in the budget for responses. If the budget is used up,
     /// only the outcome's name is kept: holding a failure can't fail.
-    pub(crate) fn new(room: &Arc<Room>, error: &InvokeError) -> Self {
+    pub(crate) fn new(budget: &Arc<ByteBudget>, error: &InvokeError) -> Self {
         let outcome = error.outcome();
         let text = match outcome {
             // That text is for the operator.
@@ -206,8 +206,14 @@ impl Failed {
         };
         let cause = outcome.cause().map(|cause| fixed::display(cause, fixed::MESSAGE));
         let (text, cause) = (text.into_boxed_str(), cause.unwrap_or_default().into_boxed_str());
-        let place = room.take((text.len() + cause.len()) as u64);
-        let (text, cause) = if place.is_some() { (text, cause) } else { Default::default() };
-        Self { outcome: outcome.name(), text, cause, usage: error.usage(), _place: place }
+        let reservation = budget.reserve((text.len() + cause.len()) as u64);
+        let (text, cause) = if reservation.is_some() { (text, cause) } else { Default::default() };
+        Self {
+            outcome: outcome.name(),
+            text,
+            cause,
+            usage: error.usage(),
+            _reservation: reservation,
+        }
     }
 }

@@ -55,14 +55,15 @@ mod tests {
     use wasmtime::{Config, Engine, Store};
 
     use super::*;
-    use crate::guest::capabilities::Reach;
+    use crate::guest::capabilities::Capabilities;
     use crate::limits::Limits;
 
     /// The names that a linker defines.
     fn names(linker: &Linker<State>, engine: &Engine) -> BTreeSet<String> {
-        let (function, environment, reach) = ("f".into(), Default::default(), Reach::none());
+        let (function, environment, capabilities) =
+            ("f".into(), Default::default(), Capabilities::none());
         let limits = (&Limits::default(), 0);
-        let state = State::new(function, environment, reach, Style::Exchange, limits);
+        let state = State::new(function, environment, capabilities, Style::Exchange, limits);
         let mut store = Store::new(engine, state);
         linker.iter(&mut store).map(|(_, name, _)| name.to_owned()).collect()
     }

@@ -10,7 +10,7 @@ use super::bulk::Bulk;
 use super::state::{Call, State};
 use super::turn::{PIECE, Turn};
 use super::wire::Answer;
-use crate::limits::bytes::Place;
+use crate::limits::bytes::Reservation;
 
 /// The maximum number of ranges of a list that one call processes.
 const MAX_RANGES: u32 = 1_024;
@@ -86,7 +86,7 @@ pub(crate) async fn copy(
     call: &mut Call<'_>,
     ptr: u32,
     len: u32,
-    place: Option<Place>,
+    reservation: Option<Reservation>,
 ) -> wasmtime::Result<Bytes> {
     let whole = bytes(parts(call)?.0, ptr, len)?;
     if whole.is_empty() {
@@ -94,12 +94,12 @@ pub(crate) async fn copy(
     }
     if whole.len() <= PIECE {
         let copied = Bytes::copy_from_slice(whole);
-        return Ok(match place {
-            Some(place) => place.keep(copied),
+        return Ok(match reservation {
+            Some(reservation) => reservation.attach(copied),
             None => copied,
         });
     }
-    let mut copied = Bulk::with_capacity(whole.len(), place);
+    let mut copied = Bulk::with_capacity(whole.len(), reservation);
     let mut turn = Turn::begin();
     loop {
         // The guest's memory does not change while the guest waits for this

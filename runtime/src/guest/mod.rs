@@ -40,12 +40,14 @@ mod turn;
 mod wasi;
 mod wire;
 
-pub(crate) use capabilities::{Called, Callees, Caller, Failed, Held, Reach};
+pub(crate) use capabilities::{
+    CallerInfo, Capabilities, Dispatcher, HeldFailure, HeldResponse, StartedCall,
+};
 pub(crate) use cgi::{Style, is_requests_own};
 pub(crate) use hourglass::is_exchange;
 pub(crate) use hourglass_abi::{MODULE, MODULE_PREFIX};
 pub(crate) use linker::Linkers;
-pub(crate) use state::response::Outlet;
+pub(crate) use state::response::ResponseSender;
 pub(crate) use state::run::Run;
 pub(crate) use state::{State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
@@ -72,9 +74,3 @@ pub(crate) mod code {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Misuse(String);
-
-impl Misuse {
-    fn unknown(what: &str, handle: u32) -> Self {
-        Self(format!("there is no {what} {handle}"))
-    }
-}

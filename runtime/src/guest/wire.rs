@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 
-use super::capabilities::{Ended, Failed};
+use super::capabilities::{Ended, HeldFailure};
 use crate::body::Response;
 use crate::limits::fixed::{self, HEAD, headers_len};
 
@@ -148,7 +148,7 @@ impl<'a> Answer<'a> {
                     cause: "".into(),
                 },
             },
-            Err(Failed { outcome, text, cause, .. }) => {
+            Err(HeldFailure { outcome, text, cause, .. }) => {
                 Self::Failure { outcome, text: (&**text).into(), cause: (&**cause).into() }
             }
         }
@@ -279,7 +279,7 @@ mod tests {
 
     use super::*;
     use crate::error::InvokeError;
-    use crate::limits::bytes::Room;
+    use crate::limits::bytes::ByteBudget;
     use crate::outcome::Outcome;
 
     fn head(status: u16, headers: &[(&str, &[u8])]) -> Vec<u8> {
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn an_answer_fills_its_room_exactly() {
         let busy = InvokeError::refused("callee".into(), Outcome::Busy);
-        let failed = Err(Failed::new(&Room::new(1_000), &busy));
+        let failed = Err(HeldFailure::new(&ByteBudget::new(1_000), &busy));
         let failure = Answer::new(&failed);
         let response = Response::new("body".into());
         let body = response.body().whole().expect("it is whole");

@@ -17,7 +17,7 @@ use super::target;
 use crate::body::{Body, Request, Response};
 use crate::context::Context;
 use crate::error::DeployError;
-use crate::limits::bytes::Room;
+use crate::limits::bytes::ByteBudget;
 use crate::outbound::{Client, Hosts, Upload, client};
 use crate::outcome::Outcome;
 use crate::propagation::{self, hop_by_hop};
@@ -125,7 +125,7 @@ impl Remote {
             Outcome::BadResponse(text)
         };
         let (mut head, body) = request.into_parts();
-        let room = head.extensions.remove::<Arc<Room>>();
+        let budget = head.extensions.remove::<Arc<ByteBudget>>();
         head.uri = target::below(&self.base, &head.method, &head.uri)
             .map_err(|error| Outcome::BadRequest(error.to_string()))?;
         hop_by_hop::strip(&mut head.headers);
@@ -139,14 +139,14 @@ impl Remote {
         let mut body = Body::stream(Limited::new(body, MOST_BODY));
         // Charged to the caller while it arrives: many responses may be in
         // transit.
-        let mut place = room.and_then(|room| room.take(0));
+        let mut reservation = budget.and_then(|budget| budget.reserve(0));
         let mut whole = BytesMut::new();
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
                 Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
                 None => failed(&*error),
             })?;
-            let grown = place.as_mut().map_or(Ok(()), |place| place.grow(piece.len() as u64));
+            let grown = reservation.as_mut().map_or(Ok(()), |held| held.grow(piece.len() as u64));
             grown.map_err(|limit| Outcome::ResponseTooLarge { limit })?;
             whole.extend_from_slice(&piece);
         }

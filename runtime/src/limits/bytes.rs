@@ -7,65 +7,68 @@ use bytes::Bytes;
 
 /// A byte budget.
 #[derive(Debug)]
-pub(crate) struct Room {
-    held: AtomicU64,
+pub(crate) struct ByteBudget {
+    reserved: AtomicU64,
     pub(crate) limit: u64,
 }
 
 /// A reservation. Dropping it releases its bytes.
-pub(crate) struct Place {
-    room: Arc<Room>,
-    bytes: u64,
+pub(crate) struct Reservation {
+    budget: Arc<ByteBudget>,
+    pub(crate) bytes: u64,
 }
 
-impl Room {
+impl ByteBudget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { held: AtomicU64::new(0), limit })
+        Arc::new(Self { reserved: AtomicU64::new(0), limit })
     }
 
     /// Reserves bytes; `None` if fewer are left.
-    pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Option<Place> {
-        let held = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        // From here on, dropping it releases the bytes.
-        let place = Place { room: self.clone(), bytes };
-        (held <= self.limit).then_some(place)
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
+        let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
+        reservation.grow(bytes).ok()?;
+        Some(reservation)
+    }
+
+    /// The number of reserved bytes.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
     }
 }
 
-impl Place {
+impl Reservation {
     /// Adds to the reservation.
     ///
     /// # Errors
     /// The limit, if fewer bytes are left.
-    #[cfg(feature = "server")]
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), u64> {
-        let Room { held, limit } = &*self.room;
-        let held = held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let ByteBudget { reserved, limit } = &*self.budget;
+        let reserved = reserved.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         // Dropping the reservation releases these as well.
         self.bytes = self.bytes.saturating_add(bytes);
-        if held <= *limit { Ok(()) } else { Err(*limit) }
+        if reserved <= *limit { Ok(()) } else { Err(*limit) }
     }
 
     /// Ties the reservation to bytes. It is released when the last clone or
     /// slice of them is dropped.
-    pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Counted { bytes, _place: self })
+    pub(crate) fn attach(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Reserved { bytes, _reservation: self })
     }
 }
 
-impl Drop for Place {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.room.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 /// Bytes and their reservation.
-struct Counted {
+struct Reserved {
     bytes: Bytes,
-    _place: Place,
+    _reservation: Reservation,
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for Reserved {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -77,27 +80,25 @@ mod tests {
 
     #[test]
     fn no_more_is_held_than_there_is_room_for() {
-        let room = Room::new(10);
-        let first = room.take(6);
+        let budget = ByteBudget::new(10);
+        let first = budget.reserve(6);
         assert!(first.is_some());
-        assert!(room.take(5).is_none());
-        assert!(room.take(4).is_some());
+        assert!(budget.reserve(5).is_none());
+        assert!(budget.reserve(4).is_some());
         drop(first);
-        #[cfg(feature = "server")]
-        {
-            let mut place = room.take(1).expect("there is room");
-            assert_eq!((place.grow(9), place.grow(1)), (Ok(()), Err(10)));
-        }
-        assert!(room.take(10).is_some());
-        assert!(room.take(u64::MAX).is_none());
-        assert!(room.take(10).is_some());
+        let mut grown = budget.reserve(1).expect("there is room");
+        assert_eq!((grown.grow(9), grown.grow(1)), (Ok(()), Err(10)));
+        drop(grown);
+        assert!(budget.reserve(10).is_some());
+        assert!(budget.reserve(u64::MAX).is_none());
+        assert!(budget.reserve(10).is_some());
     }
 
     #[test]
     fn a_copy_keeps_its_place_as_long_as_any_of_it_is_there() {
-        let room = Room::new(4);
+        let budget = ByteBudget::new(4);
         let copy = |bytes: &'static [u8]| {
-            Some(room.take(bytes.len() as u64)?.keep(Bytes::from_static(bytes)))
+            Some(budget.reserve(bytes.len() as u64)?.attach(Bytes::from_static(bytes)))
         };
         let four = copy(b"four").expect("there is room");
         let part = four.slice(1..2);

@@ -28,7 +28,7 @@ pub(crate) struct Rate {
 
 /// The decision about a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum RateDecision {
     /// It is logged.
     Logged,
     /// It is logged, the first after this many bytes were left out.
@@ -67,13 +67,13 @@ impl Rate {
 
     /// Takes `bytes` and `more` of the current second. If they do not fit, only
     /// `bytes` are reported as left out.
-    pub(crate) fn take(&self, bytes: usize, more: usize) -> Taken {
+    pub(crate) fn take(&self, bytes: usize, more: usize) -> RateDecision {
         let count = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
         let second = self.since.elapsed().as_secs() as u32 & (u32::MAX >> 1);
         self.take_at(second, count(bytes), count(more))
     }
 
-    fn take_at(&self, number: u32, bytes: u32, more: u32) -> Taken {
+    fn take_at(&self, number: u32, bytes: u32, more: u32) -> RateDecision {
         let mut before = self.word.load(Ordering::Relaxed);
         loop {
             let (after, taken) = Second::of(before).take(self.most, number, bytes, more);
@@ -96,20 +96,24 @@ impl Second {
         u64::from(self.number) << 33 | u64::from(self.full) << 32 | u64::from(self.bytes)
     }
 
-    fn take(self, most: u32, number: u32, bytes: u32, more: u32) -> (Self, Taken) {
+    fn take(self, most: u32, number: u32, bytes: u32, more: u32) -> (Self, RateDecision) {
         let cost = bytes.saturating_add(more);
         // A thread that was delayed may have an earlier second. The rate never
         // goes back.
         if number > self.number {
-            let taken = if self.full { Taken::After(self.bytes) } else { Taken::Logged };
+            let taken =
+                if self.full { RateDecision::After(self.bytes) } else { RateDecision::Logged };
             return (Self { number, full: false, bytes: cost }, taken);
         }
         if self.full {
-            return (Self { bytes: self.bytes.saturating_add(bytes), ..self }, Taken::LeftOut);
+            return (
+                Self { bytes: self.bytes.saturating_add(bytes), ..self },
+                RateDecision::LeftOut,
+            );
         }
         match self.bytes.saturating_add(cost) {
-            sum if sum <= most => (Self { bytes: sum, ..self }, Taken::Logged),
-            _ => (Self { full: true, bytes, ..self }, Taken::Full),
+            sum if sum <= most => (Self { bytes: sum, ..self }, RateDecision::Logged),
+            _ => (Self { full: true, bytes, ..self }, RateDecision::Full),
         }
     }
 }
@@ -123,14 +127,18 @@ mod tests {
     #[test]
     fn a_second_is_filled_and_the_next_one_tells_what_was_left_out() {
         let rate = Rate::new(MOST);
-        assert_eq!(rate.take_at(0, MOST - 3, 2), Taken::Logged);
-        assert_eq!(rate.take_at(0, 0, 1), Taken::Logged);
-        assert_eq!(rate.take_at(0, 2, 9), Taken::Full);
-        assert_eq!(rate.take_at(0, 3, 9), Taken::LeftOut);
-        assert_eq!(rate.take_at(7, MOST, 0), Taken::After(5));
-        assert_eq!(rate.take_at(6, 1, 0), Taken::Full, "a late one belongs to the present second");
-        assert_eq!(rate.take_at(8, 1, 0), Taken::After(1));
-        assert_eq!(rate.take_at(9, 1, 0), Taken::Logged);
+        assert_eq!(rate.take_at(0, MOST - 3, 2), RateDecision::Logged);
+        assert_eq!(rate.take_at(0, 0, 1), RateDecision::Logged);
+        assert_eq!(rate.take_at(0, 2, 9), RateDecision::Full);
+        assert_eq!(rate.take_at(0, 3, 9), RateDecision::LeftOut);
+        assert_eq!(rate.take_at(7, MOST, 0), RateDecision::After(5));
+        assert_eq!(
+            rate.take_at(6, 1, 0),
+            RateDecision::Full,
+            "a late one belongs to the present second"
+        );
+        assert_eq!(rate.take_at(8, 1, 0), RateDecision::After(1));
+        assert_eq!(rate.take_at(9, 1, 0), RateDecision::Logged);
     }
 
     #[test]
@@ -148,7 +156,8 @@ mod tests {
     #[test]
     fn many_take_no_more_than_one_may() {
         let rate = Rate::new(MOST);
-        let logged = |_| (0..2_000).filter(|_| rate.take_at(0, 50, 50) == Taken::Logged).count();
+        let logged =
+            |_| (0..2_000).filter(|_| rate.take_at(0, 50, 50) == RateDecision::Logged).count();
         let all: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|at| scope.spawn(move || logged(at))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()

@@ -27,13 +27,13 @@ pub(crate) trait Line {
 }
 
 /// A line that a guest has written to a standard stream.
-pub(crate) struct Printed<'a> {
+pub(crate) struct StdioLine<'a> {
     pub(crate) stream: &'static str,
     pub(crate) text: &'a [u8],
 }
 
 /// A record of a guest's own logger.
-pub(crate) struct Said<'a> {
+pub(crate) struct LogRecord<'a> {
     pub(crate) level: Level,
     pub(crate) message: &'a [u8],
     /// The module of the guest that logs it.
@@ -42,13 +42,13 @@ pub(crate) struct Said<'a> {
     pub(crate) fields: Fields<'a>,
 }
 
-impl Printed<'_> {
+impl StdioLine<'_> {
     fn text(&self) -> impl Display {
         OneLine(String::from_utf8_lossy(self.text))
     }
 }
 
-impl Line for Printed<'_> {
+impl Line for StdioLine<'_> {
     fn len(&self) -> usize {
         self.text.len()
     }
@@ -62,13 +62,13 @@ impl Line for Printed<'_> {
     }
 }
 
-impl Said<'_> {
+impl LogRecord<'_> {
     fn message(&self) -> impl Display {
         OneLine(String::from_utf8_lossy(self.message))
     }
 }
 
-impl Line for Said<'_> {
+impl Line for LogRecord<'_> {
     fn len(&self) -> usize {
         let len = self.message.len().saturating_add(self.module.len());
         len.saturating_add(self.fields.len())
@@ -106,12 +106,12 @@ impl Line for Said<'_> {
 }
 
 /// Whether the standard streams of guests are logged at all.
-pub(crate) fn is_printed() -> bool {
-    is_said(Level::INFO)
+pub(crate) fn is_stdio_logged() -> bool {
+    is_record_logged(Level::INFO)
 }
 
 /// Whether records of guests at a level are logged.
-pub(crate) fn is_said(level: Level) -> bool {
+pub(crate) fn is_record_logged(level: Level) -> bool {
     match level {
         Level::ERROR => tracing::enabled!(target: GUEST, Level::ERROR),
         Level::WARN => tracing::enabled!(target: GUEST, Level::WARN),

@@ -14,7 +14,9 @@ use tracing::Level;
 pub(crate) use self::fields::Fields;
 #[cfg(feature = "cli")]
 pub(crate) use self::fields::Logged;
-pub(crate) use self::guest::{Line, Printed, Said, is_printed, is_said, left_out};
+pub(crate) use self::guest::{
+    Line, LogRecord, StdioLine, is_record_logged, is_stdio_logged, left_out,
+};
 use self::text::shown;
 #[cfg(feature = "server")]
 use crate::body::Response;
@@ -22,7 +24,7 @@ use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 pub(crate) use crate::escape::OneLine;
 use crate::limits::fixed;
-pub(crate) use crate::limits::log_rate::{Rate, Taken};
+pub(crate) use crate::limits::log_rate::{Rate, RateDecision};
 use crate::outcome::{Outcome, Usage};
 use crate::propagation::trace::{SpanId, TRACE, Trace, TraceId};
 
@@ -176,14 +178,14 @@ pub(crate) fn failure(
 /// record come from the function. If records are left out, that is logged.
 fn fits(rate: Option<&Rate>, about: &About<'_>, len: usize) -> bool {
     // A record that is left out counts as one.
-    let suppressed = match rate.map_or(Taken::Logged, |rate| rate.take(1, len + FIELDS)) {
-        Taken::Logged => return true,
-        Taken::After(records) => records,
-        Taken::Full => {
+    let suppressed = match rate.map_or(RateDecision::Logged, |rate| rate.take(1, len + FIELDS)) {
+        RateDecision::Logged => return true,
+        RateDecision::After(records) => records,
+        RateDecision::Full => {
             line!(WARN, about, "(the function's failures in the rest of this second are left out)");
             return false;
         }
-        Taken::LeftOut => return false,
+        RateDecision::LeftOut => return false,
     };
     line!(WARN, about, suppressed, "(the function failed more often than is logged in a second)");
     true

@@ -9,13 +9,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, fstatfs, statx};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::spawn;
+use crate::sync::lock;
 
 /// The most threads that wait for disks, for all guests together.
 static THREADS: Semaphore = Semaphore::const_new(64);
@@ -130,7 +131,7 @@ fn mount(stat: &Statx) -> Option<u64> {
 /// the folder have one share.
 fn share(folder: (u32, u32, u64)) -> Arc<Semaphore> {
     static SHARES: Mutex<BTreeMap<(u32, u32, u64), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
-    let mut shares = SHARES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shares = lock(&SHARES);
     // A hanging thread holds a permit of its share, which keeps the share
     // alive.
     shares.retain(|_, share| share.strong_count() > 0);

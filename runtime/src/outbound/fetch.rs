@@ -27,7 +27,7 @@ use super::request::Order;
 use super::upload::{Gone, Passed, Upload};
 use crate::body::{Body, REQUEST_ID, Response};
 use crate::context::{Cancel, Cause, Context, Done};
-use crate::limits::bytes::Place;
+use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
 use crate::propagation::trace::{TRACE, Trace};
 use crate::propagation::{self, hop_by_hop};
@@ -70,7 +70,7 @@ pub(crate) struct Answered {
     /// The length of the body, if known.
     pub(crate) length: Option<u64>,
     /// The reservation for the headers.
-    _place: Place,
+    _reserved: Reservation,
 }
 
 /// A part of a response. If the channel closes without an `End`, the response
@@ -284,10 +284,10 @@ impl Outbound {
         if length.is_some_and(|length| length > self.body_limit) {
             return Err(too_large());
         }
-        let place = self.uploads.take(fixed::held(&head.headers));
-        let place = place.ok_or_else(|| FetchError::full(self.uploads.limit))?;
+        let reserved = self.uploads.reserve(fixed::held(&head.headers));
+        let reserved = reserved.ok_or_else(|| FetchError::full(self.uploads.limit))?;
         let answered =
-            Answered { status: head.status, headers: head.headers, length, _place: place };
+            Answered { status: head.status, headers: head.headers, length, _reserved: reserved };
         let mut next = Some(Piece::Head(answered));
         let mut left = self.body_limit;
         while let Some(piece) = next {

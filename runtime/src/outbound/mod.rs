@@ -40,7 +40,7 @@ pub(crate) use self::fetch::Fetch;
 pub(crate) use self::hosts::Hosts;
 pub(crate) use self::request::Order;
 pub(crate) use self::upload::{Passed, Upload};
-use crate::limits::bytes::Room;
+use crate::limits::bytes::ByteBudget;
 use crate::limits::{Limits, mib};
 
 /// The memory for the fetches of one function: the heads of requests and
@@ -52,7 +52,7 @@ pub(crate) struct Outbound {
     hosts: Arc<Hosts>,
     client: Client,
     /// The budget for heads and request bodies.
-    pub(crate) uploads: Arc<Room>,
+    pub(crate) uploads: Arc<ByteBudget>,
     /// The values that are sent as baggage.
     baggage: Arc<[Arc<str>]>,
     /// The longest response, in bytes.
@@ -76,7 +76,7 @@ impl Outbound {
         Some(Arc::new(Self {
             hosts,
             client,
-            uploads: Room::new(UPLOADS),
+            uploads: ByteBudget::new(UPLOADS),
             baggage,
             body_limit: limits.fetch_body,
             max_fetches: limits.max_fetches,

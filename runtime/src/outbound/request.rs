@@ -10,7 +10,7 @@ use url::Url;
 
 use super::error::FetchError;
 use super::hosts::{Hosts, Scheme};
-use crate::limits::bytes::Place;
+use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
 
 /// The most redirects followed, whatever a function asks for.
@@ -27,11 +27,11 @@ pub(crate) struct Order {
     /// The most redirects to follow.
     pub(super) redirects: u32,
     /// The reservation for the head, for as long as any copy of it exists.
-    _head: Arc<Place>,
+    _head: Arc<Reservation>,
 }
 
 impl Order {
-    /// A request for a URL. `place` is the reservation for its head, and `body`
+    /// A request for a URL. `reserved` is the reservation for its head, and `body`
     /// is the whole body; without one it follows.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Order {
     pub(crate) fn new(
         request: Request<()>,
         url: &str,
-        place: Place,
+        reserved: Reservation,
         body: Option<Bytes>,
         redirects: u32,
     ) -> Result<Self, FetchError> {
@@ -55,7 +55,7 @@ impl Order {
         let (head, ()) = request.into_parts();
         let redirects = redirects.min(MOST_REDIRECTS);
         let (method, headers, url) = (head.method, head.headers, plain(url)?);
-        Ok(Self { method, url, headers, body, redirects, _head: Arc::new(place) })
+        Ok(Self { method, url, headers, body, redirects, _head: Arc::new(reserved) })
     }
 
     /// The same request to another URL.

@@ -13,7 +13,7 @@ use crate::engine::cache::CacheSettings;
 use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings, sizing};
 use crate::error::BuildError;
-use crate::function::{Budget, Keeper, Registry};
+use crate::function::{Evictor, IdleLimits, Registry};
 use crate::guest::Linkers;
 use crate::limits::mib;
 
@@ -188,9 +188,8 @@ impl RuntimeBuilder {
             compiler: self.compiler,
             max_functions: self.max_functions,
         })?;
-        let bytes = usize::try_from(self.idle_memory).unwrap_or(usize::MAX);
-        let keeper = Keeper::start(Budget { instances: sizing.idle, bytes })
-            .map_err(|source| BuildError::Threads { source })?;
+        let limits = IdleLimits { instances: sizing.idle, bytes: self.idle_memory };
+        let evictor = Evictor::start(limits).map_err(|source| BuildError::Threads { source })?;
         let linkers =
             Linkers::new(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let (root, end) = Context::background().with_cancel();
@@ -203,7 +202,7 @@ impl RuntimeBuilder {
             listing: Listing::new(),
             max_depth: self.max_depth,
             tasks: RwLock::default(),
-            keeper,
+            evictor,
             root,
             end,
             capacity: Capacity {

@@ -15,20 +15,20 @@ use crate::body::Request;
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::guest::{Called, Callees, Caller, Failed, Held};
+use crate::guest::{CallerInfo, Dispatcher, HeldFailure, HeldResponse, StartedCall};
 use crate::log::{self, Rate};
 use crate::outcome::Outcome;
 use crate::propagation::trace::TRACE;
 
-impl Callees for Shared {
+impl Dispatcher for Shared {
     fn call(
         self: Arc<Self>,
-        caller: Caller,
+        caller: CallerInfo,
         ctx: &Context,
         name: &str,
         mut request: Request,
-    ) -> Result<Called, InvokeError> {
-        let Caller { id, depth, trace, tree, room, head } = caller;
+    ) -> Result<StartedCall, InvokeError> {
+        let CallerInfo { id, depth, trace, tree, budget, head } = caller;
         if depth >= self.max_depth {
             let limit = self.max_depth;
             return Err(InvokeError::refused(name.into(), Outcome::DepthExceeded { limit }));
@@ -42,7 +42,7 @@ impl Callees for Shared {
             Callee::Provided(_) => {
                 // The budget in which a function on another host collects its
                 // response.
-                request.extensions_mut().insert(room.clone());
+                request.extensions_mut().insert(budget.clone());
                 // The context is the only carrier of its span.
                 ctx.with_value(&TRACE, step).with_timeout(callee.timeout())
             }
@@ -66,15 +66,15 @@ impl Callees for Shared {
             let held = ended.and_then(|(response, usage)| {
                 let (status, rate) = (response.status().as_u16(), callee.failures());
                 log::success(callee.name(), &ctx, Some(step), status, usage, Some(rate));
-                let held = Held::new(&room, response, usage.cpu);
+                let held = HeldResponse::new(&budget, response, usage.cpu);
                 held.map_err(|outcome| InvokeError::new(callee.name().clone(), outcome, usage))
             });
             held.map_err(|error| {
                 log::failure(&error, &ctx, Some(step), None, Some(callee.failures()));
-                Failed::new(&room, &error)
+                HeldFailure::new(&budget, &error)
             })
         });
-        Ok(Called { callee: called, run, ctx: callee_ctx })
+        Ok(StartedCall { callee: called, run, ctx: callee_ctx })
     }
 
     fn root(&self) -> &Context {

@@ -8,7 +8,7 @@ use super::Runtime;
 use crate::body::{Body, Response};
 use crate::context::Context;
 use crate::error::{DeployError, InvokeError};
-use crate::function::{Entry, Fresh, Function};
+use crate::function::{Entry, Function, InstanceReuse};
 
 /// A function that is ready to run and can only be reached by this handle.
 /// Cheap to clone; the clones are one function.
@@ -56,8 +56,8 @@ impl FunctionHandle {
     }
 
     /// How it gets its fresh instances.
-    pub fn fresh(&self) -> &Fresh {
-        &self.function.fresh
+    pub fn instance_reuse(&self) -> &InstanceReuse {
+        &self.function.reuse
     }
 
     /// Runs the function once, as [`Runtime::invoke`] does.

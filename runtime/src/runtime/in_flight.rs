@@ -30,7 +30,7 @@ use crate::body::{Body, Request, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::guest::Outlet;
+use crate::guest::ResponseSender;
 #[cfg(feature = "server")]
 use crate::log;
 use crate::outcome::{Outcome, Usage};
@@ -133,7 +133,7 @@ impl InFlight {
         let Call { ctx, timeout, request, streams } = call;
         let (limit, detach) = (function.limits.timeout, function.limits.detach);
         let (ctx, cancel) = ctx.with_timeout(timeout.map_or(limit, |timeout| timeout.min(limit)));
-        let (outlet, early) = streams.then(Outlet::new).unzip();
+        let (outlet, early) = streams.then(ResponseSender::new).unzip();
         let (name, cancel) = (function.name.clone(), Some(cancel));
         let guard = Guard { caller: caller.clone(), cancel, detach };
         let run = Box::pin(async move {

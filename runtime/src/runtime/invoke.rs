@@ -20,7 +20,7 @@ use crate::body::{Body, Request, Response};
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::guest::{Outlet, Run};
+use crate::guest::{ResponseSender, Run};
 use crate::invocation::Invocation;
 use crate::limits::fixed;
 use crate::outcome::{Outcome, Usage};
@@ -200,7 +200,7 @@ impl Shared {
         ctx: &Context,
         request: Request,
         info: CallInfo,
-        outlet: Option<Outlet>,
+        outlet: Option<ResponseSender>,
     ) -> Result<(Response, Usage), InvokeError> {
         let refused = |outcome| InvokeError::refused(function.name.clone(), outcome);
         let _permit = self.admit(&info, ctx).await.map_err(refused)?;

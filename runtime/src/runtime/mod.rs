@@ -39,8 +39,10 @@ use crate::admission::Admission;
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::Engine;
 use crate::error::DeployError;
-use crate::function::{Deployed, Fresh, Function, Keeper, Kept, Registry, Workshop};
-use crate::guest::{Callees, Linkers};
+use crate::function::{
+    DeployContext, Deployed, Evictor, Function, IdleStats, InstanceReuse, Registry,
+};
+use crate::guest::{Dispatcher, Linkers};
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
 ///
@@ -73,7 +75,7 @@ pub(crate) struct Shared {
     max_depth: u32,
     /// The tokio runtime for calls that take longer, if one is configured.
     tasks: RwLock<Option<Handle>>,
-    keeper: Keeper,
+    evictor: Evictor,
     /// The root of the contexts that [`Runtime::shutdown`] cancels.
     root: Context,
     end: Cancel,
@@ -109,11 +111,11 @@ impl Runtime {
     /// # Errors
     /// [`DeployError`] says why the module can't be deployed here. The replaced
     /// function then stays.
-    pub fn deploy(&self, function: Function) -> Result<Fresh, DeployError> {
+    pub fn deploy(&self, function: Function) -> Result<InstanceReuse, DeployError> {
         let deployed = self.make_ready(&function)?;
-        let fresh = deployed.fresh.clone();
+        let reuse = deployed.reuse.clone();
         self.0.functions.insert(deployed);
-        Ok(fresh)
+        Ok(reuse)
     }
 
     /// Checks whether a function would deploy, without deploying it, and
@@ -122,8 +124,8 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`deploy`](Self::deploy).
-    pub fn check(&self, function: &Function) -> Result<Fresh, DeployError> {
-        Ok(self.make_ready(function)?.fresh)
+    pub fn check(&self, function: &Function) -> Result<InstanceReuse, DeployError> {
+        Ok(self.make_ready(function)?.reuse)
     }
 
     /// Removes the function of that name, and returns whether there was one.
@@ -142,8 +144,8 @@ impl Runtime {
 
     /// How the function of that name gets its fresh instances; `None` if there
     /// is no such function.
-    pub fn fresh(&self, name: &str) -> Option<Fresh> {
-        Some(self.0.functions.find(name)?.fresh.clone())
+    pub fn instance_reuse(&self, name: &str) -> Option<InstanceReuse> {
+        Some(self.0.functions.find(name)?.reuse.clone())
     }
 
     /// The invocations in flight, sorted by id. An invocation younger than
@@ -173,8 +175,8 @@ impl Runtime {
     }
 
     /// The idle instances and their memory.
-    pub fn kept(&self) -> Kept {
-        self.0.keeper.kept()
+    pub fn idle_stats(&self) -> IdleStats {
+        self.0.evictor.idle_stats()
     }
 
     /// The most invocations in flight at once, and the reason.
@@ -215,9 +217,9 @@ impl Runtime {
     }
 
     fn make_ready(&self, function: &Function) -> Result<Deployed, DeployError> {
-        let Shared { engine, linkers, keeper, .. } = &*self.0;
-        let callees: Weak<dyn Callees> = Arc::downgrade(&self.0) as Weak<Shared>;
-        Deployed::prepare(&Workshop { engine, linkers, keeper, callees }, function)
+        let Shared { engine, linkers, evictor, .. } = &*self.0;
+        let dispatcher: Weak<dyn Dispatcher> = Arc::downgrade(&self.0) as Weak<Shared>;
+        Deployed::prepare(&DeployContext { engine, linkers, evictor, dispatcher }, function)
     }
 }
 

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::body::Response;
-use crate::limits::bytes::{Place, Room};
+use crate::limits::bytes::{ByteBudget, Reservation};
 use crate::limits::fixed;
 use crate::outcome::Outcome;
 
@@ -28,12 +28,12 @@ const SMALL: u64 = 16 << 10;
 
 /// The budget of all connections. Clones are one budget.
 #[derive(Clone)]
-pub(crate) struct ResponseBudget(Arc<Room>);
+pub(crate) struct ResponseBudget(Arc<ByteBudget>);
 
 impl ResponseBudget {
     /// A budget of `limit` bytes.
     pub(crate) fn new(limit: u64) -> Self {
-        Self(Room::new(limit))
+        Self(ByteBudget::new(limit))
     }
 
     /// Reserves the bytes of a response until the client has taken it, or has
@@ -53,15 +53,15 @@ impl ResponseBudget {
         if head.saturating_add(body) > limit {
             return Err(Outcome::ResponseTooLarge { limit });
         }
-        let take = |len| self.0.take(len).ok_or(Outcome::Busy);
+        let reserve = |len| self.0.reserve(len).ok_or(Outcome::Busy);
         if body > 0 {
-            let place = take(body)?;
+            let reservation = reserve(body)?;
             if let Some(bytes) = response.body_mut().whole_mut() {
-                *bytes = place.keep(std::mem::replace(bytes, Bytes::new()));
+                *bytes = reservation.attach(std::mem::replace(bytes, Bytes::new()));
             }
         }
         if head > 0 {
-            response.extensions_mut().insert(Head(Arc::new(take(head)?)));
+            response.extensions_mut().insert(Head(Arc::new(reserve(head)?)));
         }
         Ok(response)
     }
@@ -69,14 +69,17 @@ impl ResponseBudget {
 
 /// The reservation for the head of a response.
 #[derive(Clone)]
-struct Head(Arc<Place>);
+struct Head(Arc<Reservation>);
 
 /// The value of a header of the response, which keeps the reservation for the
 /// head, if the response has one.
 pub(crate) fn kept(response: &mut Response, value: HeaderValue) -> HeaderValue {
-    let place = response.extensions_mut().remove().and_then(|Head(place)| Arc::into_inner(place));
-    let Some(place) = place else { return value };
-    let bytes = place.keep(Bytes::copy_from_slice(value.as_bytes()));
+    let reservation = response
+        .extensions_mut()
+        .remove()
+        .and_then(|Head(reservation)| Arc::into_inner(reservation));
+    let Some(reservation) = reservation else { return value };
+    let bytes = reservation.attach(Bytes::copy_from_slice(value.as_bytes()));
     let Ok(mut kept) = HeaderValue::from_maybe_shared(bytes) else { return value };
     // The table of HPACK would keep it when it has been written.
     kept.set_sensitive(true);

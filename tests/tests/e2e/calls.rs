@@ -234,7 +234,7 @@ async fn a_guest_derives_contexts() {
     }
     let request = Request::get("/caller/derive/many/5000").body(()).unwrap();
     let error = runtime.invoke(&Context::background(), "caller", request).await.unwrap_err();
-    assert!(error.to_string().contains("4096 contexts at once"), "{error}");
+    assert!(error.to_string().contains("4096 context handles at once"), "{error}");
     host::nothing_left(&runtime).await;
 }
 

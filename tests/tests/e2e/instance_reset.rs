@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use hourglass::{Body, Context, Fresh, Function, Instances, InvokeError, Kept};
+use hourglass::{Body, Context, Function, IdleStats, InstancePolicy, InstanceReuse, InvokeError};
 use hourglass::{Response, Runtime, Usage, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::input::{self, Feed};
@@ -61,8 +61,8 @@ async fn ten_thousand_sequential_runs_are_isolated() {
         }
     }
     // A few instances are reused many times.
-    assert!((1..=4).contains(&runtime.kept().instances), "{:?}", runtime.kept());
-    assert!(runtime.kept().memory >= keeps::SIZE / 2);
+    assert!((1..=4).contains(&runtime.idle_stats().instances), "{:?}", runtime.idle_stats());
+    assert!(runtime.idle_stats().memory >= keeps::SIZE / 2);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn idle_instances_count_more_than_their_memory() -> anyhow::Result<()> {
     let function = Function::from_bytes("table", module.finish())?;
     let runtime = host::with(host::builder(), [function]);
     assert_eq!(status(&runtime, "table").await, 200);
-    let kept = runtime.kept();
+    let kept = runtime.idle_stats();
     assert!(kept.instances == 1 && kept.memory >= ENTRIES * 8, "{kept:?}");
     Ok(())
 }
@@ -120,12 +120,12 @@ impl Case {
         process::stay_on_this_core();
         for _ in 0..2 {
             assert_eq!(status(&runtime, &name).await, 200, "{name}");
-            assert_eq!(runtime.kept().instances, 1, "{name}");
+            assert_eq!(runtime.idle_stats().instances, 1, "{name}");
             assert_eq!(self.end(&runtime, &name).await, self.outcome, "{name}");
-            assert_eq!(runtime.kept(), Kept::default(), "{name}");
+            assert_eq!(runtime.idle_stats(), IdleStats::default(), "{name}");
         }
         assert_eq!(status(&runtime, &name).await, 200, "{name}");
-        assert_eq!(runtime.kept().instances, 1, "{name}");
+        assert_eq!(runtime.idle_stats().instances, 1, "{name}");
     }
 
     /// Runs the case, and returns its outcome.
@@ -203,7 +203,7 @@ async fn an_instance_that_waited_and_returned_is_reused() {
         feed.give("a piece of it");
         drop(feed);
         assert_eq!(answer(reading.await), 203);
-        assert_eq!(runtime.kept().instances, 1);
+        assert_eq!(runtime.idle_stats().instances, 1);
     }
 }
 
@@ -211,14 +211,16 @@ async fn an_instance_that_waited_and_returned_is_reused() {
 async fn a_module_that_changes_unresettable_state_is_never_reused() -> Result<()> {
     let runtime = host::builder().build()?;
     for (instruction, module) in lax::all() {
-        let Fresh::Made { why } = runtime.deploy(Function::from_bytes("lax", module)?)? else {
+        let InstanceReuse::NewEachTime { reason } =
+            runtime.deploy(Function::from_bytes("lax", module)?)?
+        else {
             panic!("{instruction} was overlooked")
         };
-        assert!(why.contains(&format!("`{instruction}`")), "{why}");
+        assert!(reason.contains(&format!("`{instruction}`")), "{reason}");
         for round in 0..100 {
             assert_eq!(status(&runtime, "lax").await, lax::FRESH, "{instruction}, {round}");
         }
-        assert_eq!(runtime.kept(), Kept::default());
+        assert_eq!(runtime.idle_stats(), IdleStats::default());
     }
     Ok(())
 }
@@ -227,7 +229,7 @@ async fn a_module_that_changes_unresettable_state_is_never_reused() -> Result<()
 async fn a_new_version_reuses_no_old_instance() -> Result<()> {
     let runtime = host::with(host::builder(), [keeps("same", 201)]);
     assert_eq!(status(&runtime, "same").await, 201);
-    assert_eq!(runtime.kept().instances, 1);
+    assert_eq!(runtime.idle_stats().instances, 1);
     runtime.deploy(keeps("same", 202))?;
     host::nothing_kept(&runtime).await;
     assert_eq!(status(&runtime, "same").await, 202);
@@ -250,13 +252,13 @@ async fn a_new_version_reuses_no_old_instance() -> Result<()> {
 #[tokio::test]
 async fn new_instances_can_be_requested() -> Result<()> {
     let runtime = host::builder().build()?;
-    let fresh = runtime.deploy(keeps("new", 200).instances(Instances::New))?;
-    assert!(matches!(fresh, Fresh::Made { .. }), "{fresh}");
+    let fresh = runtime.deploy(keeps("new", 200).instances(InstancePolicy::NewEachTime))?;
+    assert!(matches!(fresh, InstanceReuse::NewEachTime { .. }), "{fresh}");
     let none = host::with(host::builder().idle_memory(0), [keeps("new", 200)]);
     for runtime in [runtime, none] {
         for _ in 0..20 {
             assert_eq!(status(&runtime, "new").await, 200);
-            assert_eq!(runtime.kept(), Kept::default());
+            assert_eq!(runtime.idle_stats(), IdleStats::default());
         }
     }
     Ok(())
@@ -273,7 +275,7 @@ async fn the_idle_pool_stays_within_its_budget() {
         // Each runs twice, so that the second run reuses the instance if it was kept.
         for (name, expected) in names.iter().flat_map(|each| [each; 2]) {
             assert_eq!(status(&runtime, name).await, *expected, "{name}, {round}");
-            let kept = runtime.kept();
+            let kept = runtime.idle_stats();
             assert!(kept.memory <= mib(1), "{kept:?}");
             most = most.max(kept.instances);
         }
@@ -309,7 +311,7 @@ async fn tasks_that_move_between_threads_are_isolated() -> Result<()> {
     for task in tasks {
         task.await?;
     }
-    let kept = runtime.kept().instances;
+    let kept = runtime.idle_stats().instances;
     assert!((1..=64).contains(&kept), "{kept}");
     Ok(())
 }
@@ -325,7 +327,7 @@ fn threads_are_isolated() {
             });
         }
     });
-    assert!((1..=64).contains(&runtime.kept().instances));
+    assert!((1..=64).contains(&runtime.idle_stats().instances));
 }
 
 #[tokio::test]
@@ -347,9 +349,13 @@ async fn a_reused_instance_reports_the_same_peak_memory() {
 async fn compiled_guests_are_reset() -> Result<()> {
     let runtime = host::builder().build()?;
     for name in ["echo", "memory", "hello"] {
-        assert_eq!(runtime.deploy(function(name, name).memory(mib(4)))?, Fresh::Reset, "{name}");
+        assert_eq!(
+            runtime.deploy(function(name, name).memory(mib(4)))?,
+            InstanceReuse::ResetInPlace,
+            "{name}"
+        );
     }
-    assert_eq!(runtime.check(&function("stuck", "stuck"))?, Fresh::Reset);
+    assert_eq!(runtime.check(&function("stuck", "stuck"))?, InstanceReuse::ResetInPlace);
     let ctx = Context::background();
     for round in 0..20 {
         let sent = "x".repeat(round * 1_000);
@@ -362,6 +368,6 @@ async fn compiled_guests_are_reset() -> Result<()> {
         let greeted = runtime.invoke(&ctx, "hello", Request::new("")).await?;
         assert_eq!(greeted.status(), 200);
     }
-    assert!((1..10).contains(&runtime.kept().instances), "{:?}", runtime.kept());
+    assert!((1..10).contains(&runtime.idle_stats().instances), "{:?}", runtime.idle_stats());
     Ok(())
 }

@@ -190,7 +190,7 @@ async fn a_long_message_is_truncated() -> Result<()> {
 async fn a_guest_with_a_logger_is_reset_in_place() -> Result<()> {
     let runtime = host::builder().build()?;
     let fresh = runtime.deploy(function("reset-chatty", "chatty"))?;
-    assert_eq!(fresh, hourglass::Fresh::Reset);
+    assert_eq!(fresh, hourglass::InstanceReuse::ResetInPlace);
     for times in 1..=3 {
         let request = hourglass::Request::new("".into());
         let (mut head, body) = request.into_parts();

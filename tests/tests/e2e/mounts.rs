@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use hourglass::{DeployError, Fresh, Function};
+use hourglass::{DeployError, Function, InstanceReuse};
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::hung::Hung;
@@ -182,7 +182,7 @@ async fn a_function_sees_only_its_own_folders() -> Result<()> {
 async fn a_function_with_folders_is_reset_in_place() -> Result<()> {
     let folder = folder()?;
     let host = Host::serve([]).await?;
-    assert_eq!(host.runtime.deploy(reader("holds", folder.path()))?, Fresh::Reset);
+    assert_eq!(host.runtime.deploy(reader("holds", folder.path()))?, InstanceReuse::ResetInPlace);
     for _ in 0..20 {
         let answer = answer(&host, "holds", "hold /data/a.txt").await?;
         assert!(answer.starts_with("32 ") && answer.contains("os error 33"), "{answer}");

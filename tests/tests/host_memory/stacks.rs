@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use hourglass::{Context, Function, Instances, Runtime, mib};
+use hourglass::{Context, Function, InstancePolicy, Runtime, mib};
 use hourglass_tests::modules::{self, Module};
 use http::Request;
 use tokio::task::JoinSet;
@@ -63,7 +63,11 @@ fn resident() -> Result<u64> {
 }
 
 /// Runs guests, and returns the growth of the resident memory and how many responded.
-async fn growth(module: Vec<u8>, instances: Instances, patience: Duration) -> Result<(u64, usize)> {
+async fn growth(
+    module: Vec<u8>,
+    instances: InstancePolicy,
+    patience: Duration,
+) -> Result<(u64, usize)> {
     let runtime = runtime();
     let dives = |module| -> Function { function("dives", module).instances(instances) };
     // The same with a flat stack: what the guests need besides their stacks.
@@ -87,7 +91,7 @@ async fn deep_stacks_return_to_the_system() -> Result<()> {
     let sleep = Duration::from_millis(50);
     let all = GUESTS as usize;
     let forever = Duration::from_secs(600);
-    for instances in [Instances::New, Instances::Reset] {
+    for instances in [InstancePolicy::NewEachTime, InstancePolicy::ResetInPlace] {
         for (ending, module, patience, responses) in [
             ("returns", recursing(DEPTH, sleep), PATIENT, all),
             ("traps", recursing(TOO_DEEP, sleep), PATIENT, 0),

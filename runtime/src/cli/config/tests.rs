@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, FILE_NAME};
-use crate::function::Instances;
+use crate::function::InstancePolicy;
 
 /// A directory with a configuration of this text.
 pub(super) fn folder_with(text: &str) -> tempfile::TempDir {
@@ -108,7 +108,7 @@ fn a_whole_file_is_read() {
     assert_eq!(limits.grace, Duration::from_millis(50));
     assert_eq!(limits.memory, 64 << 20);
     assert_eq!((limits.request_body, limits.response_body), (1024, 1 << 30));
-    assert_eq!(options.instances.values().instances, Instances::New);
+    assert_eq!(options.instances.values().instances, InstancePolicy::NewEachTime);
     assert_eq!((limits.max_calls, limits.max_fetches, limits.fetches_at_once), (7, 8, 9));
     assert_eq!((limits.fetch_body, limits.detach), (1 << 20, Duration::from_secs(30)));
     let function = &config.functions["thumbnail"];

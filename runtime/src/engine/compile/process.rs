@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::child::{CODE, Orders, REFUSED};
 use super::{Compiler, MAX_CODE, MAX_WORDS, words};
 use crate::error::CompileError;
+use crate::sync::lock;
 
 /// The maximum number of compiler processes at once, on a machine with as many
 /// cores.
@@ -251,7 +252,7 @@ impl Turn {
     /// Waits for a slot.
     fn take() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = lock(&TAKEN);
         let full = |taken: &mut usize| *taken >= cores.min(MOST_PROCESSES);
         let mut taken = GIVEN_BACK.wait_while(taken, full).unwrap_or_else(PoisonError::into_inner);
         *taken += 1;
@@ -261,7 +262,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&TAKEN);
         *taken = taken.saturating_sub(1);
         GIVEN_BACK.notify_one();
     }

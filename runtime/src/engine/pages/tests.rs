@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
-use super::faults::Witness;
+use super::faults::FaultSnapshot;
 use super::*;
 
 impl PageMap {
@@ -151,9 +151,14 @@ fn whatever_is_written_is_reset() {
         let mut dice = Dice(1);
         let mut touched = pages.watch(&mut memory);
         for round in 0..300 {
-            let witness = if round % 3 == 0 { None } else { Witness::call() };
+            let snapshot = if round % 3 == 0 { None } else { FaultSnapshot::take() };
             dice.scribble(&mut memory);
-            assert!(pages.reset(&mut memory, &first, &mut touched, Witness::holds(witness)));
+            assert!(pages.reset(
+                &mut memory,
+                &first,
+                &mut touched,
+                FaultSnapshot::is_unchanged(snapshot)
+            ));
             assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans()));
             assert!(touched.bytes() <= memory.len());
         }
@@ -221,10 +226,15 @@ fn a_first_reset_looks_at_the_pages_whatever_the_witness_says() {
             let mut memory = Mapping::new(&first);
             Dice(round + 1).scribble(&mut memory);
             let mut touched = pages.watch(&mut memory);
-            Witness::holds(None);
-            let witness = Witness::call();
-            believed += usize::from(Witness::holds(witness));
-            assert!(pages.reset(&mut memory, &first, &mut touched, Witness::holds(witness)));
+            FaultSnapshot::is_unchanged(None);
+            let snapshot = FaultSnapshot::take();
+            believed += usize::from(FaultSnapshot::is_unchanged(snapshot));
+            assert!(pages.reset(
+                &mut memory,
+                &first,
+                &mut touched,
+                FaultSnapshot::is_unchanged(snapshot)
+            ));
             assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans()));
         }
         assert!(believed > 0, "none of the witnesses held");
@@ -240,11 +250,16 @@ fn a_page_that_was_not_known_is_found_by_its_fault() {
         let mut memory = Mapping::new(&first);
         let mut touched = pages.watch(&mut memory);
         for page in (0..PAGES).rev() {
-            Witness::holds(None);
-            let witness = Witness::call();
-            assert!(witness.is_some());
+            FaultSnapshot::is_unchanged(None);
+            let snapshot = FaultSnapshot::take();
+            assert!(snapshot.is_some());
             memory[page * pages.page + 5] = 9;
-            assert!(pages.reset(&mut memory, &first, &mut touched, Witness::holds(witness)));
+            assert!(pages.reset(
+                &mut memory,
+                &first,
+                &mut touched,
+                FaultSnapshot::is_unchanged(snapshot)
+            ));
             assert_eq!(
                 memory[page * pages.page + 5],
                 first.get(page * pages.page + 5).copied().unwrap_or(0)
@@ -258,14 +273,14 @@ fn a_page_that_was_not_known_is_found_by_its_fault() {
 fn a_witness_does_not_hold_after_a_fault() {
     for _ in 0..20 {
         let mut memory = Mapping::new(&[1]);
-        Witness::holds(None);
-        let witness = Witness::call();
-        assert!(witness.is_some());
+        FaultSnapshot::is_unchanged(None);
+        let snapshot = FaultSnapshot::take();
+        assert!(snapshot.is_some());
         memory[100 * 4_096] = 1;
         // Taken after the fault, but from the count before it.
-        let late = Witness::call();
-        assert!(!Witness::holds(witness));
-        assert!(!Witness::holds(late));
+        let late = FaultSnapshot::take();
+        assert!(!FaultSnapshot::is_unchanged(snapshot));
+        assert!(!FaultSnapshot::is_unchanged(late));
     }
 }
 
@@ -275,21 +290,21 @@ fn a_witness_holds_where_nothing_faults() {
     // Anything may cause a fault now and then.
     let held = (0..1_000).any(|round| {
         memory.fill(round as u8);
-        Witness::holds(None);
-        let witness = Witness::call();
+        FaultSnapshot::is_unchanged(None);
+        let snapshot = FaultSnapshot::take();
         memory.fill(1);
-        Witness::holds(witness)
+        FaultSnapshot::is_unchanged(snapshot)
     });
     assert!(held);
-    assert!(!Witness::holds(None));
+    assert!(!FaultSnapshot::is_unchanged(None));
 }
 
 #[test]
 fn a_thread_has_no_witness_before_it_has_counted() {
     let called = std::thread::spawn(|| {
-        let before = Witness::call();
-        Witness::holds(before);
-        (before.is_some(), Witness::call().is_some())
+        let before = FaultSnapshot::take();
+        FaultSnapshot::is_unchanged(before);
+        (before.is_some(), FaultSnapshot::take().is_some())
     });
     assert_eq!(called.join().expect("no panic"), (false, true));
 }

@@ -11,10 +11,10 @@ use super::random_modules;
 use crate::engine::compile::Compiler;
 use crate::engine::{Engine, Settings};
 use crate::function::blueprint::Blueprint;
-use crate::function::instance::{Clean, Instance};
-use crate::function::module::{self, Checked};
-use crate::function::{Budget, Function, Keeper, Workshop};
-use crate::guest::{Linkers, Reach, Run};
+use crate::function::instance::{Instance, ReadyInstance};
+use crate::function::module::{self, ValidModule};
+use crate::function::{DeployContext, Evictor, Function, IdleLimits};
+use crate::guest::{Capabilities, Linkers, Run};
 use crate::limits::mib;
 
 /// The number of modules.
@@ -23,7 +23,7 @@ const SEEDS: u64 = 300;
 struct Bench {
     engine: Arc<Engine>,
     linkers: Linkers,
-    keeper: Keeper,
+    evictor: Evictor,
 }
 
 /// The results for the modules.
@@ -56,16 +56,16 @@ impl Bench {
         let pages = Arc::get_mut(&mut engine).and_then(|engine| engine.pages.as_mut());
         pages.expect("this machine tells which pages were touched").believe_in_faults();
         let linkers = Linkers::new(&engine.wasm).expect("the host's own functions can be linked");
-        let keeper = Keeper::start(Budget::default()).expect("the machine allows a thread");
-        Self { engine, linkers, keeper }
+        let evictor = Evictor::start(IdleLimits::default()).expect("the machine allows a thread");
+        Self { engine, linkers, evictor }
     }
 
-    fn blueprint(&self, checked: &Checked<'_>) -> Arc<Blueprint> {
+    fn blueprint(&self, checked: &ValidModule<'_>) -> Arc<Blueprint> {
         let function = Function::from_bytes("generated", []).expect("a good name").memory(mib(1));
-        let Self { engine, linkers, keeper } = self;
-        let callees = Reach::none().callees.clone();
-        let workshop = Workshop { engine, linkers, keeper, callees };
-        Blueprint::new(&workshop, &function, checked).expect("it compiles")
+        let Self { engine, linkers, evictor } = self;
+        let dispatcher = Capabilities::none().dispatcher.clone();
+        let context = DeployContext { engine, linkers, evictor, dispatcher };
+        Blueprint::new(&context, &function, checked).expect("it compiles")
     }
 
     /// Runs a module on new instances and on one that is reset, and compares.
@@ -105,7 +105,7 @@ impl Bench {
 }
 
 fn made(blueprint: &Arc<Blueprint>) -> Box<Instance> {
-    Clean::new(blueprint, true).expect("there is a slot").begin(Run::none(Instant::now()))
+    ReadyInstance::new(blueprint, true).expect("there is a slot").begin(Run::none(Instant::now()))
 }
 
 /// The state of an instance after a run, or the trap of that run.

@@ -77,14 +77,14 @@ async fn print(state: &mut State) {
 /// Forwards the output, if its head is complete.
 pub(crate) async fn flush(state: &mut State) {
     let (most, kept) = (state.response_body, state.memory.limit);
-    let Run { ctx, cgi, response, outgoing, outlet, overflow, .. } = &mut state.run;
+    let Run { ctx, cgi, response, outgoing, sender, overflow, .. } = &mut state.run;
     let (Some(cgi), Some(response)) = (cgi, response) else { return };
     let Stdout { held, since, broken, .. } = &mut cgi.stdout;
     if *broken {
         return;
     }
     if let Outgoing::None = outgoing {
-        *outgoing = Outgoing::begin(outlet.take(), response, most, kept);
+        *outgoing = Outgoing::begin(sender.take(), response, most, kept);
     }
     *since = None;
     if !held.is_empty() {

@@ -17,21 +17,22 @@ use wasmtime::Linker;
 use crate::body::Body;
 use crate::context::Cause;
 use crate::error::InvokeError;
-use crate::guest::capabilities::{Caller, Reach};
+use crate::guest::capabilities::{CallerInfo, Capabilities};
 use crate::guest::memory::{self, Written, bytes, parts, range, write_answer};
-use crate::guest::state::calls::{MOST, Pending};
+use crate::guest::state::calls::Pending;
+use crate::guest::state::handles::Resource;
 use crate::guest::state::{Call, State};
 use crate::guest::{MODULE, code, wire};
-use crate::limits::bytes::{Place, Room};
+use crate::limits::bytes::{ByteBudget, Reservation};
 use crate::limits::fixed::{self, NAME};
 use crate::outcome::Outcome;
 
 /// The arguments of a call: the context, then pointer and length of the
 /// callee's name, of the request's head and of its body.
-type Words = (u32, u32, u32, u32, u32, u32, u32);
+type StartArgs = (u32, u32, u32, u32, u32, u32, u32);
 
 /// The same, then pointer and length of the buffer for the answer.
-type Called = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
+type CallArgs = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     define!(
@@ -44,7 +45,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 async fn call(
     mut call: Call<'_>,
-    (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap): Called,
+    (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap): CallArgs,
 ) -> wasmtime::Result<i64> {
     let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
     let Some(mut pending) = begin(&mut call, words).await? else {
@@ -54,7 +55,7 @@ async fn call(
         written.finish(&mut call).await?;
         return Ok(written.len.into());
     }
-    Ok(i64::from(call.data_mut().run.calls.add(pending)?) << 32)
+    Ok(i64::from(call.data_mut().run.calls.open.add(pending)?) << 32)
 }
 
 /// Writes the result of a call that ends at its first poll, if it fits into the
@@ -69,7 +70,7 @@ fn answer_at_once(
     // The waker does nothing. A call that has to wait becomes a task here, and
     // the wait for that task polls it again.
     let mut nobody = TaskContext::from_waker(Waker::noop());
-    if pending.poll(&mut nobody, &state.reach).is_pending() {
+    if pending.poll(&mut nobody, &state.capabilities).is_pending() {
         return Ok(None);
     }
     state.run.lent += pending.cpu();
@@ -78,26 +79,26 @@ fn answer_at_once(
     Ok(written.fits.then_some(written))
 }
 
-async fn call_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+async fn call_start(mut call: Call<'_>, words: StartArgs) -> wasmtime::Result<i32> {
     let Some(mut pending) = begin(&mut call, words).await? else { return Ok(code::INVALID) };
     let state = call.data_mut();
-    pending.spawn(&state.reach);
-    Ok(state.run.calls.add(pending)?)
+    pending.spawn(&state.capabilities);
+    Ok(state.run.calls.open.add(pending)?)
 }
 
 /// A call that is admitted once its body is copied.
 struct Admitted {
     callee: Arc<str>,
     request: Request<()>,
-    room: Arc<Room>,
+    budget: Arc<ByteBudget>,
     /// The reservations for its head and its body.
-    head: Place,
-    body: Place,
+    head: Reservation,
+    body: Reservation,
 }
 
 /// Admits or refuses a call; `None` if its arguments are invalid, or if its
 /// name or its head is too long to be read.
-async fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pending>> {
+async fn begin(call: &mut Call<'_>, words: StartArgs) -> wasmtime::Result<Option<Pending>> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(call)?;
     let name = bytes(memory, name_ptr, name_len)?;
@@ -109,24 +110,24 @@ async fn begin(call: &mut Call<'_>, words: Words) -> wasmtime::Result<Option<Pen
         return Ok(None);
     };
     bytes(memory, body_ptr, body_len)?;
-    let Admitted { callee, request, room, head, body } =
+    let Admitted { callee, request, budget, head, body } =
         match admit(state, name, (request, head_len), body_len) {
             Ok(admitted) => admitted,
             Err(refused) => return Ok(Some(*refused)),
         };
     let body = memory::copy(call, body_ptr, body_len, Some(body)).await?;
-    let Reach { callees, .. } = &*call.data().reach;
-    let Some(callees) = callees.upgrade() else {
+    let Capabilities { dispatcher, .. } = &*call.data().capabilities;
+    let Some(dispatcher) = dispatcher.upgrade() else {
         let error = InvokeError::refused(callee.clone(), Outcome::Draining);
-        return Ok(Some(Pending::refused(callee, room, &error)));
+        return Ok(Some(Pending::refused(callee, budget, &error)));
     };
     let run = &mut call.data_mut().run;
-    let (trace, tree, held) = (run.trace(), run.tree(), room.clone());
-    let caller = Caller { id: run.id, depth: run.depth, trace, tree, room: held, head };
+    let (trace, tree, held) = (run.trace(), run.tree(), budget.clone());
+    let caller = CallerInfo { id: run.id, depth: run.depth, trace, tree, budget: held, head };
     let (free, request) = (run.is_free(ctx), request.map(|()| Body::from(body)));
-    Ok(Some(match callees.call(caller, run.context(ctx)?, &callee, request) {
-        Ok(called) => Pending::new(called, room, free),
-        Err(error) => Pending::refused(callee, room, &error),
+    Ok(Some(match dispatcher.call(caller, run.context(ctx)?, &callee, request) {
+        Ok(called) => Pending::new(called, budget, free),
+        Err(error) => Pending::refused(callee, budget, &error),
     }))
 }
 
@@ -140,25 +141,25 @@ fn admit(
     (request, head_len): (Request<()>, u32),
     body_len: u32,
 ) -> Result<Admitted, Box<Pending>> {
-    let (reach, run) = (&state.reach, &mut state.run);
-    let room = run.calls.room(state.memory.limit);
-    let known = reach.callee(name);
+    let (capabilities, run) = (&state.capabilities, &mut state.run);
+    let budget = run.calls.budget(state.memory.limit);
+    let known = capabilities.callee(name);
     let callee = known.map_or_else(|| name.into(), Arc::clone);
     let refused = |outcome| {
         let error = InvokeError::refused(callee.clone(), outcome);
-        Err(Box::new(Pending::refused(callee.clone(), room.clone(), &error)))
+        Err(Box::new(Pending::refused(callee.clone(), budget.clone(), &error)))
     };
-    if run.calls.made >= reach.max_calls {
-        return refused(Outcome::CallsExceeded { limit: reach.max_calls });
+    if run.calls.made >= capabilities.max_calls {
+        return refused(Outcome::CallsExceeded { limit: capabilities.max_calls });
     }
     run.calls.made += 1;
     if known.is_none() {
         return refused(Outcome::Forbidden);
     }
     // Held until the callee has ended.
-    let head = room.take(u64::from(head_len) + fixed::entries(request.headers()));
-    let (Some(head), Some(body)) = (head, room.take(body_len.into())) else {
-        let limit = room.limit;
+    let head = budget.reserve(u64::from(head_len) + fixed::entries(request.headers()));
+    let (Some(head), Some(body)) = (head, budget.reserve(body_len.into())) else {
+        let limit = budget.limit;
         if u64::from(body_len) > limit {
             return refused(Outcome::BodyTooLarge { limit });
         }
@@ -167,27 +168,27 @@ fn admit(
              bytes, its memory limit; make fewer calls at once"
         )));
     };
-    Ok(Admitted { callee, request, room, head, body })
+    Ok(Admitted { callee, request, budget, head, body })
 }
 
 async fn call_wait(
     mut call: Call<'_>,
     (ctx, ptr, count): (u32, u32, u32),
 ) -> wasmtime::Result<i32> {
-    if count == 0 || count as usize > MOST {
+    if count == 0 || count as usize > Pending::MAX {
         return Ok(code::INVALID);
     }
     let (memory, state) = parts(&mut call)?;
     let (words, _) = range(memory, ptr, count * 4)?.as_chunks();
     let list: Vec<_> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
     for handle in &list {
-        state.run.known(*handle)?;
+        state.run.check(*handle)?;
     }
     state.flush().await;
-    let (ctx, reach) = (state.run.context(ctx)?.clone(), state.reach.clone());
+    let (ctx, capabilities) = (state.run.context(ctx)?.clone(), state.capabilities.clone());
     let run = &mut state.run;
     let first = poll_fn(|cx| {
-        let ready = list.iter().position(|handle| run.poll_one(*handle, cx, &reach).is_ready());
+        let ready = list.iter().position(|handle| run.poll(*handle, cx, &capabilities).is_ready());
         ready.map_or(Poll::Pending, Poll::Ready)
     });
     Ok(tokio::select! {
@@ -202,17 +203,17 @@ async fn call_result(
     (handle, ptr, cap): (u32, u32, u32),
 ) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let Some(ended) = state.run.calls.get(handle)?.ended() else { return Ok(code::INVALID) };
+    let Some(ended) = state.run.calls.open.get(handle)?.ended() else { return Ok(code::INVALID) };
     let mut written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
     written.finish(&mut call).await?;
     if written.fits {
-        call.data_mut().run.calls.remove(handle);
+        call.data_mut().run.calls.open.remove(handle);
     }
     Ok(written.len)
 }
 
 fn call_drop(mut call: Call<'_>, handle: u32) {
-    if let Some(pending) = call.data_mut().run.calls.remove(handle) {
+    if let Some(pending) = call.data_mut().run.calls.open.remove(handle) {
         pending.cancel(Cause::Canceled);
     }
 }

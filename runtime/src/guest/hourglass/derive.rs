@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hourglass_abi::cause;
+use hourglass_abi::{cause, limit};
 use wasmtime::Linker;
 
 use crate::context::Cause;
 use crate::guest::memory::{bytes, parts};
-use crate::guest::state::contexts::{Derived, LONGEST, Refused};
+use crate::guest::state::contexts::{Derived, Refused};
 use crate::guest::state::{Call, State};
 use crate::guest::{MODULE, Misuse, code};
 use crate::limits::fixed::{ELLIPSIS, TEXT};
@@ -26,11 +26,11 @@ fn context_derive(mut call: Call<'_>, parent: u32, nanos: i64) -> wasmtime::Resu
     let run = &mut call.data_mut().run;
     let free = run.is_free(parent);
     let parent = run.context(parent)?;
-    let (ctx, end) = match u64::try_from(nanos) {
+    let (ctx, cancel) = match u64::try_from(nanos) {
         Ok(nanos) => parent.with_timeout(Duration::from_nanos(nanos)),
         Err(_negative) => parent.with_cancel(),
     };
-    Ok(run.contexts.add(Derived { ctx, end: Some(end), free })?)
+    Ok(run.contexts.derived.add(Derived { ctx, cancel: Some(cancel), free })?)
 }
 
 fn context_with_value(
@@ -46,14 +46,14 @@ fn context_with_value(
     let free = run.is_free(parent);
     let parent = run.context(parent)?.clone();
     let (name, value) = (bytes(memory, name_ptr, name_len)?, bytes(memory, value_ptr, value_len)?);
-    if name.len() > LONGEST.0 || value.len() > LONGEST.1 {
+    if name.len() > limit::VALUE_NAME || value.len() > limit::VALUE {
         return Ok(code::INVALID);
     }
     let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(value)) else {
         return Ok(code::INVALID);
     };
-    match run.contexts.valued(&parent, name, value)? {
-        Ok(ctx) => Ok(run.contexts.add(Derived { ctx, end: None, free })?),
+    match run.contexts.with_value(&parent, name, value)? {
+        Ok(ctx) => Ok(run.contexts.derived.add(Derived { ctx, cancel: None, free })?),
         Err(Refused::Invalid) => Ok(code::INVALID),
         Err(Refused::Reserved) => Ok(code::RESERVED),
     }
@@ -61,12 +61,12 @@ fn context_with_value(
 
 fn context_without_cancel(mut call: Call<'_>, parent: u32) -> wasmtime::Result<i32> {
     let state = call.data_mut();
-    let Some(callees) = state.reach.callees.upgrade() else {
+    let Some(dispatcher) = state.capabilities.dispatcher.upgrade() else {
         return Err(Misuse("its runtime is gone".into()).into());
     };
     let parent = state.run.context(parent)?.clone();
-    let derived = state.run.contexts.without_cancel(&parent, callees.root());
-    Ok(state.run.contexts.add(derived)?)
+    let derived = state.run.contexts.without_cancel(&parent, dispatcher.root());
+    Ok(state.run.contexts.derived.add(derived)?)
 }
 
 fn context_cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
@@ -75,9 +75,9 @@ fn context_cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime:
     if ctx == 0 {
         return Ok(code::INVALID);
     }
-    match &state.run.contexts.get(ctx)?.end {
-        Some(end) => {
-            end.cancel_with(cause(&text));
+    match &state.run.contexts.derived.get(ctx)?.cancel {
+        Some(cancel) => {
+            cancel.cancel_with(cause(&text));
             Ok(code::OK)
         }
         None => Ok(code::INVALID),
@@ -86,7 +86,7 @@ fn context_cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> wasmtime:
 
 fn context_drop(mut call: Call<'_>, ctx: u32) {
     // The guard in the entry cancels a context that can be canceled.
-    drop(call.data_mut().run.contexts.remove(ctx));
+    drop(call.data_mut().run.contexts.derived.remove(ctx));
 }
 
 /// A guest's text, truncated to [`TEXT`] bytes; `None` if those bytes are not

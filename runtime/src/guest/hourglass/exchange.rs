@@ -84,9 +84,9 @@ fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::
     let Some(response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
         return Ok(code::INVALID);
     };
-    let outlet = state.run.outlet.take();
+    let sender = state.run.sender.take();
     let (most, held) = (state.response_body, state.memory.limit);
-    state.run.outgoing = Outgoing::begin(outlet, &response, most, held);
+    state.run.outgoing = Outgoing::begin(sender, &response, most, held);
     state.run.response = Some(response);
     Ok(code::OK)
 }

@@ -15,7 +15,7 @@ use crate::guest::state::run::Incoming;
 use crate::guest::state::{Call, State};
 use crate::guest::wire::Answer;
 use crate::guest::{MODULE, code, turn, wire};
-use crate::limits::bytes::Place;
+use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
 use crate::outbound::{Fetch, FetchError, Order, Passed};
 
@@ -61,7 +61,7 @@ async fn fetch_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> 
         Ok(order) => begin(state, ctx, order, body_len == BODY_PASSED)?,
         Err(error) => Fetch::refused(error),
     };
-    Ok(state.run.fetches().add(fetch)?)
+    Ok(state.run.fetches().open.add(fetch)?)
 }
 
 /// Admits one more fetch of a guest: reserves the bytes of its head, and of its
@@ -70,10 +70,10 @@ fn admit(
     state: &mut State,
     head: u64,
     body: Option<u64>,
-) -> Result<(Place, Option<Place>), FetchError> {
+) -> Result<(Reservation, Option<Reservation>), FetchError> {
     let exceeded = |text: String| Err(FetchError::Exceeded(text));
-    let Some(outbound) = &state.reach.outbound else {
-        let text = "the function may reach no other host: its `allow_hosts` is empty";
+    let Some(outbound) = &state.capabilities.outbound else {
+        let text = "the function may capabilities no other host: its `allow_hosts` is empty";
         return Err(FetchError::Forbidden(text.into()));
     };
     let (most, at_once) = (outbound.max_fetches, outbound.at_once);
@@ -87,15 +87,16 @@ fn admit(
         return exceeded(format!("{at_once} fetches are under way, which is the most"));
     }
     let full = || FetchError::full(uploads.limit);
-    let head = uploads.take(head).ok_or_else(full)?;
+    let head = uploads.reserve(head).ok_or_else(full)?;
     let Some(body) = body else { return Ok((head, None)) };
-    let body = uploads.take(body).ok_or_else(full)?;
+    let body = uploads.reserve(body).ok_or_else(full)?;
     Ok((head, Some(body)))
 }
 
 fn begin(state: &mut State, ctx: u32, order: Order, passes_body: bool) -> wasmtime::Result<Fetch> {
     let step = state.run.trace().child();
-    let (Some(outbound), Some(tasks)) = (&state.reach.outbound, state.reach.tasks()) else {
+    let (Some(outbound), Some(tasks)) = (&state.capabilities.outbound, state.capabilities.tasks())
+    else {
         return Ok(Fetch::refused(FetchError::Unreachable("the host has no tasks".into())));
     };
     let ctx = state.run.context(ctx)?.clone();
@@ -111,7 +112,7 @@ async fn fetch_write(
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
     state.flush().await;
-    Ok(match state.run.fetches().get(fetch)?.write(piece).await {
+    Ok(match state.run.fetches().open.get_mut(fetch)?.write(piece).await {
         Ok(true) => len as i32,
         Ok(false) => code::BODY_FAILED,
         Err(done) => code::done(done),
@@ -120,7 +121,7 @@ async fn fetch_write(
 
 fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let answer = match state.run.fetches().get(fetch)?.head() {
+    let answer = match state.run.fetches().open.get(fetch)?.head() {
         Some(Ok(head)) => {
             Answer::Head { status: head.status, headers: &head.headers, length: head.length }
         }
@@ -149,7 +150,7 @@ async fn fetch_read(
     }
     state.flush().await;
     let most = (cap as usize).min(turn::PIECE);
-    match state.run.fetches().get(fetch)?.read(most).await {
+    match state.run.fetches().open.get_mut(fetch)?.read(most).await {
         Ok(piece) => {
             let (memory, _) = parts(&mut call)?;
             memory::write(memory, ptr, &piece)?;
@@ -161,7 +162,7 @@ async fn fetch_read(
 }
 
 fn fetch_drop(mut call: Call<'_>, fetch: u32) {
-    call.data_mut().run.fetches().remove(fetch);
+    call.data_mut().run.fetches().open.remove(fetch);
 }
 
 impl Incoming {

@@ -8,7 +8,7 @@ use crate::guest::memory::{bytes, parts};
 use crate::guest::state::{Call, State};
 use crate::guest::{MODULE, code, wire};
 use crate::limits::fixed::HEAD;
-use crate::log::{self, Fields, Said};
+use crate::log::{self, Fields, LogRecord};
 
 /// The levels. The index of a level is its number less one.
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
@@ -28,21 +28,21 @@ fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i
         let Some(&level) = LEVELS.get(place as usize) else { return Ok(code::INVALID) };
         let record = bytes(memory, ptr, len)?;
         if record.len() > HEAD {
-            if log::is_said(level) {
-                let (stdio, speaker) = state.output();
-                stdio.journal.leave_out(&speaker, record.len());
+            if log::is_record_logged(level) {
+                let (stdio, source) = state.output();
+                stdio.quota.leave_out(&source, record.len());
             }
             return Ok(verbosity());
         }
         let Some(record) = wire::read_record(record) else { return Ok(code::INVALID) };
-        let (stdio, speaker) = state.output();
+        let (stdio, source) = state.output();
         if level == Level::ERROR {
             stdio.keep(record.message);
         }
-        if log::is_said(level) {
+        if log::is_record_logged(level) {
             let (message, module) = (record.message, record.target);
             let fields = Fields { pairs: &record.pairs, typed };
-            stdio.journal.add(&speaker, &Said { level, message, module, fields });
+            stdio.quota.add(&source, &LogRecord { level, message, module, fields });
         }
     }
     Ok(verbosity())
@@ -50,6 +50,6 @@ fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i
 
 /// The number of the most verbose level that is logged, 0 if none is.
 fn verbosity() -> i32 {
-    let silent = LEVELS.iter().rev().take_while(|level| !log::is_said(**level)).count();
+    let silent = LEVELS.iter().rev().take_while(|level| !log::is_record_logged(**level)).count();
     LEVELS.len().saturating_sub(silent) as i32
 }

@@ -1,32 +1,26 @@
-//! The handle table of a guest's calls.
+//! A guest's calls of other functions.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use slab::Slab;
-
+use super::handles::{HandleTable, Resource};
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
-use crate::guest::Misuse;
-use crate::guest::capabilities::{Called, Ended, Failed, Reach};
-use crate::limits::bytes::Room;
+use crate::guest::capabilities::{Capabilities, Ended, HeldFailure, StartedCall};
+use crate::limits::bytes::ByteBudget;
 use crate::outcome::{Outcome, Usage};
 use crate::spawn::Task;
-
-/// The most calls with a handle at once, including refused ones: each may hold
-/// a text of 1 KiB.
-pub(crate) const MOST: usize = hourglass_abi::limit::CALLS;
 
 /// The calls of one invocation.
 #[derive(Default)]
 pub(crate) struct Calls {
-    open: Slab<Pending>,
+    pub(crate) open: HandleTable<Pending>,
     /// The calls that the guest detached.
     detached: Vec<Pending>,
     /// How many were made in all.
     pub(crate) made: u32,
-    room: Option<Arc<Room>>,
+    budget: Option<Arc<ByteBudget>>,
 }
 
 /// One call. Dropping it cancels a call that still runs, because its caller is
@@ -34,7 +28,7 @@ pub(crate) struct Calls {
 pub(crate) struct Pending {
     callee: Arc<str>,
     /// The budget that holds its response.
-    room: Arc<Room>,
+    budget: Arc<ByteBudget>,
     task: Task<Ended>,
     /// The callee's context, until the callee has ended.
     ctx: Option<Context>,
@@ -43,65 +37,33 @@ pub(crate) struct Pending {
     free: bool,
 }
 
+impl Resource for Pending {
+    const NAME: &'static str = "call";
+    const FIRST: u32 = 1;
+    /// Refused ones count: each may hold a text of 1 KiB.
+    const MAX: usize = hourglass_abi::limit::CALLS;
+}
+
 impl Calls {
     /// The budget for responses that the guest has not taken yet, of `limit`
     /// bytes.
-    pub(crate) fn room(&mut self, limit: u64) -> Arc<Room> {
-        self.room.get_or_insert_with(|| Room::new(limit)).clone()
-    }
-
-    /// Gives a call a handle.
-    ///
-    /// # Errors
-    /// Too many handles were not released.
-    pub(crate) fn add(&mut self, pending: Pending) -> Result<i32, Misuse> {
-        if self.open.len() >= MOST {
-            return Err(Misuse(format!("it has {MOST} calls open, which is the most")));
-        }
-        // 0 is not a handle.
-        Ok(i32::try_from(self.open.insert(pending) + 1).unwrap_or(i32::MAX))
-    }
-
-    /// The call of a handle.
-    ///
-    /// # Errors
-    /// The handle is not known.
-    pub(crate) fn get(&mut self, handle: u32) -> Result<&mut Pending, Misuse> {
-        let place = place(handle);
-        place.and_then(|at| self.open.get_mut(at)).ok_or_else(|| Misuse::unknown("call", handle))
-    }
-
-    /// Releases a handle.
-    pub(crate) fn remove(&mut self, handle: u32) -> Option<Pending> {
-        self.open.try_remove(place(handle)?)
+    pub(crate) fn budget(&mut self, limit: u64) -> Arc<ByteBudget> {
+        self.budget.get_or_insert_with(|| ByteBudget::new(limit)).clone()
     }
 
     /// Releases a handle while its call continues.
     pub(crate) fn detach(&mut self, handle: u32) {
-        if let Some(pending) = self.remove(handle)
+        if let Some(pending) = self.open.remove(handle)
             && pending.ended.is_none()
         {
             self.detached.push(pending);
         }
     }
 
-    /// Polls the call of a handle. Ready once it has ended.
-    pub(crate) fn poll(
-        &mut self,
-        handle: u32,
-        cx: &mut TaskContext<'_>,
-        reach: &Reach,
-    ) -> Poll<()> {
-        match place(handle).and_then(|at| self.open.get_mut(at)) {
-            Some(pending) => pending.poll(cx, reach),
-            None => Poll::Pending,
-        }
-    }
-
     /// Ends the calls. Returns those that were detached under a context that
     /// outlives the invocation.
-    pub(crate) fn leave(&mut self) -> Vec<Pending> {
-        self.open.clear();
+    pub(crate) fn cancel_all(&mut self) -> Vec<Pending> {
+        self.open = HandleTable::default();
         self.detached.drain(..).filter(|pending| pending.free).collect()
     }
 
@@ -110,42 +72,41 @@ impl Calls {
     }
 }
 
-/// The index of a handle's call.
-fn place(handle: u32) -> Option<usize> {
-    (handle as usize).checked_sub(1)
-}
-
 impl Pending {
     /// A call under way.
-    pub(crate) fn new(called: Called, room: Arc<Room>, free: bool) -> Self {
-        let Called { callee, run, ctx } = called;
-        Self { callee, room, task: Task::New(run), ctx: Some(ctx), ended: None, free }
+    pub(crate) fn new(called: StartedCall, budget: Arc<ByteBudget>, free: bool) -> Self {
+        let StartedCall { callee, run, ctx } = called;
+        Self { callee, budget, task: Task::New(run), ctx: Some(ctx), ended: None, free }
     }
 
     /// A call that was refused.
-    pub(crate) fn refused(callee: Arc<str>, room: Arc<Room>, error: &InvokeError) -> Self {
-        let ended = Some(Err(Failed::new(&room, error)));
-        Self { callee, room, task: Task::Over, ctx: None, ended, free: false }
+    pub(crate) fn refused(callee: Arc<str>, budget: Arc<ByteBudget>, error: &InvokeError) -> Self {
+        let ended = Some(Err(HeldFailure::new(&budget, error)));
+        Self { callee, budget, task: Task::Over, ctx: None, ended, free: false }
     }
 
     /// Makes it a task.
-    pub(crate) fn spawn(&mut self, reach: &Reach) {
-        self.task.spawn(|run| reach.spawn(run));
+    pub(crate) fn spawn(&mut self, capabilities: &Capabilities) {
+        self.task.spawn(|run| capabilities.spawn(run));
     }
 
     /// Polls it. Ready once it has ended.
-    pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>, reach: &Reach) -> Poll<()> {
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        capabilities: &Capabilities,
+    ) -> Poll<()> {
         if self.ended.is_some() {
             return Poll::Ready(());
         }
-        let Poll::Ready(ended) = self.task.poll(cx, |run| reach.spawn(run)) else {
+        let Poll::Ready(ended) = self.task.poll(cx, |run| capabilities.spawn(run)) else {
             return Poll::Pending;
         };
         self.ctx = None;
         self.ended = Some(ended.unwrap_or_else(|error| {
             let outcome = Outcome::Host(format!("its task failed: {error}"));
             let error = InvokeError::new(self.callee.clone(), outcome, Usage::default());
-            Err(Failed::new(&self.room, &error))
+            Err(HeldFailure::new(&self.budget, &error))
         }));
         Poll::Ready(())
     }

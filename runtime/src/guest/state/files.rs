@@ -53,7 +53,7 @@ impl State {
     /// # Errors
     /// The code for a bad descriptor.
     pub(crate) fn opened(&mut self, fd: u32) -> Result<&mut Open, i32> {
-        let index = self.run.files.index(&self.reach.mounts, fd)?;
+        let index = self.run.files.index(&self.capabilities.mounts, fd)?;
         self.run.files.open.get_mut(index).ok_or(errno::BADF)
     }
 
@@ -80,7 +80,7 @@ impl State {
     /// # Errors
     /// The code for a bad descriptor.
     pub(crate) fn close(&mut self, fd: u32) -> Result<(), i32> {
-        let index = self.run.files.index(&self.reach.mounts, fd)?;
+        let index = self.run.files.index(&self.capabilities.mounts, fd)?;
         self.run.files.open.try_remove(index).map(Open::close).ok_or(errno::BADF)
     }
 }

@@ -3,7 +3,7 @@
 //! bytes that the guest gave. If output is left out, the log says so, and how
 //! many bytes it was.
 
-use crate::log::{self, About, Line, Rate, Taken};
+use crate::log::{self, About, Line, Rate, RateDecision};
 
 /// The most bytes that one invocation may log.
 const MOST: usize = 64 << 10;
@@ -14,7 +14,7 @@ const LINE: usize = 64;
 
 /// The log output of one invocation.
 #[derive(Default)]
-pub(crate) struct Journal {
+pub(crate) struct LogQuota {
     logged: usize,
     /// The number of bytes left out, once any were.
     left_out: Option<u64>,
@@ -22,29 +22,29 @@ pub(crate) struct Journal {
 
 /// The source of log output, and its limits.
 #[derive(Clone, Copy)]
-pub(crate) struct Speaker<'a> {
+pub(crate) struct LogSource<'a> {
     pub(crate) about: About<'a>,
     pub(crate) rate: &'a Rate,
 }
 
-impl Journal {
+impl LogQuota {
     /// Logs a line, unless the limit is reached.
-    pub(crate) fn add(&mut self, speaker: &Speaker<'_>, line: &impl Line) {
+    pub(crate) fn add(&mut self, source: &LogSource<'_>, line: &impl Line) {
         let len = line.len();
         match self.left_out {
             None if let Some(shown) = self.shown(line) => {
                 let cost = shown.saturating_add(LINE);
                 self.logged = self.logged.saturating_add(cost);
-                speaker.say(len, cost, |about| line.log(about));
+                source.say(len, cost, |about| line.log(about));
             }
-            _ => self.leave_out(speaker, len),
+            _ => self.leave_out(source, len),
         }
     }
 
     /// Drops `len` bytes of output, and all later output of the invocation.
-    pub(crate) fn leave_out(&mut self, speaker: &Speaker<'_>, len: usize) {
+    pub(crate) fn leave_out(&mut self, source: &LogSource<'_>, len: usize) {
         if self.left_out.is_none() {
-            speaker.mark(None, "(what the invocation says from here on is left out)");
+            source.mark(None, "(what the invocation says from here on is left out)");
         }
         let bytes = self.left_out.unwrap_or_default();
         self.left_out = Some(bytes.saturating_add(len as u64));
@@ -59,15 +59,15 @@ impl Journal {
     }
 
     /// Logs how many bytes were left out. Call it when the guest has ended.
-    pub(crate) fn finish(&mut self, speaker: &Speaker<'_>) {
+    pub(crate) fn finish(&mut self, source: &LogSource<'_>) {
         if let Some(bytes) = self.left_out.take() {
             let why = "(the invocation had more to say than is logged of one)";
-            speaker.mark(Some(bytes), why);
+            source.mark(Some(bytes), why);
         }
     }
 }
 
-impl Speaker<'_> {
+impl LogSource<'_> {
     /// Logs that output is left out.
     fn mark(&self, bytes: Option<u64>, why: &str) {
         self.say(0, LINE, |about| log::left_out(about, bytes, why));
@@ -78,17 +78,17 @@ impl Speaker<'_> {
     fn say(&self, len: usize, cost: usize, log: impl FnOnce(&About<'_>)) {
         let about = &self.about;
         match self.rate.take(len, cost.saturating_sub(len)) {
-            Taken::Logged => log(about),
-            Taken::After(bytes) => {
+            RateDecision::Logged => log(about),
+            RateDecision::After(bytes) => {
                 let why = "(the function had more to say than is logged of one in a second)";
                 log::left_out(about, Some(bytes.into()), why);
                 log(about);
             }
-            Taken::Full => {
+            RateDecision::Full => {
                 let why = "(what the function says in the rest of this second is left out)";
                 log::left_out(about, None, why);
             }
-            Taken::LeftOut => {}
+            RateDecision::LeftOut => {}
         }
     }
 }

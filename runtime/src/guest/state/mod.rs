@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`State`]: an instance's part; [`run`]: the part of one invocation.
 //! - [`response`]: the response that the guest writes.
-//! - [`contexts`], [`calls`], `fetches`, [`files`]: the handle tables.
+//! - [`handles`]: a handle table; [`contexts`], [`calls`], `fetches`: what is
+//!   in them; [`files`]: the open files.
 //! - [`stdio`]: the standard streams; [`log_quota`]: the limit on log output.
 
 pub(crate) mod calls;
@@ -11,6 +12,7 @@ pub(crate) mod contexts;
 #[cfg(feature = "server")]
 pub(crate) mod fetches;
 pub(crate) mod files;
+pub(crate) mod handles;
 pub(crate) mod log_quota;
 pub(crate) mod response;
 pub(crate) mod run;
@@ -23,10 +25,10 @@ use wasmtime::{Caller, Memory, ResourceLimiter};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
-use self::log_quota::Speaker;
+use self::log_quota::LogSource;
 use self::run::Run;
 use self::stdio::Stdio;
-use super::capabilities::Reach;
+use super::capabilities::Capabilities;
 use super::cgi::Style;
 use crate::context::{Cause, Context};
 use crate::environment::Environment;
@@ -42,7 +44,7 @@ const TICK: Duration = Duration::from_millis(1);
 pub(crate) struct State {
     pub(crate) function: Arc<str>,
     pub(crate) environment: Arc<Environment>,
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) style: Style,
     grace: Duration,
     /// The largest response body in bytes.
@@ -71,14 +73,14 @@ impl State {
     pub(crate) fn new(
         function: Arc<str>,
         environment: Arc<Environment>,
-        reach: Arc<Reach>,
+        capabilities: Arc<Capabilities>,
         style: Style,
         (limits, table_limit): (&Limits, u64),
     ) -> Self {
         Self {
             function,
             environment,
-            reach,
+            capabilities,
             style,
             grace: limits.grace,
             response_body: limits.response_body,
@@ -104,17 +106,17 @@ impl State {
     /// Drops the state of the invocation: its request, its context and its
     /// handles.
     pub(crate) fn clear(&mut self) {
-        self.leave();
+        self.end_work();
         self.run = Run::none(self.run.started);
     }
 
     /// Ends the calls and contexts that the invocation left behind. Those that
     /// it detached under a context without cancel continue for the function's
     /// `detach` period.
-    fn leave(&mut self) {
+    fn end_work(&mut self) {
         #[cfg(feature = "server")]
         if let Some(mut fetches) = self.run.fetches.take() {
-            fetches.leave();
+            fetches.cancel_all();
         }
         let Run { contexts, calls, .. } = &mut self.run;
         if contexts.is_empty() && calls.is_empty() {
@@ -122,10 +124,10 @@ impl State {
         }
         // Calls first: their cause is to be that their caller is done, not that
         // a guard was dropped.
-        let (calls, guards) = (calls.leave(), contexts.leave());
-        let detach = self.reach.detach;
+        let (calls, guards) = (calls.cancel_all(), contexts.cancel_all());
+        let detach = self.capabilities.detach;
         let outlives = !detach.is_zero() && !calls.is_empty();
-        let Some(tasks) = outlives.then(|| self.reach.tasks()).flatten() else {
+        let Some(tasks) = outlives.then(|| self.capabilities.tasks()).flatten() else {
             drop(calls);
             guards.iter().for_each(|guard| guard.cancel_with(Cause::ParentDone));
             return;
@@ -161,16 +163,16 @@ impl State {
     }
 
     /// Its standard streams, and the invocation that they are logged for.
-    pub(crate) fn output(&mut self) -> (&mut Stdio, Speaker<'_>) {
-        let Self { function, reach, run: Run { ctx, trace, stdio, .. }, .. } = self;
+    pub(crate) fn output(&mut self) -> (&mut Stdio, LogSource<'_>) {
+        let Self { function, capabilities, run: Run { ctx, trace, stdio, .. }, .. } = self;
         let about = About { function, ctx, step: *trace };
-        (stdio, Speaker { about, rate: &reach.rate })
+        (stdio, LogSource { about, rate: &capabilities.rate })
     }
 
     /// Logs the rest of its output. Call it when the guest has ended.
     pub(crate) fn end_output(&mut self) {
-        let (stdio, speaker) = self.output();
-        stdio.finish(&speaker);
+        let (stdio, source) = self.output();
+        stdio.finish(&source);
     }
 
     /// The reason why the request's or the response's body broke off, if one
@@ -193,7 +195,7 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         self.end_output();
-        self.leave();
+        self.end_work();
     }
 }
 
@@ -269,8 +271,13 @@ mod tests {
     #[test]
     fn a_limit_that_was_met_is_not_forgotten() {
         let limits = Limits { memory: 1 << 16, ..Limits::default() };
-        let mut state =
-            State::new("f".into(), Arc::default(), Reach::none(), Style::Exchange, (&limits, 0));
+        let mut state = State::new(
+            "f".into(),
+            Arc::default(),
+            Capabilities::none(),
+            Style::Exchange,
+            (&limits, 0),
+        );
         assert!(state.is_ordinary());
         for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
             let grown = state.memory.memory_growing(1 << 16, desired, None);

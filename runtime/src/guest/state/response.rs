@@ -1,9 +1,9 @@
 //! A response body that the guest writes piece by piece.
 //!
 //! The guest commits the head, and then writes. If the caller can forward
-//! pieces, there is an [`Outlet`]: the head leaves through it at once, and each
+//! pieces, there is an [`ResponseSender`]: the head leaves through it at once, and each
 //! write waits until there is room for its piece. This is the backpressure that
-//! keeps a guest no faster than its client. Without an outlet the pieces are
+//! keeps a guest no faster than its client. Without an sender the pieces are
 //! collected.
 
 use bytes::Bytes;
@@ -28,7 +28,7 @@ const AHEAD: usize = 2;
 
 /// The channel by which a response reaches its caller before the guest has
 /// ended.
-pub(crate) struct Outlet(oneshot::Sender<Response>);
+pub(crate) struct ResponseSender(oneshot::Sender<Response>);
 
 /// The body of a response, from the moment its head is committed.
 #[derive(Default)]
@@ -66,8 +66,8 @@ impl Allowance {
     }
 }
 
-impl Outlet {
-    /// An outlet and its receiver.
+impl ResponseSender {
+    /// An sender and its receiver.
     pub(crate) fn new() -> (Self, oneshot::Receiver<Response>) {
         let (sender, receiver) = oneshot::channel();
         (Self(sender), receiver)
@@ -77,8 +77,13 @@ impl Outlet {
 impl Outgoing {
     /// Commits the head of a response. Its body may have `most` bytes, or
     /// `held` bytes if it is collected.
-    pub(crate) fn begin(outlet: Option<Outlet>, head: &Response, most: u64, held: u64) -> Self {
-        let Some(Outlet(outlet)) = outlet else {
+    pub(crate) fn begin(
+        sender: Option<ResponseSender>,
+        head: &Response,
+        most: u64,
+        held: u64,
+    ) -> Self {
+        let Some(ResponseSender(sender)) = sender else {
             return Self::Collected(Bulk::default(), Allowance::new(most.min(held)));
         };
         let (pieces, taken) = mpsc::channel(AHEAD);
@@ -86,7 +91,7 @@ impl Outgoing {
         *response.status_mut() = head.status();
         *response.headers_mut() = head.headers().clone();
         // If the receiver is gone, the first write reports it.
-        let _ = outlet.send(response);
+        let _ = sender.send(response);
         Self::Sent(pieces, Allowance::new(most))
     }
 

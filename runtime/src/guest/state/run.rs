@@ -13,13 +13,13 @@ use super::contexts::Contexts;
 #[cfg(feature = "server")]
 use super::fetches::{self, Fetches};
 use super::files::Files;
-use super::response::{Outgoing, Outlet};
+use super::response::{Outgoing, ResponseSender};
 use super::stdio::Stdio;
 use crate::admission::CallTree;
 use crate::body::{Body, Request, Response};
 use crate::context::Context;
 use crate::guest::Misuse;
-use crate::guest::capabilities::Reach;
+use crate::guest::capabilities::Capabilities;
 use crate::guest::cgi::Cgi;
 use crate::outcome::Outcome;
 use crate::propagation::trace::{TRACE, Trace};
@@ -34,8 +34,8 @@ pub(crate) struct Run {
     pub(crate) outgoing: Outgoing,
     /// The reason why no more of its response is accepted.
     pub(crate) overflow: Option<Outcome>,
-    /// The outlet for a response that starts before the invocation has ended.
-    pub(crate) outlet: Option<Outlet>,
+    /// The sender for a response that starts before the invocation has ended.
+    pub(crate) sender: Option<ResponseSender>,
     /// What is wrong with the response, if it is malformed.
     pub(crate) malformed: Option<String>,
     pub(crate) stdio: Stdio,
@@ -83,7 +83,7 @@ impl Run {
             response: None,
             outgoing: Outgoing::None,
             overflow: None,
-            outlet: None,
+            sender: None,
             malformed: None,
             stdio: Stdio::default(),
             files: Files::default(),
@@ -120,8 +120,8 @@ impl Run {
     }
 
     /// Lets its response start before it has ended.
-    pub(crate) fn through(mut self, outlet: Option<Outlet>) -> Self {
-        self.outlet = outlet;
+    pub(crate) fn through(mut self, sender: Option<ResponseSender>) -> Self {
+        self.sender = sender;
         self
     }
 
@@ -152,7 +152,7 @@ impl Run {
     pub(crate) fn context(&self, handle: u32) -> Result<&Context, Misuse> {
         match handle {
             0 => Ok(&self.ctx),
-            handle => self.contexts.get(handle).map(|derived| &derived.ctx),
+            handle => self.contexts.derived.get(handle).map(|derived| &derived.ctx),
         }
     }
 
@@ -166,31 +166,33 @@ impl Run {
     ///
     /// # Errors
     /// The handle is not known.
-    pub(crate) fn known(&mut self, handle: u32) -> Result<(), Misuse> {
+    pub(crate) fn check(&mut self, handle: u32) -> Result<(), Misuse> {
         #[cfg(feature = "server")]
-        if fetches::is_one(handle) {
-            return self.fetches().get(handle).map(drop);
+        if fetches::is_fetch(handle) {
+            return self.fetches().open.get(handle).map(drop);
         }
-        self.calls.get(handle).map(drop)
+        self.calls.open.get(handle).map(drop)
     }
 
     /// Polls the call or the fetch of a handle. Ready once it has a result.
-    pub(crate) fn poll_one(
+    pub(crate) fn poll(
         &mut self,
         handle: u32,
         cx: &mut TaskContext<'_>,
-        reach: &Reach,
+        capabilities: &Capabilities,
     ) -> Poll<()> {
         #[cfg(feature = "server")]
-        if fetches::is_one(handle) {
-            return self.fetches().poll(handle, cx);
+        if fetches::is_fetch(handle) {
+            let fetch = self.fetches().open.get_mut(handle);
+            return fetch.map_or(Poll::Pending, |fetch| fetch.poll_head(cx));
         }
-        self.calls.poll(handle, cx, reach)
+        let call = self.calls.open.get_mut(handle);
+        call.map_or(Poll::Pending, |call| call.poll(cx, capabilities))
     }
 
     /// Whether the context of a handle may outlive the invocation.
     pub(crate) fn is_free(&self, handle: u32) -> bool {
-        handle != 0 && self.contexts.get(handle).is_ok_and(|derived| derived.free)
+        handle != 0 && self.contexts.derived.get(handle).is_ok_and(|derived| derived.free)
     }
 
     /// The state of an instance that runs no invocation.

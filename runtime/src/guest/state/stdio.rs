@@ -1,8 +1,8 @@
 //! A guest's standard output and error. They are logged line by line, and the
 //! end of standard error is kept for the report of a trap.
 
-use super::log_quota::{Journal, Speaker};
-use crate::log::{self, Printed};
+use super::log_quota::{LogQuota, LogSource};
+use crate::log::{self, StdioLine};
 
 /// The most bytes of standard error that a trap's report carries.
 const TAIL: usize = 4 << 10;
@@ -17,7 +17,7 @@ pub(crate) struct Stdio {
     out: Vec<u8>,
     err: Vec<u8>,
     tail: Vec<u8>,
-    pub(crate) journal: Journal,
+    pub(crate) quota: LogQuota,
 }
 
 /// The stream that a guest writes to.
@@ -43,11 +43,14 @@ impl Stdio {
         &mut self,
         sink: Sink,
         bytes: &[u8],
-        speaker: &Speaker<'_>,
+        source: &LogSource<'_>,
         lines: &mut usize,
     ) -> usize {
-        let taken =
-            if log::is_printed() { self.print(sink, bytes, speaker, lines) } else { bytes.len() };
+        let taken = if log::is_stdio_logged() {
+            self.print(sink, bytes, source, lines)
+        } else {
+            bytes.len()
+        };
         if sink == Sink::Err {
             self.keep_tail(bytes.get(..taken).unwrap_or(bytes));
         }
@@ -58,7 +61,7 @@ impl Stdio {
         &mut self,
         sink: Sink,
         bytes: &[u8],
-        speaker: &Speaker<'_>,
+        source: &LogSource<'_>,
         lines: &mut usize,
     ) -> usize {
         let mut taken = 0;
@@ -75,7 +78,7 @@ impl Stdio {
                 rest = later;
                 taken += now.len();
                 if line.ends_with(b"\n") || line.len() >= LINE {
-                    self.log(sink, speaker);
+                    self.log(sink, source);
                     *lines -= 1;
                 }
             }
@@ -85,13 +88,13 @@ impl Stdio {
 
     /// Logs the last line if it has no newline, and how many bytes were left
     /// out. Call it when the guest has ended.
-    pub(crate) fn finish(&mut self, speaker: &Speaker<'_>) {
+    pub(crate) fn finish(&mut self, source: &LogSource<'_>) {
         for sink in [Sink::Out, Sink::Err] {
             if !self.line(sink).is_empty() {
-                self.log(sink, speaker);
+                self.log(sink, source);
             }
         }
-        self.journal.finish(speaker);
+        self.quota.finish(source);
     }
 
     /// Keeps an error that the guest has logged for the report of a trap, as if
@@ -122,11 +125,11 @@ impl Stdio {
         }
     }
 
-    fn log(&mut self, sink: Sink, speaker: &Speaker<'_>) {
+    fn log(&mut self, sink: Sink, source: &LogSource<'_>) {
         let mut line = std::mem::take(self.line(sink));
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        self.journal.add(speaker, &Printed { stream: sink.name(), text });
+        self.quota.add(source, &StdioLine { stream: sink.name(), text });
         // The next line reuses the buffer.
         line.clear();
         *self.line(sink) = line;
@@ -143,13 +146,13 @@ mod tests {
     fn the_tail_is_the_end() {
         let (ctx, rate) = (Context::background(), Rate::of_output());
         let about = About { function: "f", ctx: &ctx, step: None };
-        let (speaker, mut stdio) = (Speaker { about, rate: &rate }, Stdio::default());
-        stdio.write(Sink::Err, &[b'a'; TAIL], &speaker, &mut 9);
-        stdio.write(Sink::Err, b"the end", &speaker, &mut 9);
-        stdio.write(Sink::Out, b"not this", &speaker, &mut 9);
+        let (source, mut stdio) = (LogSource { about, rate: &rate }, Stdio::default());
+        stdio.write(Sink::Err, &[b'a'; TAIL], &source, &mut 9);
+        stdio.write(Sink::Err, b"the end", &source, &mut 9);
+        stdio.write(Sink::Out, b"not this", &source, &mut 9);
         assert_eq!(stdio.tail().len(), TAIL);
         assert!(stdio.tail().ends_with("athe end"));
-        stdio.write(Sink::Err, &[0xff; TAIL], &speaker, &mut 9);
+        stdio.write(Sink::Err, &[0xff; TAIL], &source, &mut 9);
         assert!((TAIL - 3..=TAIL).contains(&stdio.tail().len()));
     }
 }

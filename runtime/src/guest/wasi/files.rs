@@ -92,7 +92,7 @@ fn fd_prestat_dir_name(mut call: Call<'_>, fd: u32, ptr: u32, len: u32) -> Resul
 
 fn mount(state: &mut State, fd: u32) -> Result<&Mount> {
     let index = state.opened(fd)?.mount.ok_or(BADF)?;
-    Ok(state.reach.mounts.get(index).ok_or(BADF)?)
+    Ok(state.capabilities.mounts.get(index).ok_or(BADF)?)
 }
 
 fn fd_fdstat_get(mut call: Call<'_>, fd: u32, out: u32) -> Result<()> {

@@ -155,8 +155,8 @@ pub(crate) fn fd_write(
     let (mut total, mut lines): (u32, _) = (0, MAX_LINES);
     for range in memory::ranges(memory, (list, count), MAX_WRITE) {
         let (ptr, len) = range?;
-        let (stdio, speaker) = state.output();
-        let taken = stdio.write(sink, bytes(memory, ptr, len)?, &speaker, &mut lines);
+        let (stdio, source) = state.output();
+        let taken = stdio.write(sink, bytes(memory, ptr, len)?, &source, &mut lines);
         total += taken as u32;
         if taken < len as usize {
             break;
