@@ -70,6 +70,8 @@ mod call;
 mod context;
 mod error;
 mod fetch;
+#[cfg(target_arch = "wasm32")]
+mod host;
 #[cfg(feature = "log")]
 pub mod log;
 mod named;

@@ -1,10 +1,14 @@
 //! Failures that the host identifies by name. Each name is listed once.
 
 /// Implements the conversion between the host's names of failures and the variants of an error
-/// type. The listed variants hold a description. In addition, the type has a `Done` with a field
-/// `done`, and an `Other` with an `outcome` and a `text`.
+/// type. The listed variants hold a description, which begins with the target as `$shown` formats
+/// it. In addition, the type has a `Done` with the target in the field `$target`, and an `Other`
+/// with an `outcome` and a `text`.
 macro_rules! named {
-    ($error:ident { $($variant:ident = $name:path,)+ $(; $other:ident = $other_name:path)? }) => {
+    (
+        $error:ident { $target:ident: $shown:literal }
+        { $($variant:ident = $name:path,)+ $(; $other:ident = $other_name:path)? }
+    ) => {
         impl $error {
             /// Returns the name and the description, which is empty for `Done`.
             fn told(&self) -> (&str, &str) {
@@ -16,13 +20,27 @@ macro_rules! named {
                 }
             }
 
-            /// Returns the variant for a name, of those that hold only a description.
+            /// Makes the failure if its context is done.
+            pub(crate) fn ended(target: &str, ctx: &$crate::Context, done: $crate::Done) -> Self {
+                let cause = ctx.cause().unwrap_or_else(|| $crate::Cause::from(done.name()));
+                Self::Done { $target: target.to_owned(), done, cause }
+            }
+
+            /// Makes the failure with this name and description.
             #[cfg(any(target_arch = "wasm32", test))]
-            fn of_name(outcome: String, text: String) -> Self {
-                match &*outcome {
-                    $($name => Self::$variant(text),)+
-                    _ => Self::Other { outcome, text },
-                }
+            pub(crate) fn named(target: &str, outcome: String, text: &str, cause: &str) -> Self {
+                let done = match &*outcome {
+                    hourglass_abi::cause::CANCELED => $crate::Done::Canceled,
+                    hourglass_abi::cause::DEADLINE_EXCEEDED => $crate::Done::DeadlineExceeded,
+                    name => {
+                        let text = format!(concat!($shown, ": {}"), target, text);
+                        return match name {
+                            $($name => Self::$variant(text),)+
+                            _ => Self::Other { outcome, text },
+                        };
+                    }
+                };
+                Self::Done { $target: target.to_owned(), done, cause: cause.into() }
             }
         }
     };

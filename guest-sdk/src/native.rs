@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::context::{CancelOnDrop, Handler, announce};
-use crate::pending::Failure;
+use crate::pending::private::Failure;
 use crate::{Context, Request, Response};
 
 /// A handler that runs on a thread or has ended. Dropping it cancels the handler's context.
 #[derive(Debug)]
-pub(crate) struct Started<E> {
+pub struct Started<E> {
     slot: Arc<Mutex<Slot<E>>>,
     cancel: CancelOnDrop,
 }
@@ -25,16 +25,12 @@ struct Slot<E> {
     detached: Option<(CancelOnDrop, Context)>,
 }
 
-/// Makes the result from a response, while the handler's context is not yet canceled.
-type Finish<E> = fn(&Context, &str, Response) -> Result<Response, E>;
-
 /// Starts answering a request under a child of `ctx`, without waiting.
 pub(crate) fn start<E: Failure + Send + 'static>(
     ctx: &Context,
     target: &str,
     handler: Option<Handler>,
     request: Request,
-    finish: Finish<E>,
 ) -> Result<Started<E>, E> {
     let handler =
         handler.ok_or_else(|| E::unanswered(target, "no handler is registered for it"))?;
@@ -42,7 +38,7 @@ pub(crate) fn start<E: Failure + Send + 'static>(
     let slot = Arc::new(Mutex::new(Slot { result: None, detached: None }));
     let (name, place) = (target.to_owned(), slot.clone());
     let run = move || {
-        let result = run(&child, &name, &handler, request, finish);
+        let result = run(&child, &name, &handler, request);
         lock(&place).result = Some(result);
         announce();
     };
@@ -79,14 +75,13 @@ fn run<E: Failure>(
     target: &str,
     handler: &Handler,
     request: Request,
-    finish: Finish<E>,
 ) -> Result<Response, E> {
     // If the context is already done, the handler is not called.
     if let Some(done) = ctx.err() {
         return Err(E::done(target, ctx, done));
     }
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        handler(ctx, request).map(|response| finish(ctx, target, response))
+        handler(ctx, request).map(|response| E::complete(target, ctx, response))
     }));
     match answered {
         Ok(Ok(result)) => result,

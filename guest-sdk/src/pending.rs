@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Instant;
 
-use http::StatusCode;
-
-use crate::body::Origin;
+#[cfg(target_arch = "wasm32")]
+use crate::host::Started;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::native::Started;
 use crate::{CallError, Context, Done, FetchError, Response};
 
 /// Why a call or a fetch has no response: [`CallError`] for a call, [`FetchError`] for a fetch.
@@ -17,17 +18,22 @@ impl Failure for FetchError {}
 
 /// The private part of [`Failure`].
 pub(crate) mod private {
-    use super::{Context, Done, Origin, Response, StatusCode, fmt};
+    use super::{Context, Done, Response, Started, fmt};
 
     pub trait Failure: fmt::Debug + Sized {
-        /// The call or fetch in progress. Dropping it ends it.
-        type Started: Started<Self>;
-
         /// The context that it was started under is done.
         fn done(target: &str, ctx: &Context, done: Done) -> Self;
 
-        /// The sender of its response's body.
-        fn origin(target: &str, status: StatusCode) -> Origin;
+        /// Returns the response. The call or fetch under `ctx` must have ended.
+        fn response(target: &str, ctx: &Context, started: Started<Self>) -> Result<Response, Self>;
+
+        /// Closes a handle, and ends the call or fetch.
+        #[cfg(target_arch = "wasm32")]
+        fn close(handle: i32);
+
+        /// Completes a handler's response before the handler's context is canceled.
+        #[cfg(not(target_arch = "wasm32"))]
+        fn complete(target: &str, ctx: &Context, response: Response) -> Result<Response, Self>;
 
         /// The handler that answers it in a test panicked.
         #[cfg(not(target_arch = "wasm32"))]
@@ -37,22 +43,7 @@ pub(crate) mod private {
         #[cfg(not(target_arch = "wasm32"))]
         fn unanswered(target: &str, why: &str) -> Self;
     }
-
-    pub trait Started<E>: fmt::Debug {
-        /// The handle.
-        #[cfg(target_arch = "wasm32")]
-        fn handle(&self) -> i32;
-
-        /// Whether there is a result.
-        #[cfg(not(target_arch = "wasm32"))]
-        fn has_ended(&self) -> bool;
-
-        /// Returns the result, which must exist.
-        fn result(self, target: &str) -> Result<Response, E>;
-    }
 }
-
-use private::Started;
 
 /// A call or a fetch in progress. It continues while its caller does other work, such as another
 /// call:
@@ -86,7 +77,7 @@ pub struct Pending<E: Failure = CallError> {
     /// The context that it was started under, and that waiting happens under.
     ctx: Context,
     /// An error is an immediate failure.
-    started: Result<E::Started, E>,
+    started: Result<Started<E>, E>,
     late: Option<Late<E>>,
 }
 
@@ -108,7 +99,7 @@ enum Waited {
 }
 
 impl<E: Failure> Pending<E> {
-    pub(crate) fn new(ctx: &Context, target: String, started: Result<E::Started, E>) -> Self {
+    pub(crate) fn new(ctx: &Context, target: String, started: Result<Started<E>, E>) -> Self {
         Self { target, ctx: ctx.clone(), started, late: None }
     }
 
@@ -125,25 +116,19 @@ impl<E: Failure> Pending<E> {
     /// arrived by then is returned nevertheless.
     pub fn wait(self) -> Result<Response, E> {
         let waited = wait_for_first(&self.ctx, std::slice::from_ref(&self));
-        let ctx = self.ctx.clone();
-        self.conclude(&ctx, &waited)
+        self.conclude(None, &waited)
     }
 
-    /// Returns the result of this call or fetch once waiting for it, under `ctx`, is over.
-    fn conclude(self, ctx: &Context, waited: &Waited) -> Result<Response, E> {
-        let Self { target, started, late, .. } = self;
+    /// Returns the result of this call or fetch once waiting for it is over. It was waited for
+    /// under `waiter`, or else under its own context.
+    fn conclude(self, waiter: Option<&Context>, waited: &Waited) -> Result<Response, E> {
+        let Self { target, ctx, started, late } = self;
         match (waited, late) {
-            (Waited::Done(done), _) => Err(E::done(&target, ctx, *done)),
+            (Waited::Done(done), _) => Err(E::done(&target, waiter.unwrap_or(&ctx), *done)),
             (Waited::Late(_), Some(late)) => Err(late.error),
-            _ => Ok(received::<E>(&target, started?.result(&target)?)),
+            _ => E::response(&target, &ctx, started?),
         }
     }
-}
-
-/// Adds the sender to a response's body.
-pub(crate) fn received<E: Failure>(target: &str, response: Response) -> Response {
-    let origin = E::origin(target, response.status());
-    response.map(|body| body.sent_by(origin))
 }
 
 impl Pending {
@@ -230,7 +215,7 @@ pub(crate) fn select_under<E: Failure>(
         Waited::Ended(place) | Waited::Late(place) => place,
         Waited::Done(_) => 0,
     };
-    Some((place, pending.remove(place).conclude(ctx, &waited)))
+    Some((place, pending.remove(place).conclude(Some(ctx), &waited)))
 }
 
 /// Waits until one of several has ended or is late. `pending` must not be empty.
@@ -259,9 +244,9 @@ fn wait_for_first<E: Failure>(ctx: &Context, pending: &[Pending<E>]) -> Waited {
 }
 
 /// Waits until one of several has a result, and returns its index. `started` must not be empty.
-pub(crate) fn wait<'a, E: 'a, S: Started<E> + 'a>(
+fn wait<'a, E: Failure + 'a>(
     ctx: &Context,
-    started: impl Iterator<Item = &'a S>,
+    started: impl Iterator<Item = &'a Started<E>>,
 ) -> Result<usize, Done> {
     #[cfg(target_arch = "wasm32")]
     {

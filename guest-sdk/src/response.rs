@@ -60,35 +60,18 @@ impl IntoResponse for StatusCode {
     }
 }
 
-impl IntoResponse for &'static str {
-    fn into_response(self) -> Result<Response> {
-        Ok(typed("text/plain; charset=utf-8", self))
-    }
+macro_rules! into_response {
+    ($media_type:literal: $($Type:ty),+) => {$(
+        impl IntoResponse for $Type {
+            fn into_response(self) -> Result<Response> {
+                Ok(typed($media_type, self))
+            }
+        }
+    )+};
 }
 
-impl IntoResponse for String {
-    fn into_response(self) -> Result<Response> {
-        Ok(typed("text/plain; charset=utf-8", self))
-    }
-}
-
-impl IntoResponse for Vec<u8> {
-    fn into_response(self) -> Result<Response> {
-        Ok(typed("application/octet-stream", self))
-    }
-}
-
-impl IntoResponse for Bytes {
-    fn into_response(self) -> Result<Response> {
-        Ok(typed("application/octet-stream", self))
-    }
-}
-
-impl IntoResponse for Body {
-    fn into_response(self) -> Result<Response> {
-        Ok(typed("application/octet-stream", self))
-    }
-}
+into_response!("text/plain; charset=utf-8": &'static str, String);
+into_response!("application/octet-stream": Vec<u8>, Bytes, Body);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Result<Response> {

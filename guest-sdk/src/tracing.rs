@@ -50,36 +50,27 @@ pub fn init() {
 /// Inside a host.
 #[cfg(target_arch = "wasm32")]
 mod guest {
-    use tracing_core::Level;
-
     use super::{Fields, LevelFilter, Metadata};
     use crate::{abi, record};
 
+    /// The levels by the host's numbers.
+    const LEVELS: [LevelFilter; 6] = [
+        LevelFilter::OFF,
+        LevelFilter::ERROR,
+        LevelFilter::WARN,
+        LevelFilter::INFO,
+        LevelFilter::DEBUG,
+        LevelFilter::TRACE,
+    ];
+
     pub(super) fn level() -> LevelFilter {
-        const LEVELS: [LevelFilter; 5] = [
-            LevelFilter::OFF,
-            LevelFilter::ERROR,
-            LevelFilter::WARN,
-            LevelFilter::INFO,
-            LevelFilter::DEBUG,
-        ];
         let last = abi::log::log(0, &[]).unwrap_or_default();
         LEVELS.get(last).copied().unwrap_or(LevelFilter::TRACE)
     }
 
     pub(super) fn send(metadata: &Metadata<'_>, message: &str, fields: &Fields) {
-        record::send(number(metadata.level()), metadata.target(), message, fields);
-    }
-
-    /// Returns the host's number for a level.
-    fn number(level: &Level) -> i32 {
-        match *level {
-            Level::ERROR => 1,
-            Level::WARN => 2,
-            Level::INFO => 3,
-            Level::DEBUG => 4,
-            Level::TRACE => 5,
-        }
+        let level = LEVELS.iter().position(|level| level == metadata.level());
+        record::send(level.unwrap_or_default() as i32, metadata.target(), message, fields);
     }
 }
 
@@ -108,14 +99,12 @@ struct Span {
     handles: usize,
 }
 
-#[cfg_attr(not(any(target_arch = "wasm32", test)), allow(dead_code, reason = "a host needs it"))]
 impl Host {
+    #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "a host needs it"))]
     fn new(level: LevelFilter, send: Send) -> Self {
         Self { level, send, spans: Mutex::default() }
     }
-}
 
-impl Host {
     fn spans(&self) -> MutexGuard<'_, Spans> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,19 +154,19 @@ impl Subscriber for Host {
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let fields = self.spans().around(span.parent(), span.is_root());
-        let mut said = Said { message: None, fields };
+        let mut recorded = Recorded { message: None, fields };
         // Not under the lock: formatting a value may log.
-        span.record(&mut said);
-        self.spans().add(Span { metadata: span.metadata(), fields: said.fields, handles: 1 })
+        span.record(&mut recorded);
+        self.spans().add(Span { metadata: span.metadata(), fields: recorded.fields, handles: 1 })
     }
 
     fn record(&self, id: &Id, values: &Record<'_>) {
         let fields = self.spans().get(id).map(|span| std::mem::take(&mut span.fields));
         let Some(fields) = fields else { return };
-        let mut said = Said { message: None, fields };
-        values.record(&mut said);
+        let mut recorded = Recorded { message: None, fields };
+        values.record(&mut recorded);
         if let Some(span) = self.spans().get(id) {
-            span.fields = said.fields;
+            span.fields = recorded.fields;
         }
     }
 
@@ -185,11 +174,11 @@ impl Subscriber for Host {
 
     fn event(&self, event: &Event<'_>) {
         let fields = self.spans().around(event.parent(), event.is_root());
-        let mut said = Said { message: None, fields };
-        event.record(&mut said);
+        let mut recorded = Recorded { message: None, fields };
+        event.record(&mut recorded);
         let metadata = event.metadata();
-        let message = said.message.as_deref().unwrap_or_default();
-        (self.send)(metadata, message, &said.fields);
+        let message = recorded.message.as_deref().unwrap_or_default();
+        (self.send)(metadata, message, &recorded.fields);
     }
 
     fn enter(&self, id: &Id) {
@@ -212,33 +201,30 @@ impl Subscriber for Host {
 
     fn try_close(&self, id: Id) -> bool {
         let mut spans = self.spans();
-        let Some(slot) = spans.open.get_mut(place(&id)) else { return false };
-        let Some(span) = slot else { return false };
+        let Some(span) = spans.get(&id) else { return false };
         span.handles -= 1;
         let closed = span.handles == 0;
         if closed {
-            *slot = None;
+            spans.open[place(&id)] = None;
         }
         closed
     }
 
     fn current_span(&self) -> Current {
         let mut spans = self.spans();
-        let Some(id) = spans.entered.last().cloned() else { return Current::none() };
-        match spans.get(&id) {
-            Some(span) => Current::new(id, span.metadata),
-            None => Current::none(),
-        }
+        let id = spans.entered.last().cloned();
+        let span = id.and_then(|id| Some(Current::new(id.clone(), spans.get(&id)?.metadata)));
+        span.unwrap_or_else(Current::none)
     }
 }
 
 /// The message and the fields of an event or a span.
-struct Said {
+struct Recorded {
     message: Option<String>,
     fields: Fields,
 }
 
-impl Visit for Said {
+impl Visit for Recorded {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.fields.literal(field.name(), value);
     }

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 
-use super::{done, handle, sized};
+use super::{check, done, sized};
 use crate::Done;
 
 #[link(wasm_import_module = "hourglass_v1")]
@@ -82,7 +82,7 @@ pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Beg
 pub(crate) fn start(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<i32, i32> {
     // SAFETY: the three ranges are borrowed for the duration of the call, and only read. The host
     // keeps none of the ranges, although the function call continues.
-    handle(unsafe {
+    check(unsafe {
         call_start(
             ctx,
             name.as_ptr(),

@@ -61,14 +61,14 @@ pub(crate) fn values(ctx: i32) -> Vec<u8> {
     sized(TEXT, |ptr, cap| unsafe { context_values(ctx, ptr, cap) }).unwrap_or_default()
 }
 
-/// Waits for `time`, or forever if it is `None`. Fails if the context is done first.
-pub(crate) fn sleep(ctx: i32, time: Option<Duration>) -> Result<(), Done> {
+/// Waits for `time`. Fails if the context is done first.
+pub(crate) fn sleep(ctx: i32, time: Duration) -> Result<(), Done> {
     done(context_sleep(ctx, nanos(time))).map_or(Ok(()), Err)
 }
 
 /// Derives a child with a timeout, or without one if it is `None`, and returns its handle.
 pub(crate) fn derive(parent: i32, timeout: Option<Duration>) -> i32 {
-    context_derive(parent, nanos(timeout))
+    context_derive(parent, timeout.map_or(-1, nanos))
 }
 
 /// Derives a context with one more value, and returns its handle. An error is the host's code.
@@ -98,6 +98,6 @@ pub(crate) fn give_back(ctx: i32) {
 }
 
 /// Converts a time to the host's format. The maximum, 292 years, is effectively no limit.
-fn nanos(time: Option<Duration>) -> i64 {
-    time.map_or(-1, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
 //! The request and the response.
 
-use super::sized;
+use super::{check, length, sized};
 
 #[link(wasm_import_module = "hourglass_v1")]
 unsafe extern "C" {
@@ -25,8 +25,7 @@ pub(crate) fn request_head() -> Vec<u8> {
 pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
     let room = body.spare_capacity_mut();
     // SAFETY: the range is the vector's own spare capacity, which may be written.
-    let code = unsafe { body_read(room.as_mut_ptr().cast(), room.len()) };
-    let read = usize::try_from(code).map_err(|_| code)?;
+    let read = length(unsafe { body_read(room.as_mut_ptr().cast(), room.len()) })?;
     // SAFETY: the host wrote `read` bytes there, and never more than the length that was passed.
     unsafe { body.set_len(body.len() + read) };
     Ok(read)
@@ -36,32 +35,24 @@ pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
 /// the end. An error is the host's code.
 pub(crate) fn read(room: &mut [u8]) -> Result<usize, i32> {
     // SAFETY: the range is exclusively borrowed for the duration of the call.
-    let code = unsafe { body_read(room.as_mut_ptr(), room.len()) };
-    usize::try_from(code).map_err(|_| code)
+    length(unsafe { body_read(room.as_mut_ptr(), room.len()) })
 }
 
 /// Commits the head of a response. An error is the host's code.
 pub(crate) fn begin_response(head: &[u8]) -> Result<(), i32> {
     // SAFETY: the range is borrowed for the duration of the call, and only read.
-    match unsafe { respond_begin(head.as_ptr(), head.len()) } {
-        0 => Ok(()),
-        code => Err(code),
-    }
+    check(unsafe { respond_begin(head.as_ptr(), head.len()) }).map(drop)
 }
 
 /// Writes a piece of the response's body, and returns the number of bytes that were accepted. An
 /// error is the host's code.
 pub(crate) fn write(piece: &[u8]) -> Result<usize, i32> {
     // SAFETY: as in `begin_response`.
-    let code = unsafe { respond_write(piece.as_ptr(), piece.len()) };
-    usize::try_from(code).map_err(|_| code)
+    length(unsafe { respond_write(piece.as_ptr(), piece.len()) })
 }
 
 /// Sets the response. An error is the host's code.
 pub(crate) fn give_response(head: &[u8], body: &[u8]) -> Result<(), i32> {
     // SAFETY: both ranges are borrowed for the duration of the call, and only read.
-    match unsafe { respond(head.as_ptr(), head.len(), body.as_ptr(), body.len()) } {
-        0 => Ok(()),
-        code => Err(code),
-    }
+    check(unsafe { respond(head.as_ptr(), head.len(), body.as_ptr(), body.len()) }).map(drop)
 }

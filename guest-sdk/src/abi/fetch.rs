@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{handle, sized};
+use super::{check, length, sized};
 
 #[link(wasm_import_module = "hourglass_v1")]
 unsafe extern "C" {
@@ -47,15 +47,14 @@ pub(crate) fn start(ctx: i32, redirects: u32, head: &[u8], body: Upload<'_>) -> 
     };
     // SAFETY: both ranges are borrowed for the duration of the call, and only read. If the length
     // is one of the two special values, the host reads nothing at the body's pointer.
-    handle(unsafe { fetch_start(ctx, redirects, head.as_ptr(), head.len(), body, len) })
+    check(unsafe { fetch_start(ctx, redirects, head.as_ptr(), head.len(), body, len) })
 }
 
 /// Writes a piece of the request's body, and returns the number of bytes that were accepted. An
 /// empty piece ends the body. An error is the host's code.
 pub(crate) fn write(fetch: i32, piece: &[u8]) -> Result<usize, i32> {
     // SAFETY: the range is borrowed for the length of the call, and only read.
-    let code = unsafe { fetch_write(fetch, piece.as_ptr(), piece.len()) };
-    usize::try_from(code).map_err(|_| code)
+    length(unsafe { fetch_write(fetch, piece.as_ptr(), piece.len()) })
 }
 
 /// Returns the encoded head of the response, or the failure, of a fetch that has one.
@@ -68,8 +67,7 @@ pub(crate) fn head(fetch: i32) -> Bytes {
 /// length: 0 at the end. An error is the host's code.
 pub(crate) fn read(fetch: i32, room: &mut [u8]) -> Result<usize, i32> {
     // SAFETY: the range is exclusively borrowed for the duration of the call.
-    let code = unsafe { fetch_read(fetch, room.as_mut_ptr(), room.len()) };
-    usize::try_from(code).map_err(|_| code)
+    length(unsafe { fetch_read(fetch, room.as_mut_ptr(), room.len()) })
 }
 
 /// Closes a handle, and ends the rest of the fetch.

@@ -1,5 +1,7 @@
 //! The host's log.
 
+use super::length;
+
 #[link(wasm_import_module = "hourglass_v1")]
 unsafe extern "C" {
     #[link_name = "log"]
@@ -10,6 +12,5 @@ unsafe extern "C" {
 /// host logs. An error is the host's code.
 pub(crate) fn log(level: i32, record: &[u8]) -> Result<usize, i32> {
     // SAFETY: the range is borrowed for the duration of the call, and only read.
-    let code = unsafe { log_now(level, record.as_ptr(), record.len()) };
-    usize::try_from(code).map_err(|_| code)
+    length(unsafe { log_now(level, record.as_ptr(), record.len()) })
 }

@@ -101,7 +101,7 @@ impl std::error::Error for BodyError {}
 
 /// The sender of a body that is not the client's.
 #[derive(Debug)]
-pub enum Origin {
+pub(crate) enum Origin {
     Upstream { url: String, host: String, status: StatusCode },
     Callee { function: String, status: StatusCode },
 }

@@ -294,35 +294,23 @@ impl From<()> for Body {
     }
 }
 
-impl From<&'static str> for Body {
-    fn from(text: &'static str) -> Self {
-        Bytes::from_static(text.as_bytes()).into()
-    }
-}
-
-impl From<&'static [u8]> for Body {
-    fn from(bytes: &'static [u8]) -> Self {
-        Bytes::from_static(bytes).into()
-    }
-}
-
-impl From<String> for Body {
-    fn from(text: String) -> Self {
-        Bytes::from(text).into()
-    }
-}
-
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Self {
-        Bytes::from(bytes).into()
-    }
-}
-
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         Self { content: Content::Whole(bytes), origin: None }
     }
 }
+
+macro_rules! from {
+    ($($Type:ty),+) => {$(
+        impl From<$Type> for Body {
+            fn from(content: $Type) -> Self {
+                Bytes::from(content).into()
+            }
+        }
+    )+};
+}
+
+from!(&'static str, &'static [u8], String, Vec<u8>);
 
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,7 @@ use bytes::Bytes;
 
 use crate::Result;
 #[cfg(target_arch = "wasm32")]
-use crate::abi::exchange;
-#[cfg(target_arch = "wasm32")]
-use crate::fetch::Fetched;
+use crate::abi::{exchange, fetch};
 
 /// A closure that writes a body.
 pub(crate) type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
@@ -29,9 +27,9 @@ enum Sink<'a> {
     /// The client.
     #[cfg(target_arch = "wasm32")]
     Client,
-    /// Another host, and whether it has stopped accepting the body.
+    /// Another host, by the fetch's handle, and whether it has stopped accepting the body.
     #[cfg(target_arch = "wasm32")]
-    Fetch(&'a Fetched, bool),
+    Fetch(i32, bool),
     /// Memory.
     Memory(&'a mut Vec<u8>),
 }
@@ -43,19 +41,16 @@ pub(crate) fn written(write: Closure) -> Result<Bytes> {
     Ok(body.into())
 }
 
-impl Writer<'static> {
+#[cfg(target_arch = "wasm32")]
+impl Writer<'_> {
     /// Creates a writer to the client. The response's head must be committed.
-    #[cfg(target_arch = "wasm32")]
     pub(crate) fn client() -> Self {
         Self(Sink::Client)
     }
-}
 
-#[cfg(target_arch = "wasm32")]
-impl<'a> Writer<'a> {
     /// Creates a writer of the body of a fetch's request.
-    pub(crate) fn fetch(fetched: &'a Fetched) -> Self {
-        Self(Sink::Fetch(fetched, false))
+    pub(crate) fn fetch(handle: i32) -> Self {
+        Self(Sink::Fetch(handle, false))
     }
 
     /// Whether the other host has stopped accepting the body. Its response says why.
@@ -109,7 +104,7 @@ impl Write for Writer<'_> {
             #[cfg(target_arch = "wasm32")]
             Sink::Fetch(..) if bytes.is_empty() => Ok(0),
             #[cfg(target_arch = "wasm32")]
-            Sink::Fetch(fetched, refused) => fetched.write(bytes).map_err(|code| {
+            Sink::Fetch(handle, refused) => fetch::write(*handle, bytes).map_err(|code| {
                 *refused = true;
                 failed(code)
             }),

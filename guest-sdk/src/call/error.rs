@@ -2,15 +2,10 @@
 
 use std::fmt;
 
-#[cfg(any(target_arch = "wasm32", test))]
-use hourglass_abi::cause;
 use hourglass_abi::failure;
 use http::StatusCode;
 
-use super::calls::Started;
-use crate::body::Origin;
 use crate::named::named;
-use crate::pending::private;
 use crate::{BodyError, Cause, Context, Done};
 
 /// Why a call of another function has no response.
@@ -83,7 +78,8 @@ pub enum CallError {
 }
 
 named! {
-    CallError {
+    CallError { function: "`{}`" }
+    {
         NotFound = failure::NOT_FOUND,
         Forbidden = failure::FORBIDDEN,
         Busy = failure::BUSY,
@@ -113,7 +109,7 @@ impl CallError {
     /// Makes the failure of a call if its request's body cannot be read.
     pub(super) fn body(ctx: &Context, function: &str, error: BodyError) -> Self {
         match error {
-            BodyError::Done(done) => private::Failure::done(function, ctx, done),
+            BodyError::Done(done) => Self::ended(function, ctx, done),
             error => Self::Body { function: function.to_owned(), error: Box::new(error) },
         }
     }
@@ -125,42 +121,6 @@ impl CallError {
             Self::Done { done: Done::DeadlineExceeded, .. } => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         }
-    }
-
-    /// Makes the failure for the outcome with this name and description.
-    #[cfg(any(target_arch = "wasm32", test))]
-    pub(super) fn named(function: &str, outcome: String, text: &str, cause: &str) -> Self {
-        let text = format!("`{function}`: {text}");
-        let done = match &*outcome {
-            cause::CANCELED => Done::Canceled,
-            cause::DEADLINE_EXCEEDED => Done::DeadlineExceeded,
-            _ => return Self::of_name(outcome, text),
-        };
-        Self::Done { function: function.to_owned(), done, cause: cause.into() }
-    }
-}
-
-impl private::Failure for CallError {
-    type Started = Started;
-
-    fn done(function: &str, ctx: &Context, done: Done) -> Self {
-        let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
-        Self::Done { function: function.to_owned(), done, cause }
-    }
-
-    fn origin(function: &str, status: StatusCode) -> Origin {
-        Origin::Callee { function: function.to_owned(), status }
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn panicked(function: &str, words: &str) -> Self {
-        Self::Trap(format!("`{function}`: {words}"))
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn unanswered(function: &str, why: &str) -> Self {
-        let way_out = "register a function of this name with `Context::with_function`";
-        Self::NotFound(format!("`{function}`: {why}: {way_out}"))
     }
 }
 

@@ -4,12 +4,10 @@ use bytes::Bytes;
 
 use super::CallError;
 use crate::abi::call::Begun;
-use crate::pending::{self, private};
-use crate::{Context, Request, Response, abi, wire};
-
-/// A call that the host knows by this handle. Dropping it cancels the call.
-#[derive(Debug)]
-pub struct Started(i32);
+use crate::body::Origin;
+use crate::host::Started;
+use crate::pending::private::Failure;
+use crate::{Body, Context, Done, Pending, Request, Response, abi, wire};
 
 /// Calls a function and waits for its response. This takes one host call if the callee does not
 /// have to wait and the response is small.
@@ -18,49 +16,42 @@ pub(super) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
     match abi::call::call(ctx.handle(), function, &head, &body) {
         Ok(Begun::Ended(result)) => read(function, result),
         Ok(Begun::Open(handle)) => {
-            let call = Started(handle);
-            match pending::wait(ctx, std::iter::once(&call)) {
-                Ok(_) => private::Started::result(call, function),
-                Err(done) => Err(private::Failure::done(function, ctx, done)),
-            }
+            Pending::new(ctx, function.to_owned(), Ok(Started::new(handle))).wait()
         }
         Err(code) => Err(failed(ctx, function, head.len(), code)),
     }
 }
 
 /// Starts a call, without waiting.
-pub(super) fn start(ctx: &Context, function: &str, request: Request) -> Result<Started, CallError> {
+pub(super) fn start(
+    ctx: &Context,
+    function: &str,
+    request: Request,
+) -> Result<Started<CallError>, CallError> {
     let (head, body) = (wire::call(&request), whole(ctx, function, &request)?);
     let started = abi::call::start(ctx.handle(), function, &head, &body);
-    started.map(Started).map_err(|code| failed(ctx, function, head.len(), code))
+    started.map(Started::new).map_err(|code| failed(ctx, function, head.len(), code))
 }
 
-impl private::Started<CallError> for Started {
-    fn handle(&self) -> i32 {
-        self.0
+impl Failure for CallError {
+    fn done(function: &str, ctx: &Context, done: Done) -> Self {
+        Self::ended(function, ctx, done)
     }
 
-    fn result(self, function: &str) -> Result<Response, CallError> {
-        read(function, abi::call::result(self.into_handle()))
+    fn response(function: &str, _: &Context, started: Started<Self>) -> Result<Response, Self> {
+        read(function, abi::call::result(started.into_handle()))
+    }
+
+    fn close(handle: i32) {
+        abi::call::give_up(handle);
     }
 }
 
-impl Started {
+impl Started<CallError> {
     /// Lets the call continue, and keeps the context that it was started under.
     pub(crate) fn detach(self, ctx: Context) {
         abi::call::detach(self.into_handle());
         ctx.keep();
-    }
-
-    /// Returns the handle, which the receiver must close.
-    fn into_handle(self) -> i32 {
-        std::mem::ManuallyDrop::new(self).0
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        abi::call::give_up(self.0);
     }
 }
 
@@ -71,7 +62,11 @@ fn whole(ctx: &Context, function: &str, request: &Request) -> Result<Bytes, Call
 
 fn read(function: &str, result: Bytes) -> Result<Response, CallError> {
     match wire::result(result) {
-        Ok(Ok(response)) => Ok(pending::received::<CallError>(function, response.map(Into::into))),
+        Ok(Ok(response)) => {
+            let (function, status) = (function.to_owned(), response.status());
+            let origin = Origin::Callee { function, status };
+            Ok(response.map(|body| Body::from(body).sent_by(origin)))
+        }
         Ok(Err(failure)) => {
             Err(CallError::named(function, failure.outcome, &failure.text, &failure.cause))
         }
@@ -83,14 +78,12 @@ fn read(function: &str, result: Bytes) -> Result<Response, CallError> {
 #[cold]
 fn failed(ctx: &Context, function: &str, head: usize, code: i32) -> CallError {
     if let Some(done) = abi::done(code) {
-        return private::Failure::done(function, ctx, done);
+        return CallError::ended(function, ctx, done);
     }
     let why = match function.len() {
         len if len > abi::MAX_FUNCTION_NAME => {
-            format!(
-                "a function's name has at most {} bytes, this one {len}",
-                abi::MAX_FUNCTION_NAME
-            )
+            let most = abi::MAX_FUNCTION_NAME;
+            format!("a function's name has at most {most} bytes, this one {len}")
         }
         _ => abi::refused(head),
     };

@@ -13,9 +13,9 @@ mod native;
 pub use error::CallError;
 pub use group::Group;
 #[cfg(target_arch = "wasm32")]
-use host as calls;
+use host::start;
 #[cfg(not(target_arch = "wasm32"))]
-use native as calls;
+use native::start;
 
 use crate::{Body, Context, Pending, Request, Response};
 
@@ -51,7 +51,10 @@ impl Context {
         function: &str,
         request: Request<B>,
     ) -> Result<Response, CallError> {
-        calls::call(self, function, request.map(Into::into))
+        #[cfg(target_arch = "wasm32")]
+        return host::call(self, function, request.map(Into::into));
+        #[cfg(not(target_arch = "wasm32"))]
+        self.start(function, request).wait()
     }
 
     /// Starts a call, without waiting: the response is [`Pending`].
@@ -59,7 +62,7 @@ impl Context {
     /// An immediate failure, for example because the function does not exist or is busy, is
     /// reported by the wait.
     pub fn start<B: Into<Body>>(&self, function: &str, request: Request<B>) -> Pending {
-        let started = calls::start(self, function, request.map(Into::into));
+        let started = start(self, function, request.map(Into::into));
         Pending::new(self, function.to_owned(), started)
     }
 }

@@ -97,14 +97,6 @@ impl Node {
         Some(Cause::from(&*String::from_utf8_lossy(&text)))
     }
 
-    pub(super) fn wait(&self) -> Done {
-        loop {
-            if let Err(done) = abi::sleep(self.handle(), None) {
-                return done;
-            }
-        }
-    }
-
     pub(super) fn deadline(&self) -> Option<Instant> {
         Instant::now().checked_add(self.remaining()?)
     }
@@ -130,6 +122,6 @@ impl Node {
     }
 
     pub(super) fn sleep(&self, time: Duration) -> Result<(), Done> {
-        abi::sleep(self.handle(), Some(time))
+        abi::sleep(self.handle(), time)
     }
 }

@@ -32,9 +32,7 @@ pub use key::Key;
 #[cfg(not(target_arch = "wasm32"))]
 use native::Node;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use native::announce;
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) use testing::Handler;
+pub(crate) use native::{Handler, announce};
 
 use crate::abi;
 
@@ -111,7 +109,11 @@ impl Context {
     ///
     /// This never returns if the context has no deadline and is not canceled.
     pub fn done(&self) -> Done {
-        self.0.wait()
+        loop {
+            if let Err(done) = self.sleep(Duration::MAX) {
+                return done;
+            }
+        }
     }
 
     /// Returns the time at which the context is done at the latest, or `None` if it has no

@@ -10,12 +10,14 @@ use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::testing::Handler;
 use super::{Cancel, CancelOnDrop, Cause, Context, Done};
-use crate::abi;
+use crate::{Request, Response, Result, abi};
 
 static LOCK: Mutex<()> = Mutex::new(());
 static CHANGED: Condvar = Condvar::new();
+
+/// A handler that answers calls of a function, or fetches.
+pub(crate) type Handler = Arc<dyn Fn(&Context, Request) -> Result<Response> + Send + Sync>;
 
 /// A reference to a context.
 #[derive(Clone)]
@@ -171,14 +173,6 @@ impl Node {
     pub(super) fn cause(&self) -> Option<Cause> {
         let _locked = lock();
         self.inner.end().map(|end| end.cause)
-    }
-
-    pub(super) fn wait(&self) -> Done {
-        loop {
-            if let Err(done) = self.sleep(Duration::MAX) {
-                return done;
-            }
-        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -3,12 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::native::{Adds, Node};
+use super::native::{Adds, Handler, Node};
 use super::{Context, Key};
-use crate::{IntoResponse, Request, Response, Result};
-
-/// A handler that answers calls of a function.
-pub(crate) type Handler = Arc<dyn Fn(&Context, Request) -> Result<Response> + Send + Sync>;
+use crate::{IntoResponse, Request};
 
 /// Contexts for tests. These methods do not exist inside a host: there the first context is the
 /// invocation's own, and the host knows the deployed functions.

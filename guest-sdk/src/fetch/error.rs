@@ -2,15 +2,11 @@
 
 use std::fmt;
 
-#[cfg(any(target_arch = "wasm32", test))]
-use hourglass_abi::cause;
 use hourglass_abi::failure;
 use http::{StatusCode, Uri};
 
-use super::fetches::Started;
 use crate::body::Origin;
 use crate::named::named;
-use crate::pending::private;
 use crate::{Cause, Context, Done, Error};
 
 /// Why a fetch has no response, or only an incomplete one.
@@ -70,7 +66,8 @@ pub enum FetchError {
 const HEAD_TIMEOUT: &str = "head-timeout";
 
 named! {
-    FetchError {
+    FetchError { url: "{}" }
+    {
         BadRequest = failure::BAD_REQUEST,
         Forbidden = failure::FORBIDDEN,
         Unresolved = failure::UNRESOLVED,
@@ -105,45 +102,15 @@ impl FetchError {
     /// Makes the failure of a fetch after its request's body broke off.
     pub(super) fn body(ctx: &Context, url: &str, error: Error) -> Self {
         match error.done() {
-            Some(done) => private::Failure::done(url, ctx, done),
+            Some(done) => Self::ended(url, ctx, done),
             None => Self::Body(format!("{url}: the request's body broke off: {error}")),
         }
     }
 
-    /// Makes the failure with this name and description.
-    #[cfg(any(target_arch = "wasm32", test))]
-    pub(crate) fn named(url: &str, outcome: String, text: &str, cause: &str) -> Self {
-        let text = format!("{url}: {text}");
-        let done = match &*outcome {
-            cause::CANCELED => Done::Canceled,
-            cause::DEADLINE_EXCEEDED => Done::DeadlineExceeded,
-            _ => return Self::of_name(outcome, text),
-        };
-        Self::Done { url: url.to_owned(), done, cause: cause.into() }
-    }
-}
-
-impl private::Failure for FetchError {
-    type Started = Started;
-
-    fn done(url: &str, ctx: &Context, done: Done) -> Self {
-        let cause = ctx.cause().unwrap_or_else(|| Cause::from(done.name()));
-        Self::Done { url: url.to_owned(), done, cause }
-    }
-
-    fn origin(url: &str, status: StatusCode) -> Origin {
+    /// Names the host in errors about a response's body.
+    pub(super) fn origin(url: &str, status: StatusCode) -> Origin {
         let host = url.parse::<Uri>().ok().and_then(|url| Some(url.authority()?.to_string()));
         Origin::Upstream { url: url.to_owned(), host: host.unwrap_or_default(), status }
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn panicked(url: &str, words: &str) -> Self {
-        Self::BadResponse(format!("{url}: {words}"))
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn unanswered(url: &str, why: &str) -> Self {
-        Self::Forbidden(format!("{url}: {why}: answer fetches with `Context::with_fetch`"))
     }
 }
 

@@ -4,7 +4,6 @@
 //! that the test registered.
 
 mod error;
-mod fetched;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(not(target_arch = "wasm32"))]
@@ -12,11 +11,14 @@ mod native;
 mod options;
 
 pub use error::FetchError;
-pub(crate) use fetched::Fetched;
 #[cfg(target_arch = "wasm32")]
-use host as fetches;
+pub(crate) use host::Fetched;
+#[cfg(target_arch = "wasm32")]
+use host::start;
 #[cfg(not(target_arch = "wasm32"))]
-use native as fetches;
+pub(crate) use native::Fetched;
+#[cfg(not(target_arch = "wasm32"))]
+use native::start;
 pub use options::{HeadTimeout, Redirects};
 
 use std::time::Instant;
@@ -82,7 +84,7 @@ impl Context {
         let request = request.map(Into::into);
         let url = request.uri().to_string();
         let late = request.extensions().get().and_then(|limit| late(&url, *limit));
-        let started = fetches::start(self, &url, request);
+        let started = start(self, &url, request);
         Pending::new(self, url, started).late(late)
     }
 }

@@ -3,20 +3,28 @@
 use bytes::Bytes;
 
 use super::error::FetchError;
-use super::fetched::Fetched;
 use crate::body::Source;
-use crate::pending::private;
-use crate::{Body, BodyError, Context, Error, Request, Response, native};
+use crate::native::{self, Started};
+use crate::pending::private::Failure;
+use crate::{Body, BodyError, Context, Done, Error, Request, Response};
 
-/// A fetch that awaits its response.
-#[derive(Debug)]
-pub struct Started {
-    run: native::Started<FetchError>,
-    ctx: Context,
+/// A response's body, as a closure that reads the whole of it. As inside a host, it arrives after
+/// the head and under the context of the fetch. When that context is done, the body breaks off.
+pub(crate) struct Fetched(Box<dyn FnOnce() -> Result<Bytes, FetchError> + Send>);
+
+impl Fetched {
+    /// Reads the whole body of the response.
+    pub(crate) fn collect(self, _: Option<u64>) -> Result<Bytes, FetchError> {
+        (self.0)()
+    }
 }
 
 /// Starts a fetch. Waits only for the request's body to be written.
-pub(super) fn start(ctx: &Context, url: &str, request: Request) -> Result<Started, FetchError> {
+pub(super) fn start(
+    ctx: &Context,
+    url: &str,
+    request: Request,
+) -> Result<Started<FetchError>, FetchError> {
     let body = request.body().collect().map_err(|error| {
         let error = match error {
             BodyError::Written(reason) => Error::new(reason),
@@ -24,31 +32,43 @@ pub(super) fn start(ctx: &Context, url: &str, request: Request) -> Result<Starte
         };
         FetchError::body(ctx, url, error)
     })?;
-    let request = request.map(|_| body.into());
-    let run = native::start(ctx, url, ctx.fetcher(), request, |_, _, response| Ok(response))?;
-    Ok(Started { run, ctx: ctx.clone() })
+    native::start(ctx, url, ctx.fetcher(), request.map(|_| body.into()))
 }
 
-impl private::Started<FetchError> for Started {
-    fn has_ended(&self) -> bool {
-        self.run.has_ended()
+impl Failure for FetchError {
+    fn done(url: &str, ctx: &Context, done: Done) -> Self {
+        Self::ended(url, ctx, done)
     }
 
-    fn result(self, url: &str) -> Result<Response, FetchError> {
-        let Self { run, ctx } = self;
-        let (response, cancel) = run.result(url)?;
-        let url = url.to_owned();
+    fn response(url: &str, ctx: &Context, started: Started<Self>) -> Result<Response, Self> {
+        let (response, cancel) = started.result(url)?;
+        let origin = Self::origin(url, response.status());
+        let (ctx, url) = (ctx.clone(), url.to_owned());
         Ok(response.map(|body| {
-            let fetched = Fetched::new(move || {
-                check(&ctx, &url)?;
+            let collect = move || {
+                let check = || ctx.check().map_err(|done| Self::ended(&url, &ctx, done));
+                check()?;
                 let whole = collect(&body, &url);
-                check(&ctx, &url)?;
+                check()?;
                 // The handler may write the body until here.
                 drop(cancel);
                 whole
-            });
-            Body::from_source(Source::Fetched(fetched, None))
+            };
+            let fetched = Fetched(Box::new(collect));
+            Body::from_source(Source::Fetched(fetched, None)).sent_by(origin)
         }))
+    }
+
+    fn complete(_: &str, _: &Context, response: Response) -> Result<Response, Self> {
+        Ok(response)
+    }
+
+    fn panicked(url: &str, words: &str) -> Self {
+        Self::BadResponse(format!("{url}: {words}"))
+    }
+
+    fn unanswered(url: &str, why: &str) -> Self {
+        Self::Forbidden(format!("{url}: {why}: answer fetches with `Context::with_fetch`"))
     }
 }
 
@@ -62,10 +82,6 @@ fn collect(body: &Body, url: &str) -> Result<Bytes, FetchError> {
         };
         FetchError::BadResponse(format!("{url}: the response's body broke off: {reason}"))
     })
-}
-
-fn check(ctx: &Context, url: &str) -> Result<(), FetchError> {
-    ctx.check().map_err(|done| private::Failure::done(url, ctx, done))
 }
 
 #[cfg(test)]
