@@ -1,5 +1,4 @@
-//! The program. [`hourglass::cli`] implements it; `main` only turns an error
-//! into an exit code.
+//! The program. [`hourglass::cli`] implements it.
 
 use std::process::ExitCode;
 
@@ -9,11 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match hourglass::cli::run(std::env::args_os()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error.print();
-            error.exit_code()
-        }
-    }
+    hourglass::cli::run(std::env::args_os())
 }

@@ -58,20 +58,12 @@ pub(crate) struct InvokeArgs {
 
 /// Parses a method. Methods are case-sensitive in HTTP, so `get` is not GET.
 fn method(text: &str) -> anyhow::Result<Method> {
-    const COMMON: [Method; 7] = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    let common = COMMON.iter().find(|method| method.as_str().eq_ignore_ascii_case(text));
-    match common.filter(|method| method.as_str() != text) {
-        Some(method) => bail!("methods are case-sensitive; write `{method}`"),
-        None => text.parse().context("write a method such as `GET`"),
+    const COMMON: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let upper = text.to_ascii_uppercase();
+    if upper != text && COMMON.contains(&&*upper) {
+        bail!("methods are case-sensitive; write `{upper}`");
     }
+    text.parse().context("write a method such as `GET`")
 }
 
 /// Parses a path and a query in the form that a client sends.

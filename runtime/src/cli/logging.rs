@@ -1,7 +1,7 @@
 //! The program's log on standard error: readable lines, or one JSON object per
 //! line.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::escape::{self, OneLine};
 
 use super::log_json::Json;
+use super::output;
 
 /// What is logged, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -130,8 +131,7 @@ impl io::Write for Records {
 /// Starts logging.
 pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
     let is_json = matches!(options.log_format, Format::Json);
-    let is_colored =
-        !is_json && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let is_colored = !is_json && output::is_colored();
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::builder().parse(&options.log.0)?)
         .with_writer(move || Records { is_colored, is_json })

@@ -14,8 +14,7 @@
 //! - `deploy`: from the files of modules to deployed functions.
 //! - `variables`, `unshown`: the environment, and flags that are secrets.
 //! - `nearest`: the name that resembles a misspelled one.
-//! - `reference`: the page `docs/configuration.md`.
-//! - `logging`, `log_json`, `signals`, `output`, [`Error`]: the program's edges.
+//! - `logging`, `log_json`, `signals`, `output`, `error`: the program's edges.
 //!
 //! Commands run on the main thread, where blocking is allowed: discovery,
 //! compilation and file access happen there. Only serving and invoking enter
@@ -38,8 +37,6 @@ mod nearest;
 mod options;
 mod output;
 mod ps;
-#[cfg(test)]
-mod reference;
 mod report;
 mod serve;
 mod settings;
@@ -49,11 +46,11 @@ mod up;
 mod variables;
 
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
 
-pub use self::error::Error;
 use self::signals::Signals;
 use crate::cores;
 use crate::engine::compile::Compiler;
@@ -96,19 +93,25 @@ enum Command {
 /// drain once they serve, and `invoke` cancels its invocation. SIGHUP stays
 /// ignored if the process was started with it ignored.
 ///
-/// # Errors
-/// [`Error`] holds the message and the exit code.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
-    let args: Vec<_> = args.into_iter().collect();
+/// It prints an error to standard error. The exit code is 2 if the command line
+/// is invalid, 0 if the reader of standard output has closed it, else 1.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match try_run(args.into_iter().collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error::report(&error),
+    }
+}
+
+fn try_run(args: Vec<OsString>) -> anyhow::Result<()> {
     if let Some(ended) = Compiler::child(args.iter().cloned()) {
-        return ended.map_err(|error| anyhow::Error::new(error).into());
+        return Ok(ended?);
     }
     let args = Args::try_parse_from(args);
     if let Err(error) = &args
         && !error.use_stderr()
     {
         // A request for the help or the version.
-        return args.map(drop).map_err(Error::from);
+        return Ok(args.map(drop)?);
     }
     let unknown = variables::check::<Args>()?;
     let args = args?;
@@ -125,8 +128,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
         Command::Check(check) => check::run(&check),
         Command::Ps(ps) => ps::run(&ps),
         Command::Cancel(cancel) => cancel::run(&cancel),
-    }?;
-    Ok(())
+    }
 }
 
 /// Fails if the system does not give the program this number of threads.

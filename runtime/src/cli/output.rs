@@ -45,6 +45,11 @@ fn raw(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
+/// Whether standard error may be colored.
+pub(crate) fn is_colored() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// Prints a message that is not part of the command's result. A closed standard
 /// error is ignored.
 pub(crate) fn tell(text: &str) {

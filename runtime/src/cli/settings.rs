@@ -132,3 +132,6 @@ impl FunctionOptions {
         function.limits(self.limits.over(&file.limits)).instances(instances)
     }
 }
+
+#[cfg(test)]
+mod tests;

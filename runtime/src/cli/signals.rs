@@ -10,8 +10,9 @@
 //! first one goes to the command, and the second one ends the program.
 
 use std::fmt;
+use std::future::pending;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tokio::runtime;
@@ -24,15 +25,13 @@ use hourglass_build as build;
 /// signal ended.
 const ENDED_BY_SIGNAL: i32 = 128;
 
-/// The command that waits for a signal, if any does.
-type Waiting = Arc<Mutex<Option<oneshot::Sender<Kind>>>>;
-
-/// The signals that end the program. Handled from construction on.
+/// The signals that end the program, with the command that waits for one, if
+/// any does. Handled from construction on.
 #[derive(Clone, Debug)]
-pub(crate) struct Signals(Waiting);
+pub(crate) struct Signals(Arc<Mutex<Option<oneshot::Sender<Kind>>>>);
 
 /// One of these signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind(SignalKind);
 
 impl Signals {
@@ -41,39 +40,34 @@ impl Signals {
     /// SIGHUP stays ignored if the program was started with it ignored, as
     /// `nohup` does.
     pub(crate) fn install() -> io::Result<Self> {
+        let signals = Self(Arc::default());
         // The signals need a separate event loop: the main thread blocks.
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
         let entered = runtime.enter();
-        let listen = |kind: SignalKind| Ok::<_, io::Error>((Kind(kind), unix::signal(kind)?));
-        let (mut terminate, mut interrupt) =
-            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        let mut hang_up = match is_ignored(SignalKind::hangup()) {
-            true => None,
-            false => Some(listen(SignalKind::hangup())?),
-        };
-        drop(entered);
-
-        let signals = Self(Arc::default());
-        let waiting = signals.0.clone();
-        let receive = async move {
-            loop {
-                let kind = tokio::select! {
-                    _ = terminate.1.recv() => terminate.0,
-                    _ = interrupt.1.recv() => interrupt.0,
-                    Some(kind) = received(hang_up.as_mut()) => kind,
-                };
-                let command = waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-                match command {
-                    // Sending fails if the command has just ended.
-                    Some(command) => drop(command.send(kind)),
-                    None => end(kind),
-                }
+        for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+            if kind == SignalKind::hangup() && is_ignored(kind) {
+                continue;
             }
-        };
+            let (mut signal, signals) = (unix::signal(kind)?, signals.clone());
+            runtime.spawn(async move {
+                while signal.recv().await.is_some() {
+                    match signals.waiting().take() {
+                        // Sending fails if the command has just ended.
+                        Some(command) => drop(command.send(Kind(kind))),
+                        None => end(Kind(kind)),
+                    }
+                }
+            });
+        }
+        drop(entered);
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || runtime.block_on(receive))?;
+            .spawn(move || runtime.block_on(pending::<()>()))?;
         Ok(signals)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<oneshot::Sender<Kind>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a signal. From this call on, even before the future is polled,
@@ -83,22 +77,15 @@ impl Signals {
     /// Call this once.
     pub(crate) fn first(self) -> impl Future<Output = Kind> + Send {
         let (received, signal) = oneshot::channel();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(received);
+        *self.waiting() = Some(received);
         async move {
             match signal.await {
                 Ok(kind) => kind,
                 // A later call has replaced this one; wait forever.
-                Err(_) => std::future::pending().await,
+                Err(_) => pending().await,
             }
         }
     }
-}
-
-/// Waits for a signal; `None` if it has no handler.
-async fn received(signal: Option<&mut (Kind, unix::Signal)>) -> Option<Kind> {
-    let (kind, signal) = signal?;
-    signal.recv().await;
-    Some(*kind)
 }
 
 /// Ends the program and its builds.

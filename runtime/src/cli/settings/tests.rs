@@ -1,14 +1,10 @@
 //! The tables of `docs/configuration.md`, generated from the schema.
 
-use std::path::PathBuf;
-
 use clap::CommandFactory as _;
 
-use super::config::{self, Config};
-use super::settings::{
-    ClientSettings, CodeCacheSettings, CompilerSettings, InstanceSettings, ServerSettings,
-};
-use crate::limits::Limits;
+use super::*;
+use crate::cli::Args;
+use crate::cli::config::{self, Config};
 use crate::schema::{Schema, Setting};
 
 /// A generated table is enclosed by these lines; the first one names it.
@@ -78,7 +74,7 @@ fn the_tables_of_the_page_are_up_to_date() {
     assert!(
         page == generated,
         "docs/configuration.md is out of date; update it with \
-         `UPDATE_DOCS=1 cargo test --workspace --lib -- cli::reference`"
+         `UPDATE_DOCS=1 cargo test --workspace --lib -- cli::settings`"
     );
 }
 
@@ -91,7 +87,7 @@ fn the_page_has_every_setting_key_and_variable() {
     for key in config::keys().concat() {
         assert!(page.contains(&format!("`{key}")), "{key}");
     }
-    let mut command = super::Args::command();
+    let mut command = Args::command();
     command.build();
     let commands = command.get_subcommands().flat_map(clap::Command::get_arguments);
     for argument in commands.chain(command.get_arguments()) {
