@@ -164,15 +164,15 @@ impl Instance {
     /// or its table is large. Everything that the invocation started has ended
     /// before this returns.
     pub(crate) fn discard(mut self: Box<Self>) -> Option<JoinHandle<()>> {
-        let state = self.store.data_mut();
-        state.end_output();
-        state.clear();
         if !self.ran_without_fault() {
             self.trim_stack();
         }
         let entries = self.handles.table.map_or(0, |table| table.size(&self.store));
         let large = self.handles.memory.data_size(&self.store) > LARGE || entries > LARGE_TABLE;
         let tasks = Handle::try_current().ok().filter(|_| large)?;
+        let state = self.store.data_mut();
+        state.end_output();
+        state.clear();
         Some(tasks.spawn_blocking(move || drop(self)))
     }
 

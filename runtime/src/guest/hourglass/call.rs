@@ -7,10 +7,11 @@
 //! becomes a task. A call that the guest does not wait for is a task from the
 //! start.
 
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
+use bytes::Bytes;
 use http::Request;
 use wasmtime::Linker;
 
@@ -21,7 +22,7 @@ use crate::guest::capabilities::{CallerInfo, Capabilities};
 use crate::guest::memory::{self, Written, bytes, parts, range, write_answer};
 use crate::guest::state::calls::Pending;
 use crate::guest::state::handles::Resource;
-use crate::guest::state::{Call, State};
+use crate::guest::state::{Call, HostFuture, State};
 use crate::guest::{MODULE, code, wire};
 use crate::limits::bytes::{ByteBudget, Reservation};
 use crate::limits::fixed::{self, NAME};
@@ -38,24 +39,62 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     define!(
         linker, MODULE:
         call_drop, call_detach;
-        async call, call_start, call_wait, call_result
+        async call_start, call_wait, call_result
     );
+    linker.func_wrap_async(MODULE, "call", call)?;
     Ok(())
 }
 
-async fn call(
-    mut call: Call<'_>,
-    (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap): CallArgs,
-) -> wasmtime::Result<i64> {
+fn call(mut call: Call<'_>, args: CallArgs) -> HostFuture<'_, i64> {
+    let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap) = args;
     let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
-    let Some(mut pending) = begin(&mut call, words).await? else {
-        return Ok(code::INVALID.into());
-    };
-    if let Some(mut written) = answer_at_once(&mut call, &mut pending, ptr, cap)? {
-        written.finish(&mut call).await?;
-        return Ok(written.len.into());
+    if !memory::is_short(body_len) {
+        return Box::new(async move {
+            let pending = begin(&mut call, words).await?;
+            answer(&mut call, pending, ptr, cap)?.finish(&mut call).await
+        });
     }
-    Ok(i64::from(call.data_mut().run.calls.open.add(pending)?) << 32)
+    let begun = begin_short(&mut call, words);
+    match begun.and_then(|pending| answer(&mut call, pending, ptr, cap)) {
+        Ok(Answered { result, rest: None }) => Box::new(ready(Ok(result))),
+        Ok(answered) => Box::new(async move { answered.finish(&mut call).await }),
+        Err(trap) => Box::new(ready(Err(trap))),
+    }
+}
+
+/// The result of `call`.
+struct Answered {
+    result: i64,
+    /// An answer that is not written to its end.
+    rest: Option<Written>,
+}
+
+impl Answered {
+    /// Writes the rest of the answer.
+    async fn finish(self, call: &mut Call<'_>) -> wasmtime::Result<i64> {
+        if let Some(mut written) = self.rest {
+            written.finish(call).await?;
+        }
+        Ok(self.result)
+    }
+}
+
+/// Answers a call that ends at its first poll. Any other gets a handle.
+fn answer(
+    call: &mut Call<'_>,
+    pending: Option<Pending>,
+    ptr: u32,
+    cap: u32,
+) -> wasmtime::Result<Answered> {
+    let Some(mut pending) = pending else {
+        return Ok(Answered { result: code::INVALID.into(), rest: None });
+    };
+    if let Some(written) = answer_at_once(call, &mut pending, ptr, cap)? {
+        let result = written.len.into();
+        return Ok(Answered { result, rest: Some(written).filter(Written::is_partial) });
+    }
+    let handle = call.data_mut().run.calls.open.add(pending)?;
+    Ok(Answered { result: i64::from(handle) << 32, rest: None })
 }
 
 /// Writes the result of a call that ends at its first poll, if it fits into the
@@ -86,61 +125,94 @@ async fn call_start(mut call: Call<'_>, words: StartArgs) -> wasmtime::Result<i3
     Ok(state.run.calls.open.add(pending)?)
 }
 
-/// A call that is admitted once its body is copied.
+/// A call that starts once its body is copied.
 struct Admitted {
     callee: Arc<str>,
     request: Request<()>,
     budget: Arc<ByteBudget>,
-    /// The reservations for its head and its body.
+    /// The reservation for its head.
     head: Reservation,
-    body: Reservation,
 }
 
-/// Admits or refuses a call; `None` if its arguments are invalid, or if its
+/// Starts or refuses a call; `None` if its arguments are invalid, or if its
 /// name or its head is too long to be read.
-async fn begin(call: &mut Call<'_>, words: StartArgs) -> wasmtime::Result<Option<Pending>> {
-    let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = words;
+async fn begin(call: &mut Call<'_>, args: StartArgs) -> wasmtime::Result<Option<Pending>> {
+    let (ctx, .., body_ptr, body_len) = args;
+    let (admitted, reservation) = match admit(call, args)? {
+        Ok(admitted) => admitted,
+        Err(refused) => return Ok(refused),
+    };
+    let body = memory::copy(call, body_ptr, body_len, Some(reservation)).await?;
+    dispatch(call, ctx, admitted, body).map(Some)
+}
+
+/// [`begin`] for a call with a short body.
+fn begin_short(call: &mut Call<'_>, args: StartArgs) -> wasmtime::Result<Option<Pending>> {
+    let (ctx, .., body_ptr, body_len) = args;
+    let (admitted, reservation) = match admit(call, args)? {
+        Ok(admitted) => admitted,
+        Err(refused) => return Ok(refused),
+    };
+    let body = bytes(parts(call)?.0, body_ptr, body_len)?;
+    let body = memory::copy_short(body, Some(reservation));
+    dispatch(call, ctx, admitted, body).map(Some)
+}
+
+/// Admits a call, and reserves the bytes of its body.
+///
+/// # Errors
+/// A trap, or what [`begin`] returns for a call that is not admitted.
+fn admit(
+    call: &mut Call<'_>,
+    args: StartArgs,
+) -> wasmtime::Result<Result<(Admitted, Reservation), Option<Pending>>> {
+    let (_, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = args;
     let (memory, state) = parts(call)?;
     let name = bytes(memory, name_ptr, name_len)?;
     if name.len() > NAME {
-        return Ok(None);
+        return Ok(Err(None));
     }
-    let Ok(name) = str::from_utf8(name) else { return Ok(None) };
+    let Ok(name) = str::from_utf8(name) else { return Ok(Err(None)) };
     let Some(request) = wire::read_request(bytes(memory, head_ptr, head_len)?) else {
-        return Ok(None);
+        return Ok(Err(None));
     };
     bytes(memory, body_ptr, body_len)?;
-    let Admitted { callee, request, budget, head, body } =
-        match admit(state, name, (request, head_len), body_len) {
-            Ok(admitted) => admitted,
-            Err(refused) => return Ok(Some(*refused)),
-        };
-    let body = memory::copy(call, body_ptr, body_len, Some(body)).await?;
+    Ok(reserve(state, name, (request, head_len), body_len).map_err(|refused| Some(*refused)))
+}
+
+/// Hands an admitted call to the dispatcher.
+fn dispatch(
+    call: &mut Call<'_>,
+    ctx: u32,
+    admitted: Admitted,
+    body: Bytes,
+) -> wasmtime::Result<Pending> {
+    let Admitted { callee, request, budget, head } = admitted;
     let Capabilities { dispatcher, .. } = &*call.data().capabilities;
     let Some(dispatcher) = dispatcher.upgrade() else {
         let error = InvokeError::refused(callee.clone(), Outcome::Draining);
-        return Ok(Some(Pending::refused(callee, budget, &error)));
+        return Ok(Pending::refused(callee, budget, &error));
     };
     let run = &mut call.data_mut().run;
     let (trace, tree, held) = (run.trace(), run.tree(), budget.clone());
     let caller = CallerInfo { id: run.id, depth: run.depth, trace, tree, budget: held, head };
     let (free, request) = (run.is_free(ctx), request.map(|()| Body::from(body)));
-    Ok(Some(match dispatcher.call(caller, run.context(ctx)?, &callee, request) {
+    Ok(match dispatcher.call(caller, run.context(ctx)?, &callee, request) {
         Ok(called) => Pending::new(called, budget, free),
         Err(error) => Pending::refused(callee, budget, &error),
-    }))
+    })
 }
 
 /// Reserves what a call needs.
 ///
 /// # Errors
 /// The call is refused.
-fn admit(
+fn reserve(
     state: &mut State,
     name: &str,
     (request, head_len): (Request<()>, u32),
     body_len: u32,
-) -> Result<Admitted, Box<Pending>> {
+) -> Result<(Admitted, Reservation), Box<Pending>> {
     let (capabilities, run) = (&state.capabilities, &mut state.run);
     let budget = run.calls.budget(state.memory.limit);
     let known = capabilities.callee(name);
@@ -168,7 +240,7 @@ fn admit(
              bytes, its memory limit; make fewer calls at once"
         )));
     };
-    Ok(Admitted { callee, request, budget, head, body })
+    Ok((Admitted { callee, request, budget, head }, body))
 }
 
 async fn call_wait(
