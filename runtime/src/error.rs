@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::escape::OneLine;
-use crate::mounts::Unmountable;
+use crate::mounts::MountError;
 use crate::outcome::{Outcome, Usage};
 
 /// [`Runtime::invoke`](crate::Runtime::invoke) returned no response.
@@ -219,24 +219,9 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Nothing can be mounted at this path of the guest.
-    #[error("nothing can be mounted at `{}`: {reason}", OneLine(path))]
-    MountPath {
-        /// The path.
-        path: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
     /// A folder can't be mounted.
-    #[error("{} can't be mounted at `{}`", OneLine(folder.display()), OneLine(path))]
-    MountFolder {
-        /// The path in the guest.
-        path: String,
-        /// The folder.
-        folder: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Mount(#[from] MountError),
     /// The module is larger than the host compiles.
     #[error("the module has {size} bytes; the most is {limit}")]
     TooLarge {
@@ -420,15 +405,4 @@ pub enum CompileError {
         /// The system's error.
         reason: String,
     },
-}
-
-impl From<Unmountable> for DeployError {
-    fn from(error: Unmountable) -> Self {
-        match error {
-            Unmountable::Path { path, reason } => Self::MountPath { path, reason },
-            Unmountable::Folder { path, folder, source } => {
-                Self::MountFolder { path, folder, source }
-            }
-        }
-    }
 }

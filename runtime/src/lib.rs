@@ -90,6 +90,7 @@ pub use engine::compile::Compiler;
 pub use error::{BuildError, CacheError, CompileError, DeployError, InvokeError};
 pub use function::{Function, IdleStats, InstancePolicy, InstanceReuse};
 pub use limits::{Limits, mib};
+pub use mounts::MountError;
 pub use outcome::{Outcome, Trap, Usage};
 pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
 pub use runtime::listing::InvocationInfo;

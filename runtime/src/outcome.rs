@@ -12,61 +12,80 @@ use crate::escape::OneLine;
 use crate::limits::fixed;
 
 /// How an invocation ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The function returned a response.
+    #[error("the function answered")]
     Response,
     /// No function of that name is deployed.
+    #[error("no function of that name is deployed")]
     NotFound,
     /// As many invocations are in flight as the runtime allows. Or the
     /// responses that clients have not read yet use up the budget of the
     /// [front](crate::http).
+    #[error(
+        "as many invocations are in flight, or as many bytes of responses wait for their clients, as \
+         the host allows"
+    )]
     Busy,
     /// The runtime accepts no more invocations because it is shutting down.
+    #[error("the host is shutting down")]
     Draining,
     /// The context was done before the function responded.
+    #[error("{0} (cause: {1})")]
     Done(Done, Cause),
     /// The guest trapped.
+    #[error("{0}")]
     Trap(Trap),
     /// The guest exited with this code, which is not zero.
+    #[error("the guest exited with code {0}")]
     Exit(i32),
     /// The guest reached its memory limit and gave up.
+    #[error("the guest needed more than its {limit} bytes of memory")]
     OutOfMemory {
         /// The limit in bytes.
         limit: u64,
     },
     /// The guest ended without a response, or with one that is not valid HTTP.
+    #[error("the guest gave no usable response: {}", OneLine(.0))]
     BadResponse(String),
     /// The request's body was longer than the function accepts.
+    #[error("the request's body is longer than {limit} bytes")]
     BodyTooLarge {
         /// The limit in bytes.
         limit: u64,
     },
     /// The response's body was longer than its limit, or than its caller can
     /// hold.
+    #[error("the response's body is longer than {limit} bytes")]
     ResponseTooLarge {
         /// The limit in bytes.
         limit: u64,
     },
     /// The request's body broke off or was malformed. Or a call's target is
     /// invalid for the function on another host that it names.
+    #[error("the request can't be used: {}", OneLine(.0))]
     BadRequest(String),
     /// The caller is a function that must not call this one.
+    #[error("the caller's `calls` does not name it")]
     Forbidden,
     /// The caller is a function that already has as many callers above it as
     /// the runtime allows.
+    #[error("calls are nested more deeply than {limit}, the host's `max_depth`")]
     DepthExceeded {
         /// The limit.
         limit: u32,
     },
     /// The caller is a function that has made as many calls as its limit
     /// allows.
+    #[error("the caller has made {limit} calls, which is its `max_calls`")]
     CallsExceeded {
         /// The limit.
         limit: u32,
     },
     /// The host failed; the text is for the operator, not for the client.
+    #[error("the host failed: {}", OneLine(.0))]
     Host(String),
 }
 
@@ -139,44 +158,6 @@ impl Outcome {
         match self {
             Self::Done(_, cause) => Some(cause),
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Response => f.write_str("the function answered"),
-            Self::NotFound => f.write_str("no function of that name is deployed"),
-            Self::Busy => f.write_str(
-                "as many invocations are in flight, or as many bytes of responses wait for their \
-                 clients, as the host allows",
-            ),
-            Self::Draining => f.write_str("the host is shutting down"),
-            Self::Done(done, cause) => write!(f, "{done} (cause: {cause})"),
-            Self::Trap(trap) => trap.fmt(f),
-            Self::Exit(code) => write!(f, "the guest exited with code {code}"),
-            Self::OutOfMemory { limit } => {
-                write!(f, "the guest needed more than its {limit} bytes of memory")
-            }
-            Self::BadResponse(reason) => {
-                write!(f, "the guest gave no usable response: {}", OneLine(reason))
-            }
-            Self::BodyTooLarge { limit } => {
-                write!(f, "the request's body is longer than {limit} bytes")
-            }
-            Self::ResponseTooLarge { limit } => {
-                write!(f, "the response's body is longer than {limit} bytes")
-            }
-            Self::BadRequest(reason) => write!(f, "the request can't be used: {}", OneLine(reason)),
-            Self::Forbidden => f.write_str("the caller's `calls` does not name it"),
-            Self::DepthExceeded { limit } => {
-                write!(f, "calls are nested more deeply than {limit}, the host's `max_depth`")
-            }
-            Self::CallsExceeded { limit } => {
-                write!(f, "the caller has made {limit} calls, which is its `max_calls`")
-            }
-            Self::Host(reason) => write!(f, "the host failed: {}", OneLine(reason)),
         }
     }
 }

@@ -29,13 +29,13 @@
 //! contain the crate's system calls that safe Rust lacks.
 #![allow(unsafe_code, reason = "PAGEMAP_SCAN and madvise have no safe wrapper")]
 
-use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
+use rustix::ioctl::{Opcode, opcode};
 use rustix::mm::{Advice, madvise};
 
 use super::faults;
@@ -43,6 +43,8 @@ use super::merging;
 
 /// The number of regions requested at once; a guest rarely touches more.
 const REGIONS: usize = 64;
+
+const PAGEMAP_SCAN: Opcode = opcode::read_write::<ScanArg>(b'f', 16);
 
 const PAGE_IS_FILE: u64 = 1 << 2;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
@@ -293,7 +295,7 @@ impl PageMap {
     }
 
     fn scan(&self, range: Range<usize>, regions: &mut [Region; REGIONS]) -> io::Result<Scan> {
-        let arg = ScanArg {
+        let mut arg = ScanArg {
             size: size_of::<ScanArg>() as u64,
             start: range.start as u64,
             end: range.end as u64,
@@ -312,8 +314,9 @@ impl PageMap {
         // the kernel writes to it and to at most `REGIONS` of `regions`, both
         // alive and exclusively borrowed during the call. Scanning changes no
         // page.
-        let scan = unsafe { ioctl::ioctl(&self.file, arg)? };
-        Ok(scan)
+        let found = unsafe { libc::ioctl(self.file.as_raw_fd(), PAGEMAP_SCAN as _, &raw mut arg) };
+        let found = usize::try_from(found).map_err(|_| io::Error::last_os_error())?;
+        Ok(Scan { found, end: arg.walk_end as usize })
     }
 
     /// Like `query`, from the page table that every kernel has: one word per
@@ -397,29 +400,6 @@ struct ScanArg {
     category_mask: u64,
     category_anyof_mask: u64,
     return_mask: u64,
-}
-
-// SAFETY: the opcode is `PAGEMAP_SCAN`. Its argument is a `pm_scan_arg` that
-// the kernel reads and writes, and its return value is a count.
-unsafe impl Ioctl for ScanArg {
-    type Output = Scan;
-
-    const IS_MUTATING: bool = true;
-
-    fn opcode(&self) -> Opcode {
-        ioctl::opcode::read_write::<Self>(b'f', 16)
-    }
-
-    fn as_ptr(&mut self) -> *mut c_void {
-        std::ptr::from_mut(self).cast()
-    }
-
-    unsafe fn output_from_ptr(found: IoctlOutput, arg: *mut c_void) -> rustix::io::Result<Scan> {
-        // SAFETY: `arg` is the pointer that `as_ptr` returned, so a valid
-        // `ScanArg`.
-        let arg = unsafe { &*arg.cast::<Self>() };
-        Ok(Scan { found: usize::try_from(found).unwrap_or(0), end: arg.walk_end as usize })
-    }
 }
 
 #[cfg(test)]

@@ -11,75 +11,42 @@ use crate::limits::Limits;
 #[cfg(feature = "cli")]
 use crate::mounts::Mounts;
 
+/// Defines the methods that set one limit each.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty;)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $name: $kind) -> Self {
+                self.limits.$name = $name;
+                self
+            }
+        )*
+    };
+}
+
 impl Function {
-    /// Sets [`Limits::timeout`]. Default 10 seconds.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.limits.timeout = timeout;
-        self
-    }
-
-    /// Sets [`Limits::grace`]. Default 100 milliseconds.
-    #[must_use]
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.limits.grace = grace;
-        self
-    }
-
-    /// Sets [`Limits::memory`] in bytes. Default 128 MiB.
-    #[must_use]
-    pub fn memory(mut self, bytes: u64) -> Self {
-        self.limits.memory = bytes;
-        self
-    }
-
-    /// Sets [`Limits::request_body`] in bytes. Default 10 MiB.
-    #[must_use]
-    pub fn request_body(mut self, bytes: u64) -> Self {
-        self.limits.request_body = bytes;
-        self
-    }
-
-    /// Sets [`Limits::response_body`] in bytes. Default: no limit.
-    #[must_use]
-    pub fn response_body(mut self, bytes: u64) -> Self {
-        self.limits.response_body = bytes;
-        self
-    }
-
-    /// Sets [`Limits::max_calls`]. Default 1,000.
-    #[must_use]
-    pub fn max_calls(mut self, most: u32) -> Self {
-        self.limits.max_calls = most;
-        self
-    }
-
-    /// Sets [`Limits::max_fetches`]. Default 1,000.
-    #[must_use]
-    pub fn max_fetches(mut self, most: u32) -> Self {
-        self.limits.max_fetches = most;
-        self
-    }
-
-    /// Sets [`Limits::fetches_at_once`]. Default 64.
-    #[must_use]
-    pub fn fetches_at_once(mut self, most: u32) -> Self {
-        self.limits.fetches_at_once = most;
-        self
-    }
-
-    /// Sets [`Limits::fetch_body`] in bytes. Default 10 MiB.
-    #[must_use]
-    pub fn fetch_body(mut self, bytes: u64) -> Self {
-        self.limits.fetch_body = bytes;
-        self
-    }
-
-    /// Sets [`Limits::detach`]. Default zero.
-    #[must_use]
-    pub fn detach(mut self, detach: Duration) -> Self {
-        self.limits.detach = detach;
-        self
+    limits! {
+        /// Sets [`Limits::timeout`]. Default 10 seconds.
+        timeout: Duration;
+        /// Sets [`Limits::grace`]. Default 100 milliseconds.
+        grace: Duration;
+        /// Sets [`Limits::memory`] in bytes. Default 128 MiB.
+        memory: u64;
+        /// Sets [`Limits::request_body`] in bytes. Default 10 MiB.
+        request_body: u64;
+        /// Sets [`Limits::response_body`] in bytes. Default: no limit.
+        response_body: u64;
+        /// Sets [`Limits::max_calls`]. Default 1,000.
+        max_calls: u32;
+        /// Sets [`Limits::max_fetches`]. Default 1,000.
+        max_fetches: u32;
+        /// Sets [`Limits::fetches_at_once`]. Default 64.
+        fetches_at_once: u32;
+        /// Sets [`Limits::fetch_body`] in bytes. Default 10 MiB.
+        fetch_body: u64;
+        /// Sets [`Limits::detach`]. Default zero.
+        detach: Duration;
     }
 
     /// Sets all limits at once.
@@ -186,8 +153,7 @@ impl Function {
     ///
     /// A missing folder, and a path that is not absolute or already taken, are
     /// errors when the function is deployed:
-    /// [`MountFolder`](crate::DeployError::MountFolder) and
-    /// [`MountPath`](crate::DeployError::MountPath).
+    /// [`DeployError::Mount`](crate::DeployError::Mount).
     #[must_use]
     pub fn mount(mut self, path: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
         self.mounts.add(path.into(), folder.into());

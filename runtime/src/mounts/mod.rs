@@ -33,13 +33,28 @@ pub(crate) struct Mount {
     pub(crate) disk: Disk,
 }
 
-/// The reason why a folder can't be mounted.
+/// A folder can't be mounted.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unmountable {
+#[non_exhaustive]
+pub enum MountError {
+    /// Nothing can be mounted at this path of the guest.
     #[error("nothing can be mounted at `{}`: {reason}", OneLine(path))]
-    Path { path: String, reason: &'static str },
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The folder can't be used.
     #[error("{} can't be mounted at `{}`", OneLine(folder.display()), OneLine(path))]
-    Folder { path: String, folder: PathBuf, source: io::Error },
+    Folder {
+        /// The path in the guest.
+        path: String,
+        /// The folder.
+        folder: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
 }
 
 impl Mounts {
@@ -52,17 +67,17 @@ impl Mounts {
     ///
     /// # Errors
     /// The first folder that can't be mounted.
-    pub(crate) fn open(&self) -> Result<Box<[Mount]>, Unmountable> {
+    pub(crate) fn open(&self) -> Result<Box<[Mount]>, MountError> {
         let mounts = self.0.iter().enumerate().map(|(place, (path, folder))| {
             let taken = self.0.iter().take(place).any(|(other, _)| other == path);
             let reason = if taken { Some("it is taken") } else { unusable(path) };
             if let Some(reason) = reason {
-                return Err(Unmountable::Path { path: path.clone(), reason });
+                return Err(MountError::Path { path: path.clone(), reason });
             }
             let opened = directory(folder).and_then(|opened| Ok((Disk::of(&opened)?, opened)));
             let (disk, opened) = opened.map_err(|source| {
                 let (path, folder) = (path.clone(), folder.clone());
-                Unmountable::Folder { path, folder, source }
+                MountError::Folder { path, folder, source }
             })?;
             Ok(Mount { path: path.clone(), folder: Arc::new(opened), disk })
         });

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use hourglass::{DeployError, Function, InstanceReuse};
+use hourglass::{DeployError, Function, InstanceReuse, MountError};
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::hung::Hung;
@@ -279,11 +279,14 @@ fn an_invalid_mount_is_an_error() -> Result<()> {
     };
     for path in ["data", "", "/data/../x", "/fine"] {
         let error = mount(path, "data");
-        assert!(matches!(&error, DeployError::MountPath { path: at, .. } if at == path), "{error}");
+        assert!(
+            matches!(&error, DeployError::Mount(MountError::Path { path: at, .. }) if at == path),
+            "{error}"
+        );
     }
     for place in ["missing", "data/a.txt"] {
         let error = mount("/data", place);
-        assert!(matches!(&error, DeployError::MountFolder { .. }), "{error}");
+        assert!(matches!(&error, DeployError::Mount(MountError::Folder { .. })), "{error}");
         assert!(error.to_string().contains(place), "{error}");
     }
     Ok(())

@@ -9,10 +9,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::str::FromStr;
 
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setpriority_process,
+    Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setpriority_process,
     setrlimit,
 };
 
@@ -31,43 +30,37 @@ const NICENESS: i32 = 10;
 
 /// The limits of a compiler process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Orders {
+pub(super) struct ChildLimits {
     /// The process that wants the result.
-    pub(super) parent: u32,
+    pub(super) parent: u64,
     /// Memory in bytes.
     pub(super) memory: u64,
     /// Processor time of all threads, in seconds.
     pub(super) seconds: u64,
 }
 
-impl Orders {
-    /// The orders as command-line arguments.
+impl ChildLimits {
+    /// The limits as command-line arguments.
     pub(super) fn arguments(self) -> [String; 4] {
         let Self { parent, memory, seconds } = self;
         [COMMAND.to_owned(), parent.to_string(), memory.to_string(), seconds.to_string()]
     }
 
     /// Parses a command line, if it is that of a compiler process.
-    pub(super) fn of(args: impl IntoIterator<Item = OsString>) -> Option<io::Result<Self>> {
+    pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Option<io::Result<Self>> {
         let mut args = args.into_iter().skip(1);
         if args.next()? != COMMAND {
             return None;
         }
-        let orders = (|| {
-            let orders = Self {
-                parent: number(args.next())?,
-                memory: number(args.next())?,
-                seconds: number(args.next())?,
-            };
-            args.next().is_none().then_some(orders)
-        })();
-        Some(orders.ok_or_else(|| {
-            io::Error::other(format!("`{COMMAND}` is for the host itself, not to be typed"))
-        }))
+        let numbers: Option<Vec<u64>> = args.map(|arg| arg.to_str()?.parse().ok()).collect();
+        Some(match numbers.as_deref() {
+            Some(&[parent, memory, seconds]) => Ok(Self { parent, memory, seconds }),
+            _ => Err(io::Error::other(format!("`{COMMAND}` is only for the host itself"))),
+        })
     }
 
     /// Applies the limits to this process.
-    fn obey(self) -> io::Result<()> {
+    fn apply(self) -> io::Result<()> {
         // Descriptors that the host inherited may be open here as well. SAFETY:
         // this is the first thing that a compiler process does, as
         // `Compiler::child` requires, so nothing owns these descriptors. On a
@@ -75,10 +68,7 @@ impl Orders {
         unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // The parent may have ended before that.
-        if getppid()
-            .map(Pid::as_raw_nonzero)
-            .is_none_or(|pid| pid.get().unsigned_abs() != self.parent)
-        {
+        if getppid().map(|pid| u64::from(pid.as_raw_pid().unsigned_abs())) != Some(self.parent) {
             return Err(io::Error::other("the host has ended"));
         }
         let limit = |resource, most: u64| {
@@ -96,25 +86,18 @@ impl Orders {
     }
 }
 
-fn number<T: FromStr>(argument: Option<OsString>) -> Option<T> {
-    argument?.to_str()?.parse().ok()
-}
-
-pub(super) fn run(orders: Orders) -> io::Result<()> {
-    orders.obey()?;
+/// Compiles the module on standard input.
+pub(super) fn run(limits: ChildLimits) -> io::Result<()> {
+    limits.apply()?;
     let mut wasm = Vec::new();
     io::stdin().lock().read_to_end(&mut wasm)?;
     let engine = wasmtime::Engine::new(&crate::engine::code_config()).map_err(io::Error::other)?;
     // Bypasses the buffer of `Stdout`, which searches for line ends.
     let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    match engine.precompile_module(&wasm) {
-        Ok(code) => {
-            out.write_all(&code)?;
-            out.write_all(&[CODE])
-        }
-        Err(error) => {
-            out.write_all(format!("{error:#}").as_bytes())?;
-            out.write_all(&[REFUSED])
-        }
-    }
+    let (content, kind) = match engine.precompile_module(&wasm) {
+        Ok(code) => (code, CODE),
+        Err(error) => (format!("{error:#}").into_bytes(), REFUSED),
+    };
+    out.write_all(&content)?;
+    out.write_all(&[kind])
 }

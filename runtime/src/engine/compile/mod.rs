@@ -111,7 +111,7 @@ impl Compiler {
     /// first in `main`, before any thread is started, and end the program with
     /// its result.
     pub fn child(args: impl IntoIterator<Item = OsString>) -> Option<io::Result<()>> {
-        child::Orders::of(args).map(|orders| orders.and_then(child::run))
+        child::ChildLimits::parse(args).map(|limits| limits.and_then(child::run))
     }
 }
 
@@ -132,8 +132,9 @@ impl Engine {
             return Ok(module);
         }
         // The compiler panics if the system refuses it a thread, in this
-        // process and in another. Two more are for the compiler process itself.
-        cores::try_threads(cores::count() + 2)
+        // process and in another. Three more are for the compiler process
+        // itself, and for reading its output.
+        cores::try_threads(cores::count() + 3)
             .map_err(|error| CompileError::Threads { reason: error.to_string() })?;
         let invalid = |error: wasmtime::Error| CompileError::Invalid {
             reason: words(format!("{error:#}").as_bytes()),

@@ -4,6 +4,7 @@
 //! The tests map a memory as the pool does: a private mapping of a file holds
 //! the initial content, and zeros follow it.
 
+use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::null_mut;

@@ -81,7 +81,7 @@ impl LogSource<'_> {
             RateDecision::Logged => log(about),
             RateDecision::After(bytes) => {
                 let why = "(the function had more to say than is logged of one in a second)";
-                log::left_out(about, Some(bytes.into()), why);
+                log::left_out(about, Some(bytes), why);
                 log(about);
             }
             RateDecision::Full => {
