@@ -104,23 +104,13 @@ pub enum CacheError {
         /// The system's error.
         source: io::Error,
     },
-    /// A symbolic link, which is not followed.
-    #[error("{} is a symbolic link; remove it, or name its target", path.display())]
-    Link {
-        /// The link.
+    /// It is of the wrong type, or the cache did not write its content.
+    #[error("{} {problem}", path.display())]
+    Unusable {
+        /// The file or directory.
         path: PathBuf,
-    },
-    /// The path must be a directory, and is not.
-    #[error("{} is not a directory; remove it, or name another", path.display())]
-    NotDirectory {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The path must be a regular file, and is not.
-    #[error("{} is not a regular file; remove it", path.display())]
-    NotFile {
-        /// The path.
-        path: PathBuf,
+        /// What it is, and what to do.
+        problem: &'static str,
     },
     /// The file or directory belongs to another user.
     #[error(
@@ -149,12 +139,6 @@ pub enum CacheError {
         mode: u32,
         /// The required change of the mode, as an argument of `chmod`.
         remove: &'static str,
-    },
-    /// The cache did not write this content.
-    #[error("{} is not what this cache wrote", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
     },
     /// There is no directory for the key.
     #[error(
@@ -222,14 +206,6 @@ pub enum DeployError {
     /// A folder can't be mounted.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// The module is larger than the host compiles.
-    #[error("the module has {size} bytes; the most is {limit}")]
-    TooLarge {
-        /// The module's size in bytes.
-        size: usize,
-        /// The limit in bytes.
-        limit: usize,
-    },
     /// The module has more functions than the host compiles.
     #[error(
         "the module has {count} functions, the limit is {limit}; build it with optimization or \
@@ -241,12 +217,13 @@ pub enum DeployError {
         /// The limit.
         limit: u32,
     },
-    /// A section other than that of functions is longer than the host accepts.
+    /// The module, or a section other than that of functions, is longer than the
+    /// host accepts.
     #[error("the module has {count} {what}, the limit is {limit}; split it")]
     TooManyEntries {
-        /// The content of the section.
+        /// What is counted.
         what: &'static str,
-        /// The number of entries.
+        /// The number.
         count: u64,
         /// The limit.
         limit: u64,

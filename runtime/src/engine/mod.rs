@@ -125,7 +125,8 @@ fn code_config() -> Config {
         .wasm_multi_memory(false)
         // Such tables may have no null value to be cleared with.
         .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false)
-        // See `stacks`, which relies on it.
+        // See `stacks`, which relies on them.
+        .max_wasm_stack(stacks::GUEST)
         .async_stack_size(stacks::STACK)
         // Traps name functions; offsets inside them would only enlarge the
         // compiled code.

@@ -19,9 +19,11 @@ use std::task::{Context, Waker};
 use rustix::mm::{Advice, madvise};
 use wasmtime::{Func, Store, TypedFunc};
 
-/// The size of a guest's stack, including host functions. A guest may use a
-/// quarter of it (`Config::max_wasm_stack`).
+/// The size of a guest's stack, including host functions.
 pub(super) const STACK: usize = 2 << 20;
+
+/// The part of it that a guest's own frames may use.
+pub(super) const GUEST: usize = 512 << 10;
 
 /// How much of a stack stays resident. Guests that do not recurse deeply, and
 /// the host functions that they call, use less.

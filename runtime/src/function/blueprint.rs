@@ -12,10 +12,8 @@ use super::module::{self, ValidModule};
 use super::{DeployContext, Function};
 use crate::engine::modules::Loaded;
 use crate::engine::{Engine, TABLE_PAGE};
-use crate::environment::Environment;
 use crate::error::DeployError;
-use crate::guest::{Capabilities, State, Style};
-use crate::limits::Limits;
+use crate::guest::{Capabilities, State};
 use crate::log::Rate;
 
 /// The maximum number of bytes that one call of `wasmtime-wasi` copies out of a
@@ -25,17 +23,11 @@ const MAX_COPY: usize = 64 << 10;
 /// A linked module, and the initial state of its instances.
 pub(super) struct Blueprint {
     pub(super) engine: Arc<Engine>,
-    function: Arc<str>,
-    environment: Arc<Environment>,
     capabilities: Arc<Capabilities>,
-    style: Style,
-    limits: Limits,
     pre: InstancePre<State>,
     /// The module, which other functions may share.
     _loaded: Arc<Loaded>,
     exports: ExportIndices,
-    /// The maximum number of entries of its table.
-    table_limit: u64,
     /// The size of an instance without its memory and its stack, in bytes.
     pub(super) instance_size: usize,
     /// The memory's initial content, without the zeros at its end.
@@ -71,24 +63,22 @@ impl Blueprint {
         let pre = linker.instantiate_pre(&loaded.module).map_err(unlinkable)?;
         let mut blueprint = Self {
             engine: Arc::clone(engine),
-            function: function.name.clone(),
-            environment: Arc::new(function.environment.clone()),
             capabilities: Arc::new(Capabilities {
+                function: function.name.clone(),
+                environment: function.environment.clone(),
+                style: checked.style,
+                limits: function.limits.clone(),
+                table_limit: checked.table.max(TABLE_PAGE),
                 calls: function.calls.clone(),
-                max_calls: function.limits.max_calls,
-                detach: function.limits.detach,
                 #[cfg(feature = "server")]
                 outbound: function.egress.outbound(&function.limits)?,
                 rate: Rate::of_output(),
                 mounts: function.mounts.open()?,
                 dispatcher: dispatcher.clone(),
             }),
-            style: checked.style,
-            limits: function.limits.clone(),
             pre,
             _loaded: loaded,
             exports,
-            table_limit: checked.table.max(TABLE_PAGE),
             instance_size: usize::try_from(checked.instance).unwrap_or(usize::MAX),
             memory: Box::default(),
             globals: Box::default(),
@@ -106,10 +96,7 @@ impl Blueprint {
 
     /// A store in which a guest is preempted at every tick.
     pub(super) fn store(&self) -> Store<State> {
-        let (function, capabilities) = (self.function.clone(), self.capabilities.clone());
-        let (environment, style) = (self.environment.clone(), self.style);
-        let limits = (&self.limits, self.table_limit);
-        let state = State::new(function, environment, capabilities, style, limits);
+        let state = State::new(self.capabilities.clone());
         let mut store = Store::new(&self.engine.wasm, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_COPY);
@@ -148,7 +135,7 @@ impl Blueprint {
             return Err(wasmtime::Error::msg("making an instance has to wait"));
         };
         let handles = self.exports.resolve(store, made?)?;
-        store.data_mut().attach(handles.memory);
+        store.data_mut().linear = Some(handles.memory);
         Ok(handles)
     }
 

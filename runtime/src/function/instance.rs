@@ -29,8 +29,8 @@ const LARGE_TABLE: u64 = 8 << 10;
 /// An instance with the state of its one current invocation.
 pub(crate) struct Instance {
     blueprint: Arc<Blueprint>,
-    store: Store<State>,
-    handles: InstanceExports,
+    pub(super) store: Store<State>,
+    pub(super) handles: InstanceExports,
     /// The pages of its memory that a reset must restore, if it can be reset.
     touched: Option<DirtyPages>,
     /// The fault-count snapshot of the run, as long as the run stays on one
@@ -174,15 +174,6 @@ impl Instance {
         state.end_output();
         state.clear();
         Some(tasks.spawn_blocking(move || drop(self)))
-    }
-
-    /// Its memory, and its mutable globals as text.
-    #[cfg(test)]
-    pub(super) fn contents(&mut self) -> (Vec<u8>, Vec<String>) {
-        let memory = self.handles.memory.data(&self.store).to_vec();
-        let globals = self.handles.globals.iter();
-        let globals = globals.map(|global| format!("{:?}", global.get(&mut self.store)));
-        (memory, globals.collect())
     }
 }
 

@@ -44,7 +44,7 @@ use self::instance::ReadyInstance;
 use self::pool::Idle;
 pub(crate) use self::registry::{Entry, Registry};
 use crate::engine::Engine;
-use crate::environment::{Environment, Unusable};
+use crate::environment::Environment;
 use crate::error::DeployError;
 use crate::escape::OneLine;
 use crate::guest::{self, Dispatcher, Linkers, Run, Style};
@@ -191,14 +191,14 @@ impl Deployed {
     ) -> Result<Self, DeployError> {
         let DeployContext { engine, evictor, .. } = context;
         let checked = module::check(&function.wasm, engine.max_functions)?;
-        let settings = function.environment.check();
-        settings.map_err(|Unusable { name, reason }| DeployError::Setting { name, reason })?;
+        let unusable =
+            |(name, reason): (&str, _)| DeployError::Setting { name: name.to_owned(), reason };
+        function.environment.check().map_err(unusable)?;
         if checked.style == Style::Cgi
             && let Some(name) =
                 function.environment.names().find(|name| guest::is_requests_own(name))
         {
-            let reason = "a request has a variable of that name, or could have";
-            return Err(DeployError::Setting { name: name.to_owned(), reason });
+            return Err(unusable((name, "a request has a variable of that name, or could have")));
         }
         let limits = function.limits.clone();
         if checked.memory > limits.memory {

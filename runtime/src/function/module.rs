@@ -65,14 +65,12 @@ struct Found {
     long_names: bool,
     exchange: bool,
     entry: bool,
-    memory: Option<u64>,
-    memory_export: bool,
-    table: u64,
+    memory: bool,
 }
 
 /// Checks a module and rewrites it if needed.
 pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, DeployError> {
-    size::check_module(wasm)?;
+    size::limited("bytes", wasm.len() as u64, size::MAX_MODULE)?;
     if !wasm.starts_with(b"\0asm") {
         return Err(DeployError::NotWasm { reason: "it does not begin with `\\0asm`".into() });
     }
@@ -85,11 +83,11 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, 
     if !found.entry {
         return Err(DeployError::MissingExport { what: "`_start`" });
     }
-    let Some(memory) = found.memory.filter(|_| found.memory_export) else {
+    let Some(memory) = size.memory.filter(|_| found.memory) else {
         return Err(DeployError::MissingExport { what: "its `memory`" });
     };
     let proof = proof::prove(wasm);
-    let added = found.added(proof.as_ref().ok());
+    let added = found.added(size.table, proof.as_ref().ok());
     let wasm = if added.is_empty() && !found.long_names {
         Cow::Borrowed(wasm)
     } else {
@@ -97,35 +95,22 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, 
     };
     let style = if found.exchange { Style::Exchange } else { Style::Cgi };
     let instance = size.instance();
-    Ok(ValidModule { wasm, memory, table: found.table, instance, style, proof })
+    Ok(ValidModule { wasm, memory, table: size.table, instance, style, proof })
 }
 
 impl Found {
     fn read(&mut self, payload: Payload<'_>) -> Result<(), DeployError> {
         match payload {
-            Payload::Version { encoding: Encoding::Component, .. } => Err(DeployError::NotWasm {
-                reason: "it is a component, built for wasm32-wasip2".into(),
-            }),
+            Payload::Version { encoding: Encoding::Component, .. } => {
+                let reason = "it is a component, built for wasm32-wasip2".into();
+                return Err(DeployError::NotWasm { reason });
+            }
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import.map_err(malformed)?;
                     check_import(&import)?;
                     self.exchange |= guest::is_exchange(import.module, import.name);
                 }
-                Ok(())
-            }
-            Payload::TableSection(tables) => {
-                for table in tables {
-                    self.table = self.table.max(table.map_err(malformed)?.ty.initial);
-                }
-                Ok(())
-            }
-            Payload::MemorySection(memories) => {
-                for memory in memories {
-                    let pages = memory.map_err(malformed)?.initial;
-                    self.memory.get_or_insert(pages.saturating_mul(1 << 16));
-                }
-                Ok(())
             }
             Payload::ExportSection(exports) => {
                 for export in exports {
@@ -134,32 +119,27 @@ impl Found {
                         return Err(DeployError::PrivateExport { name: short(export.name) });
                     }
                     self.entry |= export.name == "_start" && export.kind == ExternalKind::Func;
-                    self.memory_export |=
-                        export.name == "memory" && export.kind == ExternalKind::Memory;
+                    self.memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
                 }
-                Ok(())
             }
-            Payload::StartSection { func, .. } => {
-                self.start = Some(func);
-                Ok(())
-            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(names) = section.as_known() {
                     self.long_names |= has_long(names);
                 }
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     /// The exports that the host needs.
-    fn added(&self, proof: Option<&Proof>) -> Vec<(String, ExportKind, u32)> {
+    fn added(&self, table: u64, proof: Option<&Proof>) -> Vec<(String, ExportKind, u32)> {
         let mut added = Vec::new();
         if let Some(function) = self.start {
             added.push((START.to_owned(), ExportKind::Func, function));
         }
-        if self.table > TABLE_PAGE {
+        if table > TABLE_PAGE {
             added.push((TABLE.to_owned(), ExportKind::Table, 0));
         }
         for &index in proof.map_or(&[][..], |proof| &proof.globals) {

@@ -11,7 +11,7 @@ use super::weight::Weight;
 use crate::error::DeployError;
 
 /// The maximum size of a module, in bytes.
-const MAX_MODULE: usize = 64 << 20;
+pub(super) const MAX_MODULE: u64 = 64 << 20;
 
 /// The maximum number of entries of any section except those below. A table,
 /// which element segments initialize, has fewer.
@@ -53,21 +53,14 @@ pub(super) struct Size {
     functions: u64,
     /// The maximum number of references to functions.
     references: u64,
-    table: u64,
+    /// The initial number of entries of the table.
+    pub(super) table: u64,
     /// Whether there was a segment that is not in the table's initial content,
     /// and the number of elements in such segments.
     computes: bool,
     computed: u64,
     /// The memory's initial size in bytes.
-    memory: u64,
-}
-
-/// Checks a module's length.
-pub(super) fn check_module(wasm: &[u8]) -> Result<(), DeployError> {
-    match wasm.len() {
-        size if size > MAX_MODULE => Err(DeployError::TooLarge { size, limit: MAX_MODULE }),
-        _ => Ok(()),
-    }
+    pub(super) memory: Option<u64>,
 }
 
 impl Size {
@@ -101,7 +94,7 @@ impl Size {
             }
             Payload::MemorySection(section) => {
                 if let Some(memory) = section.clone().into_iter().next() {
-                    self.memory = memory.map_err(malformed)?.initial.saturating_mul(1 << 16);
+                    self.memory = Some(memory.map_err(malformed)?.initial.saturating_mul(1 << 16));
                 }
             }
             Payload::GlobalSection(section) => {
@@ -174,7 +167,7 @@ impl Size {
             let len = data.len() as u64;
             bytes += len;
             match constant(&offset_expr).map(u64::from) {
-                Some(at) if at + len > self.memory => fixed = false,
+                Some(at) if at + len > self.memory.unwrap_or_default() => fixed = false,
                 Some(_) if len == 0 => {}
                 Some(at) => (start, end) = (start.min(at), end.max(at + len)),
                 None => fixed = false,

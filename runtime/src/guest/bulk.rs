@@ -16,7 +16,7 @@ const LARGE: usize = 1 << 20;
 /// at the same time.
 #[derive(Default)]
 pub(crate) struct Bulk {
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     reservation: Option<Reservation>,
 }
 
@@ -24,18 +24,6 @@ impl Bulk {
     /// A buffer with the given capacity in bytes.
     pub(crate) fn with_capacity(bytes: usize, reservation: Option<Reservation>) -> Self {
         Self { bytes: Vec::with_capacity(bytes), reservation }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.bytes.capacity()
-    }
-
-    pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
     }
 
     /// Reserves capacity for `bytes` in all, so that the buffer is not moved
@@ -87,7 +75,7 @@ mod tests {
     async fn a_large_buffer_keeps_its_place_until_it_is_freed() {
         let budget = ByteBudget::new(4 << 20);
         let mut bulk = Bulk::with_capacity(4 << 20, budget.reserve(4 << 20));
-        bulk.extend_from_slice(b"bytes");
+        bulk.bytes.extend_from_slice(b"bytes");
         let bytes = bulk.freeze();
         let part = bytes.slice(1..3);
         drop(bytes);

@@ -1,17 +1,19 @@
 //! The capabilities of a function: which functions and hosts it may call and
 //! how often, which folders it may read, and how much it may log.
 
-use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::cgi::Style;
 use crate::admission::CallTree;
 use crate::body::{Request, Response};
 use crate::context::Context;
+use crate::environment::Environment;
 use crate::error::InvokeError;
+use crate::limits::Limits;
 use crate::limits::bytes::{ByteBudget, Reservation};
 use crate::limits::fixed;
 use crate::log::Rate;
@@ -22,12 +24,16 @@ use crate::outcome::{Outcome, Usage};
 use crate::propagation::trace::Trace;
 use crate::spawn::Run;
 
-/// What a function may do beyond its instances. All of its instances share it.
+/// What a function has and may do. All of its instances share it.
 pub(crate) struct Capabilities {
+    pub(crate) function: Arc<str>,
+    pub(crate) environment: Environment,
+    pub(crate) style: Style,
+    pub(crate) limits: Limits,
+    /// The maximum number of entries of its table.
+    pub(crate) table_limit: u64,
     /// The names of the functions it may call.
     pub(crate) calls: Arc<[Arc<str>]>,
-    pub(crate) max_calls: u32,
-    pub(crate) detach: Duration,
     /// The client for requests to other hosts, if it may make any.
     #[cfg(feature = "server")]
     pub(crate) outbound: Option<Arc<Outbound>>,
@@ -90,42 +96,6 @@ pub(crate) struct StartedCall {
 pub(crate) type Ended = Result<HeldResponse, HeldFailure>;
 
 impl Capabilities {
-    /// The capabilities of a function that reaches nothing.
-    #[cfg(test)]
-    pub(crate) fn none() -> Arc<Self> {
-        struct NoCallees;
-        impl Dispatcher for NoCallees {
-            fn call(
-                self: Arc<Self>,
-                _: CallerInfo,
-                _: &Context,
-                name: &str,
-                _: Request,
-            ) -> Result<StartedCall, InvokeError> {
-                Err(InvokeError::refused(name.into(), Outcome::NotFound))
-            }
-
-            fn root(&self) -> &Context {
-                unreachable!("it is never upgraded")
-            }
-
-            fn tasks(&self) -> Option<Handle> {
-                None
-            }
-        }
-        let dispatcher: Weak<dyn Dispatcher> = Weak::<NoCallees>::new();
-        Arc::new(Self {
-            calls: Arc::new([]),
-            max_calls: 0,
-            detach: Duration::ZERO,
-            #[cfg(feature = "server")]
-            outbound: None,
-            rate: Rate::of_output(),
-            mounts: Box::default(),
-            dispatcher,
-        })
-    }
-
     /// The function of that name, if the guest may call it.
     pub(crate) fn callee(&self, name: &str) -> Option<&Arc<str>> {
         self.calls.iter().find(|allowed| ***allowed == *name)
@@ -147,12 +117,6 @@ impl Capabilities {
             Some(tasks) => tasks.spawn(run),
             None => tokio::spawn(run),
         }
-    }
-}
-
-impl fmt::Debug for Capabilities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Capabilities").field("calls", &self.calls).finish_non_exhaustive()
     }
 }
 
@@ -214,6 +178,51 @@ impl HeldFailure {
             cause,
             usage: error.usage(),
             _reservation: reservation,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Capabilities {
+        /// The capabilities of a function that reaches nothing.
+        pub(crate) fn none(limits: Limits) -> Arc<Self> {
+            struct NoCallees;
+            impl Dispatcher for NoCallees {
+                fn call(
+                    self: Arc<Self>,
+                    _: CallerInfo,
+                    _: &Context,
+                    name: &str,
+                    _: Request,
+                ) -> Result<StartedCall, InvokeError> {
+                    Err(InvokeError::refused(name.into(), Outcome::NotFound))
+                }
+
+                fn root(&self) -> &Context {
+                    unreachable!("it is never upgraded")
+                }
+
+                fn tasks(&self) -> Option<Handle> {
+                    None
+                }
+            }
+            let dispatcher: Weak<dyn Dispatcher> = Weak::<NoCallees>::new();
+            Arc::new(Self {
+                function: "f".into(),
+                environment: Environment::default(),
+                style: Style::Exchange,
+                limits,
+                table_limit: 0,
+                calls: Arc::new([]),
+                #[cfg(feature = "server")]
+                outbound: None,
+                rate: Rate::of_output(),
+                mounts: Box::default(),
+                dispatcher,
+            })
         }
     }
 }

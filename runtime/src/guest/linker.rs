@@ -60,10 +60,7 @@ mod tests {
 
     /// The names that a linker defines.
     fn names(linker: &Linker<State>, engine: &Engine) -> BTreeSet<String> {
-        let (function, environment, capabilities) =
-            ("f".into(), Default::default(), Capabilities::none());
-        let limits = (&Limits::default(), 0);
-        let state = State::new(function, environment, capabilities, Style::Exchange, limits);
+        let state = State::new(Capabilities::none(Limits::default()));
         let mut store = Store::new(engine, state);
         linker.iter(&mut store).map(|(_, name, _)| name.to_owned()).collect()
     }

@@ -115,9 +115,9 @@ pub(crate) async fn copy(
         // The guest's memory does not change while the guest waits for this
         // call.
         let whole = bytes(parts(call)?.0, ptr, len)?;
-        let rest = whole.get(copied.len()..).unwrap_or_default();
-        copied.extend_from_slice(rest.get(..PIECE).unwrap_or(rest));
-        if copied.len() >= whole.len() {
+        let rest = whole.get(copied.bytes.len()..).unwrap_or_default();
+        copied.bytes.extend_from_slice(rest.get(..PIECE).unwrap_or(rest));
+        if copied.bytes.len() >= whole.len() {
             return Ok(copied.freeze());
         }
         turn.pass(call).await?;

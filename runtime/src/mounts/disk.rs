@@ -29,17 +29,8 @@ const SHARE: usize = 8;
 /// F2FS, bcachefs, ZFS, tmpfs, ramfs, SquashFS and EROFS; and overlayfs,
 /// because its layers locally always are on one of those.
 const LOCAL: [u32; 11] = [
-    0x0000_ef53,
-    0x5846_5342,
-    0x9123_683e,
-    0xf2f5_2010,
-    0xca45_1a4e,
-    0x2fc1_2fc1,
-    0x0102_1994,
-    0x8584_58f6,
-    0x7371_7368,
-    0xe0f5_e1e2,
-    0x794c_7630,
+    0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0xca451a4e, 0x2fc12fc1, 0x01021994, 0x858458f6,
+    0x73717368, 0xe0f5e1e2, 0x794c7630,
 ];
 
 /// The disk of a file: how to read the file without blocking a guest's thread.

@@ -11,20 +11,8 @@ use rustix::fs::fstatfs;
 /// Their magic numbers: proc, sysfs, devpts, debugfs, tracefs, securityfs, bpf,
 /// efivarfs, pstore, SELinux, binfmt_misc, fuse's control, cgroup and cgroup2.
 const MAGIC: [u32; 14] = [
-    0x0000_9fa0,
-    0x6265_6572,
-    0x0000_1cd1,
-    0x6462_6720,
-    0x7472_6163,
-    0x7363_6673,
-    0xcafe_4a11,
-    0xde5e_81e4,
-    0x6165_676c,
-    0xf97c_ff8c,
-    0x4249_4e4d,
-    0x6573_5543,
-    0x0027_e0eb,
-    0x6367_7270,
+    0x9fa0, 0x62656572, 0x1cd1, 0x64626720, 0x74726163, 0x73636673, 0xcafe4a11, 0xde5e81e4,
+    0x6165676c, 0xf97cff8c, 0x42494e4d, 0x65735543, 0x27e0eb, 0x63677270,
 ];
 
 /// Their names in the mount table, and that of `/dev`, which has the magic
@@ -89,26 +77,12 @@ fn beneath(path: &Path, table: &str) -> Option<PathBuf> {
     })
 }
 
-/// Decodes a path of the mount table, which writes blanks and the like as octal
-/// escapes such as `\040`.
+/// Decodes a path of the mount table, in which these characters are escaped.
 fn unescaped(text: &str) -> PathBuf {
-    let mut parts = text.split('\\');
-    let mut path = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let escaped = part.split_at_checked(3);
-        let code = escaped.and_then(|(code, _)| u8::from_str_radix(code, 8).ok());
-        match (code, escaped) {
-            (Some(code), Some((_, rest))) => {
-                path.push(code.into());
-                path.push_str(rest);
-            }
-            _ => {
-                path.push('\\');
-                path.push_str(part);
-            }
-        }
-    }
-    path.into()
+    // The backslash last: replacing one must not begin another escape.
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    let decode = |text: String, (escape, plain)| text.replace(escape, plain);
+    escapes.into_iter().fold(text.to_owned(), decode).into()
 }
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ use crate::body::{Body, Request, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::guest::ResponseSender;
 #[cfg(feature = "server")]
 use crate::log;
 use crate::outcome::{Outcome, Usage};
@@ -133,12 +132,12 @@ impl InFlight {
         let Call { ctx, timeout, request, streams } = call;
         let (limit, detach) = (function.limits.timeout, function.limits.detach);
         let (ctx, cancel) = ctx.with_timeout(timeout.map_or(limit, |timeout| timeout.min(limit)));
-        let (outlet, early) = streams.then(ResponseSender::new).unzip();
+        let (sender, early) = streams.then(oneshot::channel).unzip();
         let (name, cancel) = (function.name.clone(), Some(cancel));
         let guard = Guard { caller: caller.clone(), cancel, detach };
         let run = Box::pin(async move {
             let shared = &caller.runtime.0;
-            let ended = shared.run(&function, &ctx, request, CallInfo::default(), outlet).await;
+            let ended = shared.run(&function, &ctx, request, CallInfo::default(), sender).await;
             if let Some(ends) = ends {
                 ends.tell(ended.as_ref().map_or_else(InvokeError::usage, |(_, usage)| *usage));
             }

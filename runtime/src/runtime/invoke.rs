@@ -189,7 +189,7 @@ impl Shared {
     }
 
     /// Runs a function under a context of its own, which the caller cancels
-    /// afterwards. With an `outlet`, the response leaves through it while the
+    /// afterwards. With a `sender`, the response is sent through it while the
     /// guest writes it.
     ///
     /// # Cancel safety
@@ -200,17 +200,16 @@ impl Shared {
         ctx: &Context,
         request: Request,
         info: CallInfo,
-        outlet: Option<ResponseSender>,
+        sender: Option<ResponseSender>,
     ) -> Result<(Response, Usage), InvokeError> {
         let refused = |outcome| InvokeError::refused(function.name.clone(), outcome);
         let _permit = self.admit(&info, ctx).await.map_err(refused)?;
         check(function, ctx, &request).map_err(refused)?;
         let (started, id) = (Instant::now(), self.listing.id());
         let CallInfo { parent, depth, trace, tree } = info;
-        let run = Run::new(ctx.clone(), request, function.limits.request_body, started)
-            .named(id, depth, trace)
-            .within(tree)
-            .through(outlet);
+        let limit = function.limits.request_body;
+        let run = Run::new(ctx.clone(), request, limit, started);
+        let run = Run { id, depth, trace, tree, sender, ..run };
         let invocation = Invocation::start(&self.engine, function, ctx, run).map_err(refused)?;
         let mut finishing = pin!(invocation.finish());
         let first = poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await;

@@ -221,7 +221,7 @@ fn memory_and_tables_have_limits() {
     let error = refused(module.finish());
     assert!(matches!(error, DeployError::Compile(_) | DeployError::NotWasm { .. }), "{error:?}");
     let error = refused(vec![0; (64 << 20) + 1]);
-    assert!(matches!(error, DeployError::TooLarge { .. }), "{error:?}");
+    assert!(matches!(error, DeployError::TooManyEntries { what: "bytes", .. }), "{error:?}");
 }
 
 #[test]

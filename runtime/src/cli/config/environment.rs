@@ -78,7 +78,9 @@ impl EnvironmentTable {
             let value = value.map_err(|reason| source.error(entry.span(), reason))?;
             environment.set(name.clone(), value);
             // All earlier ones were usable, so an error is about this one.
-            environment.check().map_err(|unusable| source.error(entry.span(), unusable))?;
+            environment.check().map_err(|(name, reason)| {
+                source.error(entry.span(), format!("`{name}` can't be a setting: {reason}"))
+            })?;
         }
         Ok(environment)
     }

@@ -36,6 +36,9 @@ const WRITE_BY_OTHERS: u32 = 0o022;
 /// and archives do not create such files by default.
 const ANY_BY_OTHERS: u32 = 0o077;
 
+const LINK: &str = "is a symbolic link; remove it, or name its target";
+const NOT_A_FILE: &str = "is not a regular file; remove it";
+
 /// An open directory that belongs to the effective user.
 pub(super) struct Directory {
     fd: OwnedFd,
@@ -58,11 +61,9 @@ impl Directory {
             Ok(fd) => fd,
             Err(Errno::LOOP | Errno::NOTDIR) => {
                 let is_link = lstat(&path).is_ok_and(|stat| kind(&stat) == FileType::Symlink);
-                return Err(if is_link {
-                    CacheError::Link { path }
-                } else {
-                    CacheError::NotDirectory { path }
-                });
+                let problem =
+                    if is_link { LINK } else { "is not a directory; remove it, or name another" };
+                return Err(CacheError::Unusable { path, problem });
             }
             Err(error) => return Err(failed(error.into())),
         };
@@ -101,16 +102,18 @@ impl Directory {
         let opened = openat(&self.fd, name, flags | SAFE, Mode::RUSR | Mode::WUSR);
         let file = File::from(match opened {
             Ok(fd) => fd,
-            Err(Errno::LOOP) => return Err(CacheError::Link { path }),
+            Err(Errno::LOOP) => return Err(CacheError::Unusable { path, problem: LINK }),
             // The error of opening a socket, or a FIFO for writing.
-            Err(Errno::NXIO | Errno::ISDIR) => return Err(CacheError::NotFile { path }),
+            Err(Errno::NXIO | Errno::ISDIR) => {
+                return Err(CacheError::Unusable { path, problem: NOT_A_FILE });
+            }
             Err(error) => return Err(CacheError::Io { path, source: error.into() }),
         });
         let stat = fstat(&file);
         let stat =
             stat.map_err(|error| CacheError::Io { path: path.clone(), source: error.into() })?;
         if kind(&stat) != FileType::RegularFile {
-            return Err(CacheError::NotFile { path });
+            return Err(CacheError::Unusable { path, problem: NOT_A_FILE });
         }
         check(&stat, ANY_BY_OTHERS, &path)?;
         Ok(file)

@@ -47,6 +47,9 @@ pub(super) fn evict(dir: &Directory, size: u64) -> Result<(), CacheError> {
     Ok(())
 }
 
+/// The length of the name of a code file.
+const CODE_NAME: usize = 64 + 1 + 16 + 5;
+
 /// Whether a name is that of a code file: two hashes in hexadecimal digits.
 fn is_code(name: &str) -> bool {
     let hashes = name.strip_suffix(".code").and_then(|name| name.split_once('-'));
@@ -58,15 +61,10 @@ fn is_code(name: &str) -> bool {
 
 /// Whether a name is that of an unfinished file: `.NAME.PROCESS.COUNT`.
 fn is_temporary(name: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = name.strip_prefix('.').and_then(|name| {
-        let (name, count) = name.rsplit_once('.')?;
-        let (name, process) = name.rsplit_once('.')?;
-        Some((name, process, count))
-    });
-    parts.is_some_and(|(name, process, count)| {
-        is_code(name) && is_number(process) && is_number(count)
-    })
+    let name = name.strip_prefix('.').unwrap_or_default();
+    let (code, numbers) = name.split_at_checked(CODE_NAME).unwrap_or_default();
+    let is_digit = |byte: u8| byte == b'.' || byte.is_ascii_digit();
+    is_code(code) && numbers.starts_with('.') && numbers.bytes().all(is_digit)
 }
 
 #[cfg(test)]

@@ -82,16 +82,20 @@ impl Cache {
         let warn = |error: &dyn std::fmt::Display| {
             tracing::warn!(%error, "a file in the code cache is not used; its module is compiled");
         };
+        let changed = || CacheError::Unusable {
+            path: self.dir.path_of(&name),
+            problem: "is not what this cache wrote",
+        };
         let file = self.dir.open_file(&name).map_err(|error| warn(&error)).ok()??;
         let content = self.dir.read(&file, &name, MAX_CODE + TAG);
         let content = content.map_err(|error| warn(&error)).ok()?;
         let Some((code, tag)) = content.split_last_chunk::<TAG>() else {
-            warn(&CacheError::Changed { path: self.dir.path_of(&name) });
+            warn(&changed());
             return None;
         };
         // `Hash` compares in constant time.
         if blake3::Hash::from_bytes(*tag) != self.tag(&name, code) {
-            warn(&CacheError::Changed { path: self.dir.path_of(&name) });
+            warn(&changed());
             return None;
         }
         // Eviction removes the file with the oldest time. If this call fails,

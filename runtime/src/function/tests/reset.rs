@@ -15,7 +15,7 @@ use crate::function::instance::{Instance, ReadyInstance};
 use crate::function::module::{self, ValidModule};
 use crate::function::{DeployContext, Evictor, Function, IdleLimits};
 use crate::guest::{Capabilities, Linkers, Run};
-use crate::limits::mib;
+use crate::limits::{Limits, mib};
 
 /// The number of modules.
 const SEEDS: u64 = 300;
@@ -42,6 +42,16 @@ struct Counts {
 /// same.
 type Contents = (Vec<u8>, Vec<String>);
 
+impl Instance {
+    /// Its memory, and its mutable globals as text.
+    fn contents(&mut self) -> (Vec<u8>, Vec<String>) {
+        let memory = self.handles.memory.data(&self.store).to_vec();
+        let globals = self.handles.globals.iter();
+        let globals = globals.map(|global| format!("{:?}", global.get(&mut self.store)));
+        (memory, globals.collect())
+    }
+}
+
 impl Bench {
     fn new() -> Self {
         let engine = Engine::new(&Settings {
@@ -63,7 +73,7 @@ impl Bench {
     fn blueprint(&self, checked: &ValidModule<'_>) -> Arc<Blueprint> {
         let function = Function::from_bytes("generated", []).expect("a good name").memory(mib(1));
         let Self { engine, linkers, evictor } = self;
-        let dispatcher = Capabilities::none().dispatcher.clone();
+        let dispatcher = Capabilities::none(Limits::default()).dispatcher.clone();
         let context = DeployContext { engine, linkers, evictor, dispatcher };
         Blueprint::new(&context, &function, checked).expect("it compiles")
     }

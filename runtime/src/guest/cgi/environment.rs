@@ -97,13 +97,13 @@ fn variables(state: &mut State) -> &Variables {
 impl Variables {
     fn new(state: &mut State) -> Self {
         let mut variables = Self::default();
-        for [name, _, value, _] in state.environment.variables() {
+        for [name, _, value, _] in state.capabilities.environment.variables() {
             variables.add(name, value);
         }
         let mut request = Request { variables, room: MOST };
         let trace = state.run.trace().to_string();
-        request.head(&state.run, &state.function);
-        request.context(&state.run, &state.function, &trace);
+        request.head(&state.run, &state.capabilities.function);
+        request.context(&state.run, &state.capabilities.function, &trace);
         request.headers(&state.run.head.headers);
         request.variables
     }

@@ -70,7 +70,7 @@ impl Cgi {
 impl State {
     /// Prepares the invocation for a guest of this style.
     pub(crate) fn prepare(&mut self) {
-        if self.style == Style::Cgi {
+        if self.capabilities.style == Style::Cgi {
             let length = self.run.body.body.len();
             self.run.cgi = Some(Box::new(Cgi { length, ..Cgi::default() }));
         }
@@ -78,7 +78,7 @@ impl State {
 
     /// Whether the guest's standard output is its response.
     pub(crate) fn is_cgi(&self) -> bool {
-        self.style == Style::Cgi
+        self.capabilities.style == Style::Cgi
     }
 
     /// Forwards the output of a CGI guest. Call it before the guest waits.

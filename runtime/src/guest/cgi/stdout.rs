@@ -76,7 +76,7 @@ async fn print(state: &mut State) {
 
 /// Forwards the output, if its head is complete.
 pub(crate) async fn flush(state: &mut State) {
-    let (most, kept) = (state.response_body, state.memory.limit);
+    let (most, kept) = (state.capabilities.limits.response_body, state.memory.limit);
     let Run { ctx, cgi, response, outgoing, sender, overflow, .. } = &mut state.run;
     let (Some(cgi), Some(response)) = (cgi, response) else { return };
     let Stdout { held, since, broken, .. } = &mut cgi.stdout;
@@ -96,7 +96,7 @@ pub(crate) async fn flush(state: &mut State) {
 pub(crate) async fn finish(state: &mut State) {
     find(&mut state.run, true);
     if let Outgoing::None = state.run.outgoing {
-        let mut allowance = Allowance::new(state.response_body);
+        let mut allowance = Allowance::new(state.capabilities.limits.response_body);
         let Run { cgi: Some(cgi), response, overflow, .. } = &mut state.run else { return };
         let Some(given) = response else { return };
         let body = cgi.stdout.held.split().freeze();

@@ -221,8 +221,8 @@ fn reserve(
         let error = InvokeError::refused(callee.clone(), outcome);
         Err(Box::new(Pending::refused(callee.clone(), budget.clone(), &error)))
     };
-    if run.calls.made >= capabilities.max_calls {
-        return refused(Outcome::CallsExceeded { limit: capabilities.max_calls });
+    if run.calls.made >= capabilities.limits.max_calls {
+        return refused(Outcome::CallsExceeded { limit: capabilities.limits.max_calls });
     }
     run.calls.made += 1;
     if known.is_none() {

@@ -62,7 +62,7 @@ fn context_value(
     }
     let Ok(name) = str::from_utf8(name) else { return Ok(code::INVALID) };
     let found = match name {
-        FUNCTION => Some(state.function.to_string()),
+        FUNCTION => Some(state.capabilities.function.to_string()),
         name if name == TRACE.name() => Some(state.run.trace().to_string()),
         name => state.run.context(ctx)?.value_text(name),
     };
@@ -75,7 +75,7 @@ fn context_value(
 fn context_values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let trace = state.run.trace().to_string();
-    let own = [(FUNCTION, state.function.to_string()), (key::TRACEPARENT, trace)];
+    let own = [(FUNCTION, state.capabilities.function.to_string()), (key::TRACEPARENT, trace)];
     let others = state.run.context(ctx)?.values();
     let others = others.filter(|(name, _)| own.iter().all(|(own, _)| own != name));
     write_if_fits(memory, ptr, cap, &wire::pairs(own.clone().into_iter().chain(others)))

@@ -68,7 +68,9 @@ fn read_whole(
     (body_ptr, body_len): (u32, u32),
 ) -> wasmtime::Result<Result<Response, i32>> {
     let (memory, state) = parts(call)?;
-    if let Err(outcome) = Allowance::new(state.response_body).take(body_len as usize) {
+    if let Err(outcome) =
+        Allowance::new(state.capabilities.limits.response_body).take(body_len as usize)
+    {
         state.run.overflow.get_or_insert(outcome);
         return Ok(Err(code::BODY_FAILED));
     }
@@ -113,7 +115,7 @@ fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::
         return Ok(code::INVALID);
     };
     let sender = state.run.sender.take();
-    let (most, held) = (state.response_body, state.memory.limit);
+    let (most, held) = (state.capabilities.limits.response_body, state.memory.limit);
     state.run.outgoing = Outgoing::begin(sender, &response, most, held);
     state.run.response = Some(response);
     Ok(code::OK)

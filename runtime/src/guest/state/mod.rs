@@ -29,10 +29,7 @@ use self::log_quota::LogSource;
 use self::run::Run;
 use self::stdio::Stdio;
 use super::capabilities::Capabilities;
-use super::cgi::Style;
 use crate::context::{Cause, Context};
-use crate::environment::Environment;
-use crate::limits::Limits;
 use crate::log::About;
 use crate::outcome::Outcome;
 
@@ -42,13 +39,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// The state of a store: a part that lives as long as the instance, and the
 /// part of one invocation.
 pub(crate) struct State {
-    pub(crate) function: Arc<str>,
-    pub(crate) environment: Arc<Environment>,
     pub(crate) capabilities: Arc<Capabilities>,
-    pub(crate) style: Style,
-    grace: Duration,
-    /// The largest response body in bytes.
-    pub(crate) response_body: u64,
     pub(crate) memory: MemoryMeter,
     /// The instance's memory, once it exists.
     pub(crate) linear: Option<Memory>,
@@ -70,29 +61,10 @@ pub(crate) struct MemoryMeter {
 
 impl State {
     /// The state of an instance that runs no guest code yet.
-    pub(crate) fn new(
-        function: Arc<str>,
-        environment: Arc<Environment>,
-        capabilities: Arc<Capabilities>,
-        style: Style,
-        (limits, table_limit): (&Limits, u64),
-    ) -> Self {
-        Self {
-            function,
-            environment,
-            capabilities,
-            style,
-            grace: limits.grace,
-            response_body: limits.response_body,
-            memory: MemoryMeter::new(limits.memory, table_limit),
-            linear: None,
-            run: Run::none(Instant::now()),
-        }
-    }
-
-    /// Sets the instance's memory, for host calls.
-    pub(crate) fn attach(&mut self, memory: Memory) {
-        self.linear = Some(memory);
+    pub(crate) fn new(capabilities: Arc<Capabilities>) -> Self {
+        let (limit, table_limit) = (capabilities.limits.memory, capabilities.table_limit);
+        let memory = MemoryMeter { limit, table_limit, peak: 0, refused: false, limited: false };
+        Self { capabilities, memory, linear: None, run: Run::none(Instant::now()) }
     }
 
     /// Starts one invocation.
@@ -125,7 +97,7 @@ impl State {
         // Calls first: their cause is to be that their caller is done, not that
         // a guard was dropped.
         let (calls, guards) = (calls.cancel_all(), contexts.cancel_all());
-        let detach = self.capabilities.detach;
+        let detach = self.capabilities.limits.detach;
         let outlives = !detach.is_zero() && !calls.is_empty();
         let Some(tasks) = outlives.then(|| self.capabilities.tasks()).flatten() else {
             drop(calls);
@@ -154,7 +126,7 @@ impl State {
 
     /// Whether the grace period is over.
     pub(crate) fn overdue(&self) -> bool {
-        overdue(&self.run.ctx, self.grace)
+        overdue(&self.run.ctx, self.capabilities.limits.grace)
     }
 
     /// Whether the guest has run for less than a tick.
@@ -164,8 +136,8 @@ impl State {
 
     /// Its standard streams, and the invocation that they are logged for.
     pub(crate) fn output(&mut self) -> (&mut Stdio, LogSource<'_>) {
-        let Self { function, capabilities, run: Run { ctx, trace, stdio, .. }, .. } = self;
-        let about = About { function, ctx, step: *trace };
+        let Self { capabilities, run: Run { ctx, trace, stdio, .. }, .. } = self;
+        let about = About { function: &capabilities.function, ctx, step: *trace };
         (stdio, LogSource { about, rate: &capabilities.rate })
     }
 
@@ -208,12 +180,6 @@ pub(crate) fn give_up_at(ctx: &Context, grace: Duration) -> Option<Instant> {
 /// Whether the grace period after a context was done is over.
 pub(crate) fn overdue(ctx: &Context, grace: Duration) -> bool {
     give_up_at(ctx, grace).is_some_and(|at| at <= Instant::now())
-}
-
-impl MemoryMeter {
-    fn new(limit: u64, table_limit: u64) -> Self {
-        Self { limit, table_limit, peak: 0, refused: false, limited: false }
-    }
 }
 
 impl ResourceLimiter for MemoryMeter {
@@ -271,17 +237,12 @@ pub(crate) type HostFuture<'a, T> = Box<dyn Future<Output = wasmtime::Result<T>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
 
     #[test]
     fn a_limit_that_was_met_is_not_forgotten() {
         let limits = Limits { memory: 1 << 16, ..Limits::default() };
-        let mut state = State::new(
-            "f".into(),
-            Arc::default(),
-            Capabilities::none(),
-            Style::Exchange,
-            (&limits, 0),
-        );
+        let mut state = State::new(Capabilities::none(limits));
         assert!(state.is_ordinary());
         for (desired, allowed) in [(2 << 16, false), (1 << 16, true)] {
             let grown = state.memory.memory_growing(1 << 16, desired, None);

@@ -1,9 +1,9 @@
 //! A response body that the guest writes piece by piece.
 //!
 //! The guest commits the head, and then writes. If the caller can forward
-//! pieces, there is an [`ResponseSender`]: the head leaves through it at once, and each
+//! pieces, there is a [`ResponseSender`]: the head leaves through it at once, and each
 //! write waits until there is room for its piece. This is the backpressure that
-//! keeps a guest no faster than its client. Without an sender the pieces are
+//! keeps a guest no faster than its client. Without a sender the pieces are
 //! collected.
 
 use bytes::Bytes;
@@ -28,7 +28,7 @@ const AHEAD: usize = 2;
 
 /// The channel by which a response reaches its caller before the guest has
 /// ended.
-pub(crate) struct ResponseSender(oneshot::Sender<Response>);
+pub(crate) type ResponseSender = oneshot::Sender<Response>;
 
 /// The body of a response, from the moment its head is committed.
 #[derive(Default)]
@@ -66,14 +66,6 @@ impl Allowance {
     }
 }
 
-impl ResponseSender {
-    /// An sender and its receiver.
-    pub(crate) fn new() -> (Self, oneshot::Receiver<Response>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self(sender), receiver)
-    }
-}
-
 impl Outgoing {
     /// Commits the head of a response. Its body may have `most` bytes, or
     /// `held` bytes if it is collected.
@@ -83,7 +75,7 @@ impl Outgoing {
         most: u64,
         held: u64,
     ) -> Self {
-        let Some(ResponseSender(sender)) = sender else {
+        let Some(sender) = sender else {
             return Self::Collected(Bulk::default(), Allowance::new(most.min(held)));
         };
         let (pieces, taken) = mpsc::channel(AHEAD);
@@ -116,11 +108,11 @@ impl Outgoing {
         match self {
             Self::None => Err(code::INVALID),
             Self::Collected(body, allowance) => {
-                if body.len() + piece.len() > body.capacity().max(COPIED) {
+                if body.bytes.len() + piece.len() > body.bytes.capacity().max(COPIED) {
                     // Reserves address space only, until it is written.
                     body.reserve(usize::try_from(allowance.limit).unwrap_or(usize::MAX));
                 }
-                body.extend_from_slice(&piece);
+                body.bytes.extend_from_slice(&piece);
                 Ok(())
             }
             Self::Sent(pieces, _) => tokio::select! {

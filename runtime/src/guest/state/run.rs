@@ -101,31 +101,7 @@ impl Run {
         }
     }
 
-    /// The time of its admission.
-    pub(crate) fn started(&self) -> Instant {
-        self.started
-    }
-
-    /// Sets the invocation's id, the number of its callers, and its span if it
-    /// differs from that of its context.
-    pub(crate) fn named(mut self, id: Option<u64>, depth: u32, trace: Option<Trace>) -> Self {
-        (self.id, self.depth, self.trace) = (id, depth, trace);
-        self
-    }
-
-    /// Makes it part of a call tree, if a function called it.
-    pub(crate) fn within(mut self, tree: Option<Arc<CallTree>>) -> Self {
-        self.tree = tree;
-        self
-    }
-
-    /// Lets its response start before it has ended.
-    pub(crate) fn through(mut self, sender: Option<ResponseSender>) -> Self {
-        self.sender = sender;
-        self
-    }
-
-    /// The response of the guest, unless it has already left.
+    /// The response of the guest, unless it was already sent.
     pub(crate) fn take_response(&mut self) -> Option<Response> {
         let mut response = self.response.take()?;
         if let Some(body) = std::mem::take(&mut self.outgoing).whole() {

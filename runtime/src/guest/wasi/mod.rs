@@ -63,7 +63,7 @@ fn proc_exit(_: Call<'_>, code: i32) -> wasmtime::Result<()> {
 /// A program's only argument is its own name.
 fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let len = state.function.len() as u32 + 1;
+    let len = state.capabilities.function.len() as u32 + 1;
     write(memory, count, &1u32.to_le_bytes())?;
     write(memory, size, &len.to_le_bytes())?;
     Ok(SUCCESS)
@@ -72,9 +72,9 @@ fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result
 fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
     write(memory, pointers, &text.to_le_bytes())?;
-    let room = range(memory, text, state.function.len() as u32 + 1)?;
+    let room = range(memory, text, state.capabilities.function.len() as u32 + 1)?;
     if let Some((end, name)) = room.split_last_mut() {
-        name.copy_from_slice(state.function.as_bytes());
+        name.copy_from_slice(state.capabilities.function.as_bytes());
         *end = 0;
     }
     Ok(SUCCESS)
@@ -82,7 +82,7 @@ fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i3
 
 fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let environment = &state.environment;
+    let environment = &state.capabilities.environment;
     write(memory, count, &(environment.variables().len() as u32).to_le_bytes())?;
     write(memory, size, &(environment.len() as u32).to_le_bytes())?;
     Ok(SUCCESS)
@@ -91,7 +91,7 @@ fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Res
 /// The function's settings. Nothing of the host's environment is passed on.
 fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> wasmtime::Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    for variable in state.environment.variables() {
+    for variable in state.capabilities.environment.variables() {
         write(memory, pointers, &text.to_le_bytes())?;
         pointers = pointers.saturating_add(4);
         for part in variable {
