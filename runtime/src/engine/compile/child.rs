@@ -55,7 +55,9 @@ impl ChildLimits {
         let numbers: Option<Vec<u64>> = args.map(|arg| arg.to_str()?.parse().ok()).collect();
         Some(match numbers.as_deref() {
             Some(&[parent, memory, seconds]) => Ok(Self { parent, memory, seconds }),
-            _ => Err(io::Error::other(format!("`{COMMAND}` is only for the host itself"))),
+            _ => Err(io::Error::other(format!(
+                "`{COMMAND}` is for the host itself, not to be typed"
+            ))),
         })
     }
 
