@@ -5,11 +5,11 @@
 //! ([`Body::stream`]). A front can therefore forward a body while the client
 //! still sends it, and the guest waits for input under its own deadline.
 
-use std::convert::Infallible;
 use std::fmt;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use hourglass_abi::key;
@@ -19,7 +19,6 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use tokio::sync::mpsc;
 
 use crate::context::Key;
 
@@ -57,20 +56,17 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
 /// It is an [`http_body::Body`], so servers and clients of the `http` family
 /// accept it.
 #[derive(Default)]
-pub struct Body(Content);
-
-#[derive(Default)]
-enum Content {
-    #[default]
-    Empty,
-    Whole(Bytes),
-    Stream(UnsyncBoxBody<Bytes, BodyError>),
+pub struct Body {
+    /// The bytes that are here: the whole body, or the part that precedes the
+    /// stream.
+    ready: Bytes,
+    stream: Option<UnsyncBoxBody<Bytes, BodyError>>,
 }
 
 impl Body {
     /// An empty body.
     pub const fn empty() -> Self {
-        Self(Content::Empty)
+        Self { ready: Bytes::new(), stream: None }
     }
 
     /// A body that arrives in pieces. Trailers are dropped.
@@ -78,7 +74,14 @@ impl Body {
     where
         B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
     {
-        Self(Content::Stream(body.map_err(Into::into).boxed_unsync()))
+        Self { ready: Bytes::new(), stream: Some(body.map_err(Into::into).boxed_unsync()) }
+    }
+
+    /// The same body behind a piece that precedes it.
+    #[cfg(feature = "server")]
+    pub(crate) fn after(self, piece: Bytes) -> Self {
+        debug_assert!(self.ready.is_empty());
+        Self { ready: piece, ..self }
     }
 
     /// The number of bytes left, if it is known.
@@ -88,20 +91,13 @@ impl Body {
 
     /// The whole body, if it does not stream.
     pub(crate) fn whole(&self) -> Option<Bytes> {
-        match &self.0 {
-            Content::Empty => Some(Bytes::new()),
-            Content::Whole(bytes) => Some(bytes.clone()),
-            Content::Stream(_) => None,
-        }
+        self.stream.is_none().then(|| self.ready.clone())
     }
 
     /// Its bytes, if it is whole.
     #[cfg(feature = "server")]
     pub(crate) fn whole_mut(&mut self) -> Option<&mut Bytes> {
-        match &mut self.0 {
-            Content::Whole(bytes) => Some(bytes),
-            Content::Empty | Content::Stream(_) => None,
-        }
+        self.stream.is_none().then_some(&mut self.ready)
     }
 
     /// Whether the body is known to be at its end. A stream that may still
@@ -118,14 +114,24 @@ impl Body {
     /// # Cancel safety
     /// Dropping the future loses nothing: the next call returns the piece.
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
-        loop {
-            match self.frame().await?.map(Frame::into_data) {
-                Ok(Ok(data)) if data.is_empty() => {}
-                Ok(Ok(data)) => return Some(Ok(data)),
-                Ok(Err(_trailers)) => {}
-                Err(error) => return Some(Err(error)),
+        poll_fn(|cx| self.poll_piece(cx, usize::MAX)).await
+    }
+
+    /// Polls for the next piece, of at most `most` bytes and never empty.
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        most: usize,
+    ) -> Poll<Option<Result<Bytes, BodyError>>> {
+        while self.ready.is_empty() {
+            let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+            match ready!(Pin::new(stream).poll_frame(cx)) {
+                Some(Ok(frame)) => self.ready = frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => self.stream = None,
             }
         }
+        Poll::Ready(Some(Ok(self.ready.split_to(most.min(self.ready.len())))))
     }
 
     /// Collects the whole body. There is no limit on its length.
@@ -136,8 +142,8 @@ impl Body {
     /// # Cancel safety
     /// Not cancel safe: pieces already collected are lost with the future.
     pub async fn bytes(mut self) -> Result<Bytes, BodyError> {
-        if let Content::Whole(bytes) = self.0 {
-            return Ok(bytes);
+        if self.stream.is_none() {
+            return Ok(self.ready);
         }
         // Copied into one buffer: each separate piece costs more than a byte.
         let mut whole = BytesMut::new();
@@ -156,33 +162,22 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match std::mem::take(&mut self.0) {
-            Content::Empty => Poll::Ready(None),
-            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            Content::Stream(mut stream) => {
-                let polled = Pin::new(&mut stream).poll_frame(cx);
-                if !matches!(polled, Poll::Ready(None)) {
-                    self.0 = Content::Stream(stream);
-                }
-                polled
-            }
-        }
+        self.poll_piece(cx, usize::MAX).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Content::Empty => true,
-            Content::Whole(bytes) => bytes.is_empty(),
-            Content::Stream(stream) => stream.is_end_stream(),
-        }
+        self.ready.is_empty() && self.stream.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Content::Empty => SizeHint::with_exact(0),
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Stream(stream) => stream.size_hint(),
+        let ready = self.ready.len() as u64;
+        let Some(stream) = &self.stream else { return SizeHint::with_exact(ready) };
+        let (stream, mut hint) = (stream.size_hint(), SizeHint::new());
+        hint.set_lower(stream.lower().saturating_add(ready));
+        if let Some(upper) = stream.upper() {
+            hint.set_upper(upper.saturating_add(ready));
         }
+        hint
     }
 }
 
@@ -197,7 +192,7 @@ impl fmt::Debug for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(if bytes.is_empty() { Content::Empty } else { Content::Whole(bytes) })
+        Self { ready: bytes, stream: None }
     }
 }
 
@@ -225,27 +220,6 @@ impl From<()> for Body {
     }
 }
 
-/// Pieces from a channel. The body ends when the sender is dropped.
-pub(crate) struct Pieces(mpsc::Receiver<Bytes>);
-
-impl Pieces {
-    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
-        Self(receiver)
-    }
-}
-
-impl HttpBody for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,5 +238,17 @@ mod tests {
         let piece = body.next().await.expect("a piece").expect("no error");
         assert_eq!(piece, "piece");
         assert!(body.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_piece_precedes_a_stream_and_is_split() {
+        let mut body = Body::stream(Body::from("stream")).after("first".into());
+        assert_eq!((body.len(), body.whole()), (Some(11), None));
+        let mut pieces = Vec::new();
+        while let Some(piece) = poll_fn(|cx| body.poll_piece(cx, 4)).await {
+            pieces.push(piece.expect("no error"));
+        }
+        assert_eq!(pieces, ["firs", "t", "stre", "am"]);
+        assert!(body.is_end_stream());
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn read_request(head: &[u8]) -> Option<Request<()>> {
 /// Reads the head of a request to another host, and the text of its URL; `None`
 /// if it is malformed or longer than [`HEAD`].
 #[cfg(feature = "server")]
-pub(crate) fn read_order(head: &[u8]) -> Option<(Request<()>, &str)> {
+pub(crate) fn read_fetch(head: &[u8]) -> Option<(Request<()>, &str)> {
     let mut reader = Reader::of_head(head)?;
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;

@@ -25,7 +25,7 @@ use super::request_body::Paced;
 use super::socket::Socket;
 use super::tls::{self, Tls};
 use super::unread::Rest;
-use crate::limits::stall::Patience;
+use crate::limits::stall::StallLimits;
 
 /// The most bytes that one HTTP/1.1 connection buffers in each direction. No
 /// head may be longer.
@@ -41,7 +41,7 @@ pub(super) struct Terms {
     /// The time a client has for its handshake, for its first byte, for a
     /// request's head, and between requests.
     pub(super) head: Duration,
-    pub(super) patience: Patience,
+    pub(super) stall_limits: StallLimits,
     /// `None` means no encryption.
     pub(super) tls: Option<Tls>,
 }
@@ -92,9 +92,9 @@ fn open(stream: Accepted) -> io::Result<TcpStream> {
 /// the common future small.
 async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), Broken> {
     let address = stream.peer_addr().ok();
-    let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.patience));
+    let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.stall_limits));
     let (lingering, unread) = (terms.front.lingering.clone(), shared.unread.clone());
-    let mut socket = Socket::new(stream, terms.patience, lingering, unread);
+    let mut socket = Socket::new(stream, terms.stall_limits, lingering, unread);
     if let Some(tls) = &terms.tls {
         return Box::pin(encrypted(socket, tls, shared, terms, stop)).await;
     }
@@ -155,11 +155,11 @@ async fn http1(
 ) -> Result<(), Broken> {
     let connection = shared.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let patience = connection.patience;
+        let stall_limits = connection.stall_limits;
         // A new request has arrived, so nothing of the previous one is left.
         connection.unread.store(false, Ordering::Relaxed);
         let rest = Rest::Connection(connection.unread.clone());
-        let request = request.map(|incoming| Paced::new(incoming, patience).with_rest(rest));
+        let request = request.map(|incoming| Paced::new(incoming, stall_limits).with_rest(rest));
         Exchange::new(&connection, request)
     });
     let mut settings = http1::Builder::new();
@@ -198,7 +198,7 @@ async fn http2(
     stop: &mut Stop,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request| http2::answer(shared.clone(), request));
-    let streams = Streams::new(terms.patience);
+    let streams = Streams::new(terms.stall_limits);
     let settings = http2::settings(streams.clone(), &terms.front, terms.head);
     let mut serving = pin!(settings.serve_connection(TokioIo::new(io), service));
     tokio::select! {

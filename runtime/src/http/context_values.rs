@@ -8,7 +8,7 @@ use crate::body::{PRINCIPAL, REQUEST_ID, ROUTE_PREFIX};
 use crate::context::{Context, Key};
 use crate::propagation::baggage;
 use crate::propagation::trace::{TRACE, TRACE_STATE};
-use crate::propagation::traceparent;
+use crate::propagation::trace_headers;
 
 /// Returns the principal of a request from its headers, if known.
 pub(super) type Authenticate = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
@@ -30,7 +30,7 @@ pub(super) fn of(
         let key = Key::from_wire(format!("{ROUTE_PREFIX}{name}"));
         ctx = ctx.with_value(&key, value.into_owned());
     }
-    if let Some((trace, state)) = traceparent::extract(headers) {
+    if let Some((trace, state)) = trace_headers::extract(headers) {
         ctx = ctx.with_value(&TRACE, trace.child());
         if let Some(state) = state {
             ctx = ctx.with_value(&TRACE_STATE, state);

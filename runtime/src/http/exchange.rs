@@ -25,7 +25,7 @@ use super::{context_values, index, problem, response_head};
 use crate::body::{Body, CLIENT_ADDRESS, Response};
 use crate::context::Context;
 use crate::error::InvokeError;
-use crate::limits::stall::Patience;
+use crate::limits::stall::StallLimits;
 use crate::log;
 use crate::outcome::Outcome;
 use crate::propagation::{request_id, timeout};
@@ -57,14 +57,18 @@ pub(super) struct Connection {
     number: u64,
     requests: AtomicU32,
     caller: Arc<Caller>,
-    pub(super) patience: Patience,
+    pub(super) stall_limits: StallLimits,
     /// Whether the client may still send a body of HTTP/1.1 that was dropped
     /// unread.
     pub(super) unread: Arc<AtomicBool>,
 }
 
 impl Connection {
-    pub(super) fn new(front: Arc<Front>, client: Option<SocketAddr>, patience: Patience) -> Self {
+    pub(super) fn new(
+        front: Arc<Front>,
+        client: Option<SocketAddr>,
+        stall_limits: StallLimits,
+    ) -> Self {
         let (mut ctx, end) = front.runtime.context().with_cancel();
         if let Some(client) = client {
             ctx = ctx.with_value(&CLIENT_ADDRESS, client.ip().to_canonical());
@@ -77,7 +81,7 @@ impl Connection {
             _end: Some(end),
         });
         let (requests, unread) = (AtomicU32::new(0), Arc::default());
-        Self { front, ctx, number, requests, caller, patience, unread }
+        Self { front, ctx, number, requests, caller, stall_limits, unread }
     }
 
     /// Whether an invocation is in flight for the client.
@@ -111,7 +115,7 @@ impl Exchange {
         let front = &connection.front;
         let refusal = Refusal::of(&request, front.headers);
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
-        let id = request_id::of(request.headers_mut(), connection.number, number);
+        let id = request_id::extract(request.headers_mut(), connection.number, number);
         let only_head = *request.method() == Method::HEAD;
         if let Some(refusal) = refusal {
             tracing::debug!(%refusal, "a request was refused");

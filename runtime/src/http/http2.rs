@@ -34,7 +34,7 @@ use super::exchange::{Connection, Exchange, Front};
 use super::request_body::Paced;
 use super::unread::Unread;
 use crate::body::{Body, BodyError};
-use crate::limits::stall::{Pace, Patience};
+use crate::limits::stall::{StallLimits, StallTimer};
 
 /// The most concurrent requests per connection, the minimum that the standard
 /// recommends. A client that needs more opens a second connection, which
@@ -128,7 +128,7 @@ impl Held {
 /// A request's body. The unread rest returns to the task of its stream.
 fn body(incoming: Incoming, connection: &Connection) -> Paced {
     let ends = incoming.is_end_stream();
-    let body = Paced::new(incoming, connection.patience);
+    let body = Paced::new(incoming, connection.stall_limits);
     if ends {
         return body;
     }
@@ -163,12 +163,16 @@ struct Count {
     open: AtomicUsize,
     /// The number of requests begun plus the number ended.
     changes: AtomicU64,
-    patience: Patience,
+    stall_limits: StallLimits,
 }
 
 impl Streams {
-    pub(super) fn new(patience: Patience) -> Self {
-        Self(Arc::new(Count { open: AtomicUsize::new(0), changes: AtomicU64::new(0), patience }))
+    pub(super) fn new(stall_limits: StallLimits) -> Self {
+        Self(Arc::new(Count {
+            open: AtomicUsize::new(0),
+            changes: AtomicU64::new(0),
+            stall_limits,
+        }))
     }
 
     /// Waits until the connection has had no request for `time`. Returns within
@@ -189,7 +193,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let open = Open::one(&self.0);
         tokio::spawn(async move {
-            to_its_end(stream, open.0.patience).await;
+            to_its_end(stream, open.0.stall_limits).await;
             drop(open);
         });
     }
@@ -255,9 +259,10 @@ tokio::task_local! {
 /// Drives a stream while its client makes progress, then drains the rest of its
 /// request. Dropping a stream resets it for the client, and tells its function
 /// that the client has disconnected.
-async fn to_its_end(stream: impl Future<Output = ()>, patience: Patience) {
+async fn to_its_end(stream: impl Future<Output = ()>, stall_limits: StallLimits) {
     let watched = async {
-        let (mut stream, mut pace, mut answered) = (pin!(stream), Pace::new(patience), false);
+        let (mut stream, mut stall, mut answered) =
+            (pin!(stream), StallTimer::new(stall_limits), false);
         poll_fn(|cx| {
             answered = answered || stream.as_mut().poll(cx).is_ready();
             let (unread, _left) = Stream::poll_unread(cx, answered);
@@ -266,10 +271,10 @@ async fn to_its_end(stream: impl Future<Output = ()>, patience: Patience) {
             }
             let Given { bytes, waits } = STREAM.with(|stream| stream.given.get());
             if bytes > 0 || !waits {
-                pace.came(bytes);
+                stall.progress(bytes);
                 STREAM.with(|stream| stream.given.set(Given { bytes: 0, waits }));
             }
-            if waits { pace.poll_late(cx) } else { Poll::Pending }
+            if waits { stall.poll_stalled(cx) } else { Poll::Pending }
         })
         .await;
     };

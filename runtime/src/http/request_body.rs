@@ -10,20 +10,20 @@ use hyper::body::Incoming;
 
 use super::unread::Rest;
 use crate::body::BodyError;
-use crate::limits::stall::{Pace, Patience};
+use crate::limits::stall::{StallLimits, StallTimer};
 
 /// A request's body that fails if its client stalls.
 pub(super) struct Paced {
     /// `None` only after it is dropped.
     incoming: Option<Incoming>,
-    pace: Pace,
+    stall: StallTimer,
     /// Receives the rest if this is dropped before the end.
     rest: Option<Rest>,
 }
 
 impl Paced {
-    pub(super) fn new(incoming: Incoming, patience: Patience) -> Self {
-        Self { incoming: Some(incoming), pace: Pace::new(patience), rest: None }
+    pub(super) fn new(incoming: Incoming, stall_limits: StallLimits) -> Self {
+        Self { incoming: Some(incoming), stall: StallTimer::new(stall_limits), rest: None }
     }
 
     /// Sends the rest to `rest` if this is dropped before the end.
@@ -45,13 +45,13 @@ impl Drop for Paced {
 
 /// A client stalled within a body.
 #[derive(Debug)]
-struct Stopped(Patience);
+struct Stopped(StallLimits);
 
 impl std::error::Error for Stopped {}
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Patience { idle, rate } = self.0;
+        let StallLimits { idle, rate } = self.0;
         write!(f, "the client stopped sending: not a byte for {idle:?}")?;
         if rate > 0 {
             write!(f, ", or fewer than {rate} bytes a second on the whole")?;
@@ -68,18 +68,18 @@ impl HttpBody for Paced {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { incoming, pace, rest } = &mut *self;
+        let Self { incoming, stall, rest } = &mut *self;
         let Some(incoming) = incoming else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
             if let Some(Ok(frame)) = &frame {
-                pace.came(frame.data_ref().map_or(0, Bytes::len));
+                stall.progress(frame.data_ref().map_or(0, Bytes::len));
             } else if frame.is_none() {
                 *rest = None;
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        ready!(pace.poll_late(cx));
-        Poll::Ready(Some(Err(Stopped(pace.patience).into())))
+        ready!(stall.poll_stalled(cx));
+        Poll::Ready(Some(Err(Stopped(stall.limits).into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,27 +6,19 @@
 //! client read a part of this response as the next one, or the next one as a
 //! part of this (response splitting).
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 
 use crate::body::{Response, announced};
 use crate::propagation::hop_by_hop;
 
-/// Hop-by-hop headers. A function must not set them.
-const ABOUT_CONNECTION: [HeaderName; 7] = [
-    CONNECTION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-
 /// Makes a response's head agree with its body, and both with the request: only
 /// a head, or a whole response.
 pub(super) fn settle(response: &mut Response, only_head: bool) {
-    strip(response.headers_mut());
+    // A function must not set hop-by-hop headers. With them goes its length.
+    if hop_by_hop::any(response.headers()) {
+        hop_by_hop::strip(response.headers_mut());
+    }
     match response.status() {
         StatusCode::NO_CONTENT => {
             take_body(response);
@@ -43,16 +35,6 @@ pub(super) fn settle(response: &mut Response, only_head: bool) {
             }
         }
         _ => correct_length(response),
-    }
-}
-
-/// Removes hop-by-hop headers. If a function sets any of them, its
-/// `content-length` is removed too.
-fn strip(headers: &mut HeaderMap) {
-    // Almost no response has any, and a lookup is cheaper than removing them
-    // all.
-    if headers.keys().any(|name| ABOUT_CONNECTION.contains(name)) {
-        hop_by_hop::strip(headers);
     }
 }
 

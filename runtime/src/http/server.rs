@@ -22,7 +22,7 @@ use super::tls::Tls;
 use super::workers::Workers;
 use crate::cores;
 use crate::limits::mib;
-use crate::limits::stall::Patience;
+use crate::limits::stall::StallLimits;
 use crate::runtime::Runtime;
 use crate::runtime::response_budget::ResponseBudget;
 
@@ -68,7 +68,7 @@ pub struct Server {
     drain: Duration,
     threads: usize,
     head: Duration,
-    patience: Patience,
+    stall_limits: StallLimits,
     response_memory: u64,
     headers: HeaderLimits,
     listing: bool,
@@ -108,7 +108,7 @@ impl Server {
             drain: DRAIN,
             threads: cores::count(),
             head: STALL_TIMEOUT,
-            patience: Patience { idle: STALL_TIMEOUT, rate: 0 },
+            stall_limits: StallLimits { idle: STALL_TIMEOUT, rate: 0 },
             response_memory: RESPONSE_MEMORY,
             headers: header_limits::DEFAULT,
             listing: true,
@@ -190,7 +190,7 @@ impl Server {
     /// here.
     #[must_use]
     pub fn body_idle(mut self, idle: Duration) -> Self {
-        self.patience.idle = idle;
+        self.stall_limits.idle = idle;
         self
     }
 
@@ -203,7 +203,7 @@ impl Server {
     /// responses.
     #[must_use]
     pub fn body_rate(mut self, bytes: u64) -> Self {
-        self.patience.rate = bytes;
+        self.stall_limits.rate = bytes;
         self
     }
 
@@ -272,7 +272,7 @@ impl Server {
     /// are canceled as if their clients had disconnected.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let Self { listener, runtime, routes, authenticate, drain, threads, .. } = self;
-        let Self { head, patience, response_memory, headers, listing, tls, .. } = self;
+        let Self { head, stall_limits, response_memory, headers, listing, tls, .. } = self;
         // Longer invocations run as tasks of this tokio runtime.
         runtime.run_calls_here();
         let front = Arc::new(Front {
@@ -286,7 +286,7 @@ impl Server {
             tasks: Handle::current(),
             connections: AtomicU64::new(0),
         });
-        let terms = Arc::new(Terms { front, head, patience, tls });
+        let terms = Arc::new(Terms { front, head, stall_limits, tls });
         let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);
         tokio::select! {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::linger::{BYTES, Linger, Lingering};
-use crate::limits::stall::{Pace, Patience};
+use crate::limits::stall::{StallLimits, StallTimer};
 
 /// The connection preface of an HTTP/2 client with prior knowledge.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -27,7 +27,7 @@ pub(super) struct Socket {
     stream: Arc<TcpStream>,
     /// Bytes that were read already, to be read again.
     ahead: Bytes,
-    pace: Pace,
+    stall: StallTimer,
     lingering: Arc<Lingering>,
     /// Whether the client may still send bytes that are not read.
     unread: Arc<AtomicBool>,
@@ -39,12 +39,12 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(
         stream: TcpStream,
-        patience: Patience,
+        stall_limits: StallLimits,
         lingering: Arc<Lingering>,
         unread: Arc<AtomicBool>,
     ) -> Self {
-        let (stream, pace) = (Arc::new(stream), Pace::new(patience));
-        Self { stream, ahead: Bytes::new(), pace, lingering, unread, lingers: None }
+        let (stream, stall) = (Arc::new(stream), StallTimer::new(stall_limits));
+        Self { stream, ahead: Bytes::new(), stall, lingering, unread, lingers: None }
     }
 
     /// Waits until the client shuts down its sending side, which is how it
@@ -96,10 +96,10 @@ impl Socket {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(written) = written {
-            self.pace.came(*written.as_ref().unwrap_or(&0));
+            self.stall.progress(*written.as_ref().unwrap_or(&0));
             return Poll::Ready(written);
         }
-        ready!(self.pace.poll_late(cx));
+        ready!(self.stall.poll_stalled(cx));
         let reason = "the client does not take what is written";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
     }

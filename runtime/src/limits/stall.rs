@@ -8,11 +8,11 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// The bounds on the slowness of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Patience {
+pub(crate) struct StallLimits {
     /// The longest time without a byte sent or read by the peer while it is
     /// waited for.
     pub(crate) idle: Duration,
@@ -26,24 +26,24 @@ pub(crate) struct Patience {
 /// may take at the lowest rate, and waiting for the peer spends it. A slow
 /// start is therefore allowed, and so is a pause.
 #[derive(Debug)]
-pub(crate) struct Pace {
-    pub(crate) patience: Patience,
+pub(crate) struct StallTimer {
+    pub(crate) limits: StallLimits,
     bytes: u64,
     waited: Duration,
     /// The start of the current wait, if any.
     since: Option<Instant>,
     /// The time at which the peer times out. Kept between waits: resetting a
     /// timer costs less than creating one.
-    late: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Pace {
-    pub(crate) fn new(patience: Patience) -> Self {
-        Self { patience, bytes: 0, waited: Duration::ZERO, since: None, late: None }
+impl StallTimer {
+    pub(crate) fn new(limits: StallLimits) -> Self {
+        Self { limits, bytes: 0, waited: Duration::ZERO, since: None, deadline: None }
     }
 
     /// Bytes were transferred.
-    pub(crate) fn came(&mut self, bytes: usize) {
+    pub(crate) fn progress(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if let Some(since) = self.since.take() {
             self.waited = self.waited.saturating_add(since.elapsed());
@@ -51,27 +51,23 @@ impl Pace {
     }
 
     /// Nothing was transferred. Ready once the peer has timed out.
-    pub(crate) fn poll_late(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    pub(crate) fn poll_stalled(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let left = self.left();
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(left)));
         if self.since.is_none() {
             let now = Instant::now();
             self.since = Some(now);
             // If the clock can't represent that moment, the deadline is
             // effectively infinite.
-            let at = now.checked_add(self.left()).unwrap_or(now + Duration::from_secs(1 << 30));
-            match &mut self.late {
-                Some(late) => late.as_mut().reset(at),
-                None => self.late = Some(Box::pin(tokio::time::sleep_until(at))),
-            }
+            let at = now.checked_add(left).unwrap_or(now + Duration::from_secs(1 << 30));
+            deadline.as_mut().reset(at);
         }
-        match &mut self.late {
-            Some(late) => late.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+        deadline.as_mut().poll(cx)
     }
 
     /// The time left to wait.
     fn left(&self) -> Duration {
-        let Patience { idle, rate } = self.patience;
+        let StallLimits { idle, rate } = self.limits;
         match self.bytes.checked_div(rate) {
             None => idle,
             Some(bought) => {
@@ -92,42 +88,42 @@ mod tests {
 
     /// Whether a client that sends `bytes` after every `each` times out before
     /// it has done so `times` times.
-    async fn is_late(rate: u64, (bytes, each): (usize, Duration), times: u32) -> bool {
-        let mut pace = Pace::new(Patience { idle: IDLE, rate });
+    async fn stalls(rate: u64, (bytes, each): (usize, Duration), times: u32) -> bool {
+        let mut timer = StallTimer::new(StallLimits { idle: IDLE, rate });
         for _ in 0..times {
-            let late = poll_fn(|cx| pace.poll_late(cx));
-            if tokio::time::timeout(each, late).await.is_ok() {
+            let stalled = poll_fn(|cx| timer.poll_stalled(cx));
+            if tokio::time::timeout(each, stalled).await.is_ok() {
                 return true;
             }
-            pace.came(bytes);
+            timer.progress(bytes);
         }
         false
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_allowed_and_a_halt_is_not() {
-        assert!(!is_late(0, (1, IDLE - Duration::from_secs(1)), 100).await);
-        assert!(is_late(0, (1, IDLE + Duration::from_secs(1)), 1).await);
+        assert!(!stalls(0, (1, IDLE - Duration::from_secs(1)), 100).await);
+        assert!(stalls(0, (1, IDLE + Duration::from_secs(1)), 1).await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_drips_is_given_up_where_there_is_a_rate() {
+    async fn a_peer_below_the_minimum_rate_stalls() {
         let second = Duration::from_secs(1);
-        assert!(!is_late(0, (1, second), 1_000).await);
-        assert!(!is_late(10, (10, second), 1_000).await);
-        assert!(!is_late(10, (1, second), 9).await, "a slow start is nothing to fear");
-        assert!(is_late(10, (9, second), 1_000).await);
-        assert!(is_late(10, (1, second), 12).await);
+        assert!(!stalls(0, (1, second), 1_000).await);
+        assert!(!stalls(10, (10, second), 1_000).await);
+        assert!(!stalls(10, (1, second), 9).await, "a slow start is allowed");
+        assert!(stalls(10, (9, second), 1_000).await);
+        assert!(stalls(10, (1, second), 12).await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_is_not_waited_for_is_not_late() {
-        let mut pace = Pace::new(Patience { idle: IDLE, rate: 10 });
+    async fn a_peer_that_is_not_waited_for_does_not_stall() {
+        let mut timer = StallTimer::new(StallLimits { idle: IDLE, rate: 10 });
         for _ in 0..100 {
-            pace.came(1);
+            timer.progress(1);
             tokio::time::sleep(IDLE).await;
         }
-        let late = poll_fn(|cx| pace.poll_late(cx));
-        assert!(tokio::time::timeout(IDLE - Duration::from_secs(1), late).await.is_err());
+        let stalled = poll_fn(|cx| timer.poll_stalled(cx));
+        assert!(tokio::time::timeout(IDLE - Duration::from_secs(1), stalled).await.is_err());
     }
 }

@@ -2,7 +2,7 @@
 //! All others are private or special, and a function reaches them only if its
 //! operator names them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
 use ipnet::IpNet;
@@ -58,33 +58,34 @@ const METADATA: [&str; 10] = [
     "168.63.129.16",
 ];
 
-static METADATA_ADDRESSES: LazyLock<Vec<IpAddr>> =
-    LazyLock::new(|| METADATA.iter().filter_map(|text| text.parse().ok()).collect());
-
-/// The allocated block of IPv6.
-static GLOBAL: LazyLock<Option<IpNet>> = LazyLock::new(|| "2000::/3".parse().ok());
-
 /// Whether an address is public. An IPv4 address counts as such in any
 /// notation.
 pub(super) fn is_public(address: IpAddr) -> bool {
     let address = address.to_canonical();
-    let given_out =
-        address.is_ipv4() || GLOBAL.as_ref().is_some_and(|global| global.contains(&address));
-    given_out && !SPECIAL.iter().any(|net| net.contains(&address))
+    // The allocated block of IPv6 is 2000::/3.
+    let is_allocated = match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => address.to_bits() >> 125 == 0b001,
+    };
+    is_allocated && !SPECIAL.iter().any(|net| net.contains(&address))
 }
 
 /// Whether an address is a metadata service's, also through an IPv6 translator.
 pub(super) fn is_metadata(address: IpAddr) -> bool {
     let address = match address {
-        IpAddr::V6(address) => match address.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-                IpAddr::from((u32::from(high) << 16 | u32::from(low)).to_be_bytes())
-            }
-            _ => address.to_canonical(),
-        },
-        others => others,
+        IpAddr::V6(address) if address.to_bits() >> 32 == 0x64_ff9b << 64 => {
+            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() as u32))
+        }
+        other => other.to_canonical(),
     };
-    METADATA_ADDRESSES.contains(&address)
+    METADATA.iter().any(|text| text.parse() == Ok(address))
+}
+
+/// The address that a host is, which in a URL is in brackets if it is one of
+/// IPv6.
+pub(crate) fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
 }
 
 #[cfg(test)]
@@ -94,11 +95,10 @@ mod tests {
     #[test]
     fn the_tables_are_whole() {
         assert_eq!(SPECIAL.len(), 24);
-        assert_eq!(METADATA_ADDRESSES.len(), METADATA.len());
+        assert!(METADATA.iter().all(|text| text.parse::<IpAddr>().is_ok()));
         for text in ["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"] {
             assert!(is_metadata(text.parse().expect(text)), "{text}");
         }
-        assert!(GLOBAL.is_some());
     }
 
     #[test]

@@ -11,81 +11,73 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy::connect::Connected;
 use hyper_util::rt::TokioIo;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::limits;
-use crate::limits::stall::{Pace, Patience};
+use crate::limits::stall::{StallLimits, StallTimer};
 
 /// How long the other side may accept nothing.
-const PATIENCE: Patience = Patience { idle: Duration::from_secs(30), rate: 0 };
+const STALL: StallLimits = StallLimits { idle: Duration::from_secs(30), rate: 0 };
 
 /// The most connections of one function.
-const MOST: usize = 1_024;
+const MAX_CONNECTIONS: usize = 1_024;
 
-/// The permits for the connections of all functions.
-static ALL: LazyLock<Arc<Semaphore>> =
-    LazyLock::new(|| Arc::new(Semaphore::new(limits::quarter_of_descriptors())));
+/// The connection slots of all functions: a quarter of the process's file
+/// descriptors, because clients need the others.
+static ALL: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20) / 4;
+    Arc::new(Semaphore::new(most.min(1 << 20) as usize))
+});
 
 /// The connection slots of one function.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Semaphore>);
+pub(super) struct Slots(Arc<Semaphore>);
 
-/// One slot, released on drop.
-#[derive(Debug)]
-pub(super) struct Place(#[expect(dead_code, reason = "they are held")] [OwnedSemaphorePermit; 2]);
+/// One slot of a function and one of all functions, released on drop.
+type Slot = [OwnedSemaphorePermit; 2];
 
-impl Places {
+impl Slots {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+        Self(Arc::new(Semaphore::new(MAX_CONNECTIONS)))
     }
 
     /// Takes a slot, if one is free.
-    pub(super) fn take(&self) -> Option<Place> {
+    pub(super) fn take(&self) -> Option<Slot> {
         let own = self.0.clone().try_acquire_owned().ok()?;
-        Some(Place([own, ALL.clone().try_acquire_owned().ok()?]))
+        Some([own, ALL.clone().try_acquire_owned().ok()?])
     }
 }
 
 /// Aborts a connection. Every response carries one in its extensions.
 #[derive(Clone, Debug)]
-pub(super) struct Cut(Arc<Notify>);
+pub(super) struct AbortHandle(mpsc::Sender<()>);
 
-impl Cut {
+impl AbortHandle {
     /// Aborts the connection, whatever it is doing.
-    pub(super) fn cut(&self) {
-        self.0.notify_one();
+    pub(super) fn abort(&self) {
+        // Sending fails if it is aborted or closed already.
+        let _ = self.0.try_send(());
     }
 }
 
 /// A connection to another host.
-pub(crate) struct Line {
+pub(crate) struct Connection {
     stream: TokioIo<TcpStream>,
-    cut: Cut,
-    /// Ready once the connection was aborted.
-    is_cut: Pin<Box<dyn Future<Output = ()> + Send>>,
-    over: bool,
-    pace: Pace,
-    _place: Place,
+    handle: AbortHandle,
+    /// Receives once the connection is aborted, and is closed then.
+    aborted: mpsc::Receiver<()>,
+    stall: StallTimer,
+    _slot: Slot,
 }
 
-impl Line {
-    pub(super) fn new(stream: TokioIo<TcpStream>, place: Place) -> Self {
-        let notify = Arc::new(Notify::new());
-        let is_cut = Box::pin({
-            let notify = notify.clone();
-            async move { notify.notified().await }
-        });
-        Self {
-            stream,
-            cut: Cut(notify),
-            is_cut,
-            over: false,
-            pace: Pace::new(PATIENCE),
-            _place: place,
-        }
+impl Connection {
+    pub(super) fn new(stream: TokioIo<TcpStream>, slot: Slot) -> Self {
+        let (sender, aborted) = mpsc::channel(1);
+        let (handle, stall) = (AbortHandle(sender), StallTimer::new(STALL));
+        Self { stream, handle, aborted, stall, _slot: slot }
     }
 
     /// The address of the other end.
@@ -94,54 +86,51 @@ impl Line {
         self.stream.inner().peer_addr()
     }
 
-    /// Ready once the connection was aborted, and from then on.
-    fn poll_cut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        if !self.over && self.is_cut.as_mut().poll(cx).is_ready() {
-            self.over = true;
+    /// Fails once the connection was aborted, and from then on.
+    fn check(&mut self, cx: &mut TaskContext<'_>) -> io::Result<()> {
+        if self.aborted.poll_recv(cx).is_pending() {
+            return Ok(());
         }
-        if self.over { Poll::Ready(()) } else { Poll::Pending }
+        self.aborted.close();
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 
     /// The result of a write, or a timeout if the other side stalls.
-    fn patient<T>(
+    fn written<T>(
         &mut self,
         cx: &mut TaskContext<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if self.poll_cut(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        self.check(cx)?;
         if written.is_ready() {
             // The number of bytes matters only with a minimum rate.
-            self.pace.came(0);
+            self.stall.progress(0);
             return written;
         }
-        ready!(self.pace.poll_late(cx));
+        ready!(self.stall.poll_stalled(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl Read for Line {
+impl Read for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
-        room: ReadBufCursor<'_>,
+        buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.poll_cut(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        Pin::new(&mut self.stream).poll_read(cx, room)
+        self.check(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl Write for Line {
+impl Write for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.patient(cx, written)
+        self.written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -150,7 +139,7 @@ impl Write for Line {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.patient(cx, written)
+        self.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -159,17 +148,17 @@ impl Write for Line {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.patient(cx, flushed)
+        self.written(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.patient(cx, shut)
+        self.written(cx, shut)
     }
 }
 
-impl Connection for Line {
+impl hyper_util::client::legacy::connect::Connection for Connection {
     fn connected(&self) -> Connected {
-        self.stream.connected().extra(self.cut.clone())
+        self.stream.connected().extra(self.handle.clone())
     }
 }

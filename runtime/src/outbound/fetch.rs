@@ -5,13 +5,13 @@
 //! and it ends with its context: all its pending operations are dropped, and
 //! with them the connection, or in HTTP/2 the stream.
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hourglass_abi::failure;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
@@ -20,12 +20,12 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::Outbound;
-use super::connection::Cut;
+use super::connection::AbortHandle;
 use super::error::FetchError;
 use super::redirect;
-use super::request::Order;
-use super::upload::{Gone, Passed, Upload};
-use crate::body::{Body, REQUEST_ID, Response};
+use super::request::FetchRequest;
+use super::upload::{Gone, Upload};
+use crate::body::{Body, REQUEST_ID, Response, announced};
 use crate::context::{Cancel, Cause, Context, Done};
 use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
@@ -40,46 +40,35 @@ const AHEAD: usize = 2;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A fetch, as its function sees it. Dropping this ends it.
+#[derive(Default)]
 pub(crate) struct Fetch {
-    head: Head,
-    /// The state of a fetch that was begun.
-    begun: Option<Begun>,
-}
-
-struct Begun {
-    ctx: Context,
-    cancel: Cancel,
+    /// The response's head, or the failure, once either has arrived.
+    head: Option<Result<ResponseHead, FetchError>>,
+    /// `None` if it failed before it began.
+    ctx: Option<(Context, Cancel)>,
     /// The sender for the rest of its request's body.
     upload: Option<mpsc::Sender<Bytes>>,
     /// The receiver of its response, until the end has arrived.
-    pieces: Option<mpsc::Receiver<Piece>>,
+    pieces: Option<mpsc::Receiver<Result<Piece, FetchError>>>,
     /// The rest of the last piece that arrived.
     piece: Bytes,
 }
 
-enum Head {
-    Awaited,
-    Here(Answered),
-    Failed(FetchError),
-}
-
 /// The head of a response.
-pub(crate) struct Answered {
+pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// The length of the body, if known.
     pub(crate) length: Option<u64>,
     /// The reservation for the headers.
-    _reserved: Reservation,
+    _reservation: Reservation,
 }
 
-/// A part of a response. If the channel closes without an `End`, the response
-/// was truncated.
+/// A part of a response. Empty data is the end. If the channel closes without
+/// it, the response was truncated.
 enum Piece {
-    Head(Answered),
+    Head(ResponseHead),
     Data(Bytes),
-    End,
-    Failed(FetchError),
 }
 
 impl Fetch {
@@ -89,68 +78,53 @@ impl Fetch {
         outbound: &Arc<Outbound>,
         ctx: &Context,
         step: Trace,
-        order: Order,
-        passed: Option<Passed>,
+        request: FetchRequest,
+        passed: Option<Body>,
         tasks: &Handle,
     ) -> Self {
-        if let Err(error) = order.check(&outbound.hosts) {
-            return Self::refused(error);
+        if let Err(error) = request.check(&outbound.hosts) {
+            return Self::failed(error);
         }
         let (ctx, cancel) = ctx.with_value(&TRACE, step).with_cancel();
         let (sender, pieces) = mpsc::channel(AHEAD);
-        let (upload, body, gone) = match (&order.body, passed) {
-            (Some(whole), _) => {
-                let (body, gone) = Upload::whole(whole.clone());
-                (None, body, gone)
-            }
-            (None, Some(passed)) => {
-                let (body, gone) = Upload::passed(passed, order.announced());
-                (None, body, gone)
-            }
+        let (upload, body) = match (&request.body, passed) {
+            (Some(whole), _) => (None, Upload::whole(whole.clone())),
+            (None, Some(passed)) => (None, Upload::of_body(passed, announced(&request.headers))),
             (None, None) => {
-                let (sender, body, gone) = Upload::pieces(order.announced());
-                (Some(sender), body, gone)
+                let (upload, body) = Upload::written(announced(&request.headers));
+                (Some(upload), body)
             }
         };
-        tasks.spawn(run(outbound.clone(), ctx.clone(), order, (body, gone), sender));
-        let begun = Begun { ctx, cancel, upload, pieces: Some(pieces), piece: Bytes::new() };
-        Self { head: Head::Awaited, begun: Some(begun) }
+        tasks.spawn(outbound.clone().run(ctx.clone(), request, body, sender));
+        let ctx = Some((ctx, cancel));
+        Self { ctx, upload, pieces: Some(pieces), ..Self::default() }
     }
 
     /// A fetch that failed before it began.
-    pub(crate) fn refused(error: FetchError) -> Self {
-        Self { head: Head::Failed(error.bounded()), begun: None }
+    pub(crate) fn failed(error: FetchError) -> Self {
+        Self { head: Some(Err(error)), ..Self::default() }
     }
 
     /// Waits for the response's head, or for the failure.
     pub(crate) fn poll_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let (Head::Awaited, Some(begun)) = (&self.head, &mut self.begun) else {
-            return Poll::Ready(());
-        };
-        let Some(pieces) = &mut begun.pieces else { return Poll::Ready(()) };
-        self.head = match ready!(pieces.poll_recv(cx)) {
-            Some(Piece::Head(head)) => Head::Here(head),
-            Some(Piece::Failed(error)) => Head::Failed(error.bounded()),
-            // Its task has ended, with its context or with the runtime it ran
-            // on.
-            Some(Piece::Data(_) | Piece::End) | None => Head::Failed(begun.broken()),
-        };
+        if let (None, Some(pieces)) = (&self.head, &mut self.pieces) {
+            self.head = Some(match ready!(pieces.poll_recv(cx)) {
+                Some(Ok(Piece::Head(head))) => Ok(head),
+                Some(Err(error)) => Err(error),
+                Some(Ok(Piece::Data(_))) | None => Err(self.broken()),
+            });
+        }
         Poll::Ready(())
     }
 
     /// The response's head, or the failure; `None` until either arrives.
-    pub(crate) fn head(&self) -> Option<Result<&Answered, &FetchError>> {
-        match &self.head {
-            Head::Awaited => None,
-            Head::Here(head) => Some(Ok(head)),
-            Head::Failed(error) => Some(Err(error)),
-        }
+    pub(crate) fn head(&self) -> Option<Result<&ResponseHead, &FetchError>> {
+        self.head.as_ref().map(Result::as_ref)
     }
 
     /// Whether it still counts against the limit of fetches in flight.
     pub(crate) fn is_under_way(&self) -> bool {
-        let open = |begun: &Begun| begun.pieces.is_some() || begun.upload.is_some();
-        !matches!(self.head, Head::Failed(_)) && self.begun.as_ref().is_some_and(open)
+        !matches!(self.head, Some(Err(_))) && (self.pieces.is_some() || self.upload.is_some())
     }
 
     /// Sends the next piece of the request's body, once there is room for it.
@@ -162,16 +136,15 @@ impl Fetch {
     /// # Cancel safety
     /// If the future is dropped, the piece is not sent.
     pub(crate) async fn write(&mut self, piece: Bytes) -> Result<bool, Done> {
-        let Some(begun) = &mut self.begun else { return Ok(false) };
-        let Some(upload) = &begun.upload else { return Ok(false) };
+        let (Some(upload), Some((ctx, _))) = (&self.upload, &self.ctx) else { return Ok(false) };
         let end = piece.is_empty();
         let sent = tokio::select! {
             biased;
             sent = upload.send(piece) => sent.is_ok(),
-            done = begun.ctx.done() => return Err(done),
+            done = ctx.done() => return Err(done),
         };
         if end || !sent {
-            begun.upload = None;
+            self.upload = None;
         }
         Ok(sent)
     }
@@ -186,199 +159,184 @@ impl Fetch {
     /// Dropping the future loses nothing.
     pub(crate) async fn read(&mut self, most: usize) -> Result<Bytes, FetchError> {
         poll_fn(|cx| self.poll_head(cx)).await;
-        if let Head::Failed(error) = &self.head {
+        if let Some(Err(error)) = &self.head {
             return Err(error.clone());
         }
-        let Some(begun) = &mut self.begun else { return Ok(Bytes::new()) };
-        match begun.fill().await {
-            Ok(()) => Ok(begun.piece.split_to(most.min(begun.piece.len()))),
-            Err(error) => {
-                self.head = Head::Failed(error.clone());
-                Err(error)
-            }
-        }
-    }
-
-    /// Ends the fetch, because the invocation that began it has ended.
-    pub(crate) fn leave(self) {
-        if let Some(begun) = self.begun {
-            begun.cancel.cancel_with(Cause::ParentDone);
-        }
-    }
-}
-
-impl Begun {
-    /// Waits until there is a piece; it stays empty at the end.
-    async fn fill(&mut self) -> Result<(), FetchError> {
         while self.piece.is_empty()
             && let Some(pieces) = &mut self.pieces
         {
             match pieces.recv().await {
-                Some(Piece::Data(piece)) => self.piece = piece,
-                Some(Piece::End) => self.pieces = None,
-                Some(Piece::Failed(error)) => return Err(error.bounded()),
-                Some(Piece::Head(_)) | None => return Err(self.broken()),
+                Some(Ok(Piece::Data(piece))) if piece.is_empty() => self.pieces = None,
+                Some(Ok(Piece::Data(piece))) => self.piece = piece,
+                truncated => {
+                    let error = match truncated {
+                        Some(Err(error)) => error,
+                        Some(Ok(_)) | None => self.broken(),
+                    };
+                    self.head = Some(Err(error.clone()));
+                    return Err(error);
+                }
             }
         }
-        Ok(())
+        Ok(self.piece.split_to(most.min(self.piece.len())))
     }
 
-    /// Why the response was truncated.
+    /// Why the response was truncated: its task has ended, with its context or
+    /// with the runtime it ran on.
     fn broken(&self) -> FetchError {
-        match (self.ctx.err(), self.ctx.cause()) {
-            (Some(done), Some(cause)) => FetchError::Done(done, cause),
-            _ => FetchError::BadResponse("the fetch was given up".into()),
-        }
+        let ended = |(ctx, _): &(Context, _)| Some(FetchError::done(ctx.err()?, ctx.cause()?));
+        self.ctx.as_ref().and_then(ended).unwrap_or_else(|| {
+            FetchError::new(failure::BAD_RESPONSE, "no whole response: the fetch was given up")
+        })
     }
-}
 
-/// Fetches until the context is done or the receiver is dropped.
-async fn run(
-    outbound: Arc<Outbound>,
-    ctx: Context,
-    order: Order,
-    (body, mut gone): (Upload, Gone),
-    pieces: mpsc::Sender<Piece>,
-) {
-    let (url, started) = (order.url.clone(), Instant::now());
-    let mut cut = None;
-    let fetched = tokio::select! {
-        biased;
-        fetched = outbound.fetch(&ctx, order, body, &pieces, &mut cut) => fetched,
-        done = ctx.done() => Err(FetchError::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
-    };
-    log(&ctx, &fixed::cut(url.authority(), fixed::TEXT), started, fetched.as_ref().err());
-    if let Err(error) = fetched {
-        tokio::select! {
-            biased;
-            _ = pieces.send(Piece::Failed(error)) => {}
-            // The context then holds the reason.
-            _ = ctx.done() => {}
+    /// Ends the fetch, because the invocation that began it has ended.
+    pub(crate) fn cancel(self) {
+        if let Some((_, cancel)) = self.ctx {
+            cancel.cancel_with(Cause::ParentDone);
         }
-    }
-    drop(pieces);
-    if let Some(cut) = cut
-        && gone.try_recv().is_err_and(|error| error == TryRecvError::Empty)
-        && tokio::time::timeout(LINGER, gone).await.is_err()
-    {
-        cut.cut();
     }
 }
 
 impl Outbound {
+    /// Fetches until the context is done or the receiver is dropped.
+    async fn run(
+        self: Arc<Self>,
+        ctx: Context,
+        request: FetchRequest,
+        (body, mut gone): (Upload, Gone),
+        pieces: mpsc::Sender<Result<Piece, FetchError>>,
+    ) {
+        let (url, started) = (request.url.clone(), Instant::now());
+        let mut connection = None;
+        let fetched = tokio::select! {
+            biased;
+            fetched = self.fetch(&ctx, request, body, &pieces, &mut connection) => fetched,
+            done = ctx.done() => Err(FetchError::done(done, ctx.cause().unwrap_or(Cause::Canceled))),
+        };
+        let (failure, trace) = (fetched.as_ref().err(), ctx.value(&TRACE));
+        tracing::debug!(
+            // Not the URL, which may be a secret.
+            host = &*fixed::cut(url.authority(), fixed::TEXT),
+            request_id = ctx.value(&REQUEST_ID),
+            trace_id = trace.as_ref().map(Trace::trace_id).map(tracing::field::display),
+            span_id = trace.as_ref().map(Trace::span_id).map(tracing::field::display),
+            outcome = failure.map_or("response", |error| error.name),
+            wall = ?started.elapsed(),
+            "fetched{}", failure.map(|error| format!(": {error}")).unwrap_or_default()
+        );
+        if let Err(error) = fetched {
+            tokio::select! {
+                biased;
+                _ = pieces.send(Err(error)) => {}
+                // The context then holds the reason.
+                _ = ctx.done() => {}
+            }
+        }
+        drop(pieces);
+        if let Some(connection) = connection
+            && gone.try_recv().is_err_and(|error| error == TryRecvError::Empty)
+            && tokio::time::timeout(LINGER, gone).await.is_err()
+        {
+            connection.abort();
+        }
+    }
+
     /// Sends a request and forwards its response into `pieces`. Stores the
     /// abort handle of the connection, if there is one.
     async fn fetch(
         &self,
         ctx: &Context,
-        order: Order,
+        request: FetchRequest,
         body: Upload,
-        pieces: &mpsc::Sender<Piece>,
-        cut: &mut Option<Cut>,
+        pieces: &mpsc::Sender<Result<Piece, FetchError>>,
+        connection: &mut Option<AbortHandle>,
     ) -> Result<(), FetchError> {
-        let response = self.respond(ctx, order, body).await?;
-        let (mut head, mut body) = response.into_parts();
-        *cut = head.extensions.remove();
-        let length = body.size_hint().exact();
-        let too_large = || FetchError::TooLarge { limit: self.body_limit };
-        if length.is_some_and(|length| length > self.body_limit) {
+        let (mut head, mut body) = self.respond(ctx, request, body).await?.into_parts();
+        *connection = head.extensions.remove();
+        let (length, mut left) = (body.len(), self.body_limit);
+        let too_large = || {
+            let limit = self.body_limit;
+            let text = format!("the response is longer than {limit} bytes, which is the most");
+            FetchError::new(failure::RESPONSE_TOO_LARGE, text)
+        };
+        if length.is_some_and(|length| length > left) {
             return Err(too_large());
         }
-        let reserved = self.uploads.reserve(fixed::held(&head.headers));
-        let reserved = reserved.ok_or_else(|| FetchError::full(self.uploads.limit))?;
-        let answered =
-            Answered { status: head.status, headers: head.headers, length, _reserved: reserved };
-        let mut next = Some(Piece::Head(answered));
-        let mut left = self.body_limit;
-        while let Some(piece) = next {
+        let reservation = self.uploads.reserve(fixed::held(&head.headers));
+        let mut next = Piece::Head(ResponseHead {
+            status: head.status,
+            headers: head.headers,
+            length,
+            _reservation: reservation.ok_or_else(|| FetchError::full(self.uploads.limit))?,
+        });
+        loop {
+            let is_end = matches!(&next, Piece::Data(piece) if piece.is_empty());
             // If the receiver is gone, the rest is not needed.
-            if pieces.send(piece).await.is_err() {
+            if pieces.send(Ok(next)).await.is_err() || is_end {
                 return Ok(());
             }
-            next = match body.next().await {
-                Some(piece) => {
-                    let piece = piece.map_err(|error| FetchError::of(&*error))?;
-                    left = left.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
-                    Some(Piece::Data(piece))
-                }
-                None => None,
-            };
+            let piece = body.next().await.transpose();
+            let piece =
+                piece.map_err(|error| FetchError::from_client(&*error))?.unwrap_or_default();
+            left = left.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
+            next = Piece::Data(piece);
         }
-        let _ = pieces.send(Piece::End).await;
-        Ok(())
     }
 
     /// The response's head, after following the allowed redirects.
     async fn respond(
         &self,
         ctx: &Context,
-        mut order: Order,
+        mut request: FetchRequest,
         mut body: Upload,
     ) -> Result<Response, FetchError> {
         let mut followed = 0;
         loop {
-            let response = self.send(ctx, &order, body).await?;
-            if order.redirects == 0 {
+            let response = self.send(ctx, &request, body).await?;
+            let most = request.redirects;
+            if most == 0 {
                 return Ok(response);
             }
-            let Some(next) = redirect::next(&order, &response)? else { return Ok(response) };
+            let Some(next) = redirect::next(&request, &response)? else { return Ok(response) };
             followed += 1;
-            if followed > order.redirects {
+            if followed > most {
                 let to = fixed::cut(next.url.authority(), fixed::TEXT);
-                let most = order.redirects;
                 let text = format!("more than {most} redirects, the last one to {to}");
-                return Err(FetchError::Redirect(text));
+                return Err(FetchError::new(failure::REDIRECT, text));
             }
             next.check(&self.hosts)?;
             (body, _) = Upload::whole(next.body.clone().unwrap_or_default());
-            order = next;
+            request = next;
         }
     }
 
     async fn send(
         &self,
         ctx: &Context,
-        order: &Order,
+        request: &FetchRequest,
         body: Upload,
     ) -> Result<Response, FetchError> {
         let is_empty = body.is_end_stream();
-        let mut request = http::Request::new(body);
-        *request.method_mut() = order.method.clone();
-        *request.uri_mut() = order.uri()?;
-        *request.headers_mut() = order.headers.clone();
-        hop_by_hop::strip(request.headers_mut());
-        propagation::inject(ctx, &self.baggage, request.headers_mut());
-        if is_empty && [Method::POST, Method::PUT, Method::PATCH].contains(&order.method) {
+        let mut sent = http::Request::new(body);
+        *sent.method_mut() = request.method.clone();
+        *sent.uri_mut() = request.uri()?;
+        let headers = sent.headers_mut();
+        *headers = request.headers.clone();
+        hop_by_hop::strip(headers);
+        propagation::inject(ctx, &self.baggage, headers);
+        if is_empty && [Method::POST, Method::PUT, Method::PATCH].contains(&request.method) {
             // Some servers require an explicit length of 0.
-            request.headers_mut().insert(CONTENT_LENGTH, 0.into());
+            headers.insert(CONTENT_LENGTH, 0.into());
         }
-        let response = self.client.request(request).await;
-        let mut response =
-            response.map_err(|error| FetchError::of(&error as &(dyn Error + 'static)))?;
-        let told = response.headers().get(CONTENT_LENGTH).cloned();
+        let response = self.client.request(sent).await;
+        let mut response = response.map_err(|error| FetchError::from_client(&error))?;
+        let length = response.headers().get(CONTENT_LENGTH).cloned();
         hop_by_hop::strip(response.headers_mut());
         // The response to HEAD describes its body only in this header.
-        if let Some(length) = told.filter(|_| order.method == Method::HEAD) {
+        if let Some(length) = length.filter(|_| request.method == Method::HEAD) {
             response.headers_mut().insert(CONTENT_LENGTH, length);
         }
         Ok(response.map(Body::stream))
     }
-}
-
-/// Logs a fetch that has ended: its host, but not its URL, which may be a
-/// secret.
-fn log(ctx: &Context, host: &str, started: Instant, failure: Option<&FetchError>) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
-    }
-    let trace = ctx.value(&TRACE);
-    tracing::debug!(
-        host,
-        request_id = ctx.value(&REQUEST_ID),
-        trace_id = trace.as_ref().map(Trace::trace_id).map(tracing::field::display),
-        span_id = trace.as_ref().map(Trace::span_id).map(tracing::field::display),
-        outcome = failure.map_or("response", FetchError::name),
-        wall = ?started.elapsed(),
-        "fetched{}", failure.map(|error| format!(": {error}")).unwrap_or_default()
-    );
 }

@@ -6,9 +6,7 @@
 //! must be listed as an address: a rule for a name does not allow it, whatever
 //! the name resolves to.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use ipnet::IpNet;
 use url::Host;
@@ -20,10 +18,10 @@ use super::address;
 pub(crate) struct Hosts(Box<[Rule]>);
 
 /// One of the operator's entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Rule {
     /// The only allowed scheme, if any.
-    scheme: Option<Scheme>,
+    scheme: Option<&'static str>,
     pattern: Pattern,
     /// The only allowed port, if any.
     port: Option<u16>,
@@ -37,18 +35,11 @@ enum Pattern {
     /// Any name and any address. No entry can express it.
     Anywhere,
     /// Exactly this name.
-    Name(Box<str>),
+    Name(String),
     /// Any subdomain of this name.
-    Below(Box<str>),
+    Below(String),
     /// An address in this range.
     Addresses(IpNet),
-}
-
-/// The scheme of a URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
-    Http,
-    Https,
 }
 
 /// An entry that names no host.
@@ -62,13 +53,21 @@ pub(crate) struct NoHost {
     reason: String,
 }
 
+/// The scheme of a URL, if it is HTTP or HTTPS.
+pub(super) fn scheme(text: &str) -> Option<&'static str> {
+    ["http", "https"].into_iter().find(|scheme| *scheme == text)
+}
+
 impl Hosts {
     /// Parses the entries.
     ///
     /// # Errors
     /// The first entry that names no host.
     pub(crate) fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, NoHost> {
-        let rules = entries.into_iter().map(|entry| entry.as_ref().parse());
+        let rules = entries.into_iter().map(|entry| {
+            let text = entry.as_ref();
+            Rule::parse(text).map_err(|reason| NoHost { text: text.to_owned(), reason })
+        });
         Ok(Self(rules.collect::<Result<_, _>>()?))
     }
 
@@ -84,32 +83,30 @@ impl Hosts {
     }
 
     /// Whether requests to a URL's host are allowed at all.
-    pub(super) fn allow(&self, scheme: Scheme, host: &Host<&str>, port: u16) -> bool {
-        let rules = self.for_port(scheme, port);
-        match host {
-            Host::Domain(name) => rules.into_iter().any(|rule| rule.pattern.has_name(name)),
-            Host::Ipv4(address) => self.clear(scheme, (*address).into(), port),
-            Host::Ipv6(address) => self.clear(scheme, (*address).into(), port),
-        }
-    }
-
-    /// Whether a URL's literal address may be connected to.
-    fn clear(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
-        let any = self.for_port(scheme, port).any(|rule| rule.pattern == Pattern::Any);
-        any && address::is_public(address) || self.names(scheme, address, port)
+    pub(super) fn allow(&self, scheme: &str, host: &Host<&str>, port: u16) -> bool {
+        let address = match host {
+            Host::Domain(name) => {
+                return self.rules(scheme, port).any(|rule| rule.pattern.has_name(name));
+            }
+            Host::Ipv4(address) => IpAddr::from(*address),
+            Host::Ipv6(address) => IpAddr::from(*address),
+        };
+        let any = self.rules(scheme, port).any(|rule| rule.pattern == Pattern::Any);
+        any && address::is_public(address) || self.list(scheme, address, port)
     }
 
     /// Whether an address that an allowed name resolved to may be connected to.
-    pub(super) fn lead_to(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
-        address::is_public(address) || self.names(scheme, address, port)
+    pub(super) fn allow_address(&self, scheme: &str, address: IpAddr, port: u16) -> bool {
+        address::is_public(address) || self.list(scheme, address, port)
     }
 
     /// Whether an entry lists the address as an address.
-    fn names(&self, scheme: Scheme, address: IpAddr, port: u16) -> bool {
-        self.for_port(scheme, port).any(|rule| rule.pattern.has_address(address))
+    fn list(&self, scheme: &str, address: IpAddr, port: u16) -> bool {
+        self.rules(scheme, port).any(|rule| rule.pattern.has_address(address))
     }
 
-    fn for_port(&self, scheme: Scheme, port: u16) -> impl Iterator<Item = &Rule> {
+    /// The rules for a scheme and a port.
+    fn rules(&self, scheme: &str, port: u16) -> impl Iterator<Item = &Rule> {
         self.0.iter().filter(move |rule| {
             rule.scheme.is_none_or(|only| only == scheme)
                 && rule.port.is_none_or(|only| only == port)
@@ -117,11 +114,56 @@ impl Hosts {
     }
 }
 
+impl Rule {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = match text.split_once("://") {
+            Some((text, rest)) => {
+                (Some(scheme(text).ok_or("its scheme is not http or https")?), rest)
+            }
+            None => (None, text),
+        };
+        if let Ok(net) = rest.parse::<IpNet>() {
+            return Ok(Self { scheme, pattern: Pattern::Addresses(canonical(net)), port: None });
+        }
+        if rest.contains(['/', '?', '#', '@']) {
+            return Err("it is a whole address, or a range that is none".into());
+        }
+        // An IPv6 address contains colons, so it is in brackets if a port
+        // follows.
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if address::literal(rest).is_none() && !port.ends_with(']') => {
+                (host, Some(port.parse().map_err(|_| "its port is no number")?))
+            }
+            _ => (rest, None),
+        };
+        Ok(Self { scheme, pattern: Pattern::parse(host)?, port })
+    }
+}
+
 impl Pattern {
+    fn parse(host: &str) -> Result<Self, String> {
+        if host == "*" {
+            return Ok(Self::Any);
+        }
+        if let Some(address) = address::literal(host) {
+            return Ok(Self::Addresses(address.to_canonical().into()));
+        }
+        let below = host.strip_prefix("*.");
+        // Parsed like a URL's host, so that both have the same form.
+        match Host::parse(below.unwrap_or(host).trim_end_matches('.')) {
+            Ok(Host::Domain(name)) if !name.contains('*') => {
+                Ok(if below.is_some() { Self::Below(name) } else { Self::Name(name) })
+            }
+            Ok(Host::Domain(_)) => Err("a `*` stands alone, or in front as `*.`".into()),
+            Ok(_) => Err("write the address in its usual form".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     fn has_name(&self, name: &str) -> bool {
         match self {
             Self::Any | Self::Anywhere => true,
-            Self::Name(this) => **this == *name,
+            Self::Name(this) => this == name,
             Self::Below(this) => name
                 .strip_suffix(&**this)
                 .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
@@ -130,11 +172,7 @@ impl Pattern {
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
-        let net = match self {
-            Self::Addresses(net) => net,
-            Self::Anywhere => return true,
-            Self::Any | Self::Name(_) | Self::Below(_) => return false,
-        };
+        let Self::Addresses(net) = self else { return *self == Self::Anywhere };
         let address = address.to_canonical();
         // A range must not include the services that hand out a machine's
         // credentials.
@@ -143,96 +181,16 @@ impl Pattern {
     }
 }
 
-impl Scheme {
-    /// The scheme of a URL, if it is HTTP or HTTPS.
-    pub(super) fn of(text: &str) -> Option<Self> {
-        match text {
-            "http" => Some(Self::Http),
-            "https" => Some(Self::Https),
-            _ => None,
-        }
-    }
-}
-
-impl FromStr for Rule {
-    type Err = NoHost;
-
-    fn from_str(text: &str) -> Result<Self, NoHost> {
-        let refuse = |reason: &str| NoHost { text: text.to_owned(), reason: reason.to_owned() };
-        let (scheme, rest) = match text.split_once("://") {
-            Some((scheme, rest)) => {
-                let scheme =
-                    Scheme::of(scheme).ok_or_else(|| refuse("its scheme is not http or https"))?;
-                (Some(scheme), rest)
-            }
-            None => (None, text),
-        };
-        if let Ok(net) = rest.parse::<IpNet>() {
-            return Ok(Self { scheme, pattern: Pattern::Addresses(canonical(net)), port: None });
-        }
-        if rest.contains(['/', '?', '#', '@']) {
-            return Err(refuse("it is a whole address, or a range that is none"));
-        }
-        // An IPv6 address contains colons, so it is in brackets if a port
-        // follows or if it is the whole text.
-        let (host, port) = match rest.rsplit_once(':') {
-            _ if rest.parse::<IpAddr>().is_ok() => (rest, None),
-            Some((host, port)) if !port.ends_with(']') => {
-                let number = port.parse().map_err(|_| refuse("its port is no number"))?;
-                (host, Some(number))
-            }
-            _ => (rest, None),
-        };
-        Ok(Self { scheme, pattern: Pattern::of(host).map_err(|reason| refuse(&reason))?, port })
-    }
-}
-
-impl Pattern {
-    fn of(host: &str) -> Result<Self, String> {
-        if host == "*" {
-            return Ok(Self::Any);
-        }
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if let Ok(address) = bare.parse::<IpAddr>() {
-            return Ok(Self::Addresses(address.to_canonical().into()));
-        }
-        let (below, name) = match host.strip_prefix("*.") {
-            Some(name) => (true, name),
-            None => (false, host),
-        };
-        // Parsed like a URL's host, so that both have the same form.
-        match Host::parse(name.trim_end_matches('.')) {
-            Ok(Host::Domain(name)) if !name.contains('*') => {
-                let name = name.into_boxed_str();
-                Ok(if below { Self::Below(name) } else { Self::Name(name) })
-            }
-            Ok(Host::Domain(_)) => Err("a `*` stands alone, or in front as `*.`".into()),
-            Ok(_) => Err("write the address in its usual form".into()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
 /// Canonicalizes a range like the addresses it is compared with: IPv4-mapped
 /// ranges become IPv4.
 fn canonical(net: IpNet) -> IpNet {
-    let mapped = match net {
-        IpNet::V6(net) if net.prefix_len() >= 96 => net
-            .addr()
-            .to_ipv4_mapped()
-            .and_then(|address| IpNet::new(address.into(), net.prefix_len() - 96).ok()),
+    let mapped = match net.addr().to_canonical() {
+        address @ IpAddr::V4(_) if net.prefix_len() >= 96 => {
+            IpNet::new(address, net.prefix_len() - 96).ok()
+        }
         _ => None,
     };
     mapped.unwrap_or(net)
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        })
-    }
 }
 
 #[cfg(test)]
@@ -247,9 +205,8 @@ mod tests {
 
     fn allows(hosts: &Hosts, url: &str) -> bool {
         let url = Url::parse(url).expect("a URL");
-        let scheme = Scheme::of(url.scheme()).expect("one of HTTP");
         let port = url.port_or_known_default().expect("a port");
-        hosts.allow(scheme, &url.host().expect("a host"), port)
+        hosts.allow(url.scheme(), &url.host().expect("a host"), port)
     }
 
     #[test]
@@ -285,7 +242,7 @@ mod tests {
     #[test]
     fn a_name_leads_to_public_addresses_alone_unless_others_are_named() {
         let leads = |entries: &[&str], address: &str, port| {
-            hosts(entries).lead_to(Scheme::Http, address.parse().expect("an address"), port)
+            hosts(entries).allow_address("http", address.parse().expect("an address"), port)
         };
         assert!(leads(&["a.example"], "93.184.215.14", 80));
         assert!(!leads(&["a.example", "*"], "10.0.0.7", 80));
@@ -310,7 +267,7 @@ mod tests {
             assert!(allows(&anywhere, url), "{url}");
         }
         let inside = "10.0.0.7".parse().expect("an address");
-        assert!(anywhere.lead_to(Scheme::Https, inside, 8443));
+        assert!(anywhere.allow_address("https", inside, 8443));
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //!   resolves names; [`trust`]: the trusted certificate authorities.
 //! - [`error`]: why there is no response.
 
-mod address;
+pub(crate) mod address;
 mod client;
 mod connection;
 mod connector;
@@ -38,8 +38,8 @@ pub(crate) use self::client::{Client, client};
 pub(crate) use self::error::FetchError;
 pub(crate) use self::fetch::Fetch;
 pub(crate) use self::hosts::Hosts;
-pub(crate) use self::request::Order;
-pub(crate) use self::upload::{Passed, Upload};
+pub(crate) use self::request::FetchRequest;
+pub(crate) use self::upload::Upload;
 use crate::limits::bytes::ByteBudget;
 use crate::limits::{Limits, mib};
 

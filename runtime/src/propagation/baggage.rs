@@ -15,13 +15,13 @@ use crate::context::Context;
 const HEADER: HeaderName = HeaderName::from_static("baggage");
 
 /// The most members that are read, in all headers together.
-const MOST_MEMBERS: usize = 64;
+const MAX_MEMBERS: usize = 64;
 
 /// The most bytes that are read, counting all headers as joined by commas.
-const MOST_BYTES: usize = 8_192;
+const MAX_BYTES: usize = 8_192;
 
 /// The longest value that is accepted, in bytes.
-const MOST_VALUE: usize = 4_096;
+const MAX_VALUE: usize = 4_096;
 
 /// Whether a member can have that name: a token of HTTP.
 pub(crate) fn is_name(name: &str) -> bool {
@@ -52,7 +52,7 @@ pub(crate) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'
 pub(crate) fn inject(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap) {
     headers.remove(&HEADER);
     let member = |name: &Arc<str>| {
-        let text = ctx.value_text(name).filter(|text| text.len() <= MOST_VALUE)?;
+        let text = ctx.value_text(name).filter(|text| text.len() <= MAX_VALUE)?;
         Some(format!("{name}={}", percent::encode(&text)))
     };
     let text = names.iter().filter_map(member).collect::<Vec<_>>().join(",");
@@ -66,7 +66,7 @@ pub(crate) fn inject(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap)
 /// The members of all headers, within the bounds.
 fn members(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     // No comma follows the last one.
-    let mut left = MOST_BYTES + 1;
+    let mut left = MAX_BYTES + 1;
     let all = headers.get_all(HEADER).into_iter().flat_map(|header| {
         let is_comma = |byte: &u8| *byte == b',';
         header.as_bytes().split(is_comma)
@@ -75,25 +75,19 @@ fn members(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         left = left.checked_sub(member.len() + 1)?;
         Some(member.trim_ascii())
     });
-    within.filter(|member| !member.is_empty()).take(MOST_MEMBERS)
+    within.filter(|member| !member.is_empty()).take(MAX_MEMBERS)
 }
 
 /// The member's name, if it is allowed, and its value. Properties are ignored.
 fn read<'a>(member: &[u8], names: &'a [Arc<str>]) -> Option<(&'a str, String)> {
-    let (pair, _properties) = split_at(member, b';').unwrap_or((member, b""));
-    let (name, value) = split_at(pair, b'=')?;
+    let pair = member.split(|byte| *byte == b';').next()?;
+    let (name, value) = pair.split_at_checked(pair.iter().position(|byte| *byte == b'=')?)?;
     let name = names.iter().find(|allowed| allowed.as_bytes() == name.trim_ascii())?;
-    let value = value.trim_ascii();
+    let value = value.get(1..)?.trim_ascii();
     let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
     let value = std::str::from_utf8(value).ok().filter(|_| value.iter().all(plain))?;
-    let value = percent::decode(value).filter(|value| value.len() <= MOST_VALUE)?;
+    let value = percent::decode(value).filter(|value| value.len() <= MAX_VALUE)?;
     Some((name, value.into_owned()))
-}
-
-/// Splits at the first such byte.
-fn split_at(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let (before, after) = bytes.split_at(bytes.iter().position(|byte| *byte == separator)?);
-    Some((before, after.get(1..)?))
 }
 
 #[cfg(test)]

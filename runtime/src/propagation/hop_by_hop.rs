@@ -6,12 +6,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName};
 
-/// Headers that concern one connection, or that the host itself writes.
-const NOT_HANDED_ON: [HeaderName; 10] = [
+/// Headers that concern one connection.
+const HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
-    CONTENT_LENGTH,
-    HOST,
-    PROXY_AUTHORIZATION,
     TE,
     TRAILER,
     TRANSFER_ENCODING,
@@ -20,17 +17,26 @@ const NOT_HANDED_ON: [HeaderName; 10] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// Headers that the host itself writes.
+const REWRITTEN: [HeaderName; 3] = [CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION];
+
+/// Whether there is one of them. Almost no response has any, and this is
+/// cheaper than removing all.
+pub(crate) fn any(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| HOP_BY_HOP.contains(name))
+}
+
 /// Removes hop-by-hop headers, including those that the `connection` header
-/// lists.
+/// lists, and the headers that the host itself writes.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+    let listed: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|names| names.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in NOT_HANDED_ON.iter().chain(&named) {
+    for name in HOP_BY_HOP.iter().chain(&REWRITTEN).chain(&listed) {
         headers.remove(name);
     }
 }

@@ -4,6 +4,10 @@ use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::trace::random;
+use crate::body::REQUEST_ID;
+use crate::context::Context;
+
 /// The header of the id, in requests and responses.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -12,7 +16,7 @@ const MAX: usize = 128;
 
 /// The client's id if it is valid, else a new one. In both cases the function
 /// sees it in the header.
-pub(crate) fn of(headers: &mut HeaderMap, connection: u64, request: u32) -> HeaderValue {
+pub(crate) fn extract(headers: &mut HeaderMap, connection: u64, request: u32) -> HeaderValue {
     let plain = |id: &&HeaderValue| {
         (1..=MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
@@ -24,26 +28,28 @@ pub(crate) fn of(headers: &mut HeaderMap, connection: u64, request: u32) -> Head
     id
 }
 
+/// Replaces the header by the id of `ctx`.
+pub(super) fn inject(ctx: &Context, headers: &mut HeaderMap) {
+    headers.remove(HEADER);
+    if let Some(id) = ctx.value(&REQUEST_ID).and_then(|id| HeaderValue::try_from(id).ok()) {
+        headers.insert(HEADER, id);
+    }
+}
+
 /// An id that no other request of this or another process has, unless one
 /// connection sends billions of requests.
 fn new(connection: u64, request: u32) -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| {
-        let mut random = [0; 8];
-        // Without randomness, ids are only unique within the process.
-        let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
-        u64::from_le_bytes(random)
-    });
+    static PROCESS: LazyLock<u64> = LazyLock::new(random);
     // The lower half of the connection's number goes in the middle. The upper
     // half takes billions of connections, and then runs into the range of
     // another process.
     let high = PROCESS.wrapping_add(connection >> 32);
     let low = connection << 32 | u64::from(request);
     let number = u128::from(high) << 64 | u128::from(low);
-    let mut digits = [0; 32];
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        let value = (number >> (4 * place)) as u8 & 0xf;
-        *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    }
+    // Faster than `format!`, at every request.
+    let digits: [u8; 32] = std::array::from_fn(|place| {
+        b"0123456789abcdef"[(number >> (124 - 4 * place)) as usize & 0xf]
+    });
     HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
@@ -67,7 +73,7 @@ mod tests {
         let with = |id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(HEADER, HeaderValue::from_str(id).expect("a header"));
-            let taken = of(&mut headers, 1, 2);
+            let taken = extract(&mut headers, 1, 2);
             assert_eq!(headers.get(HEADER), Some(&taken));
             taken
         };

@@ -4,11 +4,12 @@
 //! came in, with a span of its own for every invocation, so that the logs and
 //! traces of other services can be joined.
 
+use std::cell::Cell;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZero;
 use std::str::FromStr;
 
-use super::random;
 use crate::context::Key;
 
 /// The context value of the invocation's span, under the wire name
@@ -67,7 +68,7 @@ impl Trace {
     /// The root span of a new trace. It is not marked as sampled: that would
     /// tell other services that it was recorded here.
     pub fn root() -> Self {
-        let id = u128::from(random::next()) << 64 | u128::from(random::next());
+        let id = u128::from(random()) << 64 | u128::from(random());
         let trace = TraceId(NonZero::new(id).unwrap_or(NonZero::<u128>::MIN));
         Self { trace, span: SpanId::new(), flags: RANDOM }
     }
@@ -117,7 +118,7 @@ fn number(text: &str, digits: usize) -> Option<u128> {
 
 impl SpanId {
     fn new() -> Self {
-        Self(NonZero::new(random::next()).unwrap_or(NonZero::<u64>::MIN))
+        Self(NonZero::new(random()).unwrap_or(NonZero::<u64>::MIN))
     }
 }
 
@@ -148,8 +149,32 @@ impl fmt::Display for SpanId {
     }
 }
 
+thread_local! {
+    /// The state of [`random`], which is odd. The keys of std's hash maps are
+    /// random numbers of the system, different in every thread.
+    static STATE: Cell<u128> = Cell::new({
+        let keys = RandomState::new();
+        u128::from(keys.hash_one(0)) << 64 | u128::from(keys.hash_one(1)) | 1
+    });
+}
+
+/// A random number for ids, different in every thread and every process. It is
+/// not secret: an observer of some of them can compute the next ones.
+///
+/// This is Lehmer's generator. Its state has 128 bits, so the sequences of two
+/// threads never overlap.
+pub(super) fn random() -> u64 {
+    let state = STATE.get().wrapping_mul(0xda94_2042_e4dd_58b5);
+    STATE.set(state);
+    // The lower half is less random.
+    (state >> 64) as u64
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::thread;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -206,6 +231,23 @@ mod tests {
         assert_eq!((child.trace_id(), child.flags), (parent.trace_id(), parent.flags));
         assert_ne!(child.span_id(), parent.span_id());
         assert_ne!(Trace::root().trace_id(), Trace::root().trace_id());
+    }
+
+    #[test]
+    fn no_thread_has_anothers_numbers() {
+        let some = || (0..1_000).map(|_| random()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..8).map(|_| thread::spawn(some)).collect();
+        let all = threads.into_iter().flat_map(|thread| thread.join().expect("no panic"));
+        assert_eq!(all.collect::<HashSet<_>>().len(), 8_000);
+    }
+
+    #[test]
+    fn every_bit_is_as_often_set_as_not() {
+        for bit in 0..64 {
+            let set = (0..10_000).filter(|_| random() >> bit & 1 == 1).count();
+            // Ten standard deviations.
+            assert!((4_500..5_500).contains(&set), "bit {bit}: {set}");
+        }
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use hourglass_abi::key;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName};
 use http::uri::Authority;
+use percent_encoding::percent_decode_str;
 
 use crate::body::{FUNCTION, ROUTE_PREFIX};
 use crate::guest::memory::{parts, write};
@@ -207,21 +208,7 @@ fn split<'a>(path: &'a str, function: &str) -> (&'a str, &'a str) {
 /// Decodes the escapes of a path. Malformed ones stay as they are, and so does
 /// that of the zero byte, which no variable can contain.
 fn decoded(path: &str) -> Vec<u8> {
-    let (mut decoded, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
-    while let Some((&first, behind)) = rest.split_first() {
-        let (byte, behind) = escaped(rest).unwrap_or((first, behind));
-        decoded.push(byte);
-        rest = behind;
-    }
-    decoded
-}
-
-/// The byte that an escape at the start stands for, and the rest.
-fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
-    let (&[b'%', high, low], behind) = text.split_first_chunk()? else { return None };
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let byte = u8::try_from(digit(high)? << 4 | digit(low)?).ok()?;
-    (byte != 0).then_some((byte, behind))
+    percent_decode_str(&path.replace("%00", "%2500")).collect()
 }
 
 /// The variable of a header; `None` if it has none. A name with characters

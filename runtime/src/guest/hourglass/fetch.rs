@@ -6,9 +6,11 @@
 //! directions.
 
 use bytes::Bytes;
-use hourglass_abi::{BODY_FOLLOWS, BODY_PASSED};
+use hourglass_abi::{BODY_FOLLOWS, BODY_PASSED, failure};
+use http_body_util::Limited;
 use wasmtime::Linker;
 
+use crate::body::Body;
 use crate::guest::memory::{self, bytes, parts, range, write_answer};
 use crate::guest::state::response::PIECE;
 use crate::guest::state::run::Incoming;
@@ -17,7 +19,7 @@ use crate::guest::wire::Answer;
 use crate::guest::{MODULE, code, turn, wire};
 use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
-use crate::outbound::{Fetch, FetchError, Order, Passed};
+use crate::outbound::{Fetch, FetchError, FetchRequest};
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     define!(
@@ -35,7 +37,7 @@ type Words = (u32, u32, u32, u32, u32, u32);
 async fn fetch_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(&mut call)?;
-    let Some((request, url)) = wire::read_order(bytes(memory, head_ptr, head_len)?) else {
+    let Some((request, url)) = wire::read_fetch(bytes(memory, head_ptr, head_len)?) else {
         return Ok(code::INVALID);
     };
     let body = match body_len {
@@ -44,7 +46,7 @@ async fn fetch_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> 
     };
     let head = u64::from(head_len) + fixed::entries(request.headers());
     let (url, admitted) = (url.to_owned(), admit(state, head, body));
-    let order = match admitted {
+    let request = match admitted {
         Ok((head, body)) => {
             let body = match body {
                 Some(place) => {
@@ -52,14 +54,14 @@ async fn fetch_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> 
                 }
                 None => None,
             };
-            Order::new(request, &url, head, body, redirects)
+            FetchRequest::new(request, &url, head, body, redirects)
         }
         Err(error) => Err(error),
     };
     let state = call.data_mut();
-    let fetch = match order {
-        Ok(order) => begin(state, ctx, order, body_len == BODY_PASSED)?,
-        Err(error) => Fetch::refused(error),
+    let fetch = match request {
+        Ok(request) => begin(state, ctx, request, body_len == BODY_PASSED)?,
+        Err(error) => Fetch::failed(error),
     };
     Ok(state.run.fetches().open.add(fetch)?)
 }
@@ -71,10 +73,10 @@ fn admit(
     head: u64,
     body: Option<u64>,
 ) -> Result<(Reservation, Option<Reservation>), FetchError> {
-    let exceeded = |text: String| Err(FetchError::Exceeded(text));
+    let exceeded = |text: String| Err(FetchError::new(failure::FETCHES_EXCEEDED, text));
     let Some(outbound) = &state.capabilities.outbound else {
-        let text = "the function may capabilities no other host: its `allow_hosts` is empty";
-        return Err(FetchError::Forbidden(text.into()));
+        let text = "the function may reach no other host: its `allow_hosts` is empty";
+        return Err(FetchError::new(failure::FORBIDDEN, text));
     };
     let (most, at_once) = (outbound.max_fetches, outbound.at_once);
     let uploads = outbound.uploads.clone();
@@ -93,15 +95,21 @@ fn admit(
     Ok((head, Some(body)))
 }
 
-fn begin(state: &mut State, ctx: u32, order: Order, passes_body: bool) -> wasmtime::Result<Fetch> {
+fn begin(
+    state: &mut State,
+    ctx: u32,
+    request: FetchRequest,
+    passes_body: bool,
+) -> wasmtime::Result<Fetch> {
     let step = state.run.trace().child();
     let (Some(outbound), Some(tasks)) = (&state.capabilities.outbound, state.capabilities.tasks())
     else {
-        return Ok(Fetch::refused(FetchError::Unreachable("the host has no tasks".into())));
+        let text = "no connection: the host has no tasks";
+        return Ok(Fetch::failed(FetchError::new(failure::UNREACHABLE, text)));
     };
     let ctx = state.run.context(ctx)?.clone();
     let passed = passes_body.then(|| state.run.body.take());
-    Ok(Fetch::begin(outbound, &ctx, step, order, passed, &tasks))
+    Ok(Fetch::begin(outbound, &ctx, step, request, passed, &tasks))
 }
 
 async fn fetch_write(
@@ -126,11 +134,10 @@ fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
             Answer::Head { status: head.status, headers: &head.headers, length: head.length }
         }
         Some(Err(error)) => Answer::Failure {
-            outcome: error.name(),
+            outcome: error.name,
             text: fixed::display(error, fixed::MESSAGE).into(),
-            cause: error
-                .cause()
-                .map(|cause| fixed::display(cause, fixed::MESSAGE).into())
+            cause: (error.done.as_ref())
+                .map(|(_, cause)| fixed::display(cause, fixed::MESSAGE).into())
                 .unwrap_or_default(),
         },
         None => return Ok(code::INVALID),
@@ -156,8 +163,7 @@ async fn fetch_read(
             memory::write(memory, ptr, &piece)?;
             Ok(piece.len() as i32)
         }
-        Err(FetchError::Done(done, _)) => Ok(code::done(done)),
-        Err(_) => Ok(code::BODY_FAILED),
+        Err(error) => Ok(error.done.map_or(code::BODY_FAILED, |(done, _)| code::done(done))),
     }
 }
 
@@ -168,11 +174,9 @@ fn fetch_drop(mut call: Call<'_>, fetch: u32) {
 impl Incoming {
     /// Takes the rest of the body, for another reader. The guest then reads its
     /// end.
-    fn take(&mut self) -> Passed {
-        Passed {
-            body: std::mem::take(&mut self.body),
-            piece: std::mem::take(&mut self.piece),
-            left: self.left,
-        }
+    fn take(&mut self) -> Body {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let rest = Limited::new(std::mem::take(&mut self.body), most);
+        Body::stream(rest).after(std::mem::take(&mut self.piece))
     }
 }

@@ -32,6 +32,6 @@ impl Fetches {
 
     /// Ends all fetches at the end of their invocation.
     pub(crate) fn cancel_all(&mut self) {
-        self.open.drain().for_each(Fetch::leave);
+        self.open.drain().for_each(Fetch::cancel);
     }
 }

@@ -7,9 +7,10 @@
 //! collected.
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use http_body_util::channel::{Channel, Sender};
+use tokio::sync::oneshot;
 
-use crate::body::{Body, Pieces, Response};
+use crate::body::{Body, Response};
 use crate::context::Context;
 use crate::guest::bulk::Bulk;
 use crate::guest::code;
@@ -37,7 +38,7 @@ pub(crate) enum Outgoing {
     #[default]
     None,
     /// Forwarded piece by piece.
-    Sent(mpsc::Sender<Bytes>, Allowance),
+    Sent(Sender<Bytes>, Allowance),
     /// Collected until the guest has ended.
     Collected(Bulk, Allowance),
 }
@@ -78,8 +79,8 @@ impl Outgoing {
         let Some(sender) = sender else {
             return Self::Collected(Bulk::default(), Allowance::new(most.min(held)));
         };
-        let (pieces, taken) = mpsc::channel(AHEAD);
-        let mut response = Response::new(Body::stream(Pieces::new(taken)));
+        let (pieces, body) = Channel::new(AHEAD);
+        let mut response = Response::new(Body::stream(body));
         *response.status_mut() = head.status();
         *response.headers_mut() = head.headers().clone();
         // If the receiver is gone, the first write reports it.
@@ -117,7 +118,7 @@ impl Outgoing {
             }
             Self::Sent(pieces, _) => tokio::select! {
                 biased;
-                sent = pieces.send(piece) => sent.map_err(|_| code::BODY_FAILED),
+                sent = pieces.send_data(piece) => sent.map_err(|_| code::BODY_FAILED),
                 done = ctx.done() => Err(code::done(done)),
             },
         }
