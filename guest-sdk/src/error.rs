@@ -50,7 +50,7 @@ pub struct Error(Boxed);
 /// An error inside another one, in a place that requires [`std::error::Error`]. It displays as the
 /// inner error.
 #[derive(Debug)]
-pub(crate) struct Carried {
+pub(crate) struct Wrapped {
     status: Option<StatusCode>,
     error: Boxed,
 }
@@ -76,7 +76,7 @@ impl Error {
 
     /// Creates an error that is answered with `status`, from a text or from another error.
     pub fn status(status: StatusCode, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(Box::new(Carried { status: Some(status), error: source.into() }))
+        Self(Box::new(Wrapped { status: Some(status), error: source.into() }))
     }
 
     /// Returns the status of the response, unless the error is [not answered](Self::done).
@@ -171,19 +171,19 @@ impl Error {
     }
 
     fn verdict(&self) -> Option<Verdict<'_>> {
-        self.links().find_map(Verdict::of)
+        self.links().find_map(Verdict::from_error)
     }
 
     /// Iterates over the error and all of its sources, without the wrappers around them.
     fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        self.links().filter(|error| !error.is::<Carried>())
+        self.links().filter(|error| !error.is::<Wrapped>())
     }
 
     fn links(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         let first: &(dyn StdError + 'static) = &*self.0;
         std::iter::successors(Some(first), |&error: &&(dyn StdError + 'static)| {
-            if let Some(carried) = error.downcast_ref::<Carried>() {
-                return Some(&*carried.error);
+            if let Some(wrapped) = error.downcast_ref::<Wrapped>() {
+                return Some(&*wrapped.error);
             }
             // An I/O error hides the error that it was made from.
             let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
@@ -193,15 +193,15 @@ impl Error {
 }
 
 impl<'a> Verdict<'a> {
-    fn of(error: &'a (dyn StdError + 'static)) -> Option<Self> {
-        if let Some(Carried { status: Some(status), error }) = error.downcast_ref() {
+    fn from_error(error: &'a (dyn StdError + 'static)) -> Option<Self> {
+        if let Some(Wrapped { status: Some(status), error }) = error.downcast_ref() {
             return Some(Self::Status(*status, error));
         }
         if let Some(error) = error.downcast_ref() {
-            return Self::of_body(error);
+            return Self::from_body(error);
         }
         if let Some(CallError::Body { error, .. }) = error.downcast_ref() {
-            return Self::of_body(error);
+            return Self::from_body(error);
         }
         let problem = error.downcast_ref().map(Self::Problem);
         let call = || error.downcast_ref().map(Self::Call);
@@ -210,7 +210,7 @@ impl<'a> Verdict<'a> {
         problem.or_else(call).or_else(fetch).or_else(done)
     }
 
-    fn of_body(error: &'a BodyError) -> Option<Self> {
+    fn from_body(error: &'a BodyError) -> Option<Self> {
         match error {
             BodyError::Client(text) => Some(Self::Status(StatusCode::BAD_REQUEST, text)),
             BodyError::Incomplete => Some(Self::Incomplete),
@@ -240,7 +240,7 @@ impl From<Error> for Box<dyn StdError + Send + Sync> {
 #[cfg(feature = "anyhow")]
 impl From<Error> for anyhow::Error {
     fn from(error: Error) -> Self {
-        Self::new(Carried { status: None, error: error.0 })
+        Self::new(Wrapped { status: None, error: error.0 })
     }
 }
 
@@ -307,13 +307,13 @@ mod any {
     }
 }
 
-impl fmt::Display for Carried {
+impl fmt::Display for Wrapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl StdError for Carried {
+impl StdError for Wrapped {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.error.source()
     }

@@ -95,6 +95,14 @@ mod guest {
         }
     }
 
+    macro_rules! literals {
+        ($($visit:ident: $Type:ty),+) => {$(
+            fn $visit(&mut self, value: $Type) -> Result<(), Error> {
+                self.literal(value)
+            }
+        )+};
+    }
+
     impl<'v> VisitValue<'v> for OneValue<'_> {
         fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
             self.1.text(self.0, value);
@@ -105,20 +113,6 @@ mod guest {
             self.literal("null")
         }
 
-        fn visit_u64(&mut self, value: u64) -> Result<(), Error> {
-            self.literal(value)
-        }
-
-        fn visit_i64(&mut self, value: i64) -> Result<(), Error> {
-            self.literal(value)
-        }
-
-        fn visit_f64(&mut self, value: f64) -> Result<(), Error> {
-            self.literal(value)
-        }
-
-        fn visit_bool(&mut self, value: bool) -> Result<(), Error> {
-            self.literal(value)
-        }
+        literals!(visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_bool: bool);
     }
 }

@@ -11,7 +11,7 @@ macro_rules! named {
     ) => {
         impl $error {
             /// Returns the name and the description, which is empty for `Done`.
-            fn told(&self) -> (&str, &str) {
+            fn parts(&self) -> (&str, &str) {
                 match self {
                     $(Self::$variant(text) => ($name, text),)+
                     Self::Other { outcome, text } => (outcome, text),

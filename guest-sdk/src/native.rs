@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::context::{CancelOnDrop, Handler, announce};
+use crate::context::{CancelOnDrop, Handler, wake_waiters};
 use crate::pending::private::Failure;
 use crate::{Context, Request, Response};
 
@@ -40,7 +40,7 @@ pub(crate) fn start<E: Failure + Send + 'static>(
     let run = move || {
         let result = run(&child, &name, &handler, request);
         lock(&place).result = Some(result);
-        announce();
+        wake_waiters();
     };
     let thread = thread::Builder::new().name(target.to_owned()).spawn(run);
     thread.map_err(|error| E::unanswered(target, &format!("no thread for it: {error}")))?;
@@ -86,12 +86,12 @@ fn run<E: Failure>(
     match answered {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => error.answer(ctx).map_err(|done| E::done(target, ctx, done)),
-        Err(panic) => Err(E::panicked(target, words(&*panic))),
+        Err(panic) => Err(E::panicked(target, message(&*panic))),
     }
 }
 
 /// Returns the message of a panic.
-fn words(panic: &(dyn Any + Send)) -> &str {
+fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("it panicked")
 }

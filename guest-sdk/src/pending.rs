@@ -37,11 +37,11 @@ pub(crate) mod private {
 
         /// The handler that answers it in a test panicked.
         #[cfg(not(target_arch = "wasm32"))]
-        fn panicked(target: &str, words: &str) -> Self;
+        fn panicked(target: &str, message: &str) -> Self;
 
         /// A test has no handler that answers it.
         #[cfg(not(target_arch = "wasm32"))]
-        fn unanswered(target: &str, why: &str) -> Self;
+        fn unanswered(target: &str, reason: &str) -> Self;
     }
 }
 

@@ -95,12 +95,12 @@ struct Text {
 
 impl Write for Text {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        let room = self.most.saturating_sub(self.text.len());
-        if part.len() <= room {
+        let buffer = self.most.saturating_sub(self.text.len());
+        if part.len() <= buffer {
             self.text.push_str(part);
             return Ok(());
         }
-        self.text.push_str(part.get(..part.floor_char_boundary(room)).unwrap_or_default());
+        self.text.push_str(part.get(..part.floor_char_boundary(buffer)).unwrap_or_default());
         Err(fmt::Error)
     }
 }

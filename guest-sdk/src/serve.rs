@@ -163,32 +163,37 @@ mod guest {
     #[cold]
     fn panicked(info: &PanicHookInfo<'_>) {
         let mut fields = Fields::default();
-        let words = info.payload_as_str().unwrap_or("no message");
+        let message = info.payload_as_str().unwrap_or("no message");
         let Some(location) = info.location() else {
-            return record::error(format_args!("panicked: {words}"), &fields);
+            return record::error(format_args!("panicked: {message}"), &fields);
         };
         let (file, line) = (location.file(), location.line());
         fields.text("file", file);
         fields.literal("line", line);
-        record::error(format_args!("panicked at {file}:{line}: {words}"), &fields);
+        record::error(format_args!("panicked at {file}:{line}: {message}"), &fields);
     }
 
     /// Sends the response. Nothing in it is dropped, because the instance ends with it.
     fn respond(ctx: &Context, response: Response) {
         let response = ManuallyDrop::new(response);
         match response.body().pieces() {
-            Err(whole) => give(&response, whole),
-            Ok(Source::Host(length)) => pass_on(ctx, &response, length),
-            Ok(source @ Source::Fetched(..)) => hand_on(ctx, &response, source),
+            Err(whole) => send(&response, whole),
+            Ok(Source::Host(length)) => echo(ctx, &response, length),
+            Ok(Source::Fetched(fetched, length)) => {
+                begin_sized(&response, length);
+                let mut body = response.body().resume(Source::Fetched(fetched, length));
+                let sent = copy(&mut body, &mut Writer::client());
+                sent.unwrap_or_else(|error| break_off(ctx, &error.into()));
+            }
             Ok(Source::Written(write)) => {
                 begin(&response);
                 write(&mut Writer::client()).unwrap_or_else(|error| break_off(ctx, &error));
             }
-            Ok(Source::Gone) => give(&response, &[]),
+            Ok(Source::Gone) => send(&response, &[]),
         }
     }
 
-    fn give(response: &Response, body: &[u8]) {
+    fn send(response: &Response, body: &[u8]) {
         let head = ManuallyDrop::new(wire::response(response));
         accepted(exchange::give_response(&head, body));
     }
@@ -197,45 +202,38 @@ mod guest {
         accepted(exchange::begin_response(&wire::response(response)));
     }
 
-    fn accepted(given: Result<(), i32>) {
-        if given.is_err() {
-            exit("the host did not accept the response");
-        }
-    }
-
-    /// Responds with the request's own body, piece by piece unless it is small.
-    fn pass_on(ctx: &Context, response: &Response, length: Option<u64>) {
-        let mut start = Vec::with_capacity(SMALL);
-        while start.len() < SMALL {
-            match exchange::read_body(&mut start) {
-                Ok(0) => return give(response, &start),
-                Ok(_) => {}
-                Err(_) => unreadable(),
-            }
-        }
+    /// Begins a response with a body whose length may be known.
+    fn begin_sized(response: &Response, length: Option<u64>) {
         let mut response = response.clone();
         if let Some(length) = length {
             response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
         }
         begin(&response);
+    }
+
+    fn accepted(result: Result<(), i32>) {
+        if result.is_err() {
+            exit("the host did not accept the response");
+        }
+    }
+
+    /// Responds with the request's own body, piece by piece unless it is small.
+    fn echo(ctx: &Context, response: &Response, length: Option<u64>) {
+        let mut start = Vec::with_capacity(SMALL);
+        while start.len() < SMALL {
+            match exchange::read_body(&mut start) {
+                Ok(0) => return send(response, &start),
+                Ok(_) => {}
+                Err(_) => unreadable(),
+            }
+        }
+        begin_sized(response, length);
         let rest = || -> Result<(), Error> {
             let mut writer = Writer::client();
             writer.write_all(&start)?;
             Ok(copy(&mut Body::of_request(None), &mut writer)?)
         };
         rest().unwrap_or_else(|error| break_off(ctx, &error));
-    }
-
-    /// Responds with a fetched body, piece by piece.
-    fn hand_on(ctx: &Context, response: &Response, source: Source) {
-        let Source::Fetched(_, length) = &source else { return };
-        let mut response = response.clone();
-        if let Some(length) = *length {
-            response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
-        }
-        begin(&response);
-        let passed = copy(&mut response.body().resume(source), &mut Writer::client());
-        passed.unwrap_or_else(|error| break_off(ctx, &error.into()));
     }
 
     /// Aborts a response midway. The host makes sure that the client sees it as incomplete.

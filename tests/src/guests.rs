@@ -58,35 +58,22 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     for folder in ["tests/guests", "examples"] {
         crates.extend(build::functions(&repository().join(folder))?);
     }
-    build::target::ensure(repository(), &mut *build::progress::to_stderr())?;
-    let built = build::build(&crates, &mut News::default()).into_iter();
+    build::target::ensure(repository(), &mut build::Progress::to_stderr())?;
+    let built = build::build(&crates, &mut progress()).into_iter();
     built.map(|built| Ok((built.function.name().to_owned(), built.outcome?))).collect()
 }
 
 /// Reports a build of the guests if there is anything to build.
-#[derive(Default)]
-struct News {
-    step: Option<String>,
-}
-
-impl build::Progress for News {
-    fn step(&mut self, what: &str) {
-        self.step = Some(what.to_owned());
-    }
-
-    fn detail(&mut self, what: &str) {
-        if let Some(step) = self.step.take_if(|_| what.starts_with("Compiling")) {
-            self.note(&step);
+fn progress() -> build::Progress<'static> {
+    // `stderr` directly, which the test harness does not capture. A failure to print is ignored.
+    let note = |text: &str| drop(writeln!(std::io::stderr(), "{text}"));
+    let mut step = None;
+    build::Progress::new(move |event| match event {
+        build::Event::Step(text) => step = Some(text.to_owned()),
+        build::Event::Detail(text) if text.starts_with("Compiling") => {
+            step.take().into_iter().for_each(|step| note(&step));
         }
-    }
-
-    fn part(&mut self, _: &str, _: usize, _: usize) {}
-
-    fn note(&mut self, text: &str) {
-        // `stderr` directly, which the test harness does not capture. A failure to print is
-        // ignored.
-        let _ = writeln!(std::io::stderr(), "{text}");
-    }
-
-    fn end(&mut self) {}
+        build::Event::Note(text) => note(text),
+        _ => {}
+    })
 }

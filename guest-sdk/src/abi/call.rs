@@ -49,7 +49,7 @@ pub(crate) enum Begun {
 
 /// Calls a function, and runs the call until it has to wait. An error is the host's code.
 pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Begun, i32> {
-    let mut room = [MaybeUninit::<u8>::uninit(); RESULT];
+    let mut buffer = [MaybeUninit::<u8>::uninit(); RESULT];
     // SAFETY: the first three ranges are borrowed for the duration of the call, and only read; the
     // last is the guest's and may be written.
     let code = unsafe {
@@ -61,7 +61,7 @@ pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Beg
             head.len(),
             body.as_ptr(),
             body.len(),
-            room.as_mut_ptr().cast(),
+            buffer.as_mut_ptr().cast(),
             RESULT,
         )
     };
@@ -69,8 +69,8 @@ pub(crate) fn call(ctx: i32, name: &str, head: &[u8], body: &[u8]) -> Result<Beg
     match (code >> 32, code as i32) {
         (..0, code) => Err(code),
         (0, len) => {
-            let start = room.as_ptr().cast();
-            // SAFETY: the host wrote all `len` bytes to `room`, which outlives the copy.
+            let start = buffer.as_ptr().cast();
+            // SAFETY: the host wrote all `len` bytes to `buffer`, which outlives the copy.
             let result = unsafe { std::slice::from_raw_parts(start, len as usize) };
             Ok(Begun::Ended(Bytes::copy_from_slice(result)))
         }
@@ -117,7 +117,7 @@ pub(crate) fn result(call: i32) -> Bytes {
 }
 
 /// Closes a handle, and cancels the call unless it has ended.
-pub(crate) fn give_up(call: i32) {
+pub(crate) fn close(call: i32) {
     call_drop(call);
 }
 

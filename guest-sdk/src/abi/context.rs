@@ -93,7 +93,7 @@ pub(crate) fn cancel(ctx: i32, cause: &str) {
 }
 
 /// Closes a handle.
-pub(crate) fn give_back(ctx: i32) {
+pub(crate) fn close(ctx: i32) {
     context_drop(ctx);
 }
 

@@ -23,9 +23,9 @@ pub(crate) fn request_head() -> Vec<u8> {
 /// Appends the next piece of the body to `body`, within its spare capacity, and returns its length:
 /// 0 at the end. There must be spare capacity.
 pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
-    let room = body.spare_capacity_mut();
+    let buffer = body.spare_capacity_mut();
     // SAFETY: the range is the vector's own spare capacity, which may be written.
-    let read = length(unsafe { body_read(room.as_mut_ptr().cast(), room.len()) })?;
+    let read = length(unsafe { body_read(buffer.as_mut_ptr().cast(), buffer.len()) })?;
     // SAFETY: the host wrote `read` bytes there, and never more than the length that was passed.
     unsafe { body.set_len(body.len() + read) };
     Ok(read)
@@ -33,9 +33,9 @@ pub(crate) fn read_body(body: &mut Vec<u8>) -> Result<usize, i32> {
 
 /// Reads the next piece of the body into a range that is not empty, and returns its length: 0 at
 /// the end. An error is the host's code.
-pub(crate) fn read(room: &mut [u8]) -> Result<usize, i32> {
+pub(crate) fn read(buffer: &mut [u8]) -> Result<usize, i32> {
     // SAFETY: the range is exclusively borrowed for the duration of the call.
-    length(unsafe { body_read(room.as_mut_ptr(), room.len()) })
+    length(unsafe { body_read(buffer.as_mut_ptr(), buffer.len()) })
 }
 
 /// Commits the head of a response. An error is the host's code.

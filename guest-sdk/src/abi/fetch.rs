@@ -65,12 +65,12 @@ pub(crate) fn head(fetch: i32) -> Bytes {
 
 /// Reads the next piece of the response's body into a range that is not empty, and returns its
 /// length: 0 at the end. An error is the host's code.
-pub(crate) fn read(fetch: i32, room: &mut [u8]) -> Result<usize, i32> {
+pub(crate) fn read(fetch: i32, buffer: &mut [u8]) -> Result<usize, i32> {
     // SAFETY: the range is exclusively borrowed for the duration of the call.
-    length(unsafe { fetch_read(fetch, room.as_mut_ptr(), room.len()) })
+    length(unsafe { fetch_read(fetch, buffer.as_mut_ptr(), buffer.len()) })
 }
 
 /// Closes a handle, and ends the rest of the fetch.
-pub(crate) fn give_up(fetch: i32) {
+pub(crate) fn close(fetch: i32) {
     fetch_drop(fetch);
 }

@@ -20,7 +20,7 @@ use crate::Result;
 
 /// The number of bytes that are copied at once.
 #[cfg(target_arch = "wasm32")]
-pub(crate) const PASSED: usize = 64 << 10;
+pub(crate) const COPY_BUFFER: usize = 64 << 10;
 
 /// The body of a request or a response.
 ///
@@ -137,12 +137,9 @@ impl Body {
     /// Takes the source of the pieces, or returns the whole body if it has arrived.
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn pieces(&self) -> std::result::Result<Source, &Bytes> {
-        match &self.content {
-            Content::Whole(bytes) => Err(bytes),
-            Content::Stream(stream) => match stream.known() {
-                Some(Ok(bytes)) => Err(bytes),
-                Some(Err(_)) | None => Ok(stream.take()),
-            },
+        match (&self.content, self.known()) {
+            (_, Some(Ok(bytes))) | (Content::Whole(bytes), _) => Err(bytes),
+            (Content::Stream(stream), _) => Ok(stream.take()),
         }
     }
 
@@ -153,12 +150,17 @@ impl Body {
     /// The error of that read.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn check(&self) -> Result<(), BodyError> {
+        match self.known() {
+            Some(Err(broken)) => Err(self.broken(broken)),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    /// Returns the result of reading the whole body, without reading it.
+    fn known(&self) -> Option<std::result::Result<&Bytes, &Broken>> {
         match &self.content {
-            Content::Stream(stream) => match stream.known() {
-                Some(Err(broken)) => Err(self.broken(broken)),
-                Some(Ok(_)) | None => Ok(()),
-            },
-            Content::Whole(_) => Ok(()),
+            Content::Whole(bytes) => Some(Ok(bytes)),
+            Content::Stream(stream) => stream.known(),
         }
     }
 
@@ -175,13 +177,10 @@ impl Body {
     /// The length is the sender's announcement, so the body may still break off earlier.
     #[must_use]
     pub fn size_hint(&self) -> Option<u64> {
-        match &self.content {
-            Content::Whole(bytes) => Some(bytes.len() as u64),
-            Content::Stream(stream) => match stream.known() {
-                Some(Ok(bytes)) => Some(bytes.len() as u64),
-                Some(Err(_)) => None,
-                None => stream.length(),
-            },
+        match (self.known(), &self.content) {
+            (Some(known), _) => known.ok().map(|bytes| bytes.len() as u64),
+            (None, Content::Stream(stream)) => stream.length(),
+            (None, Content::Whole(_)) => None,
         }
     }
 
@@ -242,18 +241,18 @@ impl Body {
 /// Those of [`Body::collect`], as the inner error of an [`io::Error`]. In a handler, `?` treats it
 /// like a [`BodyError`].
 impl Read for Body {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Content::Stream(stream) = &self.content {
             #[cfg(target_arch = "wasm32")]
-            if let Some(read) = stream.read(room) {
+            if let Some(read) = stream.read(buffer) {
                 return read.map_err(|broken| self.broken(&broken).into_io());
             }
             let whole = stream.whole().map_err(|broken| self.broken(broken).into_io())?;
             self.content = Content::Whole(whole.clone());
         }
         let Content::Whole(bytes) = &mut self.content else { return Ok(0) };
-        let len = bytes.len().min(room.len());
-        bytes.copy_to_slice(room.get_mut(..len).unwrap_or_default());
+        let len = bytes.len().min(buffer.len());
+        bytes.copy_to_slice(buffer.get_mut(..len).unwrap_or_default());
         Ok(len)
     }
 }
@@ -262,9 +261,9 @@ impl Read for Body {
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn copy(body: &mut Body, writer: &mut Writer<'_>) -> io::Result<()> {
     use std::io::Write;
-    let mut room = vec![0; PASSED];
-    while let read @ 1.. = body.read(&mut room)? {
-        writer.write_all(room.get(..read).unwrap_or_default())?;
+    let mut buffer = vec![0; COPY_BUFFER];
+    while let read @ 1.. = body.read(&mut buffer)? {
+        writer.write_all(buffer.get(..read).unwrap_or_default())?;
     }
     Ok(())
 }
@@ -277,13 +276,9 @@ impl Default for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = match &self.content {
-            Content::Whole(bytes) => Some(bytes),
-            Content::Stream(stream) => stream.known().and_then(std::result::Result::ok),
-        };
-        match known {
-            Some(bytes) => f.debug_tuple("Body").field(bytes).finish(),
-            None => f.write_str("Body(stream)"),
+        match self.known() {
+            Some(Ok(bytes)) => f.debug_tuple("Body").field(bytes).finish(),
+            Some(Err(_)) | None => f.write_str("Body(stream)"),
         }
     }
 }

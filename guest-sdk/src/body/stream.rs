@@ -89,7 +89,7 @@ impl Stream {
 
     /// Reads the next piece from the host. `None` if the body does not come from there.
     #[cfg(target_arch = "wasm32")]
-    pub(super) fn read(&self, room: &mut [u8]) -> Option<Result<usize, Broken>> {
+    pub(super) fn read(&self, buffer: &mut [u8]) -> Option<Result<usize, Broken>> {
         let mut source = self.lock();
         // The remaining length is not tracked: the host reports the end.
         match &mut *source {
@@ -97,9 +97,9 @@ impl Stream {
             Source::Written(_) | Source::Gone => return None,
         }
         Some(match &*source {
-            _ if room.is_empty() => Ok(0),
-            Source::Fetched(fetched, _) => fetched.read(room).map_err(Broken::Fetch),
-            _ => exchange::read(room).map_err(|code| Broken::Body(BodyError::from_code(code))),
+            _ if buffer.is_empty() => Ok(0),
+            Source::Fetched(fetched, _) => fetched.read(buffer).map_err(Broken::Fetch),
+            _ => exchange::read(buffer).map_err(|code| Broken::Body(BodyError::from_code(code))),
         })
     }
 
@@ -113,8 +113,8 @@ impl Stream {
 /// nothing is read past it.
 #[cfg(target_arch = "wasm32")]
 fn collect(length: Option<u64>) -> Result<Bytes, BodyError> {
-    let room = length.map_or(PIECE, |length| length.min(ANNOUNCED) as usize);
-    let mut body = Vec::with_capacity(room);
+    let buffer = length.map_or(PIECE, |length| length.min(ANNOUNCED) as usize);
+    let mut body = Vec::with_capacity(buffer);
     while length != Some(body.len() as u64) {
         if body.len() == body.capacity() {
             body.reserve(PIECE);

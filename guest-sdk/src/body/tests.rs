@@ -57,9 +57,9 @@ fn what_is_not_json_is_the_clients_mistake() {
 #[test]
 fn a_body_is_read_piece_by_piece() -> Result<()> {
     let mut body = Body::from("some text");
-    let (mut room, mut text) = ([0; 4], Vec::new());
-    while let read @ 1.. = body.read(&mut room)? {
-        text.extend_from_slice(&room[..read]);
+    let (mut buffer, mut text) = ([0; 4], Vec::new());
+    while let read @ 1.. = body.read(&mut buffer)? {
+        text.extend_from_slice(&buffer[..read]);
     }
     assert_eq!(text, b"some text");
     assert_eq!(body.size_hint(), Some(0));

@@ -103,7 +103,7 @@ impl CallError {
     /// Returns the outcome's name, as in the host's log and metrics: `not-found`, `busy`, ...
     #[must_use]
     pub fn name(&self) -> &str {
-        self.told().0
+        self.parts().0
     }
 
     /// Makes the failure of a call if its request's body cannot be read.
@@ -133,7 +133,7 @@ impl fmt::Display for CallError {
             Self::Body { function, error } => {
                 write!(f, "`{function}`: the request's body cannot be read: {error}")
             }
-            told => f.write_str(told.told().1),
+            other => f.write_str(other.parts().1),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Failure for CallError {
     }
 
     fn close(handle: i32) {
-        abi::call::give_up(handle);
+        abi::call::close(handle);
     }
 }
 
@@ -80,12 +80,12 @@ fn failed(ctx: &Context, function: &str, head: usize, code: i32) -> CallError {
     if let Some(done) = abi::done(code) {
         return CallError::ended(function, ctx, done);
     }
-    let why = match function.len() {
+    let reason = match function.len() {
         len if len > abi::MAX_FUNCTION_NAME => {
             let most = abi::MAX_FUNCTION_NAME;
             format!("a function's name has at most {most} bytes, this one {len}")
         }
         _ => abi::refused(head),
     };
-    CallError::BadRequest(format!("`{function}`: {why}"))
+    CallError::BadRequest(format!("`{function}`: {reason}"))
 }

@@ -47,12 +47,12 @@ impl Failure for CallError {
         }
     }
 
-    fn panicked(function: &str, words: &str) -> Self {
-        Self::Trap(format!("`{function}`: {words}"))
+    fn panicked(function: &str, message: &str) -> Self {
+        Self::Trap(format!("`{function}`: {message}"))
     }
 
-    fn unanswered(function: &str, why: &str) -> Self {
+    fn unanswered(function: &str, reason: &str) -> Self {
         let remedy = "register a function of this name with `Context::with_function`";
-        Self::NotFound(format!("`{function}`: {why}: {remedy}"))
+        Self::NotFound(format!("`{function}`: {reason}: {remedy}"))
     }
 }

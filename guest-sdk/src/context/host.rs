@@ -25,7 +25,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        abi::give_back(self.number);
+        abi::close(self.number);
         // Iterates, because recursion over a long chain would overflow the stack.
         let mut above = self.above.take();
         while let Some(mut handle) = above.and_then(Arc::into_inner) {

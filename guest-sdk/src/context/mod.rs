@@ -32,7 +32,7 @@ pub use key::Key;
 #[cfg(not(target_arch = "wasm32"))]
 use native::Node;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use native::{Handler, announce};
+pub(crate) use native::{Handler, wake_waiters};
 
 use crate::abi;
 

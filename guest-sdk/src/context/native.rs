@@ -43,7 +43,7 @@ impl Drop for Lease {
 
 struct Inner {
     parent: Option<Arc<Inner>>,
-    adds: Adds,
+    adds: Addition,
     /// Set at most once, and only with the lock held.
     canceled: OnceLock<End>,
 }
@@ -54,12 +54,12 @@ impl RefUnwindSafe for Inner {}
 impl RefUnwindSafe for Lease {}
 
 /// What a context adds to its parent.
-pub(super) enum Adds {
+pub(super) enum Addition {
     /// Nothing, except that it can be canceled separately.
     Nothing,
     Deadline(Instant),
     /// It is not done when its parent is.
-    Apart,
+    WithoutCancel,
     Value(String, String),
     Function(String, Handler),
     Fetcher(Handler),
@@ -75,7 +75,7 @@ struct End {
 }
 
 /// Wakes all waiters after an event that they may wait for.
-pub(crate) fn announce() {
+pub(crate) fn wake_waiters() {
     drop(lock());
     CHANGED.notify_all();
 }
@@ -98,7 +98,7 @@ impl Context {
     /// Returns the handler of calls of this function.
     pub(crate) fn function(&self, name: &str) -> Option<Handler> {
         self.0.inner.ancestors().find_map(|node| match &node.adds {
-            Adds::Function(known, handler) if known == name => Some(handler.clone()),
+            Addition::Function(known, handler) if known == name => Some(handler.clone()),
             _ => None,
         })
     }
@@ -106,7 +106,7 @@ impl Context {
     /// Returns the handler of fetches.
     pub(crate) fn fetcher(&self) -> Option<Handler> {
         self.0.inner.ancestors().find_map(|node| match &node.adds {
-            Adds::Fetcher(handler) => Some(handler.clone()),
+            Addition::Fetcher(handler) => Some(handler.clone()),
             _ => None,
         })
     }
@@ -114,7 +114,7 @@ impl Context {
     /// Returns the context of a callee, and the guard that cancels it. It does not keep this
     /// context from being canceled.
     pub(crate) fn for_callee(&self) -> (Self, CancelOnDrop) {
-        let inner = Inner::under(&self.0.inner, Adds::Nothing);
+        let inner = Inner::under(&self.0.inner, Addition::Nothing);
         let cancel = Cancel(Self(Node { inner: inner.clone(), lease: None }));
         (Self(Node { inner, lease: None }), CancelOnDrop(cancel))
     }
@@ -122,16 +122,16 @@ impl Context {
 
 impl Node {
     pub(super) fn background() -> Self {
-        Self { inner: Inner::new(None, Adds::Nothing), lease: None }
+        Self { inner: Inner::new(None, Addition::Nothing), lease: None }
     }
 
     /// Returns a child that ends with this context and cannot be canceled separately.
-    pub(super) fn derive(&self, adds: Adds) -> Self {
+    pub(super) fn derive(&self, adds: Addition) -> Self {
         Self { inner: Inner::under(&self.inner, adds), lease: self.lease.clone() }
     }
 
     /// Returns a child that can be canceled.
-    fn cancelable(&self, adds: Adds) -> Self {
+    fn cancelable(&self, adds: Addition) -> Self {
         let inner = Inner::under(&self.inner, adds);
         let lease = Lease { inner: inner.clone(), _above: self.lease.clone() };
         Self { inner, lease: Some(Arc::new(lease)) }
@@ -139,11 +139,11 @@ impl Node {
 
     pub(super) fn with_timeout(&self, after: Option<Duration>) -> Self {
         let deadline = after.and_then(|after| Instant::now().checked_add(after));
-        self.cancelable(deadline.map_or(Adds::Nothing, Adds::Deadline))
+        self.cancelable(deadline.map_or(Addition::Nothing, Addition::Deadline))
     }
 
     pub(super) fn with_deadline(&self, at: Instant) -> Self {
-        self.cancelable(Adds::Deadline(at))
+        self.cancelable(Addition::Deadline(at))
     }
 
     /// Returns a context with a value. An error is the code that a host would return.
@@ -154,11 +154,11 @@ impl Node {
         if name.is_empty() || name.len() > abi::MAX_NAME || value.len() > abi::MAX_VALUE {
             return Err(abi::INVALID);
         }
-        Ok(self.derive(Adds::Value(name.to_owned(), value)))
+        Ok(self.derive(Addition::Value(name.to_owned(), value)))
     }
 
     pub(super) fn without_cancel(&self) -> Self {
-        Self { inner: Inner::under(&self.inner, Adds::Apart), lease: None }
+        Self { inner: Inner::under(&self.inner, Addition::WithoutCancel), lease: None }
     }
 
     pub(super) fn cancel(&self, cause: Cause) {
@@ -190,7 +190,7 @@ impl Node {
 
     pub(super) fn config(&self, name: &str) -> Option<String> {
         self.inner.ancestors().find_map(|node| match &node.adds {
-            Adds::Config(known, value) if known == name => Some(value.clone()),
+            Addition::Config(known, value) if known == name => Some(value.clone()),
             _ => None,
         })
     }
@@ -237,11 +237,11 @@ impl Node {
 }
 
 impl Inner {
-    fn new(parent: Option<Arc<Self>>, adds: Adds) -> Arc<Self> {
+    fn new(parent: Option<Arc<Self>>, adds: Addition) -> Arc<Self> {
         Arc::new(Self { parent, adds, canceled: OnceLock::new() })
     }
 
-    fn under(parent: &Arc<Self>, adds: Adds) -> Arc<Self> {
+    fn under(parent: &Arc<Self>, adds: Addition) -> Arc<Self> {
         Self::new(Some(parent.clone()), adds)
     }
 
@@ -256,7 +256,7 @@ impl Inner {
 
     fn deadline(&self) -> Option<Instant> {
         let deadline = |node: &Self| match node.adds {
-            Adds::Deadline(at) => Some(at),
+            Addition::Deadline(at) => Some(at),
             _ => None,
         };
         self.enders().filter_map(deadline).min()
@@ -279,7 +279,7 @@ impl Inner {
     /// Iterates over this context and the ancestors that end it.
     fn enders(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |node| match &node.parent {
-            Some(parent) if !matches!(node.adds, Adds::Apart) => Some(&**parent),
+            Some(parent) if !matches!(node.adds, Addition::WithoutCancel) => Some(&**parent),
             _ => None,
         })
     }
@@ -287,7 +287,7 @@ impl Inner {
     /// Iterates over all values, the nearest first.
     fn named(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ancestors().filter_map(|node| match &node.adds {
-            Adds::Value(name, value) => Some((name.as_str(), value.as_str())),
+            Addition::Value(name, value) => Some((name.as_str(), value.as_str())),
             _ => None,
         })
     }

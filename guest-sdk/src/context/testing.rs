@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::native::{Adds, Handler, Node};
+use super::native::{Addition, Handler, Node};
 use super::{Context, Key};
 use crate::{IntoResponse, Request};
 
@@ -27,7 +27,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_host_value<T: fmt::Display>(&self, key: &Key<T>, value: T) -> Self {
-        Self(self.0.derive(Adds::Value(key.name().to_owned(), value.to_string())))
+        Self(self.0.derive(Addition::Value(key.name().to_owned(), value.to_string())))
     }
 
     /// Returns a context of a function that has this setting.
@@ -41,7 +41,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_config(&self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self(self.0.derive(Adds::Config(name.into(), value.into())))
+        Self(self.0.derive(Addition::Config(name.into(), value.into())))
     }
 
     /// Returns a context under which `handler` answers calls of the function `name`. It replaces an
@@ -76,7 +76,7 @@ impl Context {
         R: IntoResponse,
     {
         let handler: Handler = Arc::new(move |ctx, req| handler(ctx, req).into_response());
-        Self(self.0.derive(Adds::Function(name.into(), handler)))
+        Self(self.0.derive(Addition::Function(name.into(), handler)))
     }
 
     /// Returns a context under which `handler` answers every fetch. The handler receives the
@@ -103,6 +103,6 @@ impl Context {
         R: IntoResponse,
     {
         let handler: Handler = Arc::new(move |ctx, req| handler(ctx, req).into_response());
-        Self(self.0.derive(Adds::Fetcher(handler)))
+        Self(self.0.derive(Addition::Fetcher(handler)))
     }
 }

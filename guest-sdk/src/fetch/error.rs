@@ -86,7 +86,7 @@ impl FetchError {
     /// Returns the failure's name, as in the host's log: `forbidden`, `unreachable`, ...
     #[must_use]
     pub fn name(&self) -> &str {
-        self.told().0
+        self.parts().0
     }
 
     /// Returns the status of the response to a handler that returns this error.
@@ -118,7 +118,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done { url, done, cause } => write!(f, "{url}: {done} (cause: {cause})"),
-            told => f.write_str(told.told().1),
+            other => f.write_str(other.parts().1),
         }
     }
 }

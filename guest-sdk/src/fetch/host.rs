@@ -92,7 +92,7 @@ impl Failure for FetchError {
     }
 
     fn close(handle: i32) {
-        abi::fetch::give_up(handle);
+        abi::fetch::close(handle);
     }
 }
 
@@ -109,8 +109,8 @@ fn head(url: &str, started: &Started<FetchError>) -> Result<wire::Fetched, Fetch
 
 impl Fetched {
     /// Reads the next piece of the response's body into a range that is not empty.
-    pub(crate) fn read(&self, room: &mut [u8]) -> Result<usize, FetchError> {
-        abi::fetch::read(self.started.handle(), room).map_err(|_| {
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, FetchError> {
+        abi::fetch::read(self.started.handle(), buffer).map_err(|_| {
             // The head now has the reason why the body broke off.
             head(&self.url, &self.started).err().unwrap_or_else(|| {
                 FetchError::BadResponse(format!("{}: the response's body broke off", self.url))
@@ -122,11 +122,11 @@ impl Fetched {
     pub(crate) fn collect(self, length: Option<u64>) -> Result<Bytes, FetchError> {
         let announced = length.map_or(0, |length| length.min(ANNOUNCED) as usize);
         let mut whole = Vec::with_capacity(announced);
-        let mut room = vec![0; PIECE];
+        let mut buffer = vec![0; PIECE];
         loop {
-            match self.read(&mut room)? {
+            match self.read(&mut buffer)? {
                 0 => return Ok(whole.into()),
-                read => whole.extend_from_slice(room.get(..read).unwrap_or_default()),
+                read => whole.extend_from_slice(buffer.get(..read).unwrap_or_default()),
             }
         }
     }

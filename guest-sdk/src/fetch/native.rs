@@ -63,12 +63,12 @@ impl Failure for FetchError {
         Ok(response)
     }
 
-    fn panicked(url: &str, words: &str) -> Self {
-        Self::BadResponse(format!("{url}: {words}"))
+    fn panicked(url: &str, message: &str) -> Self {
+        Self::BadResponse(format!("{url}: {message}"))
     }
 
-    fn unanswered(url: &str, why: &str) -> Self {
-        Self::Forbidden(format!("{url}: {why}: answer fetches with `Context::with_fetch`"))
+    fn unanswered(url: &str, reason: &str) -> Self {
+        Self::Forbidden(format!("{url}: {reason}: answer fetches with `Context::with_fetch`"))
     }
 }
 

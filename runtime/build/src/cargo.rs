@@ -5,13 +5,14 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use cargo_metadata::PackageId;
 
 use super::command::{self, CommandError, Line};
 use super::crates::{FunctionCrate, Origin};
-use super::messages::{Messages, News};
-use super::progress::Progress;
+use super::messages::{Messages, Notice};
+use super::progress::{Event, Progress};
 use super::target::TARGET;
 
 /// The result of building one function.
@@ -25,13 +26,13 @@ pub struct Built {
 
 /// A function that did not build.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` does not build:\n{words}")]
+#[error("`{name}` does not build:\n{messages}")]
 pub struct BuildFailure {
     /// The function.
     pub name: String,
     /// The messages of the compiler or of cargo, over many lines. They are
-    /// coloured if [`Progress::colour`] allows it.
-    pub words: String,
+    /// colored if the [`Progress`] allows it.
+    pub messages: String,
 }
 
 /// Builds the functions for [`TARGET`] as `cargo build --release` does, with
@@ -39,33 +40,32 @@ pub struct BuildFailure {
 /// result for each, in the order given. A function that does not build does not
 /// prevent the others from being built.
 ///
-/// The compiler's warnings go to [`Progress::note`]. The target must be
+/// The compiler's warnings go to [`Event::Note`]. The target must be
 /// installed: see [`target::ensure`](super::target::ensure). There is no time
 /// limit on cargo.
-pub fn build(functions: &[FunctionCrate], progress: &mut dyn Progress) -> Vec<Built> {
+pub fn build(functions: &[FunctionCrate], progress: &mut Progress<'_>) -> Vec<Built> {
     let of = functions.len();
     let functions_are = if of == 1 { "1 function".to_owned() } else { format!("{of} functions") };
-    progress.step(&format!("building {functions_are} for {TARGET}"));
-    let mut said: BTreeMap<&Path, Result<Messages, CommandError>> = BTreeMap::new();
-    let mut counter = Counter { done: 0, of, progress };
+    progress.report(Event::Step(&format!("building {functions_are} for {TARGET}")));
+    let (mut outputs, mut done) = (BTreeMap::new(), 0);
     for (workspace, wanted) in by_workspace(functions) {
-        said.insert(workspace, run(workspace, &wanted, &mut counter));
+        outputs.insert(workspace, run(workspace, &wanted, progress, (&mut done, of)));
     }
-    progress.end();
+    progress.report(Event::End);
 
     let outcome = |function: &FunctionCrate| match &function.origin {
-        Origin::Unreadable(said) => Err(said.clone()),
-        Origin::Package { id, workspace } => match said.get(workspace.as_path()) {
+        Origin::Unreadable(messages) => Err(messages.clone()),
+        Origin::Package { id, workspace } => match outputs.get(workspace.as_path()) {
             Some(Ok(messages)) => messages.outcome(id, &function.name),
             Some(Err(error)) => Err(error.to_string()),
-            None => Err("cargo was not asked".to_owned()),
+            None => Err("cargo was not called".to_owned()),
         },
     };
     let built = |function: &FunctionCrate| Built {
         function: function.clone(),
-        outcome: outcome(function).map_err(|words| BuildFailure {
+        outcome: outcome(function).map_err(|messages| BuildFailure {
             name: function.name.clone(),
-            words: words.trim_end().to_owned(),
+            messages: messages.trim_end().to_owned(),
         }),
     };
     functions.iter().map(built).collect()
@@ -84,49 +84,37 @@ fn by_workspace(functions: &[FunctionCrate]) -> BTreeMap<&Path, Wanted<'_>> {
     workspaces
 }
 
-/// The number of functions to build, across workspaces.
-struct Counter<'a> {
-    done: usize,
-    of: usize,
-    progress: &'a mut dyn Progress,
-}
-
-/// One call of cargo, which builds as much of `wanted` as it can.
+/// One call of cargo, which builds as much of `wanted` as it can. Counts the
+/// functions that are built, across workspaces.
 fn run(
     workspace: &Path,
     wanted: &Wanted<'_>,
-    counter: &mut Counter<'_>,
+    progress: &mut Progress<'_>,
+    (done, of): (&mut usize, usize),
 ) -> Result<Messages, CommandError> {
-    let colour = counter.progress.colour();
-    let format = if colour { "json,json-diagnostic-rendered-ansi" } else { "json" };
+    let format = match progress.is_colored {
+        true => "--message-format=json,json-diagnostic-rendered-ansi",
+        false => "--message-format=json",
+    };
     let mut cargo = command(workspace);
-    cargo.args([
-        "build",
-        "--release",
-        "--target",
-        TARGET,
-        "--bins",
-        "--keep-going",
-        "--message-format",
-        format,
-    ]);
+    cargo.args(["build", "--release", "--target", TARGET, "--bins", "--keep-going", format]);
     let packages: BTreeSet<_> = wanted.iter().map(|(id, _)| &id.repr).collect();
     for package in packages {
         cargo.args(["--package", package]);
     }
 
     let mut messages = Messages::default();
-    let status = command::watch(&mut cargo, None, &mut |line| match line {
+    let status = command::watch(&mut cargo, Duration::MAX, &mut |line| match line {
         Line::Err(line) => {
-            counter.progress.detail(line.trim());
+            progress.report(Event::Detail(line.trim()));
             messages.read_stderr(&line);
         }
         Line::Out(line) => match messages.read(&line) {
-            Some(News::Module(id, name)) if wanted.contains(&(&id, &name)) => {
-                counter.done += 1;
-                counter.progress.part(&name, counter.done, counter.of);
+            Some(Notice::Module(id, name)) if wanted.contains(&(&id, &name)) => {
+                *done += 1;
+                progress.report(Event::Part { name: &name, done: *done, of });
             }
-            Some(News::Warning(words)) => counter.progress.note(words.trim_end()),
+            Some(Notice::Warning(messages)) => progress.report(Event::Note(messages.trim_end())),
             _ => {}
         },
     })?;
@@ -175,7 +163,6 @@ fn is_outer_cargos(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Quiet;
 
     #[test]
     fn what_the_outer_cargo_says_of_itself_is_told_from_what_the_user_says() {
@@ -197,7 +184,7 @@ mod tests {
     fn a_manifest_that_cannot_be_read_is_reported_in_cargos_words() {
         let origin = Origin::Unreadable("error: unclosed array".to_owned());
         let function = FunctionCrate { name: "broken".to_owned(), dir: PathBuf::new(), origin };
-        let built = build(&[function], &mut Quiet);
+        let built = build(&[function], &mut Progress::quiet());
         let outcomes: Vec<_> = built
             .into_iter()
             .map(|built| built.outcome.map_err(|error| error.to_string()))

@@ -28,14 +28,14 @@ pub enum CommandError {
         source: io::Error,
     },
     /// It ended unsuccessfully.
-    #[error("`{command}` ended with {status}: {said}")]
+    #[error("`{command}` ended with {status}: {stderr}")]
     Failed {
         /// The command line.
         command: String,
         /// Its exit status.
         status: ExitStatus,
         /// The relevant part of its standard error.
-        said: String,
+        stderr: String,
     },
     /// It was still running at the end of its time limit, and was killed.
     #[error("`{command}` was not done after {limit:?}")]
@@ -53,11 +53,11 @@ pub(crate) enum Line {
     Err(String),
 }
 
-/// Runs `command` to its end, passes every line to `on_line` as it arrives, and
-/// returns the exit status. A `limit` of `None` means no limit.
+/// Runs `command` to its end within `limit`, passes every line to `on_line` as it
+/// arrives, and returns the exit status.
 pub(crate) fn watch(
     command: &mut Command,
-    limit: Option<Duration>,
+    limit: Duration,
     on_line: &mut dyn FnMut(Line),
 ) -> Result<ExitStatus, CommandError> {
     let failed = |command: &Command, source| CommandError::Io { command: shown(command), source };
@@ -79,24 +79,19 @@ pub(crate) fn watch(
         read_lines(err, Line::Err, lines);
     }
 
-    // A limit beyond the clock's range is no limit.
-    let end = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
+    let started = Instant::now();
     loop {
         // Once both pipes are closed, the program has ended or is about to.
-        let line = match end {
-            None => arriving.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some((end, _)) => arriving.recv_timeout(end.saturating_duration_since(Instant::now())),
-        };
-        match (line, end) {
-            (Ok(line), _) => on_line(line),
-            (Err(RecvTimeoutError::Timeout), Some((_, limit))) => {
+        match arriving.recv_timeout(limit.saturating_sub(started.elapsed())) {
+            Ok(line) => on_line(line),
+            Err(RecvTimeoutError::Timeout) => {
                 // The reader threads are not joined: a process outside the
                 // group may hold the pipes open indefinitely.
                 running.kill();
                 let _ = child.wait();
                 return Err(CommandError::TimedOut { command: shown(command), limit });
             }
-            (Err(_), _) => {
+            Err(RecvTimeoutError::Disconnected) => {
                 drop(running);
                 return child.wait().map_err(|source| failed(command, source));
             }
@@ -112,17 +107,17 @@ pub(crate) fn output(
     on_err: &mut dyn FnMut(&str),
 ) -> Result<String, CommandError> {
     let (mut out, mut err) = (String::new(), String::new());
-    let status = watch(command, Some(limit), &mut |line| match line {
-        Line::Out(line) => push_line(&mut out, &line),
+    let status = watch(command, limit, &mut |line| match line {
+        Line::Out(line) => out += &(line + "\n"),
         Line::Err(line) => {
             on_err(&line);
-            push_line(&mut err, &line);
+            err += &(line + "\n");
         }
     })?;
     if status.success() {
         return Ok(out);
     }
-    Err(CommandError::Failed { command: shown(command), status, said: telling(&err, 12) })
+    Err(CommandError::Failed { command: shown(command), status, stderr: summary(&err, 12) })
 }
 
 /// Reads lines in a separate thread, so that neither pipe can fill up and block
@@ -141,32 +136,26 @@ fn read_lines(from: impl Read + Send + 'static, kind: fn(String) -> Line, to: Se
     });
 }
 
-/// Appends `line` and a line ending.
-pub(crate) fn push_line(text: &mut String, line: &str) {
-    text.push_str(line);
-    text.push('\n');
-}
-
 /// The part of a program's standard error that explains the failure: from its
 /// first error on, or else the end of it; at most `most` lines, without empty
 /// ones.
-pub(crate) fn telling(stderr: &str, most: usize) -> String {
+pub(crate) fn summary(stderr: &str, most: usize) -> String {
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     let is_error =
         |line: &&str| ["error", "E:", "Err:", "W: Fail"].iter().any(|word| line.starts_with(word));
     let first = lines.iter().position(is_error);
     let from = first.unwrap_or(lines.len().saturating_sub(most));
-    let told: Vec<&str> = lines.into_iter().skip(from).take(most).collect();
-    if told.is_empty() { "it did not say why".to_owned() } else { told.join("\n") }
+    let shown: Vec<&str> = lines.into_iter().skip(from).take(most).collect();
+    if shown.is_empty() { "it did not say why".to_owned() } else { shown.join("\n") }
 }
 
 /// The command line approximately as it would be typed. A long one is
 /// truncated, so that the error stays visible.
 fn shown(command: &Command) -> String {
-    const MOST: usize = 60;
+    const LIMIT: usize = 60;
     let mut shown = text(command.get_program());
     for word in command.get_args() {
-        if shown.len() > MOST {
+        if shown.len() > LIMIT {
             return shown + " ...";
         }
         shown = shown + " " + &text(word);
@@ -227,9 +216,9 @@ mod tests {
     fn what_tells_starts_at_the_first_error() {
         let apt = "Hit:1 http://example.org/debian trixie InRelease\n\n\
                    E: Failed to fetch http://example.org/debian/dists/sid/InRelease\nE: Some index files failed\n";
-        assert!(telling(apt, 1).starts_with("E: Failed to fetch"));
-        assert_eq!(telling("one\ntwo\nthree\n", 2), "two\nthree");
-        assert_eq!(telling(" \n", 2), "it did not say why");
+        assert!(summary(apt, 1).starts_with("E: Failed to fetch"));
+        assert_eq!(summary("one\ntwo\nthree\n", 2), "two\nthree");
+        assert_eq!(summary(" \n", 2), "it did not say why");
     }
 
     #[test]

@@ -25,10 +25,10 @@ impl Compiler {
     /// The compiler in use at `dir`. A folder can override the toolchain, so
     /// every query runs there.
     pub(crate) fn at(dir: &Path) -> Result<Self, CommandError> {
-        let ask = |what: &[&str]| command::output(rustc(dir).args(what), LIMIT, &mut |_| ());
+        let query = |args: &[&str]| command::output(rustc(dir).args(args), LIMIT, &mut |_| ());
         Ok(Self {
-            release: release(&ask(&["-vV"])?),
-            sysroot: PathBuf::from(ask(&["--print", "sysroot"])?.trim_end()),
+            release: release(&query(&["-vV"])?),
+            sysroot: PathBuf::from(query(&["--print", "sysroot"])?.trim_end()),
         })
     }
 

@@ -147,13 +147,13 @@ fn of_workspace(
     rest: &mut BTreeSet<PathBuf>,
 ) -> Result<Vec<FunctionCrate>, FunctionsError> {
     let dir = manifest.parent().unwrap_or(root);
-    let mut ask = cargo::command(dir);
-    ask.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]).arg(manifest);
-    let metadata = match command::output(&mut ask, LIMIT, &mut |_| ()) {
+    let mut command = cargo::command(dir);
+    command.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]).arg(manifest);
+    let metadata = match command::output(&mut command, LIMIT, &mut |_| ()) {
         Ok(json) => MetadataCommand::parse(json)
             .map_err(|source| FunctionsError::Metadata { manifest: manifest.to_owned(), source })?,
-        Err(CommandError::Failed { said, .. }) => {
-            return Ok(broken(manifest, said).into_iter().collect());
+        Err(CommandError::Failed { stderr, .. }) => {
+            return Ok(broken(manifest, stderr).into_iter().collect());
         }
         Err(error) => return Err(FunctionsError::Cargo(error)),
     };
@@ -161,7 +161,7 @@ fn of_workspace(
     for package in &metadata.packages {
         let own = package.manifest_path.as_std_path();
         rest.remove(own);
-        if !own.starts_with(root) || !(uses_sdk(package) || says_so(package)) {
+        if !own.starts_with(root) || !(uses_sdk(package) || declares_function(package)) {
             continue;
         }
         let programs =
@@ -189,9 +189,9 @@ fn uses_sdk(package: &Package) -> bool {
 
 /// Whether the manifest declares the package a function, for functions without
 /// the SDK.
-fn says_so(package: &Package) -> bool {
-    let said = package.metadata.pointer("/hourglass/function");
-    said.and_then(|said| said.as_bool()).unwrap_or(false)
+fn declares_function(package: &Package) -> bool {
+    let value = package.metadata.pointer("/hourglass/function");
+    value.and_then(|value| value.as_bool()).unwrap_or(false)
 }
 
 /// Whether cargo builds the target by default: with only the default features,
@@ -209,12 +209,12 @@ fn is_on(package: &Package, target: &Target) -> bool {
 }
 
 /// The function that an unreadable manifest stands for.
-fn broken(manifest: &Path, said: String) -> Option<FunctionCrate> {
+fn broken(manifest: &Path, message: String) -> Option<FunctionCrate> {
     let text = fs::read_to_string(manifest).ok()?;
     let dir = manifest.parent()?.to_owned();
     let name = dir.file_name()?.to_string_lossy().into_owned();
     let is_function = text.contains(SDK) && text.contains("[package]");
-    is_function.then_some(FunctionCrate { name, dir, origin: Origin::Unreadable(said) })
+    is_function.then_some(FunctionCrate { name, dir, origin: Origin::Unreadable(message) })
 }
 
 /// Adds every manifest in `dir` and below it.

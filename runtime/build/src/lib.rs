@@ -7,11 +7,11 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use hourglass_build as build;
 //!
-//! let mut progress = build::progress::to_stderr();
+//! let mut progress = build::Progress::to_stderr();
 //! let path = std::path::Path::new("examples");
 //! let functions = build::functions(path)?;
-//! build::target::ensure(path, &mut *progress)?;
-//! for built in build::build(&functions, &mut *progress) {
+//! build::target::ensure(path, &mut progress)?;
+//! for built in build::build(&functions, &mut progress) {
 //!     match built.outcome {
 //!         Ok(wasm) => println!("{}: {}", built.function.name(), wasm.display()),
 //!         Err(failure) => eprintln!("{failure}"),
@@ -24,11 +24,11 @@
 //! # Layout
 //!
 //! - `crates`: which crates under a path are functions.
-//! - [`target`]: the `wasm32-wasip1` target, from rustup (`rustup`), or compiled
-//!   from Debian's packages (`debian`) if rustup's server can't be reached.
+//! - [`target`]: the `wasm32-wasip1` target, from rustup, or compiled from Debian's
+//!   packages (`debian.sh`) if rustup's server can't be reached.
 //! - `cargo`: one cargo call for all functions of a workspace; `messages` reads
 //!   its output.
-//! - [`progress`]: progress reports for the caller.
+//! - [`Progress`]: progress reports for the caller.
 //! - `command`: runs another program within a time limit; `running` kills
 //!   running programs; `compiler` queries rustc.
 //!
@@ -40,13 +40,13 @@ mod command;
 mod compiler;
 mod crates;
 mod messages;
-pub mod progress;
+mod progress;
 mod running;
 pub mod target;
 
 pub use cargo::{BuildFailure, Built, build};
 pub use command::CommandError;
 pub use crates::{FunctionCrate, FunctionsError, functions};
-pub use progress::Progress;
+pub use progress::{Event, Progress};
 pub use running::kill_running;
 pub use target::TARGET;

@@ -23,12 +23,12 @@ struct CompilerError {
     /// The program's name; `None` for a library or a build script, whose
     /// failure stops every program that needs it.
     program: Option<String>,
-    words: String,
+    messages: String,
 }
 
 /// A message to report immediately.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum Notice {
     /// A program of this package and name is built, or was up to date.
     Module(PackageId, String),
     /// A warning of the compiler.
@@ -37,7 +37,7 @@ pub(crate) enum News {
 
 impl Messages {
     /// Reads one line of cargo's standard output.
-    pub(crate) fn read(&mut self, line: &str) -> Option<News> {
+    pub(crate) fn read(&mut self, line: &str) -> Option<Notice> {
         match serde_json::from_str(line).ok()? {
             Message::CompilerArtifact(artifact) => self.artifact(artifact),
             Message::CompilerMessage(message) => self.diagnostic(message),
@@ -51,11 +51,11 @@ impl Messages {
         if !line.starts_with("error: could not compile")
             && !line.starts_with("warning: build failed")
         {
-            command::push_line(&mut self.stderr, line);
+            self.stderr.extend([line, "\n"]);
         }
     }
 
-    fn artifact(&mut self, artifact: Artifact) -> Option<News> {
+    fn artifact(&mut self, artifact: Artifact) -> Option<Notice> {
         if !artifact.target.is_bin() {
             return None;
         }
@@ -63,18 +63,18 @@ impl Messages {
             artifact.filenames.into_iter().find(|file| file.extension() == Some("wasm"))?;
         let key = (artifact.package_id, artifact.target.name);
         self.modules.insert(key.clone(), module.into_std_path_buf());
-        Some(News::Module(key.0, key.1))
+        Some(Notice::Module(key.0, key.1))
     }
 
-    fn diagnostic(&mut self, message: CompilerMessage) -> Option<News> {
-        let words = message.message.rendered?;
+    fn diagnostic(&mut self, message: CompilerMessage) -> Option<Notice> {
+        let messages = message.message.rendered?;
         match message.message.level {
             DiagnosticLevel::Error | DiagnosticLevel::Ice => {
                 let program = message.target.is_bin().then_some(message.target.name);
-                self.errors.push(CompilerError { package: message.package_id, program, words });
+                self.errors.push(CompilerError { package: message.package_id, program, messages });
                 None
             }
-            DiagnosticLevel::Warning => Some(News::Warning(words)),
+            DiagnosticLevel::Warning => Some(Notice::Warning(messages)),
             _ => None,
         }
     }
@@ -86,18 +86,22 @@ impl Messages {
         if let Some(module) = self.modules.get(&(package.clone(), program.to_owned())) {
             return Ok(module.clone());
         }
-        let mut words = self.words(|error| error.package == *package && error.stops(program));
-        if words.is_empty() {
-            words = self.words(|error| error.program.is_none());
-            if words.is_empty() || self.stderr.lines().any(|line| line.starts_with("error")) {
-                words.push_str(&command::telling(&self.stderr, 100));
+        let mut messages = self.messages(|error| error.package == *package && error.stops(program));
+        if messages.is_empty() {
+            messages = self.messages(|error| error.program.is_none());
+            if messages.is_empty() || self.stderr.lines().any(|line| line.starts_with("error")) {
+                messages.push_str(&command::summary(&self.stderr, 100));
             }
         }
-        Err(words)
+        Err(messages)
     }
 
-    fn words(&self, about: impl Fn(&CompilerError) -> bool) -> String {
-        self.errors.iter().filter(|error| about(error)).map(|error| error.words.as_str()).collect()
+    fn messages(&self, about: impl Fn(&CompilerError) -> bool) -> String {
+        self.errors
+            .iter()
+            .filter(|error| about(error))
+            .map(|error| error.messages.as_str())
+            .collect()
     }
 }
 

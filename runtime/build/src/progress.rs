@@ -1,140 +1,112 @@
-//! Progress reports of a build: to a terminal, to a log, or discarded.
+//! Progress reports of a build.
 //!
 //! Only this file names the progress bar library.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+/// A report.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A step begins that may take seconds or longer. It lasts until the next
+    /// one or the end.
+    Step(&'a str),
+    /// The current activity of the step. Reported often.
+    Detail(&'a str),
+    /// One part of the step is finished.
+    Part {
+        /// Its name.
+        name: &'a str,
+        /// The number of finished parts.
+        done: usize,
+        /// The number of all parts.
+        of: usize,
+    },
+    /// Text to keep, one line or more, such as a warning.
+    Note(&'a str),
+    /// The last step is over.
+    End,
+}
 
 /// Receives the progress of a build.
-///
-/// A step begins with [`step`](Progress::step) and lasts until the next one or
-/// until [`end`](Progress::end). How often the other methods are called is not
-/// specified.
-pub trait Progress {
-    /// A step begins that may take seconds or longer.
-    fn step(&mut self, what: &str);
+pub struct Progress<'a> {
+    report: Box<dyn FnMut(Event<'_>) + 'a>,
+    /// Whether notes, and the failures that the caller shows, may contain escape
+    /// sequences for color.
+    pub(crate) is_colored: bool,
+}
 
-    /// The current activity of the step. Called often; implementations may
-    /// ignore it.
-    fn detail(&mut self, what: &str);
+impl<'a> Progress<'a> {
+    /// Passes each report to `report`, without colors.
+    pub fn new(report: impl FnMut(Event<'_>) + 'a) -> Self {
+        Self { report: Box::new(report), is_colored: false }
+    }
 
-    /// One part of the step is finished: part `done` of `of`.
-    fn part(&mut self, name: &str, done: usize, of: usize);
+    /// Discards all reports.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self::new(|_| ())
+    }
 
-    /// Text to keep, one line or more, such as a warning.
-    fn note(&mut self, text: &str);
+    /// Writes to standard error: a progress bar on a terminal, lines without the
+    /// details otherwise.
+    #[must_use]
+    pub fn to_stderr() -> Self {
+        if !io::stderr().is_terminal() {
+            return Self::new(write_line);
+        }
+        let mut bar = None;
+        let is_colored = std::env::var_os("NO_COLOR").is_none();
+        Self { report: Box::new(move |event| update(&mut bar, event)), is_colored }
+    }
 
-    /// The last step is over.
-    fn end(&mut self);
-
-    /// Whether [`note`](Progress::note), and the failures that the caller
-    /// shows, may contain escape sequences for colour. Default: no.
-    fn colour(&self) -> bool {
-        false
+    pub(crate) fn report(&mut self, event: Event<'_>) {
+        (self.report)(event);
     }
 }
 
-/// Discards all reports; for tests.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: &str) {}
-    fn detail(&mut self, _: &str) {}
-    fn part(&mut self, _: &str, _: usize, _: usize) {}
-    fn note(&mut self, _: &str) {}
-    fn end(&mut self) {}
+impl fmt::Debug for Progress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").finish_non_exhaustive()
+    }
 }
 
-/// Progress on standard error: a progress bar on a terminal, plain lines
-/// otherwise.
-#[must_use]
-pub fn to_stderr() -> Box<dyn Progress> {
-    if io::stderr().is_terminal() { Box::new(Terminal { bar: None }) } else { Box::new(Lines) }
-}
-
-/// Writes a line to standard error, and ignores errors.
-fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Plain lines: steps and finished parts, without the details.
-struct Lines;
-
-impl Progress for Lines {
-    fn step(&mut self, what: &str) {
-        say(format_args!("{what}"));
-    }
-
-    fn detail(&mut self, _: &str) {}
-
-    fn part(&mut self, name: &str, done: usize, of: usize) {
-        say(format_args!("  {name} ({done} of {of})"));
-    }
-
-    fn note(&mut self, text: &str) {
-        say(format_args!("{text}"));
-    }
-
-    fn end(&mut self) {}
+fn write_line(event: Event<'_>) {
+    // A closed standard error is ignored.
+    let _ = match event {
+        Event::Step(text) | Event::Note(text) => writeln!(io::stderr(), "{text}"),
+        Event::Part { name, done, of } => writeln!(io::stderr(), "  {name} ({done} of {of})"),
+        Event::Detail(_) | Event::End => Ok(()),
+    };
 }
 
 const RUNNING: &str = "{spinner} {prefix} {wide_msg:.dim}";
 const COUNTING: &str = "{spinner} {prefix} {bar:20} {pos} of {len} {wide_msg:.dim}";
 
-/// One bar at the bottom of the terminal, removed when the step is over.
-struct Terminal {
-    bar: Option<ProgressBar>,
-}
-
-impl Progress for Terminal {
-    fn step(&mut self, what: &str) {
-        self.end();
-        let bar = ProgressBar::new_spinner().with_style(style(RUNNING));
-        bar.set_prefix(what.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(100));
-        self.bar = Some(bar);
-    }
-
-    fn detail(&mut self, what: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(what.to_owned());
+/// Updates the bar at the bottom of the terminal. Dropping it clears it.
+fn update(bar: &mut Option<ProgressBar>, event: Event<'_>) {
+    match (event, bar.as_ref()) {
+        (Event::Step(text), _) => {
+            *bar = None;
+            let new = ProgressBar::new_spinner().with_style(style(RUNNING));
+            let new = new.with_prefix(text.to_owned()).with_finish(ProgressFinish::AndClear);
+            new.enable_steady_tick(Duration::from_millis(100));
+            *bar = Some(new);
         }
-    }
-
-    fn part(&mut self, name: &str, done: usize, of: usize) {
-        if let Some(bar) = &self.bar {
+        (Event::Detail(text), Some(bar)) => bar.set_message(text.to_owned()),
+        (Event::Part { name, done, of }, Some(bar)) => {
             bar.set_style(style(COUNTING));
             bar.set_length(of as u64);
             bar.set_position(done as u64);
             bar.set_message(name.to_owned());
         }
-    }
-
-    fn note(&mut self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say(format_args!("{text}"))),
-            None => say(format_args!("{text}")),
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn colour(&self) -> bool {
-        std::env::var_os("NO_COLOR").is_none()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.end();
+        (Event::Note(_), Some(bar)) => bar.suspend(|| write_line(event)),
+        (Event::Note(_), None) => write_line(event),
+        (Event::End, _) => *bar = None,
+        (Event::Detail(_) | Event::Part { .. }, None) => {}
     }
 }
 

@@ -9,7 +9,7 @@ use super::config::Config;
 use super::unshown::Unshown;
 use crate::http::Token;
 use crate::http::admin::client::Client;
-use crate::schema::{Address, Unit as _, ValueError};
+use crate::schema::{Address, Unit as _};
 
 /// The default address of a server for operators.
 const ADMIN: &str = "127.0.0.1:9090";
@@ -44,16 +44,12 @@ impl Access {
 pub(crate) struct AccessOptions {
     /// The address on which the server listens for operators, its own `--admin`
     /// [default: `admin` in hourglass.toml of this directory, or 127.0.0.1:9090]
-    #[arg(long, value_name = "ADDR", env = "HOURGLASS_ADMIN", value_parser = address)]
+    #[arg(long, value_name = "ADDR", env = "HOURGLASS_ADMIN", value_parser = |text: &str| Address.parse(text))]
     admin: Option<String>,
     /// The token that the server requires [default: that in `admin_token_file`
     /// of hourglass.toml, unless the address is given]
     #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<Token>::default())]
     token: Option<Token>,
-}
-
-fn address(text: &str) -> Result<String, ValueError> {
-    Address.parse(text)
 }
 
 impl AccessOptions {

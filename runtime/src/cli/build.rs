@@ -43,13 +43,13 @@ pub(crate) fn modules(
     path: &Path,
     functions: &[FunctionCrate],
 ) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let mut progress = build::progress::to_stderr();
-    build::target::ensure(path, &mut *progress)?;
+    let mut progress = build::Progress::to_stderr();
+    build::target::ensure(path, &mut progress)?;
     let mut modules = Vec::new();
-    for built in build::build(functions, &mut *progress) {
+    for built in build::build(functions, &mut progress) {
         match built.outcome {
             Ok(module) => modules.push((built.function.name().to_owned(), module)),
-            Err(failure) => output::tell_colored(&format!("error: {failure}")),
+            Err(failure) => output::colored_message(&format!("error: {failure}")),
         }
     }
     Ok(modules)

@@ -55,7 +55,7 @@ impl CodeOptions {
             });
         }
         if let Some(warning) = config.ignored_cache() {
-            output::tell(&format!("warning: {warning}"));
+            output::message(&format!("warning: {warning}"));
         }
         let Some(dir) = user_folder("XDG_CACHE_HOME", ".cache") else {
             return Ok(builder.build()?);

@@ -108,7 +108,7 @@ pub(crate) fn link(
                 Some(nearest) => format!("write `{nearest}`"),
                 None => format!("add `[function.{callee}]`"),
             };
-            output::tell(&format!(
+            output::message(&format!(
                 "warning: `calls` of `{name}` names `{callee}`, and no function has that name; \
                  {instead}, or remove it"
             ));

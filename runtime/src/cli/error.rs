@@ -13,8 +13,8 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
             // It quotes the invalid value.
             let text = usage.render();
             match output::is_colored() {
-                true => output::tell_colored(text.ansi().to_string().trim_end()),
-                false => output::tell(text.to_string().trim_end()),
+                true => output::colored_message(text.ansi().to_string().trim_end()),
+                false => output::message(text.to_string().trim_end()),
             }
         } else {
             // A closed standard output is not reported.
@@ -27,6 +27,6 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref().is_some_and(is_closed) {
         return ExitCode::SUCCESS;
     }
-    output::tell(&format!("error: {error:#}"));
+    output::message(&format!("error: {error:#}"));
     ExitCode::FAILURE
 }

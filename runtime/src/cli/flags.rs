@@ -26,16 +26,16 @@ fn flag<S: Schema>(setting: &'static Setting<S>) -> Arg {
     Arg::new(setting.name)
         .long(setting.flag())
         .env(setting.variable())
-        .value_name((setting.placeholder)())
+        .value_name((setting.form)().placeholder)
         .help(format!("{} [default: {}]", setting.help(), (setting.default)()))
         .value_parser(parser)
 }
 
 impl<S: Schema> FromArgMatches for Partial<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut given = Self::default();
-        given.update_from_arg_matches(matches)?;
-        Ok(given)
+        let mut partial = Self::default();
+        partial.update_from_arg_matches(matches)?;
+        Ok(partial)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

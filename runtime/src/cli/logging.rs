@@ -2,7 +2,6 @@
 //! line.
 
 use std::io;
-use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
 
@@ -23,9 +22,10 @@ pub(crate) struct LogOptions {
         value_name = "LEVEL",
         env = "HOURGLASS_LOG",
         default_value = "info",
+        value_parser = filter,
         global = true
     )]
-    log: Filter,
+    log: String,
     /// How to log: in lines for people, or as a JSON object a line
     #[arg(
         long,
@@ -44,44 +44,34 @@ enum Format {
     Json,
 }
 
-/// The directives of a filter, validated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Filter(String);
-
-/// Why a filter is refused, and what to write instead.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{0}: write one of the levels off, error, warn, info, debug and trace, or directives such as \
-     `hourglass=debug,hourglass::guest=off`"
-)]
-struct FilterError(String);
-
-impl FromStr for Filter {
-    type Err = FilterError;
-
-    /// A bare level applies to this program only: its dependencies stay silent
-    /// unless they are named.
-    fn from_str(text: &str) -> Result<Self, FilterError> {
-        if is_level(text) {
-            return Ok(Self(format!("hourglass={text}")));
-        }
-        for directive in text.split(',').map(str::trim) {
-            let reason = match directive.rsplit_once('=') {
-                // The library takes any other word for a target of that name,
-                // and then logs nothing else.
-                None if is_level(directive) || directive.starts_with('[') => continue,
-                None => "is no level",
-                Some((target, level)) if target.is_empty() || !is_level(level) => {
-                    "is not `TARGET=LEVEL`"
-                }
-                Some((target, _)) if is_misspelled(target) => "does not name `hourglass`",
-                Some(_) => continue,
-            };
-            return Err(FilterError(format!("`{directive}` {reason}")));
-        }
-        EnvFilter::builder().parse(text).map_err(|error| FilterError(error.to_string()))?;
-        Ok(Self(text.to_owned()))
+/// Checks the directives of a filter. A bare level applies to this program only:
+/// its dependencies stay silent unless they are named.
+fn filter(text: &str) -> Result<String, String> {
+    if is_level(text) {
+        return Ok(format!("hourglass={text}"));
     }
+    let refused = |reason: String| {
+        format!(
+            "{reason}: write one of the levels off, error, warn, info, debug and trace, or \
+             directives such as `hourglass=debug,hourglass::guest=off`"
+        )
+    };
+    for directive in text.split(',').map(str::trim) {
+        let reason = match directive.rsplit_once('=') {
+            // The library takes any other word for a target of that name, and
+            // then logs nothing else.
+            None if is_level(directive) || directive.starts_with('[') => continue,
+            None => "is no level",
+            Some((target, level)) if target.is_empty() || !is_level(level) => {
+                "is not `TARGET=LEVEL`"
+            }
+            Some((target, _)) if is_misspelled(target) => "does not name `hourglass`",
+            Some(_) => continue,
+        };
+        return Err(refused(format!("`{directive}` {reason}")));
+    }
+    EnvFilter::builder().parse(text).map_err(|error| refused(error.to_string()))?;
+    Ok(text.to_owned())
 }
 
 fn is_level(text: &str) -> bool {
@@ -133,7 +123,7 @@ pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
     let is_json = matches!(options.log_format, Format::Json);
     let is_colored = !is_json && output::is_colored();
     let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse(&options.log.0)?)
+        .with_env_filter(EnvFilter::builder().parse(&options.log)?)
         .with_writer(move || Records { is_colored, is_json })
         .with_ansi(is_colored)
         // If standard error is closed, errors can't be reported.
@@ -151,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_level_alone_is_this_programs() {
-        let filter = |text: &str| text.parse::<Filter>().ok().map(|filter| filter.0);
+        let filter = |text: &str| filter(text).ok();
         assert_eq!(filter("debug").as_deref(), Some("hourglass=debug"));
         assert_eq!(filter("off").as_deref(), Some("hourglass=off"));
         assert_eq!(filter("warn,hourglass=info").as_deref(), Some("warn,hourglass=info"));
@@ -178,8 +168,8 @@ mod tests {
             "6",
             "-1",
         ] {
-            let said = text.parse::<Filter>().expect_err(text).to_string();
-            assert!(said.contains("error, warn, info, debug and trace"), "{text:?}: {said}");
+            let error = filter(text).expect_err(text);
+            assert!(error.contains("error, warn, info, debug and trace"), "{text:?}: {error}");
         }
     }
 

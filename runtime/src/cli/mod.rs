@@ -113,13 +113,15 @@ fn try_run(args: Vec<OsString>) -> anyhow::Result<()> {
         // A request for the help or the version.
         return Ok(args.map(drop)?);
     }
-    let unknown = variables::check::<Args>()?;
+    let warnings = variables::check::<Args>()?;
     let args = args?;
     // Before slow work: until then, process 1 of a container ignores signals.
     require_threads(1)?;
     let signals = Signals::install().context("the signal handlers can't be installed")?;
     logging::start(&args.log)?;
-    variables::warn(&unknown);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     match args.command {
         Command::Up(up) => up::run(&up, signals),
         Command::Build(build) => build::run(&build),

@@ -52,12 +52,12 @@ pub(crate) fn is_colored() -> bool {
 
 /// Prints a message that is not part of the command's result. A closed standard
 /// error is ignored.
-pub(crate) fn tell(text: &str) {
+pub(crate) fn message(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", Lines(text));
 }
 
-/// Like [`tell`], for a compiler's messages, which may be colored.
-pub(crate) fn tell_colored(text: &str) {
+/// Like [`message`], for a compiler's messages, which may be colored.
+pub(crate) fn colored_message(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", escape::colored(text));
 }
 

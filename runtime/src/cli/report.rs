@@ -74,7 +74,7 @@ impl Report {
             Ok(response) => {
                 output::body(response.body())?;
                 if !response.status().is_success() {
-                    output::tell(&format!("status: {}", response.status()));
+                    output::message(&format!("status: {}", response.status()));
                 }
                 Ok(())
             }

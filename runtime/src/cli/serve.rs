@@ -61,7 +61,7 @@ pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow
         access.check()?;
         check(&access.address, "--admin")?;
     } else if let Some(warning) = config.unused_token() {
-        output::tell(&format!("warning: {warning}"));
+        output::message(&format!("warning: {warning}"));
     }
     Ok(())
 }
@@ -95,10 +95,10 @@ pub(crate) fn serve(
         };
         // A signal after the announcement starts the drain.
         let first = signals.first();
-        let told = admin.as_ref().map(Admin::local_addr).transpose()?;
+        let admin_address = admin.as_ref().map(Admin::local_addr).transpose()?;
         // A closed standard output does not end the server.
         let url = url(if tls.is_some() { "https" } else { "http" }, server.local_addr()?);
-        let _ = output::line(&announcement(&runtime, &config.routes, &url, told));
+        let _ = output::line(&announcement(&runtime, &config.routes, &url, admin_address));
         let stop = async {
             let signal = first.await;
             tracing::info!(

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     modules.extend(ready_made);
     for module in &modules {
         if let Err(error) = deploy::deploy(&runtime, module, &options.functions) {
-            output::tell(&format!("error: {error:#}"));
+            output::message(&format!("error: {error:#}"));
         }
     }
     if runtime.functions().is_empty() {

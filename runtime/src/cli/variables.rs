@@ -13,41 +13,18 @@ use crate::escape::OneLine;
 
 const PREFIX: &str = "HOURGLASS_";
 
-/// A variable that no flag reads.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unknown {
-    name: String,
-    /// The known variable that resembles it.
-    nearest: Option<String>,
-}
-
-/// Returns the variables that no flag of the program reads, for a warning.
+/// Returns a warning for each variable that no flag of the program reads. They
+/// are not an error: the environment may also be meant for other programs.
 ///
 /// # Errors
 /// A variable that a flag reads is empty: it is unclear whether it is set.
-pub(crate) fn check<P: CommandFactory>() -> Result<Vec<Unknown>, clap::Error> {
+pub(crate) fn check<P: CommandFactory>() -> Result<Vec<String>, clap::Error> {
     let mut command = P::command();
     let variables: Vec<_> = env::vars_os().collect();
-    look_at(&variables, &known(&command)).map_err(|name| {
+    warnings(&variables, &known(&command)).map_err(|name| {
         let text = format!("the variable {name} is empty: give it a value, or unset it");
         command.error(ErrorKind::ValueValidation, text)
     })
-}
-
-/// Warns about unknown variables. They are not an error: the environment may
-/// also be meant for other programs.
-pub(crate) fn warn(unknown: &[Unknown]) {
-    for Unknown { name, nearest } in unknown {
-        let name = OneLine(name);
-        match nearest {
-            Some(nearest) => {
-                tracing::warn!("{name} is not a setting; write {nearest}, or unset it")
-            }
-            None => tracing::warn!(
-                "{name} is not a setting; `hourglass serve --help` lists them; unset this one"
-            ),
-        }
-    }
 }
 
 /// The variables of the flags of all commands.
@@ -58,14 +35,15 @@ fn known(command: &clap::Command) -> BTreeSet<String> {
     variables
 }
 
-fn look_at(
+/// The warnings, or the name of a known variable that is empty.
+fn warnings(
     variables: &[(OsString, OsString)],
     known: &BTreeSet<String>,
-) -> Result<Vec<Unknown>, String> {
+) -> Result<Vec<String>, String> {
     // Kubernetes sets variables for every service, and one may be called
     // `hourglass`.
     let has_service = variables.iter().any(|(name, _)| name == "HOURGLASS_SERVICE_HOST");
-    let mut unknown = Vec::new();
+    let mut warnings = Vec::new();
     for (name, value) in variables {
         let name = name.to_string_lossy();
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
@@ -79,48 +57,50 @@ fn look_at(
             continue;
         }
         let known = known.iter().filter_map(|other| other.strip_prefix(PREFIX));
-        let nearest = nearest(rest, known).map(|nearest| format!("{PREFIX}{nearest}"));
-        unknown.push(Unknown { name: name.into_owned(), nearest });
+        let instead = match nearest(rest, known) {
+            Some(nearest) => format!("write {PREFIX}{nearest}, or unset it"),
+            None => "`hourglass serve --help` lists them; unset this one".to_owned(),
+        };
+        warnings.push(format!("{} is not a setting; {instead}", OneLine(name)));
     }
-    Ok(unknown)
+    Ok(warnings)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn look(variables: &[(&str, &str)]) -> Result<Vec<(String, Option<String>)>, String> {
+    fn check(variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let variables: Vec<_> =
             variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let known = ["HOURGLASS_TIMEOUT", "HOURGLASS_LISTEN", "HOURGLASS_MAX_CALLS"];
-        let unknown = look_at(&variables, &known.map(str::to_owned).into())?;
-        Ok(unknown.into_iter().map(|Unknown { name, nearest }| (name, nearest)).collect())
+        warnings(&variables, &known.map(str::to_owned).into())
     }
 
     #[test]
     fn an_unknown_variable_is_reported_with_the_nearest_one() {
-        for (name, nearest) in [
-            ("HOURGLASS_TIMEOT", Some("HOURGLASS_TIMEOUT")),
-            ("HOURGLASS_LISTEN_", Some("HOURGLASS_LISTEN")),
-            ("HOURGLASS_MAXCALLS", Some("HOURGLASS_MAX_CALLS")),
-            ("HOURGLASS_", None),
-            ("HOURGLASS_QQQ", None),
+        for (name, instead) in [
+            ("HOURGLASS_TIMEOT", "write HOURGLASS_TIMEOUT, or unset it"),
+            ("HOURGLASS_LISTEN_", "write HOURGLASS_LISTEN, or unset it"),
+            ("HOURGLASS_MAXCALLS", "write HOURGLASS_MAX_CALLS, or unset it"),
+            ("HOURGLASS_", "`hourglass serve --help` lists them; unset this one"),
+            ("HOURGLASS_QQQ", "`hourglass serve --help` lists them; unset this one"),
         ] {
-            let expected = vec![(name.to_owned(), nearest.map(str::to_owned))];
-            assert_eq!(look(&[(name, "1"), ("OTHER", "")]), Ok(expected));
+            let expected = vec![format!("{name} is not a setting; {instead}")];
+            assert_eq!(check(&[(name, "1"), ("OTHER", "")]), Ok(expected));
         }
-        assert_eq!(look(&[("HOURGLASS_TIMEOUT", "1s")]), Ok(vec![]));
+        assert_eq!(check(&[("HOURGLASS_TIMEOUT", "1s")]), Ok(vec![]));
     }
 
     #[test]
     fn an_empty_variable_is_refused() {
-        assert_eq!(look(&[("HOURGLASS_LISTEN", "")]), Err("HOURGLASS_LISTEN".to_owned()));
+        assert_eq!(check(&[("HOURGLASS_LISTEN", "")]), Err("HOURGLASS_LISTEN".to_owned()));
     }
 
     #[test]
     fn variables_of_kubernetes_are_not_reported() {
         let set = [("HOURGLASS_PORT_80_TCP", "x"), ("HOURGLASS_SERVICE_HOST", "10.0.0.1")];
-        assert_eq!(look(&set), Ok(vec![]));
-        assert_eq!(look(&set[..1]).map(|unknown| unknown.len()), Ok(1));
+        assert_eq!(check(&set), Ok(vec![]));
+        assert_eq!(check(&set[..1]).map(|warnings| warnings.len()), Ok(1));
     }
 }

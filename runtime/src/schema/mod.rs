@@ -36,7 +36,7 @@ pub(crate) use self::{
     setting::{Schema, Setting},
     size::Size,
     text::{Address, Choice, FilePath, Switch},
-    unit::{Notation, Unit, ValueError},
+    unit::{Form, Notation, Unit, ValueError},
 };
 
 /// Declares a struct of settings.
@@ -88,9 +88,7 @@ macro_rules! settings {
                 $($crate::schema::Setting {
                     name: stringify!($field),
                     doc: &[$($doc),+],
-                    placeholder: || $crate::schema::Unit::placeholder(&$unit),
-                    notation: || $crate::schema::Unit::notation(&$unit),
-                    expected: || $crate::schema::Unit::expected(&$unit),
+                    form: || $crate::schema::Unit::form(&$unit),
                     #[cfg(test)]
                     range: || $crate::schema::Unit::range(&$unit),
                     default: || $crate::schema::settings!(@default $unit, $default $(, $shown)?),

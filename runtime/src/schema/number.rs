@@ -1,6 +1,6 @@
 //! Plain numbers: counts and shares.
 
-use super::{Notation, Unit, ValueError};
+use super::{Form, Notation, Unit, ValueError};
 
 /// A whole number.
 pub(crate) struct Count {
@@ -22,16 +22,12 @@ impl Count {
 impl Unit for Count {
     type Value = u32;
 
-    fn placeholder(&self) -> String {
-        "N".to_owned()
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::Number
-    }
-
-    fn expected(&self) -> String {
-        format!("a whole number from {}, without quotes", self.range())
+    fn form(&self) -> Form {
+        Form::new(
+            "N",
+            Notation::Number,
+            format!("a whole number from {}, without quotes", self.range()),
+        )
     }
 
     fn range(&self) -> String {
@@ -57,16 +53,12 @@ pub(crate) struct Share;
 impl Unit for Share {
     type Value = f64;
 
-    fn placeholder(&self) -> String {
-        "SHARE".to_owned()
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::Number
-    }
-
-    fn expected(&self) -> String {
-        "a number above 0 and at most 1, such as 0.5, without quotes".to_owned()
+    fn form(&self) -> Form {
+        Form::new(
+            "SHARE",
+            Notation::Number,
+            "a number above 0 and at most 1, such as 0.5, without quotes",
+        )
     }
 
     fn range(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Notation, Unit, ValueError};
+use super::{Form, Notation, Unit, ValueError};
 
 /// The units of time in milliseconds, the longest first.
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -38,16 +38,12 @@ impl Period {
 impl Unit for Period {
     type Value = Duration;
 
-    fn placeholder(&self) -> String {
-        "TIME".to_owned()
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::String
-    }
-
-    fn expected(&self) -> String {
-        r#"a time in quotes, such as "250ms", "10s" or "1m30s""#.to_owned()
+    fn form(&self) -> Form {
+        Form::new(
+            "TIME",
+            Notation::String,
+            r#"a time in quotes, such as "250ms", "10s" or "1m30s""#,
+        )
     }
 
     fn range(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::{Notation, ValueError};
+use super::{Form, ValueError};
 
 /// A struct of settings, declared with [`settings!`](super::settings).
 pub(crate) trait Schema: Clone + Default + Send + Sync + 'static {
@@ -17,11 +17,8 @@ pub(crate) struct Setting<S: 'static> {
     pub(crate) name: &'static str,
     /// The lines of the field's documentation.
     pub(crate) doc: &'static [&'static str],
-    /// What stands for a value in the help, such as `SIZE`.
-    pub(crate) placeholder: fn() -> String,
-    pub(crate) notation: fn() -> Notation,
-    /// What to write in the file, such as `a time in quotes, such as "10s"`.
-    pub(crate) expected: fn() -> String,
+    /// How a value is written.
+    pub(crate) form: fn() -> Form,
     /// The values allowed, for the reference page.
     #[cfg(test)]
     pub(crate) range: fn() -> String,

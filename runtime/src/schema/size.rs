@@ -1,7 +1,7 @@
 //! Sizes, such as `64MiB`.
 
 use super::period::part;
-use super::{Notation, Unit, ValueError};
+use super::{Form, Notation, Unit, ValueError};
 
 /// The units of size in bytes, the largest first.
 const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -35,16 +35,12 @@ impl Size {
 impl Unit for Size {
     type Value = u64;
 
-    fn placeholder(&self) -> String {
-        "SIZE".to_owned()
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::StringOrNumber
-    }
-
-    fn expected(&self) -> String {
-        r#"a size in quotes, such as "64MiB", or a number of bytes"#.to_owned()
+    fn form(&self) -> Form {
+        Form::new(
+            "SIZE",
+            Notation::StringOrNumber,
+            r#"a size in quotes, such as "64MiB", or a number of bytes"#,
+        )
     }
 
     fn range(&self) -> String {

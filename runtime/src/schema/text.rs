@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::{Notation, Unit, ValueError};
+use super::{Form, Notation, Unit, ValueError};
 
 /// A host and a port. The host is resolved when the address is used.
 pub(crate) struct Address;
@@ -11,16 +11,8 @@ pub(crate) struct Address;
 impl Unit for Address {
     type Value = String;
 
-    fn placeholder(&self) -> String {
-        "ADDR".to_owned()
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::String
-    }
-
-    fn expected(&self) -> String {
-        r#"an address in quotes, such as "127.0.0.1:8080""#.to_owned()
+    fn form(&self) -> Form {
+        Form::new("ADDR", Notation::String, r#"an address in quotes, such as "127.0.0.1:8080""#)
     }
 
     fn parse(&self, text: &str) -> Result<String, ValueError> {
@@ -47,16 +39,8 @@ pub(crate) struct FilePath(pub(crate) &'static str);
 impl Unit for FilePath {
     type Value = PathBuf;
 
-    fn placeholder(&self) -> String {
-        self.0.to_owned()
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::String
-    }
-
-    fn expected(&self) -> String {
-        r#"a path in quotes, such as "./name""#.to_owned()
+    fn form(&self) -> Form {
+        Form::new(self.0, Notation::String, r#"a path in quotes, such as "./name""#)
     }
 
     /// An empty path is refused: joined to the directory of the file, it would
@@ -90,16 +74,12 @@ impl<T> Choice<T> {
 impl<T: Clone + PartialEq> Unit for Choice<T> {
     type Value = T;
 
-    fn placeholder(&self) -> String {
-        self.words("|")
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::String
-    }
-
-    fn expected(&self) -> String {
-        format!("one of {}, in quotes", self.words(", "))
+    fn form(&self) -> Form {
+        Form::new(
+            self.words("|"),
+            Notation::String,
+            format!("one of {}, in quotes", self.words(", ")),
+        )
     }
 
     fn range(&self) -> String {
@@ -125,16 +105,8 @@ pub(crate) struct Switch;
 impl Unit for Switch {
     type Value = bool;
 
-    fn placeholder(&self) -> String {
-        "true|false".to_owned()
-    }
-
-    fn notation(&self) -> Notation {
-        Notation::Boolean
-    }
-
-    fn expected(&self) -> String {
-        "true or false".to_owned()
+    fn form(&self) -> Form {
+        Form::new("true|false", Notation::Boolean, "true or false")
     }
 
     fn range(&self) -> String {
@@ -142,7 +114,7 @@ impl Unit for Switch {
     }
 
     fn parse(&self, text: &str) -> Result<bool, ValueError> {
-        text.parse().map_err(|_| ValueError::new(text, "not a switch", self.expected()))
+        text.parse().map_err(|_| ValueError::new(text, "not a switch", self.form().expected))
     }
 
     fn show(&self, value: &bool) -> String {

@@ -6,14 +6,8 @@ use std::ffi::OsStr;
 pub(crate) trait Unit {
     type Value;
 
-    /// What stands for a value in the help, such as `SIZE`.
-    fn placeholder(&self) -> String;
-
-    /// How a value is written in the file.
-    fn notation(&self) -> Notation;
-
-    /// What to write in the file.
-    fn expected(&self) -> String;
+    /// How a value is written.
+    fn form(&self) -> Form;
 
     /// The values allowed, such as `64KiB to 4GiB`. Empty if all are.
     fn range(&self) -> String {
@@ -33,12 +27,33 @@ pub(crate) trait Unit {
     fn parse_os(&self, text: &OsStr) -> Result<Self::Value, ValueError> {
         match text.to_str() {
             Some(text) => self.parse(text),
-            None => Err(ValueError::new(&text.to_string_lossy(), "not UTF-8", self.expected())),
+            None => {
+                Err(ValueError::new(&text.to_string_lossy(), "not UTF-8", self.form().expected))
+            }
         }
     }
 
     /// The value as it is written.
     fn show(&self, value: &Self::Value) -> String;
+}
+
+/// How a value is written.
+pub(crate) struct Form {
+    /// What stands for a value in the help, such as `SIZE`.
+    pub(crate) placeholder: String,
+    pub(crate) notation: Notation,
+    /// What to write in the file, such as `a time in quotes, such as "10s"`.
+    pub(crate) expected: String,
+}
+
+impl Form {
+    pub(super) fn new(
+        placeholder: impl Into<String>,
+        notation: Notation,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self { placeholder: placeholder.into(), notation, expected: expected.into() }
+    }
 }
 
 /// How a value is written in the file.

@@ -30,7 +30,7 @@ fn read(lines: &[&str]) -> Messages {
 fn a_module_is_news_and_found_by_its_program() {
     let mut messages = Messages::default();
     assert_eq!(messages.read(LIBRARY), None);
-    assert_eq!(messages.read(GOOD), Some(News::Module(package("good"), "good".to_owned())));
+    assert_eq!(messages.read(GOOD), Some(Notice::Module(package("good"), "good".to_owned())));
     let module = PathBuf::from("/home/me/target/wasm32-wasip1/release/good.wasm");
     assert_eq!(messages.outcome(&package("good"), "good"), Ok(module));
 }
@@ -38,8 +38,8 @@ fn a_module_is_news_and_found_by_its_program() {
 #[test]
 fn warnings_are_news_and_other_lines_are_not() {
     let mut messages = Messages::default();
-    let words = "warning: unused variable: `x`\n --> warns/src/main.rs:1:16\n\n".to_owned();
-    assert_eq!(messages.read(WARNING), Some(News::Warning(words)));
+    let text = "warning: unused variable: `x`\n --> warns/src/main.rs:1:16\n\n".to_owned();
+    assert_eq!(messages.read(WARNING), Some(Notice::Warning(text)));
     assert_eq!(messages.read(NOTE), None);
     assert_eq!(messages.read(r#"{"reason":"build-finished","success":false}"#), None);
     assert_eq!(messages.read("not from cargo"), None);
@@ -48,18 +48,18 @@ fn warnings_are_news_and_other_lines_are_not() {
 #[test]
 fn a_program_that_fails_has_the_compilers_words_about_it_alone() {
     let messages = read(&[GOOD, ERROR, NOTE, LIBRARY_ERROR]);
-    let words = "error[E0308]: mismatched types\n --> bad/src/main.rs:1:25\n\n".to_owned();
-    assert_eq!(messages.outcome(&package("bad"), "bad"), Err(words));
+    let text = "error[E0308]: mismatched types\n --> bad/src/main.rs:1:25\n\n".to_owned();
+    assert_eq!(messages.outcome(&package("bad"), "bad"), Err(text));
     assert!(messages.outcome(&package("good"), "good").is_ok());
 }
 
 #[test]
 fn a_program_whose_library_fails_has_the_words_about_the_library() {
     let messages = read(&[ERROR, LIBRARY_ERROR]);
-    let words = Err("error[E0425]: cannot find value `y` in this scope\n".to_owned());
-    assert_eq!(messages.outcome(&package("needs"), "needs"), words);
+    let text = Err("error[E0425]: cannot find value `y` in this scope\n".to_owned());
+    assert_eq!(messages.outcome(&package("needs"), "needs"), text);
     // Its own library, next to another program that is broken.
-    assert_eq!(messages.outcome(&package("shared"), "program"), words);
+    assert_eq!(messages.outcome(&package("shared"), "program"), text);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn without_the_compilers_words_there_are_cargos() {
     messages.read_stderr("    Updating the index");
     messages.read_stderr("error: no matching package named `missing` found");
     messages.read_stderr("error: could not compile `bad` (bin \"bad\") due to 1 previous error");
-    let words = "error: no matching package named `missing` found".to_owned();
-    assert_eq!(messages.outcome(&package("needs"), "needs"), Err(words));
+    let text = "error: no matching package named `missing` found".to_owned();
+    assert_eq!(messages.outcome(&package("needs"), "needs"), Err(text));
     assert_eq!(read(&[]).outcome(&package("needs"), "needs"), Err("it did not say why".to_owned()));
 }

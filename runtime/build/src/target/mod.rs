@@ -6,20 +6,30 @@
 //! former state: the work is done in a staging folder on the same file system,
 //! and one rename puts the result in place.
 
-mod debian;
-mod rustup;
-mod stage;
+#[cfg(test)]
+mod tests;
 
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, io};
 
-use self::stage::Stage;
-use crate::command::CommandError;
+use tempfile::TempDir;
+
+use crate::command::{self, CommandError};
 use crate::compiler::{self, Compiler};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 
 /// The target of functions: WebAssembly with WASI preview 1.
 pub const TARGET: &str = "wasm32-wasip1";
+
+/// rustup downloads about 20 MB. It gives up after 30 seconds without data, so
+/// this limit only stops a download that trickles.
+const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
+
+/// The build takes a minute on two cores, after downloads of about 100 MB.
+const DEBIAN_LIMIT: Duration = Duration::from_secs(3600);
 
 /// A marker written next to libraries that this program built. It distinguishes
 /// them from rustup's, and tells a reader of the folder their origin.
@@ -54,7 +64,7 @@ pub enum TargetError {
         source: io::Error,
     },
     /// Every way to add the target failed.
-    #[error("the Rust compiler cannot build for {TARGET}, and no way to change that worked:\n{}{}", told(attempts), way_out(*debians_own))]
+    #[error("the Rust compiler cannot build for {TARGET}, and no way to change that worked:\n{}{}", list(attempts), remedy(*debians_own))]
     Unobtainable {
         /// The attempts, in order.
         attempts: Vec<Attempt>,
@@ -67,9 +77,9 @@ pub enum TargetError {
 #[derive(Debug)]
 pub struct Attempt {
     /// A short description.
-    pub way: &'static str,
+    pub method: &'static str,
     /// Why it failed.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Makes sure that the compiler in use at `dir`, a folder or a file in it, can
@@ -84,7 +94,7 @@ pub struct Attempt {
 /// # Errors
 ///
 /// [`TargetError`] lists what was tried, why it failed and what to type.
-pub fn ensure(dir: &Path, progress: &mut dyn Progress) -> Result<(), TargetError> {
+pub fn ensure(dir: &Path, progress: &mut Progress<'_>) -> Result<(), TargetError> {
     let found = dir.canonicalize();
     let dir = &found.map_err(|source| TargetError::Path { path: dir.to_owned(), source })?;
     let dir = if dir.is_file() { dir.parent().unwrap_or(dir) } else { dir };
@@ -93,58 +103,76 @@ pub fn ensure(dir: &Path, progress: &mut dyn Progress) -> Result<(), TargetError
     };
     let compiler = Compiler::at(dir).map_err(TargetError::Compiler)?;
     let rustlib = compiler.rustlib();
-    let _held = stage::lock(&rustlib, progress)
-        .map_err(|source| TargetError::Lock { path: rustlib, source })?;
+    let _held =
+        lock(&rustlib, progress).map_err(|source| TargetError::Lock { path: rustlib, source })?;
     // The previous holder of the lock may have added it.
     if compiler::links(dir).is_ok() {
         return Ok(());
     }
     tracing::debug!(%absent, sysroot = %compiler.sysroot.display(), "the target has to be added");
     let added = add(dir, &compiler, progress);
-    progress.end();
+    progress.report(Event::End);
     added
 }
 
 /// Tries each way in order. The lock must be held.
-fn add(dir: &Path, compiler: &Compiler, progress: &mut dyn Progress) -> Result<(), TargetError> {
+fn add(dir: &Path, compiler: &Compiler, progress: &mut Progress<'_>) -> Result<(), TargetError> {
     if let Err(error) = remove_own(compiler) {
         tracing::warn!(%error, "cannot remove the target that an earlier compiler left behind");
     }
     let mut attempts = Vec::new();
     // A way has worked if the compiler can link, whatever the way reports.
-    let mut worked =
-        |way, result: Result<(), Why>| match result.and_then(|()| Ok(compiler::links(dir)?)) {
-            Ok(()) => true,
-            Err(why) => {
-                attempts.push(Attempt { way, why: chain(&*why) });
-                false
-            }
-        };
-    progress.step(&format!("adding the target {TARGET} with rustup"));
-    if worked("`rustup target add`", rustup::add_target(dir).map_err(Why::from)) {
+    let mut worked = |method, result: Result<(), Failure>| match result
+        .and_then(|()| Ok(compiler::links(dir)?))
+    {
+        Ok(()) => true,
+        Err(reason) => {
+            attempts.push(Attempt { method, reason: chain(&*reason) });
+            false
+        }
+    };
+    progress.report(Event::Step(&format!("adding the target {TARGET} with rustup")));
+    if worked("`rustup target add`", from_rustup(dir).map_err(Failure::from)) {
         return Ok(());
     }
-    progress.note(&format!(
+    progress.report(Event::Note(&format!(
         "rustup cannot add the target {TARGET}; trying Debian's packages, which takes two minutes"
-    ));
+    )));
     if worked("compiling it from Debian's packages", from_debian(compiler, progress)) {
         return Ok(());
     }
     Err(TargetError::Unobtainable { attempts, debians_own: is_debians_own(compiler) })
 }
 
+/// Adds the target to the toolchain in use at `dir`.
+fn from_rustup(dir: &Path) -> Result<(), CommandError> {
+    let mut rustup = Command::new("rustup");
+    rustup.current_dir(dir).args(["target", "add", TARGET]).env("RUST_BACKTRACE", "0");
+    // If packets are dropped, each retry waits for its own 30 seconds.
+    if env::var_os("RUSTUP_MAX_RETRIES").is_none() {
+        rustup.env("RUSTUP_MAX_RETRIES", "1");
+    }
+    command::output(&mut rustup, RUSTUP_LIMIT, &mut |_| ()).map(drop)
+}
+
 /// Fetches, compiles and tests the target in a staging folder, then moves it
 /// into place.
-fn from_debian(compiler: &Compiler, progress: &mut dyn Progress) -> Result<(), Why> {
+fn from_debian(compiler: &Compiler, progress: &mut Progress<'_>) -> Result<(), Failure> {
     if is_debians_own(compiler) {
         return Err("the compiler is Debian's own, which has a package for this".into());
     }
-    let stage = Stage::new(&compiler.rustlib())?;
-    let sources = debian::fetch(&compiler.release, &stage.0.join("debian"), progress)?;
-    let sysroot = stage.0.join("sysroot");
+    let stage = stage(&compiler.rustlib())?;
+    let sysroot = stage.path().join("sysroot");
     let target = sysroot.join("lib/rustlib").join(TARGET);
-    debian::stdlib::build(compiler, &sources, &target.join("lib"), progress)?;
-    progress.step("trying the new target");
+    fs::write(stage.path().join("debian.sh"), include_str!("debian.sh"))?;
+    let mut script = Command::new("bash");
+    script.current_dir(&stage).args(["debian.sh", &compiler.release, TARGET]);
+    script.arg(compiler.rustc()).arg(compiler.cargo()).arg(target.join("lib"));
+    command::output(&mut script, DEBIAN_LIMIT, &mut |line| {
+        let step = line.strip_prefix("step: ").map(Event::Step);
+        progress.report(step.unwrap_or(Event::Detail(line.trim())));
+    })?;
+    progress.report(Event::Step("trying the new target"));
     compiler.links_with(&sysroot)?;
     fs::write(target.join(MARK), MARK_TEXT)?;
     let place = compiler.rustlib().join(TARGET);
@@ -153,18 +181,43 @@ fn from_debian(compiler: &Compiler, progress: &mut dyn Progress) -> Result<(), W
     Ok(())
 }
 
-type Why = Box<dyn std::error::Error>;
+/// A staging folder, on the file system of the sysroot so that a rename out of
+/// it is atomic. Only the holder of the lock has one, so its name can be fixed,
+/// and leftovers of a killed process are deleted.
+fn stage(rustlib: &Path) -> io::Result<TempDir> {
+    let _ = fs::remove_dir_all(rustlib.join(".hourglass"));
+    tempfile::Builder::new().prefix(".hourglass").rand_bytes(0).tempdir_in(rustlib)
+}
+
+/// Locks the compiler's folder against other processes until it is dropped. The
+/// folder itself is the lock, so no file is left behind.
+fn lock(rustlib: &Path, progress: &mut Progress<'_>) -> io::Result<File> {
+    let folder = File::open(rustlib)?;
+    match folder.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            progress.report(Event::Step(&format!(
+                "waiting for another process that adds the target {TARGET}"
+            )));
+            folder.lock()?;
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    Ok(folder)
+}
+
+type Failure = Box<dyn std::error::Error>;
 
 /// Removes a target that this program built for an earlier compiler in the same
 /// folder: rustup replaces the compiler, leaves the target behind, and then
 /// refuses to install its own over it.
-fn remove_own(compiler: &Compiler) -> Result<(), Why> {
+fn remove_own(compiler: &Compiler) -> Result<(), Failure> {
     let target = compiler.rustlib().join(TARGET);
     if !target.join(MARK).exists() {
         return Ok(());
     }
-    let stage = Stage::new(&compiler.rustlib())?;
-    Ok(fs::rename(target, stage.0.join(TARGET))?)
+    let stage = stage(&compiler.rustlib())?;
+    Ok(fs::rename(target, stage.path().join(TARGET))?)
 }
 
 fn is_debians_own(compiler: &Compiler) -> bool {
@@ -177,51 +230,18 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-fn told(attempts: &[Attempt]) -> String {
-    let told =
-        |Attempt { way, why }: &Attempt| format!("- {way}: {}\n", why.replace('\n', "\n    "));
-    attempts.iter().map(told).collect()
+fn list(attempts: &[Attempt]) -> String {
+    let line = |Attempt { method, reason }: &Attempt| {
+        format!("- {method}: {}\n", reason.replace('\n', "\n    "))
+    };
+    attempts.iter().map(line).collect()
 }
 
-fn way_out(debians_own: bool) -> &'static str {
+fn remedy(debians_own: bool) -> &'static str {
     if debians_own {
         "Type `apt-get install libstd-rust-dev-wasm32`, or install Rust with rustup."
     } else {
         "Type `rustup target add wasm32-wasip1` where rustup's server can be reached, \
          or set RUSTUP_DIST_SERVER to a mirror that can, then try again."
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::error::Error;
-
-    use super::*;
-
-    #[test]
-    fn the_error_tells_each_way_and_what_to_type() {
-        let why = "`rustup` is not on the PATH".to_owned();
-        let attempts = vec![Attempt { way: "`rustup target add`", why }];
-        let error = TargetError::Unobtainable { attempts, debians_own: false }.to_string();
-        assert!(error.contains("- `rustup target add`: `rustup` is not on the PATH\n"), "{error}");
-        assert!(error.contains("Type `rustup target add wasm32-wasip1`"), "{error}");
-        let error =
-            TargetError::Unobtainable { attempts: Vec::new(), debians_own: true }.to_string();
-        assert!(error.contains("Type `apt-get install libstd-rust-dev-wasm32`"), "{error}");
-    }
-
-    #[test]
-    fn only_a_target_with_the_mark_is_removed() -> Result<(), Box<dyn Error>> {
-        let sysroot = tempfile::tempdir()?;
-        let compiler =
-            Compiler { release: "1.95.0".to_owned(), sysroot: sysroot.path().to_owned() };
-        let target = compiler.rustlib().join(TARGET);
-        fs::create_dir_all(&target)?;
-        remove_own(&compiler)?;
-        assert!(target.exists());
-        fs::write(target.join(MARK), MARK_TEXT)?;
-        remove_own(&compiler)?;
-        assert_eq!(fs::read_dir(compiler.rustlib())?.count(), 0);
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, Source};
 use crate::cli::nearest::nearest;
-use crate::schema::{Notation, Partial, Schema, Unit};
+use crate::schema::{Form, Notation, Partial, Schema, Unit};
 
 /// The entries of a table, in the order of the file.
 type Entries<T> = Vec<(Spanned<String>, T)>;
@@ -40,7 +40,7 @@ impl<'a> Table<'a> {
         for setting in S::SETTINGS {
             let Some(value) = self.remove(setting.name) else { continue };
             let span = value.span();
-            let text = text(source, value, (setting.notation)(), &(setting.expected)())?;
+            let text = text(source, value, &(setting.form)())?;
             settings.set(setting, text).map_err(|error| source.error(span, error))?;
         }
         Ok(settings)
@@ -158,20 +158,15 @@ fn with_unit<U: Unit>(
     unit: &U,
 ) -> Result<Spanned<U::Value>, ConfigError> {
     let span = value.span();
-    let text = text(source, value, unit.notation(), &unit.expected())?;
+    let text = text(source, value, &unit.form())?;
     let value = unit.parse(&text).map_err(|error| source.error(span.clone(), error))?;
     Ok(Spanned::new(span, value))
 }
 
 /// The text of a string, a number or a boolean.
-fn text(
-    source: &Source,
-    value: Spanned<DeValue<'_>>,
-    notation: Notation,
-    expected: &str,
-) -> Result<String, ConfigError> {
+fn text(source: &Source, value: Spanned<DeValue<'_>>, form: &Form) -> Result<String, ConfigError> {
     let span = value.span();
-    match (value.into_inner(), notation) {
+    match (value.into_inner(), form.notation) {
         (DeValue::String(text), Notation::String | Notation::StringOrNumber) => {
             Ok(text.into_owned())
         }
@@ -182,7 +177,7 @@ fn text(
         }
         (DeValue::Float(number), Notation::Number) => Ok(number.to_string()),
         (DeValue::Boolean(value), Notation::Boolean) => Ok(value.to_string()),
-        (other, _) => Err(wrong_type(source, span, &other, expected)),
+        (other, _) => Err(wrong_type(source, span, &other, &form.expected)),
     }
 }
 

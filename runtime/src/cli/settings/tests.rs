@@ -36,7 +36,7 @@ fn rows_of<S: Schema>() -> String {
 }
 
 fn row<S>(setting: &Setting<S>) -> String {
-    let placeholder = (setting.placeholder)().replace('|', "\\|");
+    let placeholder = (setting.form)().placeholder.replace('|', "\\|");
     let range = (setting.range)();
     format!(
         "| `{}` | `--{} {placeholder}` | {} | {} | {}. |\n",
