@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! $ curl 'http://127.0.0.1:8080/proxy/hello/world?mark=world'
-//! hello /hello/**world**, Some(9.99s) left
+//! hello **world**, 10.0s left
 //! ```
 //! The path after the function's name is the path that it fetches from its setting `UPSTREAM`. It
 //! may only fetch from hosts that its configuration lists in `allow_hosts`.

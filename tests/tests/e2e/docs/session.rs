@@ -41,6 +41,10 @@ impl Session {
         symlink(target, here("target"))?;
         fs::create_dir(here("bin"))?;
         symlink(env!("CARGO_BIN_EXE_hourglass-under-test"), here("bin/hourglass"))?;
+        // Crates of the pages are built in one place, so that later runs reuse what they depend on.
+        fs::create_dir(here(".cargo"))?;
+        let build = format!("[build]\ntarget-dir = {:?}\n", target.join("pages"));
+        fs::write(here(".cargo/config.toml"), build)?;
         // Without the progress that curl shows where its output is not a terminal.
         fs::write(here(".curlrc"), "no-progress-meter\nmax-time = 60\n")?;
         Ok(Self { directory, ports: [free_port(), free_port()], server: None })
@@ -121,10 +125,7 @@ impl Session {
         command.current_dir(here).env("CURL_HOME", here);
         command.env("PATH", format!("{}:{path}", here.join("bin").display()));
         command.env("HOURGLASS_LISTEN", format!("127.0.0.1:{}", self.ports[0]));
-        // Crates of the pages are built with what this repository has built already.
-        command.env("CARGO_TARGET_DIR", here.join("target").canonicalize().unwrap());
         command.env("CARGO_NET_OFFLINE", "true");
-        command.env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only");
         command
     }
 }
