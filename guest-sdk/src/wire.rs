@@ -6,6 +6,7 @@
 
 use bytes::{Buf, Bytes};
 use hourglass_abi::UNKNOWN_LENGTH;
+use hourglass_abi::wire::{Reader, Writer, pairs_len};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 /// The host sent data that violates the interface.
@@ -22,48 +23,51 @@ impl std::fmt::Display for Malformed {
 /// follows, `None` if unknown.
 ///
 /// The URI and the header values share the memory of `bytes`.
-pub(crate) fn request(mut bytes: Bytes) -> Result<Request<Option<u64>>, Malformed> {
-    let bytes = &mut bytes;
-    let length = bytes.try_get_u64_le().map_err(|_| Malformed("a body length"))?;
-    let mut request = Request::new((length != UNKNOWN_LENGTH).then_some(length));
-    *request.method_mut() =
-        with_field(bytes, |field| Method::from_bytes(field).ok()).ok_or(Malformed("a method"))?;
-    *request.uri_mut() = field(bytes)
-        .and_then(|field| Uri::from_maybe_shared(field).ok())
-        .ok_or(Malformed("a URI"))?;
-    *request.headers_mut() = headers(bytes).ok_or(Malformed("headers"))?;
+pub(crate) fn request(bytes: Bytes) -> Result<Request<Option<u64>>, Malformed> {
+    let mut reader = Reader(&bytes);
+    let mut request = Request::new(length(&mut reader)?);
+    let method = reader.field().and_then(|field| Method::from_bytes(field).ok());
+    *request.method_mut() = method.ok_or(Malformed("a method"))?;
+    let uri = reader.field().and_then(|field| Uri::from_maybe_shared(share(&bytes, field)).ok());
+    *request.uri_mut() = uri.ok_or(Malformed("a URI"))?;
+    *request.headers_mut() = headers(&mut reader, &bytes).ok_or(Malformed("headers"))?;
     Ok(request)
+}
+
+/// Reads the length of a body, `None` if unknown.
+fn length(reader: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
+    let length = reader.u64().ok_or(Malformed("a body length"))?;
+    Ok((length != UNKNOWN_LENGTH).then_some(length))
 }
 
 /// Encodes the head of a response, in a single allocation.
 pub(crate) fn response<B>(response: &Response<B>) -> Vec<u8> {
-    let mut head = Vec::with_capacity(2 + headers_len(response.headers()));
-    head.extend_from_slice(&response.status().as_u16().to_le_bytes());
-    put_headers(&mut head, response.headers());
+    let headers = response.headers();
+    let mut head = Vec::with_capacity(2 + pairs_len(pairs(headers)));
+    head.put(&response.status().as_u16().to_le_bytes());
+    head.pairs(headers.len(), pairs(headers));
     head
 }
 
-/// Encodes the head of a request to another function, in a single allocation. Only the path and the
-/// query of the URI are sent.
+/// Encodes the head of a request to another function. Only the path and the query of the URI are
+/// sent.
 pub(crate) fn call<B>(request: &Request<B>) -> Vec<u8> {
-    let method = request.method().as_str();
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let fields = 4 + method.len() + 4 + target.len();
-    let mut head = Vec::with_capacity(fields + headers_len(request.headers()));
-    put_field(&mut head, method.as_bytes());
-    put_field(&mut head, target.as_bytes());
-    put_headers(&mut head, request.headers());
-    head
+    request_to(request, request.uri().path_and_query().map_or("/", |target| target.as_str()))
 }
 
-/// Encodes the head of a request to another host, in a single allocation.
+/// Encodes the head of a request to another host.
 pub(crate) fn order<B>(request: &Request<B>) -> Vec<u8> {
-    let (method, url) = (request.method().as_str(), request.uri().to_string());
-    let fields = 4 + method.len() + 4 + url.len();
-    let mut head = Vec::with_capacity(fields + headers_len(request.headers()));
-    put_field(&mut head, method.as_bytes());
-    put_field(&mut head, url.as_bytes());
-    put_headers(&mut head, request.headers());
+    request_to(request, &request.uri().to_string())
+}
+
+/// Encodes the head of a request, in a single allocation.
+fn request_to<B>(request: &Request<B>, target: &str) -> Vec<u8> {
+    let (method, headers) = (request.method().as_str(), request.headers());
+    let fields = 4 + method.len() + 4 + target.len();
+    let mut head = Vec::with_capacity(fields + pairs_len(pairs(headers)));
+    head.field(method.as_bytes());
+    head.field(target.as_bytes());
+    head.pairs(headers.len(), pairs(headers));
     head
 }
 
@@ -72,12 +76,13 @@ pub(crate) type Fetched = (Response<()>, Option<u64>);
 
 /// Decodes the head of a fetched response.
 pub(crate) fn fetched(bytes: Bytes) -> Result<Result<Fetched, Failure>, Malformed> {
-    let (head, mut rest) = match result(bytes)? {
-        Ok(response) => response.into_parts(),
-        Err(failure) => return Ok(Err(failure)),
-    };
-    let length = rest.try_get_u64_le().map_err(|_| Malformed("a body length"))?;
-    Ok(Ok((Response::from_parts(head, ()), (length != UNKNOWN_LENGTH).then_some(length))))
+    Ok(match result(bytes)? {
+        Ok(response) => {
+            let (head, rest) = response.into_parts();
+            Ok((Response::from_parts(head, ()), length(&mut Reader(&rest))?))
+        }
+        Err(failure) => Err(failure),
+    })
 }
 
 /// The failure of a call without a response.
@@ -92,36 +97,32 @@ pub(crate) struct Failure {
 }
 
 /// Decodes the result of a call. The body and the header values share the memory of `bytes`.
-pub(crate) fn result(mut bytes: Bytes) -> Result<Result<Response<Bytes>, Failure>, Malformed> {
-    let status = bytes.try_get_u16_le().map_err(|_| Malformed("a status"))?;
+pub(crate) fn result(bytes: Bytes) -> Result<Result<Response<Bytes>, Failure>, Malformed> {
+    let mut reader = Reader(&bytes);
+    let status = reader.u16().ok_or(Malformed("a status"))?;
     if status == 0 {
-        return failure(&mut bytes).map(Err).ok_or(Malformed("a failure"));
+        return failure(&mut reader).map(Err).ok_or(Malformed("a failure"));
     }
     let status = StatusCode::from_u16(status).map_err(|_| Malformed("a status"))?;
-    let headers = headers(&mut bytes).ok_or(Malformed("headers"))?;
-    let mut response = Response::new(bytes);
+    let headers = headers(&mut reader, &bytes).ok_or(Malformed("headers"))?;
+    let mut response = Response::new(share(&bytes, reader.0));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(Ok(response))
 }
 
-fn failure(bytes: &mut Bytes) -> Option<Failure> {
-    Some(Failure {
-        outcome: with_field(bytes, text)?,
-        text: with_field(bytes, text)?,
-        cause: with_field(bytes, text)?,
-    })
+fn failure(reader: &mut Reader<'_>) -> Option<Failure> {
+    Some(Failure { outcome: text(reader)?, text: text(reader)?, cause: text(reader)? })
 }
 
 /// Decodes the values of a context.
-pub(crate) fn values(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malformed> {
-    let bytes = &mut bytes;
-    let count = count(bytes).ok_or(Malformed("a number of values"))?;
+pub(crate) fn values(bytes: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
+    let mut reader = Reader(bytes);
+    let count = reader.count().ok_or(Malformed("a number of values"))?;
     let mut values = Vec::with_capacity(count);
     for _ in 0..count {
-        let name = with_field(bytes, text).ok_or(Malformed("a value's name"))?;
-        let value = with_field(bytes, text).ok_or(Malformed("a value"))?;
-        values.push((name, value));
+        let name = text(&mut reader).ok_or(Malformed("a value's name"))?;
+        values.push((name, text(&mut reader).ok_or(Malformed("a value"))?));
     }
     Ok(values)
 }
@@ -129,79 +130,39 @@ pub(crate) fn values(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malforme
 /// Encodes a log record.
 pub(crate) fn record(message: &str, target: &str, pairs: &[(String, String)]) -> Vec<u8> {
     let mut record = Vec::with_capacity(12 + message.len() + target.len());
-    put_field(&mut record, message.as_bytes());
-    put_field(&mut record, target.as_bytes());
-    put_len(&mut record, pairs.len());
-    for (name, value) in pairs {
-        put_field(&mut record, name.as_bytes());
-        put_field(&mut record, value.as_bytes());
-    }
+    record.field(message.as_bytes());
+    record.field(target.as_bytes());
+    let bytes = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    record.pairs(pairs.len(), bytes);
     record
 }
 
-fn headers(bytes: &mut Bytes) -> Option<HeaderMap> {
-    let count = count(bytes)?;
+/// Decodes headers. Their values share the memory of `bytes`.
+fn headers(reader: &mut Reader<'_>, bytes: &Bytes) -> Option<HeaderMap> {
+    let count = reader.count()?;
     let mut headers = HeaderMap::try_with_capacity(count).ok()?;
     for _ in 0..count {
-        let name = with_field(bytes, |field| HeaderName::from_bytes(field).ok())?;
-        let value = HeaderValue::from_maybe_shared(field(bytes)?).ok()?;
+        let name = HeaderName::from_bytes(reader.field()?).ok()?;
+        let value = HeaderValue::from_maybe_shared(share(bytes, reader.field()?)).ok()?;
         headers.try_append(name, value).ok()?;
     }
     Some(headers)
 }
 
-/// Reads the number of pairs that follow. A number that the remaining bytes cannot hold (a pair
-/// takes at least eight bytes) is malformed: it must not determine the size of an allocation.
-fn count(bytes: &mut Bytes) -> Option<usize> {
-    let count = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
-    (count <= bytes.remaining() / 8).then_some(count)
+/// The part of `bytes` that `part` is, with shared memory.
+fn share(bytes: &Bytes, part: &[u8]) -> Bytes {
+    let mut shared = bytes.clone();
+    shared.advance(part.as_ptr().addr().saturating_sub(bytes.as_ptr().addr()).min(bytes.len()));
+    shared.truncate(part.len());
+    shared
 }
 
-/// Reads the next `str` or `bytes`, sharing the memory.
-fn field(bytes: &mut Bytes) -> Option<Bytes> {
-    let len = field_len(bytes)?;
-    Some(bytes.split_to(len))
+fn text(reader: &mut Reader<'_>) -> Option<String> {
+    str::from_utf8(reader.field()?).ok().map(str::to_owned)
 }
 
-/// Passes the next `str` or `bytes` to `read`, without a copy.
-fn with_field<T>(bytes: &mut Bytes, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
-    let len = field_len(bytes)?;
-    let value = read(bytes.get(..len)?);
-    bytes.advance(len);
-    value
-}
-
-fn text(field: &[u8]) -> Option<String> {
-    std::str::from_utf8(field).ok().map(str::to_owned)
-}
-
-/// Reads the length of the next field, which must be present in full.
-fn field_len(bytes: &mut Bytes) -> Option<usize> {
-    let len = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
-    (len <= bytes.remaining()).then_some(len)
-}
-
-/// Returns the length of the encoded headers.
-fn headers_len(headers: &HeaderMap) -> usize {
-    4 + headers.iter().map(|(n, v)| 8 + n.as_str().len() + v.len()).sum::<usize>()
-}
-
-fn put_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
-    put_len(out, headers.len());
-    for (name, value) in headers {
-        put_field(out, name.as_str().as_bytes());
-        put_field(out, value.as_bytes());
-    }
-}
-
-fn put_field(out: &mut Vec<u8>, field: &[u8]) {
-    put_len(out, field.len());
-    out.extend_from_slice(field);
-}
-
-/// Writes a length. A length in a guest's memory always fits, because addresses have 32 bits.
-fn put_len(out: &mut Vec<u8>, len: usize) {
-    out.extend_from_slice(&(len as u32).to_le_bytes());
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
-//! The codes, names and limits that a Hourglass host and its functions share.
+//! The codes, names, limits and encoding that a Hourglass host and its functions share.
 //!
 //! The reference of the interface, including the functions that use these, is the documentation of
 //! `hourglass-sdk`, module `abi`.
 
 #![no_std]
 
+extern crate alloc;
+
 pub mod cause;
 pub mod code;
 pub mod failure;
 pub mod key;
 pub mod limit;
+pub mod wire;
 
 /// The module that functions import the host's functions from. It ends with the version.
 pub const MODULE: &str = "hourglass_v1";

@@ -118,7 +118,7 @@ impl Node {
     }
 
     pub(super) fn values(&self) -> Vec<(String, String)> {
-        wire::values(Bytes::from(abi::values(self.handle()))).unwrap_or_default()
+        wire::values(&abi::values(self.handle())).unwrap_or_default()
     }
 
     pub(super) fn sleep(&self, time: Duration) -> Result<(), Done> {

@@ -9,35 +9,32 @@ type Pair = (String, Vec<u8>);
 /// Encodes the head of a request, as the host does.
 fn encode_request(length: u64, method: &str, uri: &str, headers: &[Pair]) -> Bytes {
     let mut out = length.to_le_bytes().to_vec();
-    put_field(&mut out, method.as_bytes());
-    put_field(&mut out, uri.as_bytes());
+    out.field(method.as_bytes());
+    out.field(uri.as_bytes());
     encode_pairs(&mut out, headers);
     out.into()
 }
 
 fn encode_pairs(out: &mut Vec<u8>, pairs: &[Pair]) {
-    put_len(out, pairs.len());
-    for (name, value) in pairs {
-        put_field(out, name.as_bytes());
-        put_field(out, value);
-    }
+    out.pairs(pairs.len(), pairs.iter().map(|(name, value)| (name.as_bytes(), &**value)));
 }
 
 /// Decodes the head of a response, as the host does.
 fn decode_response(bytes: &[u8]) -> Option<(u16, HeaderMap)> {
-    let mut bytes = Bytes::copy_from_slice(bytes);
-    let status = bytes.try_get_u16_le().ok()?;
-    let headers = headers(&mut bytes)?;
-    bytes.is_empty().then_some((status, headers))
+    let bytes = Bytes::copy_from_slice(bytes);
+    let mut reader = Reader(&bytes);
+    let status = reader.u16()?;
+    let headers = headers(&mut reader, &bytes)?;
+    reader.0.is_empty().then_some((status, headers))
 }
 
 /// Decodes the head of a call, as the host does.
 fn decode_call(bytes: &[u8]) -> Option<(String, String, HeaderMap)> {
-    let mut bytes = Bytes::copy_from_slice(bytes);
-    let method = with_field(&mut bytes, text)?;
-    let target = with_field(&mut bytes, text)?;
-    let headers = headers(&mut bytes)?;
-    bytes.is_empty().then_some((method, target, headers))
+    let bytes = Bytes::copy_from_slice(bytes);
+    let mut reader = Reader(&bytes);
+    let (method, target) = (text(&mut reader)?, text(&mut reader)?);
+    let headers = headers(&mut reader, &bytes)?;
+    reader.0.is_empty().then_some((method, target, headers))
 }
 
 /// Encodes the result of a call that has a response, as the host does.
@@ -51,11 +48,11 @@ fn encode_result(status: u16, headers: &[Pair], body: &[u8]) -> Bytes {
 /// Encodes the result of a call that has no response.
 fn encode_failure(fields: [&str; 3]) -> Bytes {
     let mut out = vec![0; 2];
-    fields.iter().for_each(|field| put_field(&mut out, field.as_bytes()));
+    fields.iter().for_each(|field| out.field(field.as_bytes()));
     out.into()
 }
 
-fn pairs(headers: &HeaderMap) -> Vec<Pair> {
+fn owned_pairs(headers: &HeaderMap) -> Vec<Pair> {
     let owned = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.as_str().to_owned(), value.as_bytes().to_vec())
     };
@@ -84,7 +81,7 @@ proptest! {
         prop_assert_eq!(*request.body(), (length != u64::MAX).then_some(length));
         prop_assert_eq!(request.method().as_str(), method);
         prop_assert_eq!(request.uri().to_string(), uri);
-        prop_assert_eq!(sorted(pairs(request.headers())), headers);
+        prop_assert_eq!(sorted(owned_pairs(request.headers())), headers);
     }
 
     #[test]
@@ -99,7 +96,7 @@ proptest! {
         prop_assert_eq!(head.len(), head.capacity());
         let (decoded, map) = decode_response(&head).expect("is valid");
         prop_assert_eq!(decoded, status);
-        prop_assert_eq!(sorted(pairs(&map)), headers);
+        prop_assert_eq!(sorted(owned_pairs(&map)), headers);
     }
 
     #[test]
@@ -116,7 +113,7 @@ proptest! {
         let (decoded_method, target, map) = decode_call(&head).expect("is valid");
         prop_assert_eq!(decoded_method, method);
         prop_assert_eq!(target, uri);
-        prop_assert_eq!(sorted(pairs(&map)), headers);
+        prop_assert_eq!(sorted(owned_pairs(&map)), headers);
     }
 
     #[test]
@@ -127,7 +124,7 @@ proptest! {
         let bytes = encode_result(status, &headers, &body);
         let response = result(bytes).expect("is valid").expect("is a response");
         prop_assert_eq!(response.status().as_u16(), status);
-        prop_assert_eq!(sorted(pairs(response.headers())), headers);
+        prop_assert_eq!(sorted(owned_pairs(response.headers())), headers);
         prop_assert_eq!(&response.body()[..], body);
     }
 
@@ -148,7 +145,7 @@ proptest! {
             pairs.iter().map(|(n, v)| (n.clone(), v.clone().into_bytes())).collect();
         let mut encoded = Vec::new();
         encode_pairs(&mut encoded, &bytes);
-        prop_assert_eq!(values(encoded.into()).expect("is valid"), pairs);
+        prop_assert_eq!(values(&encoded).expect("is valid"), pairs);
     }
 
     #[test]
@@ -168,7 +165,7 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = request(bytes.clone().into());
-        let _ = values(bytes.clone().into());
+        let _ = values(&bytes);
         let _ = result(bytes.clone().into());
         let _ = result([&[0, 0], &*bytes].concat().into());
     }
@@ -184,14 +181,14 @@ fn an_unknown_body_length_is_none() {
 fn headers_of_one_name_stay_in_order() {
     let cookies = ["a", "b"].map(|value| ("cookie".to_owned(), value.into()));
     let request = request(encode_request(0, "GET", "/", &cookies)).expect("is valid");
-    assert_eq!(pairs(request.headers()), cookies);
+    assert_eq!(owned_pairs(request.headers()), cookies);
 }
 
 #[test]
 fn a_count_that_cannot_be_true_allocates_nothing() {
     let mut bytes = u32::MAX.to_le_bytes().to_vec();
     bytes.extend([0; 64]);
-    assert_eq!(values(bytes.into()), Err(Malformed("a number of values")));
+    assert_eq!(values(&bytes), Err(Malformed("a number of values")));
 }
 
 #[test]
@@ -243,9 +240,9 @@ type Logged = (String, String, Vec<(String, String)>);
 /// Decodes a log record, as the host does.
 #[cfg(feature = "log")]
 fn decode_record(record: Vec<u8>) -> Option<Logged> {
-    let mut bytes = Bytes::from(record);
-    let (message, target) = (with_field(&mut bytes, text)?, with_field(&mut bytes, text)?);
-    Some((message, target, values(bytes).ok()?))
+    let mut reader = Reader(&record);
+    let (message, target) = (text(&mut reader)?, text(&mut reader)?);
+    Some((message, target, values(reader.0).ok()?))
 }
 
 #[cfg(feature = "log")]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use hourglass_abi::UNKNOWN_LENGTH;
 use hourglass_abi::limit::{HEADERS, LOG_FIELDS};
+use hourglass_abi::wire::{Reader, Writer};
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -19,13 +20,12 @@ pub(crate) fn request_len(head: &Parts) -> usize {
     8 + 4 + head.method.as_str().len() + 4 + target(head).len() + headers_len(&head.headers)
 }
 
-/// Writes a request's head to `room`. Its length must be [`request_len`].
-pub(crate) fn write_request(room: &mut [u8], head: &Parts, body_len: Option<u64>) {
-    let mut writer = Writer(room);
-    writer.put(&body_len.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
-    writer.bytes(head.method.as_str().as_bytes());
-    writer.bytes(target(head).as_bytes());
-    writer.headers(&head.headers);
+/// Writes a request's head. The length of `buffer` must be [`request_len`].
+pub(crate) fn write_request(mut buffer: &mut [u8], head: &Parts, body_len: Option<u64>) {
+    buffer.put(&body_len.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
+    buffer.field(head.method.as_str().as_bytes());
+    buffer.field(target(head).as_bytes());
+    buffer.pairs(head.headers.len(), fixed::pairs(&head.headers));
 }
 
 /// The request's target in origin form.
@@ -35,18 +35,13 @@ fn target(head: &Parts) -> &str {
 
 /// Encodes names and values.
 pub(crate) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Vec<u8> {
-    let mut out = vec![0; 4];
-    let mut count: u32 = 0;
+    let (mut out, mut count) = (vec![0; 4], 0_u32);
     for (name, value) in pairs {
-        for text in [name, &value] {
-            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-            out.extend_from_slice(text.as_bytes());
-        }
+        out.field(name.as_bytes());
+        out.field(value.as_bytes());
         count += 1;
     }
-    if let Some(room) = out.first_chunk_mut() {
-        *room = count.to_le_bytes();
-    }
+    out.as_mut_slice().put(&count.to_le_bytes());
     out
 }
 
@@ -59,8 +54,8 @@ pub(crate) fn read_response(head: &[u8]) -> Result<(StatusCode, HeaderMap), Stri
         return Err(too_long(head.len()));
     }
     let mut reader = Reader(head);
-    let status = final_status(reader.u16()?)?;
-    let headers = reader.headers()?;
+    let status = final_status(reader.u16().ok_or(CUT)?)?;
+    let headers = read_headers(&mut reader)?;
     if reader.0.is_empty() { Ok((status, headers)) } else { Err("bytes after the head".into()) }
 }
 
@@ -82,24 +77,24 @@ pub(crate) fn too_long(len: usize) -> String {
 /// Reads the head of a request that a guest makes; `None` if it is malformed or
 /// longer than [`HEAD`].
 pub(crate) fn read_request(head: &[u8]) -> Option<Request<()>> {
-    let mut reader = Reader::of_head(head)?;
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
-    *request.uri_mut() = Uri::try_from(reader.bytes().ok()?).ok()?;
-    *request.headers_mut() = reader.headers().ok()?;
-    reader.0.is_empty().then_some(request)
+    let (mut request, target) = read_head(head)?;
+    *request.uri_mut() = Uri::try_from(target).ok()?;
+    Some(request)
 }
 
-/// Reads the head of a request to another host, and the text of its URL; `None`
-/// if it is malformed or longer than [`HEAD`].
-#[cfg(feature = "server")]
-pub(crate) fn read_fetch(head: &[u8]) -> Option<(Request<()>, &str)> {
-    let mut reader = Reader::of_head(head)?;
+/// Reads the head of a request without its target, and the target: the text of
+/// a URL, if the request is to another host. `None` if it is malformed or longer
+/// than [`HEAD`].
+pub(crate) fn read_head(head: &[u8]) -> Option<(Request<()>, &str)> {
+    if head.len() > HEAD {
+        return None;
+    }
+    let mut reader = Reader(head);
     let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(reader.bytes().ok()?).ok()?;
-    let url = str::from_utf8(reader.bytes().ok()?).ok()?;
-    *request.headers_mut() = reader.headers().ok()?;
-    reader.0.is_empty().then_some((request, url))
+    *request.method_mut() = Method::from_bytes(reader.field()?).ok()?;
+    let target = str::from_utf8(reader.field()?).ok()?;
+    *request.headers_mut() = read_headers(&mut reader).ok()?;
+    reader.0.is_empty().then_some((request, target))
 }
 
 /// A log record of a guest.
@@ -113,9 +108,9 @@ pub(crate) struct Record<'a> {
 /// Reads a log record; `None` if it is malformed.
 pub(crate) fn read_record(record: &[u8]) -> Option<Record<'_>> {
     let mut reader = Reader(record);
-    let (message, target) = (reader.bytes().ok()?, reader.bytes().ok()?);
-    let count = reader.u32().ok().filter(|&count| count <= LOG_FIELDS)?;
-    let pairs = (0..count).map(|_| Some((reader.bytes().ok()?, reader.bytes().ok()?)));
+    let (message, target) = (reader.field()?, reader.field()?);
+    let count = reader.u32().filter(|&count| count <= LOG_FIELDS)?;
+    let pairs = (0..count).map(|_| Some((reader.field()?, reader.field()?)));
     let pairs = pairs.collect::<Option<_>>()?;
     reader.0.is_empty().then_some(Record { message, target, pairs })
 }
@@ -173,104 +168,59 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Writes it, without its body, to `room`. The length of `room` must be
+    /// Writes it, without its body. The length of `buffer` must be
     /// [`head_len`](Self::head_len).
-    pub(crate) fn write_head(&self, room: &mut [u8]) {
-        let mut writer = Writer(room);
+    pub(crate) fn write_head(&self, mut buffer: &mut [u8]) {
         match self {
             Self::Response(response, _) => {
-                writer.put(&response.status().as_u16().to_le_bytes());
-                writer.headers(response.headers());
+                buffer.put(&response.status().as_u16().to_le_bytes());
+                buffer.pairs(response.headers().len(), fixed::pairs(response.headers()));
             }
             #[cfg(feature = "server")]
             Self::Head { status, headers, length } => {
-                writer.put(&status.as_u16().to_le_bytes());
-                writer.headers(headers);
-                writer.put(&length.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
+                buffer.put(&status.as_u16().to_le_bytes());
+                buffer.pairs(headers.len(), fixed::pairs(headers));
+                buffer.put(&length.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
             }
             Self::Failure { outcome, text, cause } => {
-                writer.put(&0_u16.to_le_bytes());
+                buffer.put(&0_u16.to_le_bytes());
                 for part in [*outcome, text, cause] {
-                    writer.bytes(part.as_bytes());
+                    buffer.field(part.as_bytes());
                 }
             }
         }
     }
 }
 
-/// Fills a range from its start. Bytes that do not fit are dropped.
-struct Writer<'a>(&'a mut [u8]);
+/// What is wrong with a head that ends too early.
+const CUT: &str = "the head is cut short";
 
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        if let Some((room, rest)) = std::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.0 = rest;
-        }
+fn read_headers(reader: &mut Reader<'_>) -> Result<HeaderMap, String> {
+    let count = reader.u32().ok_or(CUT)? as usize;
+    if count > HEADERS {
+        return Err(format!("{count} headers, the most is {HEADERS}"));
     }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.put(&(bytes.len() as u32).to_le_bytes());
-        self.put(bytes);
+    let mut headers = HeaderMap::with_capacity(count);
+    for _ in 0..count {
+        let (name, value) = (reader.field().ok_or(CUT)?, reader.field().ok_or(CUT)?);
+        let (name, value) = header(name, value)?;
+        headers.append(name, value);
     }
-
-    fn headers(&mut self, headers: &HeaderMap) {
-        self.put(&(headers.len() as u32).to_le_bytes());
-        for (name, value) in headers {
-            self.bytes(name.as_str().as_bytes());
-            self.bytes(value.as_bytes());
-        }
-    }
+    Ok(headers)
 }
 
-/// Parses a range from its start.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    /// A reader of a request's head; `None` if the head is too long.
-    fn of_head(head: &'a [u8]) -> Option<Self> {
-        (head.len() <= HEAD).then_some(Self(head))
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or("the head is cut short")?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn u16(&mut self) -> Result<u16, String> {
-        let bytes = self.take(2)?;
-        Ok(bytes.try_into().map_or(0, u16::from_le_bytes))
-    }
-
-    fn u32(&mut self) -> Result<u32, String> {
-        let bytes = self.take(4)?;
-        Ok(bytes.try_into().map_or(0, u32::from_le_bytes))
-    }
-
-    fn bytes(&mut self) -> Result<&'a [u8], String> {
-        let len = self.u32()? as usize;
-        self.take(len)
-    }
-
-    fn headers(&mut self) -> Result<HeaderMap, String> {
-        let count = self.u32()? as usize;
-        if count > HEADERS {
-            return Err(format!("{count} headers, the most is {HEADERS}"));
-        }
-        let mut headers = HeaderMap::with_capacity(count);
-        for _ in 0..count {
-            let name = self.bytes()?;
-            let name = HeaderName::from_bytes(name)
-                .map_err(|_| format!("`{}` is no header name", fixed::lossy(name)))?;
-            let value = HeaderValue::from_bytes(self.bytes()?).map_err(|_| {
-                let name = fixed::cut(name.as_str(), fixed::TEXT);
-                format!("the value of header `{name}` has bytes that HTTP forbids")
-            })?;
-            headers.append(name, value);
-        }
-        Ok(headers)
-    }
+/// Parses a header of a guest's response.
+///
+/// # Errors
+/// What is wrong with it, as a text for the author of the guest.
+pub(crate) fn header(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), String> {
+    let name = HeaderName::from_bytes(name)
+        .map_err(|_| format!("`{}` is no header name", fixed::lossy(name)))?;
+    let value = HeaderValue::from_bytes(value).map_err(|_| {
+        let name = fixed::cut(name.as_str(), fixed::TEXT);
+        format!("the value of header `{name}` has bytes that HTTP forbids")
+    })?;
+    Ok((name, value))
 }
 
 #[cfg(test)]
@@ -324,12 +274,12 @@ mod tests {
         let mut room = vec![0xff; request_len(&head)];
         write_request(&mut room, &head, None);
         let mut reader = Reader(&room);
-        assert_eq!(reader.take(8).expect("length"), u64::MAX.to_le_bytes());
-        assert_eq!(reader.bytes().expect("method"), b"GET");
-        assert_eq!(reader.bytes().expect("target"), b"/a?b=c");
+        assert_eq!(reader.u64(), Some(u64::MAX));
+        assert_eq!(reader.field().expect("method"), b"GET");
+        assert_eq!(reader.field().expect("target"), b"/a?b=c");
         assert_eq!(reader.u32().expect("count"), 1);
-        assert_eq!(reader.bytes().expect("name"), b"x-y");
-        assert_eq!(reader.bytes().expect("value"), b"z");
+        assert_eq!(reader.field().expect("name"), b"x-y");
+        assert_eq!(reader.field().expect("value"), b"z");
         assert!(reader.0.is_empty());
     }
 
@@ -385,9 +335,9 @@ mod tests {
         failure.write_head(&mut room);
         let mut reader = Reader(&room);
         assert_eq!(reader.u16().expect("status"), 0);
-        assert_eq!(reader.bytes().expect("outcome"), b"busy");
-        assert!(reader.bytes().expect("text").starts_with(b"as many"));
-        assert_eq!((reader.bytes().expect("cause"), reader.0), (&b""[..], &b""[..]));
+        assert_eq!(reader.field().expect("outcome"), b"busy");
+        assert!(reader.field().expect("text").starts_with(b"as many"));
+        assert_eq!((reader.field().expect("cause"), reader.0), (&b""[..], &b""[..]));
     }
 
     proptest! {

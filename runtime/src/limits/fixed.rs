@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use hourglass_abi::limit;
+use hourglass_abi::wire::pairs_len;
 use http::HeaderMap;
 
 /// The longest name of a function, in bytes.
@@ -32,9 +33,14 @@ const ENTRY: usize = 128;
 /// Marks the end of a truncated text.
 pub(crate) const ELLIPSIS: &str = "…";
 
+/// Headers as bytes.
+pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+}
+
 /// The length of headers as the ABI encodes them.
 pub(crate) fn headers_len(headers: &HeaderMap) -> usize {
-    4 + headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum::<usize>()
+    pairs_len(pairs(headers))
 }
 
 /// The bytes of host memory that headers count for.

@@ -414,7 +414,7 @@ async fn unreleased_handles_are_limited() -> Result<()> {
     let runtime = host::runtime([function("hoards", "fetcher").timeout(LONG)]);
     let request = Request::get("/hoards/hoard").header("x-url", "http://127.0.0.1/").body(())?;
     let error = runtime.invoke(&Context::background(), "hoards", request).await.unwrap_err();
-    assert!(error.to_string().contains("1024 fetches open"), "{error}");
+    assert!(error.to_string().contains("1024 fetch handles at once"), "{error}");
     Ok(())
 }
 

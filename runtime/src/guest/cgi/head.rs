@@ -5,10 +5,10 @@
 //! prints its text therefore needs no head, unless its text looks like one.
 
 use hourglass_abi::limit::HEADERS;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 
 use crate::body::{Body, Response};
-use crate::guest::wire::final_status;
+use crate::guest::wire::{final_status, header};
 use crate::limits::fixed;
 
 /// The longest head, in bytes as printed.
@@ -90,12 +90,7 @@ pub(crate) fn read(head: &[u8]) -> Result<Response, String> {
         if response.headers().len() >= HEADERS {
             return Err(format!("more than {HEADERS} headers"));
         }
-        let name = HeaderName::from_bytes(name)
-            .map_err(|_| format!("`{}` is no header name", fixed::lossy(name)))?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| {
-            let name = fixed::cut(name.as_str(), fixed::TEXT);
-            format!("the value of header `{name}` has bytes that HTTP forbids")
-        })?;
+        let (name, value) = header(name, value)?;
         response.headers_mut().append(name, value);
     }
     *response.status_mut() = match status {

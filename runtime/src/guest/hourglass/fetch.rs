@@ -37,7 +37,7 @@ type Words = (u32, u32, u32, u32, u32, u32);
 async fn fetch_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
     let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(&mut call)?;
-    let Some((request, url)) = wire::read_fetch(bytes(memory, head_ptr, head_len)?) else {
+    let Some((request, url)) = wire::read_head(bytes(memory, head_ptr, head_len)?) else {
         return Ok(code::INVALID);
     };
     let body = match body_len {
