@@ -138,7 +138,7 @@ impl PageMap {
         self.counts_faults
     }
 
-    /// Makes `memory` equal to `first`, followed by zeros. `touched` are the
+    /// Makes `memory` equal to `first`, followed by zeros. `dirty` are the
     /// pages that had been touched before the memory's last reset, and are
     /// updated. `no_fault` says that the last run on it had no page fault, see
     /// [`FaultSnapshot`](super::faults::FaultSnapshot).
@@ -149,52 +149,35 @@ impl PageMap {
         &self,
         memory: &mut [u8],
         first: &[u8],
-        touched: &mut DirtyPages,
+        dirty: &mut DirtyPages,
         no_fault: bool,
     ) -> bool {
-        if no_fault && touched.by_faults_alone && touched.known {
-            debug_assert!(
-                self.finds_nothing_beside(memory, first, touched),
-                "a page without a fault"
-            );
-            for range in &touched.ranges {
+        if no_fault && dirty.by_faults_alone && dirty.known {
+            if cfg!(debug_assertions) {
+                let known = |page: usize| dirty.ranges.iter().any(|range| range.contains(&page));
+                let check = |range: Range<usize>| {
+                    assert!(range.step_by(self.page).all(known), "a page without a fault");
+                };
+                // A scan that fails finds nothing.
+                let _ = self.copy_back(memory, first, check);
+            }
+            for range in &dirty.ranges {
                 restore_range(memory, first, range.clone());
             }
             return true;
         }
-        touched.ranges.clear();
-        let copied = self.copy_back(memory, first, |range| touched.ranges.push(range));
+        dirty.ranges.clear();
+        let copied = self.copy_back(memory, first, |range| dirty.ranges.push(range));
         match copied {
             Ok(copied) => {
-                touched.known = copied.reached >= memory.len();
-                touched.known
+                dirty.known = copied.reached >= memory.len();
+                dirty.known
             }
             Err(error) => {
                 tracing::warn!(%error, "touched pages can't be told; dropping the instance");
                 false
             }
         }
-    }
-
-    /// Whether every touched page is known.
-    fn finds_nothing_beside(&self, memory: &mut [u8], first: &[u8], touched: &DirtyPages) -> bool {
-        let base = memory.as_ptr().addr();
-        let mut at = base;
-        let mut regions = [Region::default(); REGIONS];
-        while at < base + memory.len() {
-            let Ok(scan) = self.query(at..base + memory.len(), &mut regions) else { return true };
-            let known = |page: usize| touched.ranges.iter().any(|range| range.contains(&page));
-            let found = regions.iter().take(scan.found).map(|region| region.offsets(base));
-            let mut found = found.zip(regions.iter().map(Region::is_zeros));
-            let unwritten = |page: usize| is_first_zeros(first, page..page + self.page);
-            if !found.all(|(range, zeros)| {
-                range.step_by(self.page).all(|page| known(page) || zeros && unwritten(page))
-            }) {
-                return false;
-            }
-            at = scan.end.max(at + self.page);
-        }
-        true
     }
 
     /// Like [`reset`](Self::reset), for a memory that goes back to the pool. It
@@ -204,9 +187,9 @@ impl PageMap {
     /// restores the mapping's initial content. If the kernel refuses anything,
     /// all of the memory is written instead.
     pub(crate) fn restore(&self, memory: &mut [u8], first: &[u8]) {
-        let restored = self.copy_back(memory, first, drop).and_then(|copied| {
-            self.give_back(memory.get_mut(copied.reached..).unwrap_or_default())
-        });
+        let restored = self
+            .copy_back(memory, first, drop)
+            .and_then(|copied| self.discard(memory.get_mut(copied.reached..).unwrap_or_default()));
         if let Err(error) = restored {
             tracing::warn!(%error, "touched pages can't be told; writing the whole memory");
             let whole = 0..memory.len();
@@ -268,12 +251,12 @@ impl PageMap {
     /// Returns pages to the system, if it accepts them: they then read as the
     /// mapping's initial content again.
     pub(crate) fn release(&self, memory: &mut [u8]) {
-        if let Err(error) = self.give_back(memory) {
-            tracing::debug!(%error, "pages can't be given back");
+        if let Err(error) = self.discard(memory) {
+            tracing::debug!(%error, "pages can't be returned to the system");
         }
     }
 
-    fn give_back(&self, memory: &mut [u8]) -> io::Result<()> {
+    fn discard(&self, memory: &mut [u8]) -> io::Result<()> {
         if memory.is_empty() {
             return Ok(());
         }

@@ -71,7 +71,7 @@ impl Blueprint {
                 table_limit: checked.table.max(TABLE_PAGE),
                 calls: function.calls.clone(),
                 #[cfg(feature = "server")]
-                outbound: function.egress.outbound(&function.limits)?,
+                outbound: function.outbound()?,
                 rate: Rate::of_output(),
                 mounts: function.mounts.open()?,
                 dispatcher: dispatcher.clone(),

@@ -32,7 +32,7 @@ pub(crate) struct Instance {
     pub(super) store: Store<State>,
     pub(super) handles: InstanceExports,
     /// The pages of its memory that a reset must restore, if it can be reset.
-    touched: Option<DirtyPages>,
+    dirty: Option<DirtyPages>,
     /// The fault-count snapshot of the run, as long as the run stays on one
     /// thread.
     snapshot: Option<FaultSnapshot>,
@@ -67,7 +67,7 @@ impl Instance {
             blueprint,
             store,
             handles,
-            touched: None,
+            dirty: None,
             snapshot: None,
             trim: None,
             reservation: None,
@@ -78,7 +78,7 @@ impl Instance {
     pub(super) fn watch(&mut self) {
         if let Some(pages) = &self.blueprint.engine.pages {
             let memory = self.handles.memory.data_mut(&mut self.store);
-            self.touched = Some(pages.watch(memory));
+            self.dirty = Some(pages.watch(memory));
         }
     }
 
@@ -97,7 +97,7 @@ impl Instance {
             start.call_async(&mut self.store, ()).await?;
         }
         let ended = self.handles.entry.call_async(&mut self.store, ()).await;
-        if self.state().is_cgi() && is_success(&ended) {
+        if self.state().is_cgi() && Exit::is_success(&ended) {
             // Boxed, so that it does not enlarge the run of any other guest.
             Box::pin(self.state().finish()).await;
         }
@@ -122,7 +122,7 @@ impl Instance {
         if !no_fault {
             self.trim_stack();
         }
-        match self.put_back(no_fault) {
+        match self.restore(no_fault) {
             Some(()) => Ok(ReadyInstance(self)),
             None => Err(self),
         }
@@ -144,14 +144,14 @@ impl Instance {
         }
     }
 
-    fn put_back(&mut self, no_fault: bool) -> Option<()> {
+    fn restore(&mut self, no_fault: bool) -> Option<()> {
         if self.handles.memory.data_size(&self.store) != self.handles.size {
             return None;
         }
         let pages = self.blueprint.engine.pages.as_ref()?;
-        let touched = self.touched.as_mut()?;
+        let dirty = self.dirty.as_mut()?;
         let memory = self.handles.memory.data_mut(&mut self.store);
-        if !pages.reset(memory, &self.blueprint.memory, touched, no_fault) {
+        if !pages.reset(memory, &self.blueprint.memory, dirty, no_fault) {
             return None;
         }
         for (global, first) in self.handles.globals.iter().zip(&self.blueprint.globals) {
@@ -177,14 +177,6 @@ impl Instance {
     }
 }
 
-/// Whether a guest ended successfully.
-fn is_success(ended: &wasmtime::Result<()>) -> bool {
-    match ended {
-        Ok(()) => true,
-        Err(error) => matches!(error.downcast_ref(), Some(Exit(0))),
-    }
-}
-
 impl ReadyInstance {
     /// Creates an instance; `reset` says whether it may be reset later.
     pub(super) fn new(blueprint: &Arc<Blueprint>, reset: bool) -> wasmtime::Result<Self> {
@@ -206,7 +198,7 @@ impl ReadyInstance {
     /// Its size in bytes: the resident part of its memory, and its functions,
     /// globals and table.
     pub(super) fn resident(&self) -> usize {
-        let memory = self.0.touched.as_ref().map_or(0, DirtyPages::bytes);
+        let memory = self.0.dirty.as_ref().map_or(0, DirtyPages::bytes);
         memory.saturating_add(self.0.blueprint.instance_size)
     }
 

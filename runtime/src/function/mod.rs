@@ -4,8 +4,7 @@
 //! # Layout
 //! - [`Function`]: the description to deploy; [`Deployed`]: the prepared
 //!   function, from which an invocation checks out an instance.
-//! - [`settings`]: the settings of a function before it is deployed; `egress`:
-//!   the other hosts that it may capabilities.
+//! - [`settings`]: the settings of a function before it is deployed.
 //! - [`module`]: reads a module, and rewrites it if the host needs that.
 //! - [`size`]: limits on a module's size; [`weight`]: the cost of validating
 //!   its code.
@@ -17,8 +16,6 @@
 //! - [`registry`]: the functions by their names.
 
 mod blueprint;
-#[cfg(feature = "server")]
-mod egress;
 mod evictor;
 mod instance;
 mod module;
@@ -35,8 +32,6 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use self::blueprint::Blueprint;
-#[cfg(feature = "server")]
-use self::egress::Egress;
 pub use self::evictor::IdleStats;
 pub(crate) use self::evictor::{Evictor, IdleLimits};
 pub(crate) use self::instance::Instance;
@@ -70,8 +65,11 @@ pub struct Function {
     limits: Limits,
     instances: InstancePolicy,
     calls: Arc<[Arc<str>]>,
+    /// The hosts that it may reach, and the baggage that it sends to them.
     #[cfg(feature = "server")]
-    egress: Egress,
+    hosts: Arc<[Box<str>]>,
+    #[cfg(feature = "server")]
+    baggage: Arc<[Arc<str>]>,
     environment: Environment,
     mounts: Mounts,
 }
@@ -132,7 +130,9 @@ impl Function {
             instances: InstancePolicy::default(),
             calls: Arc::new([]),
             #[cfg(feature = "server")]
-            egress: Egress::default(),
+            hosts: Arc::new([]),
+            #[cfg(feature = "server")]
+            baggage: Arc::new([]),
             environment: Environment::default(),
             mounts: Mounts::default(),
         })
@@ -243,7 +243,7 @@ impl Deployed {
     ///
     /// # Errors
     /// The instance, if it cannot be reused.
-    pub(crate) fn give_back(
+    pub(crate) fn check_in(
         &self,
         instance: Box<Instance>,
         used: Instant,

@@ -7,9 +7,15 @@ use std::time::Duration;
 use super::{Function, InstancePolicy};
 #[cfg(feature = "cli")]
 use crate::environment::Environment;
+#[cfg(feature = "server")]
+use crate::error::DeployError;
 use crate::limits::Limits;
 #[cfg(feature = "cli")]
 use crate::mounts::Mounts;
+#[cfg(feature = "server")]
+use crate::outbound::{Hosts, Outbound};
+#[cfg(feature = "server")]
+use crate::propagation::baggage;
 
 /// Defines the methods that set one limit each.
 macro_rules! limits {
@@ -74,7 +80,7 @@ impl Function {
         self
     }
 
-    /// Sets the hosts that it may capabilities with `Context::fetch` of the SDK, and
+    /// Sets the hosts that it may reach with `Context::fetch` of the SDK, and
     /// replaces an earlier list. Default: none.
     ///
     /// An entry is a name (`api.example.com`), all names below one
@@ -96,7 +102,7 @@ impl Function {
     #[cfg(feature = "server")]
     #[must_use]
     pub fn allow_hosts<H: Into<Box<str>>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.egress.hosts = hosts.into_iter().map(Into::into).collect();
+        self.hosts = hosts.into_iter().map(Into::into).collect();
         self
     }
 
@@ -108,7 +114,7 @@ impl Function {
     #[cfg(feature = "server")]
     #[must_use]
     pub fn fetch_baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.egress.baggage = names.into_iter().map(Into::into).collect();
+        self.baggage = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -165,5 +171,19 @@ impl Function {
     pub(crate) fn mounts(mut self, mounts: Mounts) -> Self {
         self.mounts = mounts;
         self
+    }
+
+    /// The client for the hosts that it may reach, if there are any.
+    ///
+    /// # Errors
+    /// An entry is not a valid host, or a name is not valid in baggage.
+    #[cfg(feature = "server")]
+    pub(super) fn outbound(&self) -> Result<Option<Arc<Outbound>>, DeployError> {
+        let hosts = Hosts::new(&*self.hosts);
+        let hosts = hosts.map_err(|error| DeployError::AllowHosts { reason: error.to_string() })?;
+        if let Some(name) = self.baggage.iter().find(|name| !baggage::is_name(name)) {
+            return Err(DeployError::Baggage { name: name.to_string() });
+        }
+        Ok(Outbound::new(hosts, self.baggage.clone(), &self.limits))
     }
 }

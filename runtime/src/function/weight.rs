@@ -55,14 +55,14 @@ impl Weight {
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
                     if let TypeRef::Func(kind) = import.map_err(malformed)?.ty {
-                        self.functions.push(of(&self.types, kind));
+                        self.functions.push(arity(&self.types, kind));
                     }
                 }
                 self.imported = self.functions.len();
             }
             Payload::FunctionSection(section) => {
                 for kind in section.clone() {
-                    self.functions.push(of(&self.types, kind.map_err(malformed)?));
+                    self.functions.push(arity(&self.types, kind.map_err(malformed)?));
                 }
             }
             Payload::CodeSectionEntry(body) => {
@@ -86,14 +86,14 @@ impl Weight {
         for operator in body.get_operators_reader().map_err(malformed)? {
             weight += match operator.map_err(malformed)? {
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                    of(&self.functions, function_index)
+                    arity(&self.functions, function_index)
                 }
                 Operator::CallIndirect { type_index, .. }
-                | Operator::ReturnCallIndirect { type_index, .. } => of(&self.types, type_index),
+                | Operator::ReturnCallIndirect { type_index, .. } => arity(&self.types, type_index),
                 Operator::Block { blockty: BlockType::FuncType(kind) }
                 | Operator::Loop { blockty: BlockType::FuncType(kind) }
                 | Operator::If { blockty: BlockType::FuncType(kind) } => {
-                    let arity = of(&self.types, kind);
+                    let arity = arity(&self.types, kind);
                     label = label.max(arity);
                     arity
                 }
@@ -112,6 +112,6 @@ impl Weight {
     }
 }
 
-fn of(arities: &[u64], index: u32) -> u64 {
+fn arity(arities: &[u64], index: u32) -> u64 {
     arities.get(index as usize).copied().unwrap_or_default()
 }

@@ -75,12 +75,11 @@ impl<'a> Invocation<'a> {
         let Some(instance) = &mut self.instance else {
             return (Err(Outcome::Host("it has no instance".into())), Usage::default());
         };
-        let mut meter = Meter::default();
-        let run = metered(instance.run(), started, &mut meter);
+        let (mut meter, grace) = (Meter::default(), function.limits.grace);
         let ended = tokio::select! {
             biased;
-            ended = in_time(run, ctx, function.limits.grace) => ended,
-            () = overrun(self.alarms, ctx, function.limits.grace) => None,
+            ended = in_time(instance.run(), (ctx, grace), started, &mut meter) => ended,
+            () = overrun(self.alarms, ctx, grace) => None,
         };
         let state = instance.state();
         let ordinary = matches!(ended, Some(Ok(()))) && state.is_ordinary();
@@ -92,7 +91,7 @@ impl<'a> Invocation<'a> {
         }
         let mut used = self.instance.take();
         if ordinary && result.is_ok() {
-            used = used.and_then(|instance| function.give_back(instance, started).err());
+            used = used.and_then(|instance| function.check_in(instance, started).err());
         }
         if let Some(discarding) = used.and_then(Instance::discard) {
             // The instance holds a slot until then. An error is a panic, which
@@ -121,50 +120,45 @@ struct Meter {
     waited: bool,
 }
 
-/// Measures the processor time of a future's polls. The first begins just after
-/// `started`.
-///
-/// The first poll is measured by the wall clock: most invocations end within
-/// it, no guest runs for longer than a tick in it, and asking the system for
-/// processor time would cost a short one a tenth of its run. All further polls
-/// are measured by the thread's own clock, which excludes the time in which
-/// another thread had the processor.
-async fn metered<T>(future: impl Future<Output = T>, started: Instant, meter: &mut Meter) -> T {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        if meter.waited {
-            let before = thread_time();
-            let polled = future.as_mut().poll(cx);
-            meter.cpu += thread_time().saturating_sub(before);
-            return polled;
-        }
-        let polled = future.as_mut().poll(cx);
-        meter.cpu += started.elapsed();
-        meter.waited = polled.is_pending();
-        polled
-    })
-    .await
-}
-
 /// This thread's processor time.
 fn thread_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
-/// Polls a guest's run as long as its time is not up.
+/// Polls a guest's run as long as its time is not up, and measures the
+/// processor time of the polls. The first begins just after `started`.
 ///
 /// A preempted guest has a whole tick before the epoch interrupts it again. If
 /// thousands of guests spin, each would have that tick after its grace period,
 /// and the last of them would end seconds late.
-async fn in_time<T>(run: impl Future<Output = T>, ctx: &Context, grace: Duration) -> Option<T> {
-    let (mut run, mut begun) = (pin!(run), false);
+///
+/// The first poll is measured by the wall clock: most invocations end within
+/// it, no guest runs for longer than a tick in it, and asking the system for
+/// processor time would cost a short one a tenth of its run. All further polls
+/// are measured by the thread's own clock, which excludes the time in which
+/// another thread had the processor.
+async fn in_time<T>(
+    run: impl Future<Output = T>,
+    (ctx, grace): (&Context, Duration),
+    started: Instant,
+    meter: &mut Meter,
+) -> Option<T> {
+    let mut run = pin!(run);
     poll_fn(|cx| {
-        if begun && overdue(ctx, grace) {
+        if !meter.waited {
+            let polled = run.as_mut().poll(cx);
+            meter.cpu += started.elapsed();
+            meter.waited = polled.is_pending();
+            return polled.map(Some);
+        }
+        if overdue(ctx, grace) {
             return Poll::Ready(None);
         }
-        begun = true;
-        run.as_mut().poll(cx).map(Some)
+        let before = thread_time();
+        let polled = run.as_mut().poll(cx);
+        meter.cpu += thread_time().saturating_sub(before);
+        polled.map(Some)
     })
     .await
 }
@@ -194,11 +188,8 @@ fn conclude(
 ) -> Result<Response, Outcome> {
     state.end_output();
     let failure = match ended {
-        Some(Ok(())) => None,
-        Some(Err(error)) => match error.downcast_ref::<Exit>() {
-            Some(Exit(0)) => None,
-            _ => Some(error),
-        },
+        Some(ended) if Exit::is_success(&ended) => None,
+        Some(ended) => ended.err(),
         None => Some(wasmtime::Error::from(TrapCode::Interrupt)),
     };
     if failure.is_none()
@@ -237,32 +228,26 @@ fn chain(error: &wasmtime::Error) -> String {
 }
 
 fn failed(state: &State, error: &wasmtime::Error, limit: u64) -> Outcome {
-    if let Some(Exit(code)) = error.downcast_ref() {
+    let reason = if let Some(Exit(code)) = error.downcast_ref() {
         return Outcome::Exit(*code);
-    }
-    if let Some(misuse) = error.downcast_ref::<Misuse>() {
-        return trapped(state, error, misuse.to_string());
-    }
-    let Some(code) = error.downcast_ref::<TrapCode>() else {
-        return match error.downcast_ref::<WasmBacktrace>() {
-            // An import raised it, and every argument of an import comes from
-            // the guest. The WASI library has many such errors and no type for
-            // them: a bad pointer, too much to copy, a full table.
-            Some(_) => trapped(state, error, fixed::display(&error.root_cause(), fixed::TEXT)),
-            // Raised outside of the guest: the host's own.
-            None => Outcome::Host(chain(error)),
-        };
+    } else if let Some(misuse) = error.downcast_ref::<Misuse>() {
+        misuse.to_string()
+    } else if let Some(code) = error.downcast_ref::<TrapCode>() {
+        // A guest that was refused memory ends with `unreachable`.
+        if *code == TrapCode::UnreachableCodeReached && state.memory.refused {
+            return Outcome::OutOfMemory { limit };
+        }
+        code.to_string()
+    } else if error.is::<WasmBacktrace>() {
+        // An import raised it, and every argument of an import comes from the
+        // guest. The WASI library has many such errors and no type for them: a
+        // bad pointer, too much to copy, a full table.
+        fixed::display(&error.root_cause(), fixed::TEXT)
+    } else {
+        // Raised outside of the guest: the host's own.
+        return Outcome::Host(chain(error));
     };
-    // A guest that was refused memory ends with `unreachable`.
-    if *code == TrapCode::UnreachableCodeReached && state.memory.refused {
-        return Outcome::OutOfMemory { limit };
-    }
-    trapped(state, error, code.to_string())
-}
-
-fn trapped(state: &State, error: &wasmtime::Error, reason: String) -> Outcome {
-    let (backtrace, stderr) = (backtrace(error), state.run.stdio.tail());
-    Outcome::Trap(Trap { reason, backtrace, stderr })
+    Outcome::Trap(Trap { reason, backtrace: backtrace(error), stderr: state.run.stdio.tail() })
 }
 
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {

@@ -20,7 +20,7 @@ use crate::guest::wasi::errno::SUCCESS;
 
 /// The most bytes of a request's variables in total. Variables beyond that are
 /// left out, headers first.
-const MOST: usize = 256 << 10;
+const MAX_REQUEST: usize = 256 << 10;
 
 /// The names of the request variables that are not derived from another name.
 const FIXED: [&str; 15] = [
@@ -101,7 +101,7 @@ impl Variables {
         for [name, _, value, _] in state.capabilities.environment.variables() {
             variables.add(name, value);
         }
-        let mut request = Request { variables, room: MOST };
+        let mut request = Request { variables, left: MAX_REQUEST };
         let trace = state.run.trace().to_string();
         request.head(&state.run, &state.capabilities.function);
         request.context(&state.run, &state.capabilities.function, &trace);
@@ -121,18 +121,18 @@ impl Variables {
 /// The variables of a request, under construction.
 struct Request {
     variables: Variables,
-    room: usize,
+    left: usize,
 }
 
 impl Request {
     /// Adds a variable, if it is valid and there is room for it.
     fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
-        let left = self.room.checked_sub(name.len() + value.len() + 2);
+        let left = self.left.checked_sub(name.len() + value.len() + 2);
         if let Some(left) = left
             && !value.contains(&0)
         {
-            self.room = left;
+            self.left = left;
             self.variables.add(name.as_bytes(), value);
         }
     }
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn there_is_no_more_than_there_is_room_for() {
-        let mut request = Request { variables: Variables::default(), room: 10 };
+        let mut request = Request { variables: Variables::default(), left: 10 };
         request.add("AB", "0123456");
         request.add("AB", "\0");
         request.add("AB", "012345");

@@ -2,13 +2,12 @@
 //!
 //! # Layout
 //! - [`exchange`]: the request and the response.
-//! - [`context`]: the context; [`derive`]: contexts derived from it.
+//! - [`context`]: the context, and contexts derived from it.
 //! - [`call`]: calls of other functions; `fetch`: requests to other hosts.
 //! - [`log`]: log records; [`sha2`]: digests.
 
 mod call;
 mod context;
-mod derive;
 mod exchange;
 #[cfg(feature = "server")]
 mod fetch;
@@ -33,7 +32,6 @@ pub(crate) fn is_exchange(module: &str, name: &str) -> bool {
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     exchange::add_to(linker)?;
     context::add_to(linker)?;
-    derive::add_to(linker)?;
     call::add_to(linker)?;
     fetch::add_to(linker)?;
     log::add_to(linker)?;

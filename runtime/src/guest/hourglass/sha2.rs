@@ -12,7 +12,7 @@ use crate::guest::state::{Call, State};
 
 /// The most blocks of 64 bytes per call. Nothing interrupts the call, so the
 /// bound keeps it well below a millisecond, even without those instructions.
-const MOST: u32 = 1 << 10;
+const MAX_BLOCKS: u32 = 1 << 10;
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "sha256", sha256)?;
@@ -22,7 +22,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// Hashes as many of a guest's blocks as one call may.
 fn sha256(mut call: Call<'_>, hash: u32, blocks: u32, count: u32) -> wasmtime::Result<u32> {
     let (memory, _) = parts(&mut call)?;
-    let count = count.min(MOST);
+    let count = count.min(MAX_BLOCKS);
     let (words, _) = bytes(memory, hash, 32)?.as_chunks();
     let words = <[[u8; 4]; 8]>::try_from(words).map_err(|_| Trap::MemoryOutOfBounds)?;
     let mut state = words.map(u32::from_le_bytes);

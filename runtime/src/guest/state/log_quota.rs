@@ -6,7 +6,7 @@
 use crate::log::{self, About, Line, Rate, RateDecision};
 
 /// The most bytes that one invocation may log.
-const MOST: usize = 64 << 10;
+const MAX_LOGGED: usize = 64 << 10;
 
 /// The bytes that a line counts for in addition to its text, because its fields
 /// take space too.
@@ -52,7 +52,7 @@ impl LogQuota {
 
     /// The number of bytes that the log would show of a line, if they fit.
     fn shown(&self, line: &impl Line) -> Option<usize> {
-        let room = MOST.checked_sub(self.logged)?.checked_sub(LINE)?;
+        let room = MAX_LOGGED.checked_sub(self.logged)?.checked_sub(LINE)?;
         // A line may be as long as the guest's memory. Such a line is not even
         // read.
         if line.len() <= room { line.shown(room) } else { None }

@@ -26,7 +26,7 @@ pub(crate) const ROFS: i32 = 69;
 pub(crate) const SPIPE: i32 = 70;
 
 /// The code for an error of the system.
-pub(crate) fn of(error: Errno) -> i32 {
+pub(crate) fn from(error: Errno) -> i32 {
     match error {
         Errno::ACCESS => ACCES,
         Errno::AGAIN => AGAIN,

@@ -12,7 +12,7 @@ use wasmtime::Linker;
 use super::MODULE;
 use super::errno::{AGAIN, BADF, CANCELED, INVAL, IO, NAMETOOLONG};
 use super::errno::{OVERFLOW, ROFS, SPIPE, SUCCESS};
-use super::folder::{self, Place};
+use super::folder::{self, Lookup};
 use crate::guest::memory::{self, bytes, parts, paste, range, write};
 use crate::guest::state::files::FIRST;
 use crate::guest::state::{Call, State};
@@ -226,7 +226,7 @@ async fn path_filestat_get(
     mut call: Call<'_>,
     (fd, flags, ptr, len, out): (u32, u32, u32, u32, u32),
 ) -> Result<()> {
-    let stat = at(&mut call, fd, (ptr, len), flags, |place| place.stat()).await?;
+    let stat = at(&mut call, fd, (ptr, len), flags, |path| path.stat()).await?;
     let (memory, _) = parts(&mut call)?;
     Ok(write(memory, out, &stat)?)
 }
@@ -235,7 +235,7 @@ async fn path_readlink(
     mut call: Call<'_>,
     (fd, ptr, len, buffer, capacity, out): (u32, u32, u32, u32, u32, u32),
 ) -> Result<()> {
-    let mut link = at(&mut call, fd, (ptr, len), 0, |place| place.link()).await?;
+    let mut link = at(&mut call, fd, (ptr, len), 0, |path| path.link()).await?;
     link.truncate(capacity as usize);
     let (memory, _) = parts(&mut call)?;
     write(memory, buffer, &link)?;
@@ -254,7 +254,7 @@ async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
     }
     call.data().run.files.check_room()?;
     let folder = how & DIRECTORY != 0;
-    let found = at(&mut call, fd, (ptr, len), flags, move |place| place.open(folder)).await?;
+    let found = at(&mut call, fd, (ptr, len), flags, move |path| path.open(folder)).await?;
     let (memory, state) = parts(&mut call)?;
     let opened = state.run.files.add(found)?;
     Ok(write(memory, out, &opened.to_le_bytes())?)
@@ -266,7 +266,7 @@ async fn at<T: Send + 'static>(
     fd: u32,
     (ptr, len): (u32, u32),
     flags: u32,
-    work: impl Fn(&Place<'_>) -> std::result::Result<T, i32> + Send + 'static,
+    work: impl Fn(&Lookup<'_>) -> std::result::Result<T, i32> + Send + 'static,
 ) -> Result<T> {
     let (memory, state) = parts(call)?;
     if len > MAX_PATH {
@@ -276,7 +276,7 @@ async fn at<T: Send + 'static>(
     let ((folder, disk), follow) = (state.folder(fd)?, flags & 1 == 1);
     let its = disk.clone();
     let work =
-        move |cached| work(&Place { folder: &folder, disk: &its, path: &path, follow, cached });
+        move |cached| work(&Lookup { folder: &folder, disk: &its, path: &path, follow, cached });
     quickly(call, &disk, work).await
 }
 

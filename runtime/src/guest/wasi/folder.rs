@@ -32,7 +32,7 @@ pub(crate) const FILE: u8 = 4;
 const LINK: u8 = 7;
 
 /// A path beneath a folder.
-pub(crate) struct Place<'a> {
+pub(crate) struct Lookup<'a> {
     pub(crate) folder: &'a OwnedFd,
     /// The disk of the folder.
     pub(crate) disk: &'a Disk,
@@ -51,7 +51,7 @@ pub(crate) struct Found {
     pub(crate) disk: Disk,
 }
 
-impl Place<'_> {
+impl Lookup<'_> {
     fn find(&self, flags: OFlags) -> Result<OwnedFd, i32> {
         let follow = if self.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         let flags = flags | follow | OFlags::CLOEXEC;
@@ -64,12 +64,12 @@ impl Place<'_> {
             // the folder looks the same as one on another disk.
             return find().map_err(|error| match error {
                 Errno::INVAL | Errno::XDEV => errno::AGAIN,
-                error => errno::of(error),
+                error => errno::from(error),
             });
         }
         let again = |found: &Result<_, _>| matches!(found, Err(Errno::AGAIN | Errno::INTR));
         let found = (1..TRIES).map(|_| find()).find(|found| !again(found)).unwrap_or_else(find);
-        found.map_err(errno::of)
+        found.map_err(errno::from)
     }
 
     /// Opens a regular file or a folder.
@@ -110,7 +110,7 @@ impl Place<'_> {
         // A file that is not a link has no such entry.
         link.map(|path| path.into_bytes()).map_err(|error| match error {
             Errno::NOENT => errno::INVAL,
-            error => errno::of(error),
+            error => errno::from(error),
         })
     }
 }
@@ -130,7 +130,7 @@ fn stat(file: &OwnedFd, cached: bool) -> Result<Statx, i32> {
     let sync = if cached { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
     let stat = fs::statx(file, "", AtFlags::EMPTY_PATH | sync, wanted);
-    stat.map_err(errno::of)
+    stat.map_err(errno::from)
 }
 
 /// The metadata of an open file, in the layout of WASI.
@@ -159,7 +159,7 @@ pub(crate) fn read(
     bytes.truncate(read.map_err(|error| match error {
         // Not every file system supports it.
         Errno::OPNOTSUPP if cached => errno::AGAIN,
-        error => errno::of(error),
+        error => errno::from(error),
     })?);
     Ok(bytes)
 }
@@ -170,12 +170,12 @@ pub(crate) fn list(folder: &OwnedFd, from: u64, most: usize) -> Result<Vec<u8>, 
     // A file description of its own, because the position in the folder is part
     // of it.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = fs::openat(folder, ".", flags, Mode::empty()).map_err(errno::of)?;
-    fs::seek(&folder, SeekFrom::Start(from)).map_err(errno::of)?;
+    let folder = fs::openat(folder, ".", flags, Mode::empty()).map_err(errno::from)?;
+    fs::seek(&folder, SeekFrom::Start(from)).map_err(errno::from)?;
     let (mut listed, mut room) = (Vec::new(), Vec::with_capacity(ENTRIES));
     let mut entries = RawDir::new(&folder, room.spare_capacity_mut());
     while let Some(entry) = entries.next() {
-        let entry = entry.map_err(errno::of)?;
+        let entry = entry.map_err(errno::from)?;
         let name = entry.file_name().to_bytes();
         if matches!(name, b"." | b"..") {
             continue;
@@ -249,8 +249,8 @@ mod tests {
     fn what_is_cached_is_what_is_there() {
         let (folder, disk, manifest) = folder();
         for cached in [false, true] {
-            let place = |path| Place { folder: &folder, disk: &disk, path, follow: true, cached };
-            let found = match place(b"Cargo.toml").open(false) {
+            let lookup = |path| Lookup { folder: &folder, disk: &disk, path, follow: true, cached };
+            let found = match lookup(b"Cargo.toml").open(false) {
                 // Not cached, or not supported here.
                 Err(errno::AGAIN) if cached => return,
                 opened => opened.expect("it is a file"),
@@ -260,8 +260,8 @@ mod tests {
             assert_eq!(length(&file, cached), Ok(manifest.len() as u64));
             let read = read(&file, 2, 1 << 20, cached);
             assert!(read == Err(errno::AGAIN) || read.as_deref() == Ok(&manifest[2..]));
-            assert_eq!(place(b"Cargo.toml").stat(), about(&file, cached));
-            assert_eq!(place(b"src").open(true).map(|found| found.kind), Ok(FOLDER));
+            assert_eq!(lookup(b"Cargo.toml").stat(), about(&file, cached));
+            assert_eq!(lookup(b"src").open(true).map(|found| found.kind), Ok(FOLDER));
             for (path, code) in [
                 (&b"Cargo.toml"[..], errno::NOTDIR),
                 (b"../Cargo.toml", errno::PERM),
@@ -269,7 +269,7 @@ mod tests {
                 (b"missing", errno::NOENT),
                 (b"", errno::NOENT),
             ] {
-                let opened = place(path).open(true).map(drop);
+                let opened = lookup(path).open(true).map(drop);
                 assert!(opened == Err(code) || cached && opened == Err(errno::AGAIN), "{path:?}");
             }
         }
@@ -278,7 +278,8 @@ mod tests {
     #[test]
     fn a_list_goes_on_where_it_was_cut_off() {
         let (folder, disk, _) = folder();
-        let src = Place { folder: &folder, disk: &disk, path: b"src", follow: true, cached: false };
+        let src =
+            Lookup { folder: &folder, disk: &disk, path: b"src", follow: true, cached: false };
         let Found { file: src, .. } = src.open(true).expect("it is a folder");
         let whole = list(&src, 0, 1 << 20).expect("it is a folder");
         let (mut parts, mut from) = (Vec::new(), 0);

@@ -46,6 +46,16 @@ const MAX_SUBSCRIPTIONS: u32 = 64;
 #[error("exit with code {0}")]
 pub(crate) struct Exit(pub(crate) i32);
 
+impl Exit {
+    /// Whether a run ended successfully: it returned, or exited with code 0.
+    pub(crate) fn is_success(ended: &wasmtime::Result<()>) -> bool {
+        match ended {
+            Ok(()) => true,
+            Err(error) => matches!(error.downcast_ref(), Some(Self(0))),
+        }
+    }
+}
+
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     define!(
         linker, MODULE:
