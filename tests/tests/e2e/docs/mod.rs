@@ -24,7 +24,7 @@
 use std::process::Command;
 use std::{fs, thread};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use hourglass_tests::guests::repository;
 
 use page::{Block, Kind, Page};
@@ -48,17 +48,16 @@ fn every_command_works_as_shown() -> Result<()> {
         return Ok(());
     }
     let pages = page::all()?;
-    let run = thread::scope(|scope| {
-        let pages: Vec<_> = pages.iter().map(|page| scope.spawn(|| run(page))).collect();
-        let run = pages.into_iter().map(|page| page.join().expect("no page panics"));
-        // All failures in one go.
-        let (run, failed): (Vec<_>, Vec<_>) = run.partition(Result::is_ok);
-        let failed: Vec<_> = failed.into_iter().filter_map(Result::err).collect();
-        match &*failed {
-            [] => Ok(run.into_iter().flatten().sum::<usize>()),
-            failed => bail!("{}", failed.iter().map(|e| format!("\n{e:#}")).collect::<String>()),
-        }
-    })?;
+    let results: Vec<_> = thread::scope(|scope| {
+        let start = |page| (page, scope.spawn(move || run(page)));
+        let running: Vec<_> = pages.iter().map(start).collect();
+        let failed = |page: &Page| Err(anyhow!("{}: the test panics", page.name));
+        running.into_iter().map(|(page, run)| run.join().unwrap_or_else(|_| failed(page))).collect()
+    });
+    let failures: String =
+        results.iter().filter_map(|run| Some(format!("\n{:#}", run.as_ref().err()?))).collect();
+    ensure!(failures.is_empty(), failures);
+    let run: usize = results.into_iter().flatten().sum();
     let blocks: Vec<_> = pages.iter().flat_map(|page| &page.blocks).collect();
     let commands = blocks.iter().filter(|block| block.kind.is_run()).count();
     let marked = blocks.iter().filter(|block| matches!(block.kind, Kind::Unchecked)).count();
@@ -88,7 +87,7 @@ fn step(session: &mut Session, block: &Block) -> Result<()> {
         Kind::Script => session.run(&block.text),
         Kind::Console => {
             let mut commands = page::commands(&block.text).peekable();
-            anyhow::ensure!(commands.peek().is_some(), "no line begins with `$ `");
+            ensure!(commands.peek().is_some(), "no line begins with `$ `");
             commands.try_for_each(|(command, output)| session.compare(&command, &output))
         }
         Kind::File(path) => session.write(path, &block.text),
