@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Module, ModuleExport};
+use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Module, ModuleExport, Result};
 use wasmtime::{Store, UpdateDeadline, Val};
 
 use super::instance::{Instance, InstanceExports};
@@ -88,7 +88,7 @@ impl Blueprint {
     }
 
     /// Creates an instance.
-    pub(super) fn instance(self: &Arc<Self>) -> wasmtime::Result<Instance> {
+    pub(super) fn instance(self: &Arc<Self>) -> Result<Instance> {
         let mut store = self.store();
         let handles = self.instantiate(&mut store)?;
         Ok(Instance::new(self.clone(), store, handles))
@@ -123,10 +123,7 @@ impl Blueprint {
     /// Creates an instance through the engine's async API, which never has to
     /// wait: no guest code runs in it, since a start section has become an
     /// export.
-    pub(super) fn instantiate(
-        &self,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<InstanceExports> {
+    pub(super) fn instantiate(&self, store: &mut Store<State>) -> Result<InstanceExports> {
         let made = {
             let mut making = pin!(self.pre.instantiate_async(&mut *store));
             making.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
@@ -140,7 +137,7 @@ impl Blueprint {
     }
 
     /// Creates an instance that never runs, and copies its state.
-    fn take_note(&mut self) -> wasmtime::Result<()> {
+    fn take_note(&mut self) -> Result<()> {
         let mut store = self.store();
         let handles = self.instantiate(&mut store)?;
         self.globals = handles.globals.iter().map(|global| global.get(&mut store)).collect();
@@ -170,11 +167,7 @@ impl ExportIndices {
         })
     }
 
-    fn resolve(
-        &self,
-        store: &mut Store<State>,
-        instance: WasmInstance,
-    ) -> wasmtime::Result<InstanceExports> {
+    fn resolve(&self, store: &mut Store<State>, instance: WasmInstance) -> Result<InstanceExports> {
         let mut export = |export: &ModuleExport| instance.get_module_export(&mut *store, export);
         let wrong = || wasmtime::Error::msg("an export is not what it was");
         let memory = export(&self.memory).and_then(Extern::into_memory).ok_or_else(wrong)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use wasmtime::{Global, Memory, Ref, Store, Table, TypedFunc};
+use wasmtime::{Global, Memory, Ref, Result, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
 use super::evictor::IdleReservation;
@@ -91,7 +91,7 @@ impl Instance {
     ///
     /// # Cancel safety
     /// Dropping the future ends the guest; the instance is then unusable.
-    pub(crate) async fn run(&mut self) -> wasmtime::Result<()> {
+    pub(crate) async fn run(&mut self) -> Result<()> {
         self.snapshot = FaultSnapshot::take();
         if let Some(start) = &self.handles.start {
             start.call_async(&mut self.store, ()).await?;
@@ -179,7 +179,7 @@ impl Instance {
 
 impl ReadyInstance {
     /// Creates an instance; `reset` says whether it may be reset later.
-    pub(super) fn new(blueprint: &Arc<Blueprint>, reset: bool) -> wasmtime::Result<Self> {
+    pub(super) fn new(blueprint: &Arc<Blueprint>, reset: bool) -> Result<Self> {
         let mut instance = Box::new(blueprint.instance()?);
         if reset {
             instance.watch();

@@ -1,6 +1,6 @@
 //! Everything a guest may import.
 
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use super::cgi::{self, Style};
 use super::state::State;
@@ -13,7 +13,7 @@ pub(crate) struct Linkers {
 }
 
 impl Linkers {
-    pub(crate) fn new(engine: &wasmtime::Engine) -> wasmtime::Result<Self> {
+    pub(crate) fn new(engine: &wasmtime::Engine) -> Result<Self> {
         let exchange = linker(engine)?;
         let mut cgi = exchange.clone();
         cgi.allow_shadowing(true);
@@ -36,7 +36,7 @@ impl Linkers {
 /// shadowed by ones that cost next to nothing. The file calls are shadowed by
 /// ones that only read, refuse any file that could block the open, and bound
 /// the number of open files.
-fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi)?;
     linker.allow_shadowing(true);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use wasmtime::Trap;
+use wasmtime::{Result, Trap};
 
 use super::Misuse;
 use super::bulk::Bulk;
@@ -19,7 +19,7 @@ const MAX_RANGES: u32 = 1_024;
 ///
 /// # Errors
 /// A trap if the guest has no memory. Deploying a function rules that out.
-pub(crate) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8], &'a mut State)> {
+pub(crate) fn parts<'a>(call: &'a mut Call<'_>) -> Result<(&'a mut [u8], &'a mut State)> {
     let Some(memory) = call.data().linear else {
         return Err(Trap::MemoryOutOfBounds.into());
     };
@@ -30,7 +30,7 @@ pub(crate) fn parts<'a>(call: &'a mut Call<'_>) -> wasmtime::Result<(&'a mut [u8
 ///
 /// # Errors
 /// A trap if it is not inside the memory.
-pub(crate) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&mut [u8]> {
+pub(crate) fn range(memory: &mut [u8], ptr: u32, len: u32) -> Result<&mut [u8]> {
     memory.get_mut(places(ptr, len)?).ok_or_else(|| Trap::MemoryOutOfBounds.into())
 }
 
@@ -38,11 +38,11 @@ pub(crate) fn range(memory: &mut [u8], ptr: u32, len: u32) -> wasmtime::Result<&
 ///
 /// # Errors
 /// As [`range`].
-pub(crate) fn bytes(memory: &[u8], ptr: u32, len: u32) -> wasmtime::Result<&[u8]> {
+pub(crate) fn bytes(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8]> {
     memory.get(places(ptr, len)?).ok_or_else(|| Trap::MemoryOutOfBounds.into())
 }
 
-fn places(ptr: u32, len: u32) -> wasmtime::Result<Range<usize>> {
+fn places(ptr: u32, len: u32) -> Result<Range<usize>> {
     let (start, len) = (ptr as usize, len as usize);
     let end = start.checked_add(len).ok_or(Trap::MemoryOutOfBounds)?;
     Ok(start..end)
@@ -55,7 +55,7 @@ pub(crate) fn ranges(
     memory: &[u8],
     (list, count): (u32, u32),
     most: u32,
-) -> impl Iterator<Item = wasmtime::Result<(u32, u32)>> {
+) -> impl Iterator<Item = Result<(u32, u32)>> {
     let mut left = most;
     (0..count.min(MAX_RANGES)).map(move |index| {
         let listed = bytes(memory, list.saturating_add(index.saturating_mul(8)), 8)?;
@@ -69,7 +69,7 @@ pub(crate) fn ranges(
 }
 
 /// Writes `bytes` at `ptr`.
-pub(crate) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> wasmtime::Result<()> {
+pub(crate) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> Result<()> {
     let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
     range(memory, ptr, len)?.copy_from_slice(bytes);
     Ok(())
@@ -104,7 +104,7 @@ pub(crate) async fn copy(
     ptr: u32,
     len: u32,
     reservation: Option<Reservation>,
-) -> wasmtime::Result<Bytes> {
+) -> Result<Bytes> {
     let whole = bytes(parts(call)?.0, ptr, len)?;
     if is_short(len) {
         return Ok(copy_short(whole, reservation));
@@ -128,7 +128,7 @@ pub(crate) async fn copy(
 ///
 /// # Errors
 /// As [`copy`]. If not all bytes can be written, none are.
-pub(crate) async fn paste(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> wasmtime::Result<()> {
+pub(crate) async fn paste(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> Result<()> {
     let len = u32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
     range(parts(call)?.0, ptr, len)?;
     let (mut turn, mut at) = (Turn::begin(), ptr);
@@ -163,7 +163,7 @@ pub(crate) fn write_answer(
     ptr: u32,
     cap: u32,
     answer: &Answer<'_>,
-) -> wasmtime::Result<Written> {
+) -> Result<Written> {
     let (head, body) = (answer.head_len(), answer.body());
     let len = i32::try_from(head + body.len())
         .map_err(|_| Misuse("a response is longer than its memory".into()))?;
@@ -191,7 +191,7 @@ impl Written {
     ///
     /// # Errors
     /// As [`copy`].
-    pub(crate) async fn finish(&mut self, call: &mut Call<'_>) -> wasmtime::Result<()> {
+    pub(crate) async fn finish(&mut self, call: &mut Call<'_>) -> Result<()> {
         match self.rest.take() {
             Some((ptr, body)) => paste(call, ptr, &body).await,
             None => Ok(()),
@@ -201,12 +201,7 @@ impl Written {
 
 /// Writes `bytes` if they fit into the buffer that the guest provided, and
 /// returns their length.
-pub(crate) fn write_if_fits(
-    memory: &mut [u8],
-    ptr: u32,
-    cap: u32,
-    bytes: &[u8],
-) -> wasmtime::Result<i32> {
+pub(crate) fn write_if_fits(memory: &mut [u8], ptr: u32, cap: u32, bytes: &[u8]) -> Result<i32> {
     let len = i32::try_from(bytes.len()).map_err(|_| Trap::MemoryOutOfBounds)?;
     if bytes.len() <= cap as usize {
         write(memory, ptr, bytes)?;

@@ -12,6 +12,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName};
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
+use wasmtime::Result;
+
 use crate::body::{FUNCTION, ROUTE_PREFIX};
 use crate::guest::memory::{parts, write};
 use crate::guest::state::run::Run;
@@ -63,11 +65,7 @@ pub(crate) struct Variables {
     starts: Vec<u32>,
 }
 
-pub(crate) fn environ_sizes_get(
-    mut call: Call<'_>,
-    count: u32,
-    size: u32,
-) -> wasmtime::Result<i32> {
+pub(crate) fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let variables = variables(state);
     write(memory, count, &(variables.starts.len() as u32).to_le_bytes())?;
@@ -75,7 +73,7 @@ pub(crate) fn environ_sizes_get(
     Ok(SUCCESS)
 }
 
-pub(crate) fn environ_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i32> {
+pub(crate) fn environ_get(mut call: Call<'_>, pointers: u32, text: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let variables = variables(state);
     for (index, start) in (0..).zip(&variables.starts) {

@@ -19,7 +19,7 @@ mod head;
 mod stdin;
 mod stdout;
 
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use self::environment::{Variables, environ_get, environ_sizes_get};
 use self::stdin::fd_read;
@@ -54,7 +54,7 @@ pub(crate) struct Cgi {
 
 /// Adds the calls of CGI guests to a linker of their own, which allows
 /// shadowing.
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     define!(linker, MODULE: environ_sizes_get, environ_get; async fd_read, fd_write);
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use wasmtime::Result;
+
 use crate::guest::code;
 use crate::guest::memory::{self, bytes, parts, write};
 use crate::guest::state::run::Run;
@@ -15,7 +17,7 @@ use crate::guest::wasi::files;
 pub(crate) async fn fd_read(
     mut call: Call<'_>,
     (fd, list, count, read): (u32, u32, u32, u32),
-) -> wasmtime::Result<i32> {
+) -> Result<i32> {
     if fd != 0 {
         // Other descriptors work as for every other guest.
         return files::answer(files::fd_read(call, (fd, list, count, read)).await);

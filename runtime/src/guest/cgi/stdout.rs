@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use wasmtime::Result;
+
 use super::head::{self, Found, LONGEST, Search};
 use crate::guest::memory::{self, bytes, parts, write};
 use crate::guest::state::response::{Allowance, Outgoing};
@@ -39,7 +41,7 @@ pub(crate) struct Stdout {
 pub(crate) async fn fd_write(
     mut call: Call<'_>,
     (fd, list, count, written): (u32, u32, u32, u32),
-) -> wasmtime::Result<i32> {
+) -> Result<i32> {
     if fd != 1 {
         return wasi::fd_write(call, fd, list, count, written);
     }

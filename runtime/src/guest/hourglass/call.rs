@@ -13,7 +13,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 
 use bytes::Bytes;
 use http::Request;
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use crate::body::Body;
 use crate::context::Cause;
@@ -35,7 +35,7 @@ type StartArgs = (u32, u32, u32, u32, u32, u32, u32);
 /// The same, then pointer and length of the buffer for the answer.
 type CallArgs = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     define!(
         linker, MODULE:
         call_drop, call_detach;
@@ -71,7 +71,7 @@ struct Answered {
 
 impl Answered {
     /// Writes the rest of the answer.
-    async fn finish(self, call: &mut Call<'_>) -> wasmtime::Result<i64> {
+    async fn finish(self, call: &mut Call<'_>) -> Result<i64> {
         if let Some(mut written) = self.rest {
             written.finish(call).await?;
         }
@@ -80,12 +80,7 @@ impl Answered {
 }
 
 /// Answers a call that ends at its first poll. Any other gets a handle.
-fn answer(
-    call: &mut Call<'_>,
-    pending: Option<Pending>,
-    ptr: u32,
-    cap: u32,
-) -> wasmtime::Result<Answered> {
+fn answer(call: &mut Call<'_>, pending: Option<Pending>, ptr: u32, cap: u32) -> Result<Answered> {
     let Some(mut pending) = pending else {
         return Ok(Answered { result: code::INVALID.into(), rest: None });
     };
@@ -104,7 +99,7 @@ fn answer_at_once(
     pending: &mut Pending,
     ptr: u32,
     cap: u32,
-) -> wasmtime::Result<Option<Written>> {
+) -> Result<Option<Written>> {
     let (memory, state) = parts(call)?;
     // The waker does nothing. A call that has to wait becomes a task here, and
     // the wait for that task polls it again.
@@ -118,7 +113,7 @@ fn answer_at_once(
     Ok(written.fits.then_some(written))
 }
 
-async fn call_start(mut call: Call<'_>, words: StartArgs) -> wasmtime::Result<i32> {
+async fn call_start(mut call: Call<'_>, words: StartArgs) -> Result<i32> {
     let Some(mut pending) = begin(&mut call, words).await? else { return Ok(code::INVALID) };
     let state = call.data_mut();
     pending.spawn(&state.capabilities);
@@ -136,7 +131,7 @@ struct Admitted {
 
 /// Starts or refuses a call; `None` if its arguments are invalid, or if its
 /// name or its head is too long to be read.
-async fn begin(call: &mut Call<'_>, args: StartArgs) -> wasmtime::Result<Option<Pending>> {
+async fn begin(call: &mut Call<'_>, args: StartArgs) -> Result<Option<Pending>> {
     let (ctx, .., body_ptr, body_len) = args;
     let (admitted, reservation) = match admit(call, args)? {
         Ok(admitted) => admitted,
@@ -147,7 +142,7 @@ async fn begin(call: &mut Call<'_>, args: StartArgs) -> wasmtime::Result<Option<
 }
 
 /// [`begin`] for a call with a short body.
-fn begin_short(call: &mut Call<'_>, args: StartArgs) -> wasmtime::Result<Option<Pending>> {
+fn begin_short(call: &mut Call<'_>, args: StartArgs) -> Result<Option<Pending>> {
     let (ctx, .., body_ptr, body_len) = args;
     let (admitted, reservation) = match admit(call, args)? {
         Ok(admitted) => admitted,
@@ -165,7 +160,7 @@ fn begin_short(call: &mut Call<'_>, args: StartArgs) -> wasmtime::Result<Option<
 fn admit(
     call: &mut Call<'_>,
     args: StartArgs,
-) -> wasmtime::Result<Result<(Admitted, Reservation), Option<Pending>>> {
+) -> Result<Result<(Admitted, Reservation), Option<Pending>>> {
     let (_, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len) = args;
     let (memory, state) = parts(call)?;
     let name = bytes(memory, name_ptr, name_len)?;
@@ -181,12 +176,7 @@ fn admit(
 }
 
 /// Hands an admitted call to the dispatcher.
-fn dispatch(
-    call: &mut Call<'_>,
-    ctx: u32,
-    admitted: Admitted,
-    body: Bytes,
-) -> wasmtime::Result<Pending> {
+fn dispatch(call: &mut Call<'_>, ctx: u32, admitted: Admitted, body: Bytes) -> Result<Pending> {
     let Admitted { callee, request, budget, head } = admitted;
     let Capabilities { dispatcher, .. } = &*call.data().capabilities;
     let Some(dispatcher) = dispatcher.upgrade() else {
@@ -243,10 +233,7 @@ fn reserve(
     Ok((Admitted { callee, request, budget, head }, body))
 }
 
-async fn call_wait(
-    mut call: Call<'_>,
-    (ctx, ptr, count): (u32, u32, u32),
-) -> wasmtime::Result<i32> {
+async fn call_wait(mut call: Call<'_>, (ctx, ptr, count): (u32, u32, u32)) -> Result<i32> {
     if count == 0 || count as usize > Pending::MAX {
         return Ok(code::INVALID);
     }
@@ -270,10 +257,7 @@ async fn call_wait(
     })
 }
 
-async fn call_result(
-    mut call: Call<'_>,
-    (handle, ptr, cap): (u32, u32, u32),
-) -> wasmtime::Result<i32> {
+async fn call_result(mut call: Call<'_>, (handle, ptr, cap): (u32, u32, u32)) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(ended) = state.run.calls.open.get(handle)?.ended() else { return Ok(code::INVALID) };
     let mut written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;

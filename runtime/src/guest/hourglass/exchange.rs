@@ -3,7 +3,7 @@
 use std::future::ready;
 
 use bytes::Bytes;
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use crate::body::{Body, Response};
 use crate::context::Context;
@@ -21,13 +21,13 @@ use crate::outcome::Outcome;
 pub(crate) const FUNCTIONS: [&str; 5] =
     ["request", "respond", "respond_begin", "respond_write", "body_read"];
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     define!(linker, MODULE: request, respond_begin; async respond_write, body_read);
     linker.func_wrap_async(MODULE, "respond", respond)?;
     Ok(())
 }
 
-fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = wire::request_len(&state.run.head);
     if let Ok(len) = u32::try_from(len)
@@ -66,7 +66,7 @@ fn read_whole(
     call: &mut Call<'_>,
     (head_ptr, head_len): (u32, u32),
     (body_ptr, body_len): (u32, u32),
-) -> wasmtime::Result<Result<Response, i32>> {
+) -> Result<Result<Response, i32>> {
     let (memory, state) = parts(call)?;
     if let Err(outcome) =
         Allowance::new(state.capabilities.limits.response_body).take(body_len as usize)
@@ -86,12 +86,7 @@ fn read_whole(
 
 /// Parses the guest's response head, without a body; `None` if the guest has
 /// sent one before, or if it is malformed.
-fn read_head(
-    memory: &mut [u8],
-    run: &mut Run,
-    ptr: u32,
-    len: u32,
-) -> wasmtime::Result<Option<Response>> {
+fn read_head(memory: &mut [u8], run: &mut Run, ptr: u32, len: u32) -> Result<Option<Response>> {
     if run.response.is_some() || run.malformed.is_some() {
         return Ok(None);
     }
@@ -109,7 +104,7 @@ fn read_head(
     })
 }
 
-fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::Result<i32> {
+fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
         return Ok(code::INVALID);
@@ -121,7 +116,7 @@ fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> wasmtime::
     Ok(code::OK)
 }
 
-async fn respond_write(mut call: Call<'_>, (ptr, len): (u32, u32)) -> wasmtime::Result<i32> {
+async fn respond_write(mut call: Call<'_>, (ptr, len): (u32, u32)) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
@@ -130,7 +125,7 @@ async fn respond_write(mut call: Call<'_>, (ptr, len): (u32, u32)) -> wasmtime::
     Ok(written.map_or_else(|code| code, |()| len as i32))
 }
 
-async fn body_read(mut call: Call<'_>, (ptr, cap): (u32, u32)) -> wasmtime::Result<i32> {
+async fn body_read(mut call: Call<'_>, (ptr, cap): (u32, u32)) -> Result<i32> {
     // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;

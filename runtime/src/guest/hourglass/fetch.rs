@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use hourglass_abi::{BODY_FOLLOWS, BODY_PASSED, failure};
 use http_body_util::Limited;
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use crate::body::Body;
 use crate::guest::memory::{self, bytes, parts, range, write_answer};
@@ -21,7 +21,7 @@ use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
 use crate::outbound::{Fetch, FetchError, FetchRequest};
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     define!(
         linker, MODULE:
         fetch_head, fetch_drop;
@@ -34,7 +34,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// the body.
 type Words = (u32, u32, u32, u32, u32, u32);
 
-async fn fetch_start(mut call: Call<'_>, words: Words) -> wasmtime::Result<i32> {
+async fn fetch_start(mut call: Call<'_>, words: Words) -> Result<i32> {
     let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = words;
     let (memory, state) = parts(&mut call)?;
     let Some((request, url)) = wire::read_head(bytes(memory, head_ptr, head_len)?) else {
@@ -95,12 +95,7 @@ fn admit(
     Ok((head, Some(body)))
 }
 
-fn begin(
-    state: &mut State,
-    ctx: u32,
-    request: FetchRequest,
-    passes_body: bool,
-) -> wasmtime::Result<Fetch> {
+fn begin(state: &mut State, ctx: u32, request: FetchRequest, passes_body: bool) -> Result<Fetch> {
     let step = state.run.trace().child();
     let (Some(outbound), Some(tasks)) = (&state.capabilities.outbound, state.capabilities.tasks())
     else {
@@ -112,10 +107,7 @@ fn begin(
     Ok(Fetch::begin(outbound, &ctx, step, request, passed, &tasks))
 }
 
-async fn fetch_write(
-    mut call: Call<'_>,
-    (fetch, ptr, len): (u32, u32, u32),
-) -> wasmtime::Result<i32> {
+async fn fetch_write(mut call: Call<'_>, (fetch, ptr, len): (u32, u32, u32)) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
@@ -127,7 +119,7 @@ async fn fetch_write(
     })
 }
 
-fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::Result<i32> {
+fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let answer = match state.run.fetches().open.get(fetch)?.head() {
         Some(Ok(head)) => {
@@ -145,10 +137,7 @@ fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> wasmtime::R
     Ok(write_answer(memory, ptr, cap, &answer)?.len)
 }
 
-async fn fetch_read(
-    mut call: Call<'_>,
-    (fetch, ptr, cap): (u32, u32, u32),
-) -> wasmtime::Result<i32> {
+async fn fetch_read(mut call: Call<'_>, (fetch, ptr, cap): (u32, u32, u32)) -> Result<i32> {
     // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;

@@ -2,7 +2,7 @@
 //! names and values.
 
 use tracing::Level;
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use crate::guest::memory::{bytes, parts};
 use crate::guest::state::{Call, State};
@@ -13,12 +13,12 @@ use crate::log::{self, Fields, LogRecord};
 /// The levels. The index of a level is its number less one.
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(MODULE, "log", log)?;
     Ok(())
 }
 
-fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> wasmtime::Result<i32> {
+fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let (level, typed) = match level.checked_sub(code::TYPED) {
         Some(level) => (level, true),

@@ -18,7 +18,7 @@ mod log;
 mod sha2;
 
 use hourglass_abi::MODULE;
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use super::state::State;
 
@@ -29,7 +29,7 @@ pub(crate) fn is_exchange(module: &str, name: &str) -> bool {
 }
 
 /// Adds all of them to a linker.
-pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     exchange::add_to(linker)?;
     context::add_to(linker)?;
     call::add_to(linker)?;

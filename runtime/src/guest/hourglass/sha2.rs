@@ -4,7 +4,7 @@
 //! state to bound or release.
 
 use sha2::block_api::compress256;
-use wasmtime::{Linker, Trap};
+use wasmtime::{Linker, Result, Trap};
 
 use crate::guest::MODULE;
 use crate::guest::memory::{bytes, parts, range};
@@ -14,13 +14,13 @@ use crate::guest::state::{Call, State};
 /// bound keeps it well below a millisecond, even without those instructions.
 const MAX_BLOCKS: u32 = 1 << 10;
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(MODULE, "sha256", sha256)?;
     Ok(())
 }
 
 /// Hashes as many of a guest's blocks as one call may.
-fn sha256(mut call: Call<'_>, hash: u32, blocks: u32, count: u32) -> wasmtime::Result<u32> {
+fn sha256(mut call: Call<'_>, hash: u32, blocks: u32, count: u32) -> Result<u32> {
     let (memory, _) = parts(&mut call)?;
     let count = count.min(MAX_BLOCKS);
     let (words, _) = bytes(memory, hash, 32)?.as_chunks();

@@ -21,7 +21,7 @@ pub(crate) mod stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Caller, Memory, ResourceLimiter};
+use wasmtime::{Caller, Memory, ResourceLimiter, Result};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
@@ -188,7 +188,7 @@ impl ResourceLimiter for MemoryMeter {
         _current: usize,
         desired: usize,
         maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    ) -> Result<bool> {
         let desired = desired as u64;
         let allowed = desired <= self.limit && maximum.is_none_or(|most| desired <= most as u64);
         self.refused = !allowed;
@@ -204,11 +204,11 @@ impl ResourceLimiter for MemoryMeter {
         _current: usize,
         desired: usize,
         maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    ) -> Result<bool> {
         Ok(desired as u64 <= self.table_limit && maximum.is_none_or(|most| desired <= most))
     }
 
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> Result<()> {
         self.refused = true;
         self.limited = true;
         Ok(())
@@ -232,7 +232,7 @@ pub(crate) type Call<'a> = Caller<'a, State>;
 
 /// The result of a host call that may wait. The engine wants it boxed, so a
 /// call that need not wait returns [`std::future::ready`], which is small.
-pub(crate) type HostFuture<'a, T> = Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>;
+pub(crate) type HostFuture<'a, T> = Box<dyn Future<Output = Result<T>> + Send + 'a>;
 
 #[cfg(test)]
 mod tests {

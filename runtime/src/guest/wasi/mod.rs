@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
-use wasmtime::Linker;
+use wasmtime::{Linker, Result};
 
 use self::errno::{BADF, INTR, INVAL, IO, SUCCESS};
 use super::memory::{self, bytes, parts, range, write};
@@ -48,7 +48,7 @@ pub(crate) struct Exit(pub(crate) i32);
 
 impl Exit {
     /// Whether a run ended successfully: it returned, or exited with code 0.
-    pub(crate) fn is_success(ended: &wasmtime::Result<()>) -> bool {
+    pub(crate) fn is_success(ended: &Result<()>) -> bool {
         match ended {
             Ok(()) => true,
             Err(error) => matches!(error.downcast_ref(), Some(Self(0))),
@@ -56,7 +56,7 @@ impl Exit {
     }
 }
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     define!(
         linker, MODULE:
         args_sizes_get, args_get, environ_sizes_get, environ_get, clock_time_get, fd_write,
@@ -66,12 +66,12 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn proc_exit(_: Call<'_>, code: i32) -> wasmtime::Result<()> {
+fn proc_exit(_: Call<'_>, code: i32) -> Result<()> {
     Err(wasmtime::Error::new(Exit(code)))
 }
 
 /// A program's only argument is its own name.
-fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
+fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = state.capabilities.function.len() as u32 + 1;
     write(memory, count, &1u32.to_le_bytes())?;
@@ -79,7 +79,7 @@ fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result
     Ok(SUCCESS)
 }
 
-fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i32> {
+fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     write(memory, pointers, &text.to_le_bytes())?;
     let room = range(memory, text, state.capabilities.function.len() as u32 + 1)?;
@@ -90,7 +90,7 @@ fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> wasmtime::Result<i3
     Ok(SUCCESS)
 }
 
-fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Result<i32> {
+fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let environment = &state.capabilities.environment;
     write(memory, count, &(environment.variables().len() as u32).to_le_bytes())?;
@@ -99,7 +99,7 @@ fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> wasmtime::Res
 }
 
 /// The function's settings. Nothing of the host's environment is passed on.
-fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> wasmtime::Result<i32> {
+fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     for variable in state.capabilities.environment.variables() {
         write(memory, pointers, &text.to_le_bytes())?;
@@ -114,7 +114,7 @@ fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> wasmtime
 
 /// The monotonic clock starts with the invocation, so that it reveals nothing
 /// about the host.
-fn clock_time_get(mut call: Call<'_>, id: u32, _: i64, out: u32) -> wasmtime::Result<i32> {
+fn clock_time_get(mut call: Call<'_>, id: u32, _: i64, out: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(now) = clock(id, state.run.started) else { return Ok(INVAL) };
     write(memory, out, &now.to_le_bytes())?;
@@ -131,7 +131,7 @@ fn clock(id: u32, started: Instant) -> Option<u64> {
     Some(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-async fn random_get(mut call: Call<'_>, (ptr, len): (u32, u32)) -> wasmtime::Result<i32> {
+async fn random_get(mut call: Call<'_>, (ptr, len): (u32, u32)) -> Result<i32> {
     range(parts(&mut call)?.0, ptr, len)?;
     let (mut turn, mut filled) = (Turn::begin(), 0);
     loop {
@@ -155,7 +155,7 @@ pub(crate) fn fd_write(
     list: u32,
     count: u32,
     written: u32,
-) -> wasmtime::Result<i32> {
+) -> Result<i32> {
     let sink = match fd {
         1 => Sink::Out,
         2 => Sink::Err,
@@ -194,7 +194,7 @@ const CLOCK: u8 = 0;
 async fn poll_oneoff(
     mut call: Call<'_>,
     (list, events, count, written): (u32, u32, u32, u32),
-) -> wasmtime::Result<i32> {
+) -> Result<i32> {
     if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Ok(INVAL);
     }
@@ -220,11 +220,7 @@ async fn poll_oneoff(
     Ok(SUCCESS)
 }
 
-fn subscriptions(
-    call: &mut Call<'_>,
-    list: u32,
-    count: u32,
-) -> wasmtime::Result<Vec<Subscription>> {
+fn subscriptions(call: &mut Call<'_>, list: u32, count: u32) -> Result<Vec<Subscription>> {
     let (memory, state) = parts(call)?;
     (0..count)
         .map(|index| {

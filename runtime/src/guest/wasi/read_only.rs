@@ -2,7 +2,7 @@
 //! change. A function can't change any file, so they fail. Sockets are not
 //! available either.
 
-use wasmtime::{FuncType, Linker, Val, ValType};
+use wasmtime::{FuncType, Linker, Result, Val, ValType};
 
 use super::MODULE;
 use super::errno::{BADF, NOTSOCK, ROFS, SPIPE, SUCCESS};
@@ -33,7 +33,7 @@ const CALLS: [(&str, &str, usize, i32); 18] = [
     ("fd_datasync", "i", 0, SUCCESS),
 ];
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     for (name, parameters, descriptor, code) in CALLS {
         let parameters = parameters.chars().map(|kind| match kind {
             'I' => ValType::I64,
