@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use wasmtime::{Extern, Instance as WasmInstance, InstancePre, Module, ModuleExport, Result};
 use wasmtime::{Store, UpdateDeadline, Val};
 
-use super::instance::{Instance, InstanceExports};
+use super::instance::InstanceExports;
 use super::module::{self, ValidModule};
 use super::{DeployContext, Function};
 use crate::engine::modules::Loaded;
@@ -83,15 +83,8 @@ impl Blueprint {
             memory: Box::default(),
             globals: Box::default(),
         };
-        blueprint.take_note().map_err(uninstantiable)?;
+        blueprint.copy_initial_state().map_err(uninstantiable)?;
         Ok(Arc::new(blueprint))
-    }
-
-    /// Creates an instance.
-    pub(super) fn instance(self: &Arc<Self>) -> Result<Instance> {
-        let mut store = self.store();
-        let handles = self.instantiate(&mut store)?;
-        Ok(Instance::new(self.clone(), store, handles))
     }
 
     /// A store in which a guest is preempted at every tick.
@@ -131,17 +124,17 @@ impl Blueprint {
         let Poll::Ready(made) = made else {
             return Err(wasmtime::Error::msg("making an instance has to wait"));
         };
-        let handles = self.exports.resolve(store, made?)?;
-        store.data_mut().linear = Some(handles.memory);
-        Ok(handles)
+        let exports = self.exports.resolve(store, made?)?;
+        store.data_mut().linear = Some(exports.memory);
+        Ok(exports)
     }
 
     /// Creates an instance that never runs, and copies its state.
-    fn take_note(&mut self) -> Result<()> {
+    fn copy_initial_state(&mut self) -> Result<()> {
         let mut store = self.store();
-        let handles = self.instantiate(&mut store)?;
-        self.globals = handles.globals.iter().map(|global| global.get(&mut store)).collect();
-        let memory = handles.memory.data_mut(&mut store);
+        let exports = self.instantiate(&mut store)?;
+        self.globals = exports.globals.iter().map(|global| global.get(&mut store)).collect();
+        let memory = exports.memory.data_mut(&mut store);
         let used = memory.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         self.memory = memory.get(..used).unwrap_or_default().into();
         // Reading has mapped every page, which would make each later scan of

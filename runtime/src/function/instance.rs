@@ -30,7 +30,7 @@ const LARGE_TABLE: u64 = 8 << 10;
 pub(crate) struct Instance {
     blueprint: Arc<Blueprint>,
     pub(super) store: Store<State>,
-    pub(super) handles: InstanceExports,
+    pub(super) exports: InstanceExports,
     /// The pages of its memory that a reset must restore, if it can be reset.
     dirty: Option<DirtyPages>,
     /// The fault-count snapshot of the run, as long as the run stays on one
@@ -58,30 +58,6 @@ pub(super) struct InstanceExports {
 }
 
 impl Instance {
-    pub(super) fn new(
-        blueprint: Arc<Blueprint>,
-        store: Store<State>,
-        handles: InstanceExports,
-    ) -> Self {
-        Self {
-            blueprint,
-            store,
-            handles,
-            dirty: None,
-            snapshot: None,
-            trim: None,
-            reservation: None,
-        }
-    }
-
-    /// Prepares a new instance for resets.
-    pub(super) fn watch(&mut self) {
-        if let Some(pages) = &self.blueprint.engine.pages {
-            let memory = self.handles.memory.data_mut(&mut self.store);
-            self.dirty = Some(pages.watch(memory));
-        }
-    }
-
     /// The host's state for the invocation.
     pub(crate) fn state(&mut self) -> &mut State {
         self.store.data_mut()
@@ -93,10 +69,10 @@ impl Instance {
     /// Dropping the future ends the guest; the instance is then unusable.
     pub(crate) async fn run(&mut self) -> Result<()> {
         self.snapshot = FaultSnapshot::take();
-        if let Some(start) = &self.handles.start {
+        if let Some(start) = &self.exports.start {
             start.call_async(&mut self.store, ()).await?;
         }
-        let ended = self.handles.entry.call_async(&mut self.store, ()).await;
+        let ended = self.exports.entry.call_async(&mut self.store, ()).await;
         if self.state().is_cgi() && Exit::is_success(&ended) {
             // Boxed, so that it does not enlarge the run of any other guest.
             Box::pin(self.state().finish()).await;
@@ -145,16 +121,16 @@ impl Instance {
     }
 
     fn restore(&mut self, no_fault: bool) -> Option<()> {
-        if self.handles.memory.data_size(&self.store) != self.handles.size {
+        if self.exports.memory.data_size(&self.store) != self.exports.size {
             return None;
         }
         let pages = self.blueprint.engine.pages.as_ref()?;
         let dirty = self.dirty.as_mut()?;
-        let memory = self.handles.memory.data_mut(&mut self.store);
+        let memory = self.exports.memory.data_mut(&mut self.store);
         if !pages.reset(memory, &self.blueprint.memory, dirty, no_fault) {
             return None;
         }
-        for (global, first) in self.handles.globals.iter().zip(&self.blueprint.globals) {
+        for (global, first) in self.exports.globals.iter().zip(&self.blueprint.globals) {
             global.set(&mut self.store, *first).ok()?;
         }
         Some(())
@@ -167,8 +143,8 @@ impl Instance {
         if !self.ran_without_fault() {
             self.trim_stack();
         }
-        let entries = self.handles.table.map_or(0, |table| table.size(&self.store));
-        let large = self.handles.memory.data_size(&self.store) > LARGE || entries > LARGE_TABLE;
+        let entries = self.exports.table.map_or(0, |table| table.size(&self.store));
+        let large = self.exports.memory.data_size(&self.store) > LARGE || entries > LARGE_TABLE;
         let tasks = Handle::try_current().ok().filter(|_| large)?;
         let state = self.store.data_mut();
         state.end_output();
@@ -180,11 +156,21 @@ impl Instance {
 impl ReadyInstance {
     /// Creates an instance; `reset` says whether it may be reset later.
     pub(super) fn new(blueprint: &Arc<Blueprint>, reset: bool) -> Result<Self> {
-        let mut instance = Box::new(blueprint.instance()?);
-        if reset {
-            instance.watch();
-        }
-        Ok(Self(instance))
+        let mut store = blueprint.store();
+        let exports = blueprint.instantiate(&mut store)?;
+        let pages = blueprint.engine.pages.as_ref().filter(|_| reset);
+        let dirty = pages.map(|pages| pages.watch(exports.memory.data_mut(&mut store)));
+        let (blueprint, reservation) = (blueprint.clone(), None);
+        let (snapshot, trim) = (None, None);
+        Ok(Self(Box::new(Instance {
+            blueprint,
+            store,
+            exports,
+            dirty,
+            snapshot,
+            trim,
+            reservation,
+        })))
     }
 
     /// Hands it to an invocation.
@@ -219,9 +205,9 @@ impl Drop for Instance {
             // Without a scan the pool returns all pages to the system.
             return;
         };
-        let memory = self.handles.memory.data_mut(&mut self.store);
+        let memory = self.exports.memory.data_mut(&mut self.store);
         pages.restore(memory, &self.blueprint.memory);
-        if let Some(table) = &self.handles.table {
+        if let Some(table) = &self.exports.table {
             let size = table.size(&self.store);
             if let Err(error) = table.fill(&mut self.store, 0, Ref::Func(None), size) {
                 tracing::error!(%error, "a table could not be cleared");

@@ -45,8 +45,8 @@ type Contents = (Vec<u8>, Vec<String>);
 impl Instance {
     /// Its memory, and its mutable globals as text.
     fn contents(&mut self) -> (Vec<u8>, Vec<String>) {
-        let memory = self.handles.memory.data(&self.store).to_vec();
-        let globals = self.handles.globals.iter();
+        let memory = self.exports.memory.data(&self.store).to_vec();
+        let globals = self.exports.globals.iter();
         let globals = globals.map(|global| format!("{:?}", global.get(&mut self.store)));
         (memory, globals.collect())
     }

@@ -11,7 +11,6 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName};
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
-
 use wasmtime::Result;
 
 use crate::body::{FUNCTION, ROUTE_PREFIX};

@@ -8,7 +8,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-
 use wasmtime::Result;
 
 use super::head::{self, Found, LONGEST, Search};

@@ -172,7 +172,17 @@ fn admit(
         return Ok(Err(None));
     };
     bytes(memory, body_ptr, body_len)?;
-    Ok(reserve(state, name, (request, head_len), body_len).map_err(|refused| Some(*refused)))
+    let budget = state.run.calls.budget(state.memory.limit);
+    let known = state.capabilities.callee(name);
+    let callee = known.map_or_else(|| name.into(), Arc::clone);
+    let head_len = u64::from(head_len) + fixed::entries(request.headers());
+    Ok(match reserve(state, known.is_some(), &budget, (head_len, body_len.into())) {
+        Ok((head, body)) => Ok((Admitted { callee, request, budget, head }, body)),
+        Err(outcome) => {
+            let error = InvokeError::refused(callee.clone(), outcome);
+            Err(Some(Pending::refused(callee, budget, &error)))
+        }
+    })
 }
 
 /// Hands an admitted call to the dispatcher.
@@ -193,44 +203,34 @@ fn dispatch(call: &mut Call<'_>, ctx: u32, admitted: Admitted, body: Bytes) -> R
     })
 }
 
-/// Reserves what a call needs.
+/// Counts a call, and reserves the bytes of its head and its body. They are
+/// held until the callee has ended.
 ///
 /// # Errors
 /// The call is refused.
 fn reserve(
     state: &mut State,
-    name: &str,
-    (request, head_len): (Request<()>, u32),
-    body_len: u32,
-) -> Result<(Admitted, Reservation), Box<Pending>> {
-    let (capabilities, run) = (&state.capabilities, &mut state.run);
-    let budget = run.calls.budget(state.memory.limit);
-    let known = capabilities.callee(name);
-    let callee = known.map_or_else(|| name.into(), Arc::clone);
-    let refused = |outcome| {
-        let error = InvokeError::refused(callee.clone(), outcome);
-        Err(Box::new(Pending::refused(callee.clone(), budget.clone(), &error)))
-    };
-    if run.calls.made >= capabilities.limits.max_calls {
-        return refused(Outcome::CallsExceeded { limit: capabilities.limits.max_calls });
+    is_known: bool,
+    budget: &Arc<ByteBudget>,
+    (head, body): (u64, u64),
+) -> Result<(Reservation, Reservation), Outcome> {
+    let (limit, calls) = (state.capabilities.limits.max_calls, &mut state.run.calls);
+    if calls.made >= limit {
+        return Err(Outcome::CallsExceeded { limit });
     }
-    run.calls.made += 1;
-    if known.is_none() {
-        return refused(Outcome::Forbidden);
+    calls.made += 1;
+    if !is_known {
+        return Err(Outcome::Forbidden);
     }
-    // Held until the callee has ended.
-    let head = budget.reserve(u64::from(head_len) + fixed::entries(request.headers()));
-    let (Some(head), Some(body)) = (head, budget.reserve(body_len.into())) else {
-        let limit = budget.limit;
-        if u64::from(body_len) > limit {
-            return refused(Outcome::BodyTooLarge { limit });
-        }
-        return refused(Outcome::BadRequest(format!(
+    let limit = budget.limit;
+    match (budget.reserve(head), budget.reserve(body)) {
+        (Some(head), Some(body)) => Ok((head, body)),
+        _ if body > limit => Err(Outcome::BodyTooLarge { limit }),
+        _ => Err(Outcome::BadRequest(format!(
             "with its head it does not fit beside the caller's other calls, which share {limit} \
              bytes, its memory limit; make fewer calls at once"
-        )));
-    };
-    Ok((Admitted { callee, request, budget, head }, body))
+        ))),
+    }
 }
 
 async fn call_wait(mut call: Call<'_>, (ctx, ptr, count): (u32, u32, u32)) -> Result<i32> {

@@ -148,8 +148,7 @@ pub(crate) async fn fd_read(
     (fd, list, count, out): (u32, u32, u32, u32),
 ) -> Result<()> {
     if fd == 0 {
-        let (memory, _) = parts(&mut call)?;
-        return Ok(write(memory, out, &0_u32.to_le_bytes())?);
+        return Ok(write(parts(&mut call)?.0, out, &0_u32.to_le_bytes())?);
     }
     let position = call.data_mut().file(fd)?.position;
     let len = read_at(&mut call, fd, (list, count), position, out).await?;
@@ -207,8 +206,7 @@ async fn fd_readdir(
     let work = move || folder::list(&folder, from, len as usize);
     let listed = apart(&mut call, &disk, work).await?;
     paste(&mut call, ptr, &listed).await?;
-    let (memory, _) = parts(&mut call)?;
-    Ok(write(memory, out, &(listed.len() as u32).to_le_bytes())?)
+    Ok(write(parts(&mut call)?.0, out, &(listed.len() as u32).to_le_bytes())?)
 }
 
 async fn fd_filestat_get(mut call: Call<'_>, (fd, out): (u32, u32)) -> Result<()> {
@@ -218,8 +216,7 @@ async fn fd_filestat_get(mut call: Call<'_>, (fd, out): (u32, u32)) -> Result<()
         let (file, disk) = call.data_mut().opened(fd)?.parts();
         quickly(&mut call, &disk, move |cached| folder::about(&file, cached)).await?
     };
-    let (memory, _) = parts(&mut call)?;
-    Ok(write(memory, out, &stat)?)
+    Ok(write(parts(&mut call)?.0, out, &stat)?)
 }
 
 async fn path_filestat_get(
@@ -227,8 +224,7 @@ async fn path_filestat_get(
     (fd, flags, ptr, len, out): (u32, u32, u32, u32, u32),
 ) -> Result<()> {
     let stat = at(&mut call, fd, (ptr, len), flags, |path| path.stat()).await?;
-    let (memory, _) = parts(&mut call)?;
-    Ok(write(memory, out, &stat)?)
+    Ok(write(parts(&mut call)?.0, out, &stat)?)
 }
 
 async fn path_readlink(

@@ -236,31 +236,25 @@ impl Subscription {
             let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
             u64::from_le_bytes(field.copied().unwrap_or_default())
         };
-        let user_data = u64_at(0).to_le_bytes();
-        let kind = bytes.get(8).copied().unwrap_or_default();
-        if kind != CLOCK {
-            let standard = u64_at(16) as u32 <= 2;
-            let error = if standard { SUCCESS } else { BADF };
-            return Self { user_data, kind, after: Duration::ZERO, error };
-        }
-        let (timeout, absolute) = (u64_at(24), u64_at(40) & 1 == 1);
-        match clock(u64_at(16) as u32, started) {
-            Some(now) => {
-                let nanos = if absolute { timeout.saturating_sub(now) } else { timeout };
-                Self { user_data, kind, after: Duration::from_nanos(nanos), error: SUCCESS }
-            }
-            None => Self { user_data, kind, after: Duration::ZERO, error: INVAL },
-        }
+        let (user_data, kind) = (u64_at(0).to_le_bytes(), u64_at(8) as u8);
+        let (after, error) = if kind != CLOCK {
+            (Duration::ZERO, if u64_at(16) as u32 <= 2 { SUCCESS } else { BADF })
+        } else if let Some(now) = clock(u64_at(16) as u32, started) {
+            let (timeout, absolute) = (u64_at(24), u64_at(40) & 1 == 1);
+            let nanos = if absolute { timeout.saturating_sub(now) } else { timeout };
+            (Duration::from_nanos(nanos), SUCCESS)
+        } else {
+            (Duration::ZERO, INVAL)
+        };
+        Self { user_data, kind, after, error }
     }
 
     /// The event of this subscription.
     fn event(&self) -> [u8; EVENT as usize] {
         let mut event = [0; EVENT as usize];
-        let [a, b, c, d, e, f, g, h] = self.user_data;
-        let [low, high] = (self.error as u16).to_le_bytes();
-        if let Some(head) = event.first_chunk_mut::<11>() {
-            *head = [a, b, c, d, e, f, g, h, low, high, self.kind];
-        }
+        event[..8].copy_from_slice(&self.user_data);
+        event[8..10].copy_from_slice(&(self.error as u16).to_le_bytes());
+        event[10] = self.kind;
         event
     }
 }
