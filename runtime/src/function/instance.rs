@@ -18,7 +18,7 @@ use super::evictor::IdleReservation;
 use crate::engine::faults::FaultSnapshot;
 use crate::engine::pages::{DirtyPages, PageMap};
 use crate::engine::stacks::Trim;
-use crate::guest::{Exit, Run, State};
+use crate::guest::{Exit, Inputs, State};
 
 /// The size in bytes from which a memory is large, and the number of entries
 /// from which a table is: to clear one and to return it to the system may take
@@ -174,9 +174,9 @@ impl ReadyInstance {
     }
 
     /// Hands it to an invocation.
-    pub(super) fn begin(self, run: Run) -> Box<Instance> {
+    pub(super) fn begin(self, inputs: Inputs) -> Box<Instance> {
         let mut instance = self.0;
-        instance.store.data_mut().begin(run);
+        instance.store.data_mut().begin(inputs);
         instance.store.set_epoch_deadline(1);
         instance
     }

@@ -42,7 +42,7 @@ use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::DeployError;
 use crate::escape::OneLine;
-use crate::guest::{self, Dispatcher, Linkers, Run, Style};
+use crate::guest::{self, Dispatcher, Inputs, Linkers, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 use crate::mounts::Mounts;
@@ -228,12 +228,12 @@ impl Deployed {
     }
 
     /// Checks out an instance for one invocation.
-    pub(crate) fn check_out(&self, run: Run) -> wasmtime::Result<Box<Instance>> {
+    pub(crate) fn check_out(&self, inputs: Inputs) -> wasmtime::Result<Box<Instance>> {
         let clean = match self.idle.as_ref().and_then(|idle| idle.take()) {
             Some(clean) => clean,
             None => ReadyInstance::new(&self.blueprint, self.idle.is_some())?,
         };
-        Ok(clean.begin(run))
+        Ok(clean.begin(inputs))
     }
 
     /// Returns an instance to the pool after its guest returned normally, if it

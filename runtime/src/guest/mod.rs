@@ -48,7 +48,7 @@ pub(crate) use hourglass::is_exchange;
 pub(crate) use hourglass_abi::{MODULE, MODULE_PREFIX};
 pub(crate) use linker::Linkers;
 pub(crate) use state::response::ResponseSender;
-pub(crate) use state::run::Run;
+pub(crate) use state::run::Inputs;
 pub(crate) use state::{State, give_up_at, overdue};
 pub(crate) use wasi::Exit;
 pub(crate) use wire::too_long;

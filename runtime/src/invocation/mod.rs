@@ -28,7 +28,7 @@ use crate::engine::Engine;
 use crate::engine::alarms::Alarms;
 use crate::engine::ticker::Ticking;
 use crate::function::{Deployed, Instance};
-use crate::guest::{Exit, Misuse, Run, State, give_up_at, overdue};
+use crate::guest::{Exit, Inputs, Misuse, State, give_up_at, overdue};
 use crate::limits::fixed;
 use crate::outcome::{Outcome, Trap, Usage};
 
@@ -56,11 +56,11 @@ impl<'a> Invocation<'a> {
         engine: &'a Engine,
         function: &'a Deployed,
         ctx: &'a Context,
-        run: Run,
+        inputs: Inputs,
     ) -> Result<Self, Outcome> {
-        let started = run.started;
+        let started = inputs.started;
         let ticking = engine.ticker.keep_running();
-        let instance = function.check_out(run).map_err(|error| not_made(&error))?;
+        let instance = function.check_out(inputs).map_err(|error| not_made(&error))?;
         let alarms = engine.ticker.alarms();
         let instance = Some(instance);
         Ok(Self { function, ctx, instance, started, alarms, _ticking: ticking })

@@ -20,7 +20,7 @@ use crate::body::{Body, Request, Response};
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
-use crate::guest::{ResponseSender, Run};
+use crate::guest::{Inputs, ResponseSender};
 use crate::invocation::Invocation;
 use crate::limits::fixed;
 use crate::outcome::{Outcome, Usage};
@@ -207,10 +207,18 @@ impl Shared {
         check(function, ctx, &request).map_err(refused)?;
         let (started, id) = (Instant::now(), self.listing.id());
         let CallInfo { parent, depth, trace, tree } = info;
-        let limit = function.limits.request_body;
-        let run = Run::new(ctx.clone(), request, limit, started);
-        let run = Run { id, depth, trace, tree, sender, ..run };
-        let invocation = Invocation::start(&self.engine, function, ctx, run).map_err(refused)?;
+        let inputs = Inputs {
+            ctx: ctx.clone(),
+            started,
+            request,
+            body_limit: function.limits.request_body,
+            id,
+            depth,
+            tree,
+            trace,
+            sender,
+        };
+        let invocation = Invocation::start(&self.engine, function, ctx, inputs).map_err(refused)?;
         let mut finishing = pin!(invocation.finish());
         let first = poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await;
         let (result, usage) = match first {

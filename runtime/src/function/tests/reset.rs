@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use wasmtime::Trap;
 
@@ -14,7 +13,7 @@ use crate::function::blueprint::Blueprint;
 use crate::function::instance::{Instance, ReadyInstance};
 use crate::function::module::{self, ValidModule};
 use crate::function::{DeployContext, Evictor, Function, IdleLimits};
-use crate::guest::{Capabilities, Linkers, Run};
+use crate::guest::{Capabilities, Inputs, Linkers};
 use crate::limits::{Limits, mib};
 
 /// The number of modules.
@@ -107,7 +106,7 @@ impl Bench {
                 counts.dropped += 1;
                 return;
             };
-            again = clean.begin(Run::none(Instant::now()));
+            again = clean.begin(Inputs::empty());
         }
         counts.compared += 1;
         counts.changed += u32::from(first != after);
@@ -115,7 +114,7 @@ impl Bench {
 }
 
 fn made(blueprint: &Arc<Blueprint>) -> Box<Instance> {
-    ReadyInstance::new(blueprint, true).expect("there is a slot").begin(Run::none(Instant::now()))
+    ReadyInstance::new(blueprint, true).expect("there is a slot").begin(Inputs::empty())
 }
 
 /// The state of an instance after a run, or the trap of that run.

@@ -26,7 +26,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use self::log_quota::LogSource;
-use self::run::Run;
+use self::run::{Inputs, Run};
 use self::stdio::Stdio;
 use super::capabilities::Capabilities;
 use crate::context::{Cause, Context};
@@ -67,9 +67,9 @@ impl State {
         Self { capabilities, memory, linear: None, run: Run::none(Instant::now()) }
     }
 
-    /// Starts one invocation.
-    pub(crate) fn begin(&mut self, run: Run) {
-        self.run = run;
+    /// Starts one invocation. The state must be new or [cleared](Self::clear).
+    pub(crate) fn begin(&mut self, inputs: Inputs) {
+        self.run.begin(inputs);
         self.prepare();
         self.memory.refused = false;
         self.memory.limited = false;
@@ -249,7 +249,7 @@ mod tests {
             assert_eq!(grown.expect("an answer"), allowed);
             assert!(!state.is_ordinary());
         }
-        state.begin(Run::none(Instant::now()));
+        state.begin(Inputs::empty());
         assert!(state.is_ordinary());
     }
 }

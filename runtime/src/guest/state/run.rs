@@ -60,6 +60,26 @@ pub(crate) struct Run {
     pub(crate) wasi: Option<Box<WasiP1Ctx>>,
 }
 
+/// The inputs of an invocation.
+pub(crate) struct Inputs {
+    pub(crate) ctx: Context,
+    /// The time of its admission.
+    pub(crate) started: Instant,
+    pub(crate) request: Request,
+    /// The maximum length of the request's body in bytes.
+    pub(crate) body_limit: u64,
+    /// Its id, if it is listed.
+    pub(crate) id: Option<u64>,
+    /// The number of callers above it.
+    pub(crate) depth: u32,
+    /// Its call tree, if a function called it.
+    pub(crate) tree: Option<Arc<CallTree>>,
+    /// Its span, if a function called it.
+    pub(crate) trace: Option<Trace>,
+    /// The sender for a response that starts before the invocation has ended.
+    pub(crate) sender: Option<ResponseSender>,
+}
+
 /// The request's body on its way to the guest.
 pub(crate) struct Incoming {
     pub(crate) body: Body,
@@ -73,13 +93,14 @@ pub(crate) struct Incoming {
 }
 
 impl Run {
-    pub(crate) fn new(ctx: Context, request: Request, body_limit: u64, started: Instant) -> Self {
-        let (head, body) = request.into_parts();
+    /// The state of an instance that runs no invocation.
+    pub(crate) fn none(started: Instant) -> Self {
+        let (head, body) = Request::default().into_parts();
         Self {
-            ctx,
+            ctx: Context::background(),
             started,
             head,
-            body: Incoming::new(body, body_limit),
+            body: Incoming::new(body, 0),
             response: None,
             outgoing: Outgoing::None,
             overflow: None,
@@ -99,6 +120,18 @@ impl Run {
             lent: Duration::ZERO,
             wasi: None,
         }
+    }
+
+    /// Sets the inputs of an invocation. Everything else must be as in
+    /// [`none`](Self::none). It sets each field in place, because this state is
+    /// large and a move copies it.
+    pub(super) fn begin(&mut self, inputs: Inputs) {
+        let Inputs { ctx, started, request, body_limit, id, depth, tree, trace, sender } = inputs;
+        let (head, body) = request.into_parts();
+        (self.ctx, self.started) = (ctx, started);
+        (self.head, self.body) = (head, Incoming::new(body, body_limit));
+        (self.id, self.depth, self.tree, self.trace) = (id, depth, tree, trace);
+        self.sender = sender;
     }
 
     /// The response of the guest, unless it was already sent.
@@ -170,10 +203,23 @@ impl Run {
     pub(crate) fn is_free(&self, handle: u32) -> bool {
         handle != 0 && self.contexts.derived.get(handle).is_ok_and(|derived| derived.free)
     }
+}
 
-    /// The state of an instance that runs no invocation.
-    pub(crate) fn none(started: Instant) -> Self {
-        Self::new(Context::background(), Request::default(), 0, started)
+#[cfg(test)]
+impl Inputs {
+    /// An empty request.
+    pub(crate) fn empty() -> Self {
+        Self {
+            ctx: Context::background(),
+            started: Instant::now(),
+            request: Request::default(),
+            body_limit: 0,
+            id: None,
+            depth: 0,
+            tree: None,
+            trace: None,
+            sender: None,
+        }
     }
 }
 
