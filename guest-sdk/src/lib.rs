@@ -61,6 +61,7 @@
 //! - `tracing`, with the feature of that name: the same for the crate `tracing`.
 //! - `sha2`, with the feature of that name: SHA-256 at the speed of the host's processor.
 //! - [`abi`]: the interface to the host, for functions that are written without this crate.
+//! - `host`, `native`: calls and fetches in progress, inside and outside a host.
 //! - `record`: records for the host's log. `wire`: the encoding that the interface uses. `named`:
 //!   conversion between failures and their names in that encoding.
 

@@ -9,7 +9,7 @@
 //! }
 //!
 //! fn shop(_: &Context, req: Request) -> &'static str {
-//!     log::info!("somebody buys at {}", req.uri().path());
+//!     log::info!("a sale at {}", req.uri().path());
 //!     "thank you\n"
 //! }
 //! ```

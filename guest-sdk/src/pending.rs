@@ -175,7 +175,7 @@ impl Pending<FetchError> {
 ///             return Ok(response.body().text()?.to_owned()); // the other call is canceled
 ///         }
 ///     }
-///     Ok("nobody answered".to_owned())
+///     Ok("no answer".to_owned())
 /// }
 /// # let ctx = Context::background().with_function("quick", |_, _| "quick");
 /// # let ctx = ctx.with_function("slow", |ctx: &Context, _| ctx.done().to_string());

@@ -32,8 +32,12 @@ unsafe extern "C" {
     ) -> i32;
     fn call_wait(ctx: i32, list: *const i32, count: usize) -> i32;
     fn call_result(call: i32, ptr: *mut u8, cap: usize) -> i32;
-    safe fn call_drop(call: i32);
-    safe fn call_detach(call: i32);
+    /// Closes a handle, and cancels the call unless it has ended.
+    #[link_name = "call_drop"]
+    pub(crate) safe fn close(call: i32);
+    /// Closes a handle, and lets the call continue.
+    #[link_name = "call_detach"]
+    pub(crate) safe fn detach(call: i32);
 }
 
 /// The largest result that takes a single call, in bytes.
@@ -114,14 +118,4 @@ pub(crate) fn wait(ctx: i32, calls: &[i32]) -> Result<usize, Done> {
 pub(crate) fn result(call: i32) -> Bytes {
     // SAFETY: `sized` passes a pointer to `cap` bytes of the guest's that may be written.
     sized(RESULT, |ptr, cap| unsafe { call_result(call, ptr, cap) }).unwrap_or_default().into()
-}
-
-/// Closes a handle, and cancels the call unless it has ended.
-pub(crate) fn close(call: i32) {
-    call_drop(call);
-}
-
-/// Closes a handle, and lets the call continue.
-pub(crate) fn detach(call: i32) {
-    call_detach(call);
 }

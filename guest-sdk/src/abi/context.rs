@@ -21,9 +21,13 @@ unsafe extern "C" {
         value: *const u8,
         value_len: usize,
     ) -> i32;
-    safe fn context_without_cancel(parent: i32) -> i32;
+    /// Derives a context that is not done when its parent is, and returns its handle.
+    #[link_name = "context_without_cancel"]
+    pub(crate) safe fn without_cancel(parent: i32) -> i32;
     fn context_cancel(ctx: i32, cause: *const u8, cause_len: usize) -> i32;
-    safe fn context_drop(ctx: i32);
+    /// Closes a handle.
+    #[link_name = "context_drop"]
+    pub(crate) safe fn close(ctx: i32);
 }
 
 /// The largest value or cause that takes a single call, in bytes. Both are usually short.
@@ -80,21 +84,11 @@ pub(crate) fn with_value(parent: i32, name: &str, value: &str) -> Result<i32, i3
     if code > OWN { Ok(code) } else { Err(code) }
 }
 
-/// Derives a context that is not done when its parent is, and returns its handle.
-pub(crate) fn without_cancel(parent: i32) -> i32 {
-    context_without_cancel(parent)
-}
-
 /// Cancels a context that [`derive`] made.
 pub(crate) fn cancel(ctx: i32, cause: &str) {
     // SAFETY: the text is borrowed for the duration of the call, and only read. The code only
     // reports whether the context can be canceled at all, and this one can.
     unsafe { context_cancel(ctx, cause.as_ptr(), cause.len()) };
-}
-
-/// Closes a handle.
-pub(crate) fn close(ctx: i32) {
-    context_drop(ctx);
 }
 
 /// Converts a time to the host's format. The maximum, 292 years, is effectively no limit.

@@ -17,7 +17,9 @@ unsafe extern "C" {
     fn fetch_write(fetch: i32, ptr: *const u8, len: usize) -> i32;
     fn fetch_head(fetch: i32, ptr: *mut u8, cap: usize) -> i32;
     fn fetch_read(fetch: i32, ptr: *mut u8, cap: usize) -> i32;
-    safe fn fetch_drop(fetch: i32);
+    /// Closes a handle, and ends the rest of the fetch.
+    #[link_name = "fetch_drop"]
+    pub(crate) safe fn close(fetch: i32);
 }
 
 /// The largest head of a response that takes a single call, in bytes.
@@ -68,9 +70,4 @@ pub(crate) fn head(fetch: i32) -> Bytes {
 pub(crate) fn read(fetch: i32, buffer: &mut [u8]) -> Result<usize, i32> {
     // SAFETY: the range is exclusively borrowed for the duration of the call.
     length(unsafe { fetch_read(fetch, buffer.as_mut_ptr(), buffer.len()) })
-}
-
-/// Closes a handle, and ends the rest of the fetch.
-pub(crate) fn close(fetch: i32) {
-    fetch_drop(fetch);
 }

@@ -28,7 +28,7 @@ use crate::{Body, Cause, Context, Pending, Request, Response};
 /// ```
 ///
 /// The calls run under the group's own context, a child of the one that the group was created with.
-/// The first call that fails cancels it, with a [`Cause::Custom`] that says so and names the
+/// The first call that fails cancels it, with a [`Cause::Custom`] whose message names the
 /// outcome. With [`collect_all`](Self::collect_all) the others continue instead. A failure is a
 /// [`CallError`]; a response is a success, whatever its status. A function has a single thread, so
 /// failures are noticed only in [`start`](Self::start), if it waits, and in [`wait`](Self::wait).

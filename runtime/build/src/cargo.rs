@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use cargo_metadata::PackageId;
 
 use super::command::{self, CommandError, Line};
@@ -20,19 +21,9 @@ use super::target::TARGET;
 pub struct Built {
     /// The function.
     pub function: FunctionCrate,
-    /// The module that cargo produced, or why the build failed.
-    pub outcome: Result<PathBuf, BuildFailure>,
-}
-
-/// A function that did not build.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` does not build:\n{messages}")]
-pub struct BuildFailure {
-    /// The function.
-    pub name: String,
-    /// The messages of the compiler or of cargo, over many lines. They are
-    /// colored if the [`Progress`] allows it.
-    pub messages: String,
+    /// The module that cargo produced, or the messages of the compiler or of
+    /// cargo, over many lines. They are colored if the [`Progress`] allows it.
+    pub outcome: anyhow::Result<PathBuf>,
 }
 
 /// Builds the functions for [`TARGET`] as `cargo build --release` does, with
@@ -63,9 +54,8 @@ pub fn build(functions: &[FunctionCrate], progress: &mut Progress<'_>) -> Vec<Bu
     };
     let built = |function: &FunctionCrate| Built {
         function: function.clone(),
-        outcome: outcome(function).map_err(|messages| BuildFailure {
-            name: function.name.clone(),
-            messages: messages.trim_end().to_owned(),
+        outcome: outcome(function).map_err(|messages| {
+            anyhow!("`{}` does not build:\n{}", function.name, messages.trim_end())
         }),
     };
     functions.iter().map(built).collect()

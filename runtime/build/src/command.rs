@@ -11,40 +11,18 @@ use super::running::Running;
 
 /// Why another program failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// There is no such program.
-    #[error("`{program}` is not on the PATH")]
-    Missing {
-        /// The program that was not found.
-        program: String,
-    },
-    /// It could not be started or waited for.
+pub(crate) enum CommandError {
+    #[error("`{0}` is not on the PATH")]
+    Missing(String),
     #[error("`{command}` could not be run")]
-    Io {
-        /// The command line.
-        command: String,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// It ended unsuccessfully.
+    Io { command: String, source: io::Error },
+    /// It ended unsuccessfully. `stderr` has the relevant part of its standard
+    /// error.
     #[error("`{command}` ended with {status}: {stderr}")]
-    Failed {
-        /// The command line.
-        command: String,
-        /// Its exit status.
-        status: ExitStatus,
-        /// The relevant part of its standard error.
-        stderr: String,
-    },
+    Failed { command: String, status: ExitStatus, stderr: String },
     /// It was still running at the end of its time limit, and was killed.
     #[error("`{command}` was not done after {limit:?}")]
-    TimedOut {
-        /// The command line.
-        command: String,
-        /// The time limit.
-        limit: Duration,
-    },
+    TimedOut { command: String, limit: Duration },
 }
 
 /// One line of output, without its line ending.
@@ -68,7 +46,7 @@ pub(crate) fn watch(
         // A separate process group, so that its children can be killed with it.
         .process_group(0);
     let (mut child, running) = Running::start(command).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => CommandError::Missing { program: text(command.get_program()) },
+        io::ErrorKind::NotFound => CommandError::Missing(text(command.get_program())),
         _ => failed(command, source),
     })?;
     let (lines, arriving) = mpsc::channel();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
+use anyhow::{Context as _, bail};
 use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, PackageId, Target};
 
 use super::cargo;
@@ -41,66 +42,6 @@ impl FunctionCrate {
     pub fn name(&self) -> &str {
         &self.name
     }
-
-    /// The folder that its manifest is in.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-}
-
-/// Why the functions can't be listed.
-#[derive(Debug, thiserror::Error)]
-pub enum FunctionsError {
-    /// The path cannot be read.
-    #[error("cannot look for functions in {}", path.display())]
-    Path {
-        /// The path.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// No crate there is a function.
-    #[error(
-        "no function in {}: a function is a crate with a `main` that depends on `{SDK}`, or \
-         has `hourglass.function = true` in its `[package.metadata]`. \
-         Give the path of one, or of a folder of them",
-        path.display()
-    )]
-    None {
-        /// The path.
-        path: PathBuf,
-    },
-    /// Two functions would have the same name.
-    #[error(
-        "two functions are called `{name}`, in {} and in {}. Give one of them another name: \
-         `[[bin]]` and `name = \"...\"` in its Cargo.toml",
-        first.display(),
-        second.display()
-    )]
-    SameName {
-        /// The name.
-        name: String,
-        /// The folder of one of them.
-        first: PathBuf,
-        /// The folder of the other.
-        second: PathBuf,
-    },
-    /// cargo could not be run.
-    #[error(
-        "cannot ask cargo which crates there are. Install Rust with rustup, or put `cargo` on the PATH"
-    )]
-    Cargo(#[source] CommandError),
-    /// cargo's output is not valid metadata.
-    #[error("cannot read what cargo says about {}", manifest.display())]
-    Metadata {
-        /// The manifest passed to cargo.
-        manifest: PathBuf,
-        /// The parse error.
-        #[source]
-        source: cargo_metadata::Error,
-    },
 }
 
 /// Finds the functions under `path`, sorted by name. A function is a program of
@@ -115,26 +56,37 @@ pub enum FunctionsError {
 ///
 /// # Errors
 ///
-/// See [`FunctionsError`]; finding no function at all is an error.
-pub fn functions(path: &Path) -> Result<Vec<FunctionCrate>, FunctionsError> {
-    let unreadable = |source| FunctionsError::Path { path: path.to_owned(), source };
-    let root = path.canonicalize().map_err(unreadable)?;
+/// The path or cargo's output can't be read, there is no function, or two have
+/// the same name.
+pub fn functions(path: &Path) -> anyhow::Result<Vec<FunctionCrate>> {
+    let unreadable = || format!("cannot look for functions in {}", path.display());
+    let root = path.canonicalize().with_context(unreadable)?;
     let root =
         if root.ends_with("Cargo.toml") { root.parent().unwrap_or(&root).to_owned() } else { root };
     let mut manifests = BTreeSet::new();
-    find_manifests(&root, &mut manifests).map_err(unreadable)?;
+    find_manifests(&root, &mut manifests).with_context(unreadable)?;
 
     let mut found = BTreeMap::new();
     while let Some(manifest) = manifests.pop_first() {
         for function in of_workspace(&manifest, &root, &mut manifests)? {
-            let (name, second) = (function.name.clone(), function.dir.clone());
+            let (name, dir) = (function.name.clone(), function.dir.clone());
             if let Some(other) = found.insert(name.clone(), function) {
-                return Err(FunctionsError::SameName { name, first: other.dir, second });
+                bail!(
+                    "two functions are called `{name}`, in {} and in {}. Give one of them another \
+                     name: `[[bin]]` and `name = \"...\"` in its Cargo.toml",
+                    other.dir.display(),
+                    dir.display()
+                );
             }
         }
     }
     if found.is_empty() {
-        return Err(FunctionsError::None { path: path.to_owned() });
+        bail!(
+            "no function in {}: a function is a crate with a `main` that depends on `{SDK}`, or \
+             has `hourglass.function = true` in its `[package.metadata]`. Give the path of one, or \
+             of a folder of them",
+            path.display()
+        );
     }
     Ok(found.into_values().collect())
 }
@@ -145,17 +97,22 @@ fn of_workspace(
     manifest: &Path,
     root: &Path,
     rest: &mut BTreeSet<PathBuf>,
-) -> Result<Vec<FunctionCrate>, FunctionsError> {
+) -> anyhow::Result<Vec<FunctionCrate>> {
     let dir = manifest.parent().unwrap_or(root);
     let mut command = cargo::command(dir);
     command.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]).arg(manifest);
     let metadata = match command::output(&mut command, LIMIT, &mut |_| ()) {
         Ok(json) => MetadataCommand::parse(json)
-            .map_err(|source| FunctionsError::Metadata { manifest: manifest.to_owned(), source })?,
+            .with_context(|| format!("cannot read cargo's output about {}", manifest.display()))?,
         Err(CommandError::Failed { stderr, .. }) => {
             return Ok(broken(manifest, stderr).into_iter().collect());
         }
-        Err(error) => return Err(FunctionsError::Cargo(error)),
+        Err(error) => {
+            return Err(error).context(
+                "cannot ask cargo which crates there are. Install Rust with rustup, or put `cargo` \
+                 on the PATH",
+            );
+        }
     };
     let mut functions = Vec::new();
     for package in &metadata.packages {

@@ -44,9 +44,8 @@ mod progress;
 mod running;
 pub mod target;
 
-pub use cargo::{BuildFailure, Built, build};
-pub use command::CommandError;
-pub use crates::{FunctionCrate, FunctionsError, functions};
+pub use cargo::{Built, build};
+pub use crates::{FunctionCrate, functions};
 pub use progress::{Event, Progress};
 pub use running::kill_running;
 pub use target::TARGET;

@@ -9,8 +9,8 @@ use super::output;
 
 /// Cancels an invocation in a server, and all that it started.
 ///
-/// They are told so, and are interrupted when their grace is over. The server
-/// must have been started with `--admin`.
+/// They are interrupted at the end of their grace periods. The server must have
+/// been started with `--admin`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CancelArgs {
     /// The invocation's id, as `hourglass ps` shows it

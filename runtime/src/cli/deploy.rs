@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::config::{Config, ConfigError, FunctionConfig};
+use super::config::{Config, FunctionConfig};
 use super::nearest::nearest;
 use super::output;
 use super::settings::FunctionOptions;
@@ -35,14 +35,14 @@ impl Module {
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
             bail!("{} can't be a module's file; name a file such as hello.wasm", path.display());
         };
-        Ok(Self::named(&Config::default(), stem.to_owned(), path.to_owned())?)
+        Self::named(&Config::default(), stem.to_owned(), path.to_owned())
     }
 
     /// A module that becomes the function of that name, with its section of the
     /// configuration.
-    pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> Result<Self, ConfigError> {
+    pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> anyhow::Result<Self> {
         let section = config.functions.get(&name).cloned().unwrap_or_default();
-        let (environment, mounts) = (config.environment(&section)?, config.mounts(&section)?);
+        let (environment, mounts) = config.resources(&section)?;
         Ok(Self { name, path, section, environment, mounts })
     }
 
@@ -51,9 +51,7 @@ impl Module {
         let mut modules = Vec::new();
         for (name, function) in &config.functions {
             let Some(path) = config.module(function)? else {
-                return Err(config
-                    .error(function, "this function has no `file`; name its module")
-                    .into());
+                return Err(config.error(function, "this function has no `file`; name its module"));
             };
             modules.push(Self::named(config, name.clone(), path)?);
         }
@@ -93,8 +91,9 @@ pub(crate) fn link(
     modules: &[Module],
     flags: &FunctionOptions,
 ) -> anyhow::Result<()> {
-    for (name, remote) in &config.remotes {
-        remote.provide(runtime, name, &flags.limits)?;
+    for (name, (remote, options)) in &config.remotes {
+        let timeout = flags.limits.over(&options.limits).timeout;
+        remote.clone().provide(runtime, name, timeout)?;
     }
     let deployed = runtime.functions();
     let exists = |name: &str| {

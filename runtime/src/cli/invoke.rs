@@ -163,7 +163,7 @@ fn module(config: &Config, name: &str) -> anyhow::Result<Option<Module>> {
         None => None,
     };
     let path = named.or_else(|| Some(built(name)).filter(|path| path.is_file()));
-    Ok(path.map(|path| Module::named(config, name.to_owned(), path)).transpose()?)
+    path.map(|path| Module::named(config, name.to_owned(), path)).transpose()
 }
 
 fn built(name: &str) -> PathBuf {

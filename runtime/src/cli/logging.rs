@@ -16,7 +16,7 @@ use super::output;
 pub(crate) struct LogOptions {
     /// What to log: off, error, warn, info, debug or trace; or directives such
     /// as `hourglass=debug,hourglass::guest=off`, the latter being what
-    /// functions say
+    /// functions print
     #[arg(
         long,
         value_name = "LEVEL",

@@ -87,11 +87,14 @@ fn row(depth: usize, one: &Listed) -> [String; 6] {
     let left = one.remaining_ms.map_or_else(|| "-".to_owned(), time);
     let request = one.request_id.as_deref().unwrap_or("-");
     let function = format!("{}{}", "  ".repeat(depth), one.function);
-    [one.id.to_string(), plain(&function), time(one.age_ms), left, state, plain(request)]
-}
-
-fn plain(text: &str) -> String {
-    OneLine(text).to_string()
+    [
+        one.id.to_string(),
+        OneLine(function).to_string(),
+        time(one.age_ms),
+        left,
+        state,
+        OneLine(request).to_string(),
+    ]
 }
 
 /// A duration, rounded for people.

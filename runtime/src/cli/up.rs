@@ -66,7 +66,7 @@ fn ready_made(config: &Config, functions: &[FunctionCrate]) -> anyhow::Result<Ve
                 "no function here is called `{name}` (but {}); name its module with `file`",
                 names.join(", ")
             );
-            return Err(config.error(function, reason).into());
+            return Err(config.error(function, reason));
         };
         modules.push(Module::named(config, name.clone(), path)?);
     }

@@ -53,7 +53,7 @@ upstream() { sed 's/^[^:]*://; s/[+-].*//' <<<"$1"; }
 
 # Sets `version` to that of rust-src in the first suite that has both packages.
 find_version() {
-    local key='' archive suite said listed looked_at='' have file
+    local key='' archive suite output listed looked_at='' have file
     for file in /usr/share/keyrings/debian-archive-keyring.{pgp,gpg}; do
         [ ! -f "$file" ] || key="[signed-by=$file] "
     done
@@ -63,9 +63,9 @@ find_version() {
     while read -r archive suite; do
         echo "$suite" >&2
         echo "deb $key$archive $suite main" >sources.list
-        if ! said=$(apt apt-get update "${apt_options[@]}" 2>&1); then
-            [[ $said == *'does not have a Release file'* ]] && continue
-            fail "cannot fetch the package list of $suite: $said"
+        if ! output=$(apt apt-get update "${apt_options[@]}" 2>&1); then
+            [[ $output == *'does not have a Release file'* ]] && continue
+            fail "cannot fetch the package list of $suite: $output"
         fi
         listed=$(apt apt-cache madison rust-src wasi-libc "${apt_options[@]}" | tr -d ' ')
         have=''

@@ -10,11 +10,12 @@
 mod tests;
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use std::{env, io};
 
+use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 use crate::command::{self, CommandError};
@@ -37,51 +38,6 @@ const MARK: &str = "built-by-hourglass.txt";
 const MARK_TEXT: &str = "The libraries in this folder were compiled by `hourglass` from Debian's packages\n\
                          rust-src and wasi-libc. The folder can be removed at any time.\n";
 
-/// Why the compiler can't build for [`TARGET`].
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// The folder to build in does not exist.
-    #[error("cannot build in {}", path.display())]
-    Path {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// The compiler could not be queried.
-    #[error(
-        "cannot ask the Rust compiler about itself. Install Rust with rustup, or put `rustc` on the PATH"
-    )]
-    Compiler(#[source] CommandError),
-    /// The compiler's folder could not be locked against other processes.
-    #[error("cannot lock {} to add the target {TARGET}. Type `rustup target add {TARGET}` yourself", path.display())]
-    Lock {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// Every way to add the target failed.
-    #[error("the Rust compiler cannot build for {TARGET}, and no way to change that worked:\n{}{}", list(attempts), remedy(*debians_own))]
-    Unobtainable {
-        /// The attempts, in order.
-        attempts: Vec<Attempt>,
-        /// Whether the compiler belongs to a Debian package.
-        debians_own: bool,
-    },
-}
-
-/// One attempt.
-#[derive(Debug)]
-pub struct Attempt {
-    /// A short description.
-    pub method: &'static str,
-    /// Why it failed.
-    pub reason: String,
-}
-
 /// Makes sure that the compiler in use at `dir`, a folder or a file in it, can
 /// build for [`TARGET`]. If it already can, checking this takes a tenth of a
 /// second. Otherwise rustup adds the target, or it is compiled from Debian's
@@ -93,18 +49,26 @@ pub struct Attempt {
 ///
 /// # Errors
 ///
-/// [`TargetError`] lists what was tried, why it failed and what to type.
-pub fn ensure(dir: &Path, progress: &mut Progress<'_>) -> Result<(), TargetError> {
+/// It lists what was tried, why it failed and what to type.
+pub fn ensure(dir: &Path, progress: &mut Progress<'_>) -> anyhow::Result<()> {
     let found = dir.canonicalize();
-    let dir = &found.map_err(|source| TargetError::Path { path: dir.to_owned(), source })?;
+    let dir = &found.with_context(|| format!("cannot build in {}", dir.display()))?;
     let dir = if dir.is_file() { dir.parent().unwrap_or(dir) } else { dir };
     let Err(absent) = compiler::links(dir) else {
         return Ok(());
     };
-    let compiler = Compiler::at(dir).map_err(TargetError::Compiler)?;
+    let compiler = Compiler::at(dir).context(
+        "cannot ask the Rust compiler about itself. Install Rust with rustup, or put `rustc` on \
+         the PATH",
+    )?;
     let rustlib = compiler.rustlib();
-    let _held =
-        lock(&rustlib, progress).map_err(|source| TargetError::Lock { path: rustlib, source })?;
+    let _held = lock(&rustlib, progress).with_context(|| {
+        let folder = rustlib.display();
+        format!(
+            "cannot lock {folder} to add the target {TARGET}. Type `rustup target add {TARGET}` \
+             yourself"
+        )
+    })?;
     // The previous holder of the lock may have added it.
     if compiler::links(dir).is_ok() {
         return Ok(());
@@ -116,32 +80,37 @@ pub fn ensure(dir: &Path, progress: &mut Progress<'_>) -> Result<(), TargetError
 }
 
 /// Tries each way in order. The lock must be held.
-fn add(dir: &Path, compiler: &Compiler, progress: &mut Progress<'_>) -> Result<(), TargetError> {
+fn add(dir: &Path, compiler: &Compiler, progress: &mut Progress<'_>) -> anyhow::Result<()> {
     if let Err(error) = remove_own(compiler) {
         tracing::warn!(%error, "cannot remove the target that an earlier compiler left behind");
     }
-    let mut attempts = Vec::new();
     // A way has worked if the compiler can link, whatever the way reports.
-    let mut worked = |method, result: Result<(), Failure>| match result
-        .and_then(|()| Ok(compiler::links(dir)?))
-    {
-        Ok(()) => true,
-        Err(reason) => {
-            attempts.push(Attempt { method, reason: chain(&*reason) });
-            false
-        }
-    };
+    let check = |added: anyhow::Result<()>| added.and_then(|()| Ok(compiler::links(dir)?));
     progress.report(Event::Step(&format!("adding the target {TARGET} with rustup")));
-    if worked("`rustup target add`", from_rustup(dir).map_err(Failure::from)) {
-        return Ok(());
-    }
+    let Err(rustup) = check(from_rustup(dir).map_err(Into::into)) else { return Ok(()) };
     progress.report(Event::Note(&format!(
         "rustup cannot add the target {TARGET}; trying Debian's packages, which takes two minutes"
     )));
-    if worked("compiling it from Debian's packages", from_debian(compiler, progress)) {
-        return Ok(());
-    }
-    Err(TargetError::Unobtainable { attempts, debians_own: is_debians_own(compiler) })
+    let Err(debian) = check(from_debian(compiler, progress)) else { return Ok(()) };
+    bail!(failure(&rustup, &debian, is_debians_own(compiler)))
+}
+
+/// Why both ways failed, and what to type.
+fn failure(rustup: &anyhow::Error, debian: &anyhow::Error, debians_own: bool) -> String {
+    let indented = |error: &anyhow::Error| format!("{error:#}").replace('\n', "\n    ");
+    let (rustup, debian) = (indented(rustup), indented(debian));
+    let remedy = match debians_own {
+        true => "Type `apt-get install libstd-rust-dev-wasm32`, or install Rust with rustup.",
+        false => {
+            "Type `rustup target add wasm32-wasip1` where rustup's server can be reached, \
+             or set RUSTUP_DIST_SERVER to a mirror that can, then try again."
+        }
+    };
+    format!(
+        "the Rust compiler cannot build for {TARGET}, and no way to change that worked:\n\
+         - `rustup target add`: {rustup}\n\
+         - compiling it from Debian's packages: {debian}\n{remedy}"
+    )
 }
 
 /// Adds the target to the toolchain in use at `dir`.
@@ -157,9 +126,9 @@ fn from_rustup(dir: &Path) -> Result<(), CommandError> {
 
 /// Fetches, compiles and tests the target in a staging folder, then moves it
 /// into place.
-fn from_debian(compiler: &Compiler, progress: &mut Progress<'_>) -> Result<(), Failure> {
+fn from_debian(compiler: &Compiler, progress: &mut Progress<'_>) -> anyhow::Result<()> {
     if is_debians_own(compiler) {
-        return Err("the compiler is Debian's own, which has a package for this".into());
+        bail!("the compiler is Debian's own, which has a package for this");
     }
     let stage = stage(&compiler.rustlib())?;
     let sysroot = stage.path().join("sysroot");
@@ -176,9 +145,7 @@ fn from_debian(compiler: &Compiler, progress: &mut Progress<'_>) -> Result<(), F
     compiler.links_with(&sysroot)?;
     fs::write(target.join(MARK), MARK_TEXT)?;
     let place = compiler.rustlib().join(TARGET);
-    fs::rename(&target, &place)
-        .map_err(|error| format!("cannot move it to {}: {error}", place.display()))?;
-    Ok(())
+    fs::rename(&target, &place).with_context(|| format!("cannot move it to {}", place.display()))
 }
 
 /// A staging folder, on the file system of the sysroot so that a rename out of
@@ -206,42 +173,18 @@ fn lock(rustlib: &Path, progress: &mut Progress<'_>) -> io::Result<File> {
     Ok(folder)
 }
 
-type Failure = Box<dyn std::error::Error>;
-
 /// Removes a target that this program built for an earlier compiler in the same
 /// folder: rustup replaces the compiler, leaves the target behind, and then
 /// refuses to install its own over it.
-fn remove_own(compiler: &Compiler) -> Result<(), Failure> {
+fn remove_own(compiler: &Compiler) -> io::Result<()> {
     let target = compiler.rustlib().join(TARGET);
     if !target.join(MARK).exists() {
         return Ok(());
     }
     let stage = stage(&compiler.rustlib())?;
-    Ok(fs::rename(target, stage.path().join(TARGET))?)
+    fs::rename(target, stage.path().join(TARGET))
 }
 
 fn is_debians_own(compiler: &Compiler) -> bool {
     compiler.sysroot == Path::new("/usr")
-}
-
-/// An error with its causes, over one or more lines.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-fn list(attempts: &[Attempt]) -> String {
-    let line = |Attempt { method, reason }: &Attempt| {
-        format!("- {method}: {}\n", reason.replace('\n', "\n    "))
-    };
-    attempts.iter().map(line).collect()
-}
-
-fn remedy(debians_own: bool) -> &'static str {
-    if debians_own {
-        "Type `apt-get install libstd-rust-dev-wasm32`, or install Rust with rustup."
-    } else {
-        "Type `rustup target add wasm32-wasip1` where rustup's server can be reached, \
-         or set RUSTUP_DIST_SERVER to a mirror that can, then try again."
-    }
 }

@@ -1,19 +1,20 @@
-use std::error::Error;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::anyhow;
 
 use super::*;
 
-type Outcome = Result<(), Box<dyn Error>>;
+type Outcome = anyhow::Result<()>;
 
 #[test]
-fn the_error_tells_each_way_and_what_to_type() {
-    let reason = "`rustup` is not on the PATH".to_owned();
-    let attempts = vec![Attempt { method: "`rustup target add`", reason }];
-    let error = TargetError::Unobtainable { attempts, debians_own: false }.to_string();
-    assert!(error.contains("- `rustup target add`: `rustup` is not on the PATH\n"), "{error}");
-    assert!(error.contains("Type `rustup target add wasm32-wasip1`"), "{error}");
-    let error = TargetError::Unobtainable { attempts: Vec::new(), debians_own: true }.to_string();
-    assert!(error.contains("Type `apt-get install libstd-rust-dev-wasm32`"), "{error}");
+fn the_error_lists_each_way_and_what_to_type() {
+    let reasons = [anyhow!("a\nb").context("no luck"), anyhow!("no suite")];
+    let text = |debians_own| failure(&reasons[0], &reasons[1], debians_own);
+    assert!(text(false).contains("- `rustup target add`: no luck: a\n    b\n"), "{}", text(false));
+    assert!(text(false).contains("- compiling it from Debian's packages: no suite\n"));
+    assert!(text(false).contains("Type `rustup target add wasm32-wasip1`"));
+    assert!(text(true).contains("Type `apt-get install libstd-rust-dev-wasm32`"));
 }
 
 #[test]

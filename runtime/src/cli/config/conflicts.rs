@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::Source;
 use super::function::FunctionConfig;
-use super::{ConfigError, Source};
 
 /// Fails if a function on another host has a key that applies only to functions
 /// of this host. `url` is the place of its URL.
@@ -14,7 +14,7 @@ pub(super) fn with_url(
     source: &Source,
     function: &FunctionConfig,
     url: Range<usize>,
-) -> Result<(), ConfigError> {
+) -> anyhow::Result<()> {
     let public = function.public.as_ref().filter(|public| *public.get_ref());
     let file = function.file.as_ref().map(Spanned::span);
     let route = function.routes.first().map(Spanned::span);
@@ -50,12 +50,25 @@ fn only_here(function: &FunctionConfig) -> Option<&'static str> {
         .or_else(|| (!function.calls.is_empty()).then_some("calls"))
 }
 
+/// Fails if a function of this host has baggage for other hosts, and may reach
+/// none.
+pub(super) fn without_hosts(source: &Source, function: &FunctionConfig) -> anyhow::Result<()> {
+    match &function.baggage {
+        Some(baggage) if function.allow_hosts.is_empty() => Err(source.error(
+            baggage.span(),
+            "`baggage` has no effect here without `allow_hosts`; to accept baggage of requests, \
+             write it into a route, or at the top of the file",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Fails if a limit of zero forbids what another key allows.
 pub(super) fn with_limits(
     source: &Source,
     function: &FunctionConfig,
     max_depth: u32,
-) -> Result<(), ConfigError> {
+) -> anyhow::Result<()> {
     let limits = function.options.limits.values();
     for (limit, value, key, allowed) in [
         ("max_calls", limits.max_calls, "calls", &function.calls),

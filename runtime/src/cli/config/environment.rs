@@ -11,8 +11,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::Source;
 use super::table::Table;
-use super::{ConfigError, Source};
 use crate::environment::Environment;
 
 /// The variables and secrets of a function.
@@ -37,7 +37,7 @@ impl fmt::Debug for Entry {
 }
 
 impl EnvironmentTable {
-    pub(super) fn take(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn take(table: &mut Table<'_>) -> anyhow::Result<Self> {
         let source = table.source;
         let mut entries: Vec<(String, Spanned<Entry>)> = Vec::new();
         for (name, value) in table.entries("env")? {
@@ -71,7 +71,7 @@ impl EnvironmentTable {
     }
 
     /// Reads the variables and secrets. Files are relative to that of `source`.
-    pub(super) fn read(&self, source: &Source) -> Result<Environment, ConfigError> {
+    pub(super) fn read(&self, source: &Source) -> anyhow::Result<Environment> {
         let mut environment = Environment::default();
         for (name, entry) in &self.0 {
             let value = entry.get_ref().read(source.folder());

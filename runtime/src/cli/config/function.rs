@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::Source;
 use super::environment::EnvironmentTable;
 use super::table::{Table, wrong_type};
-use super::{ConfigError, Source};
 use crate::cli::settings::FunctionOptions;
 use crate::function::Function;
 use crate::http::Route;
@@ -45,7 +45,7 @@ pub(super) struct RouteEntry {
 }
 
 impl FunctionConfig {
-    pub(super) fn take(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn take(table: &mut Table<'_>) -> anyhow::Result<Self> {
         Ok(Self {
             options: FunctionOptions { limits: table.settings()?, instances: table.settings()? },
             file: table.unit("file", &FilePath("FILE"))?,
@@ -81,7 +81,7 @@ impl FunctionConfig {
     }
 
     /// Opens the directories, which are relative to the file.
-    pub(super) fn mounts(&self, source: &Source) -> Result<Mounts, ConfigError> {
+    pub(super) fn mounts(&self, source: &Source) -> anyhow::Result<Mounts> {
         let mut mounts = Mounts::default();
         for (path, folder) in &self.mounts {
             mounts.add(path.get_ref().clone(), source.folder().join(folder));
@@ -97,7 +97,7 @@ impl FunctionConfig {
 }
 
 impl RouteEntry {
-    fn take(table: &mut Table<'_>) -> Result<Vec<Spanned<Self>>, ConfigError> {
+    fn take(table: &mut Table<'_>) -> anyhow::Result<Vec<Spanned<Self>>> {
         let source = table.source;
         let Some(value) = table.remove("routes") else { return Ok(Vec::new()) };
         let span = value.span();
@@ -108,10 +108,7 @@ impl RouteEntry {
         entries.into_iter().map(|entry| Self::read(source, entry)).collect()
     }
 
-    fn read<'a>(
-        source: &'a Source,
-        entry: Spanned<DeValue<'a>>,
-    ) -> Result<Spanned<Self>, ConfigError> {
+    fn read<'a>(source: &'a Source, entry: Spanned<DeValue<'a>>) -> anyhow::Result<Spanned<Self>> {
         const EXPECTED: &str =
             "a path in quotes, such as \"/images/{id}\", or a table with a `path`";
         let span = entry.span();

@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - [`Config`]: the whole file, with names and routes checked.
-//! - `function`: a function; `remote`: a function on another host.
+//! - `function`: a function, of this host or of another.
 //! - `environment`: the variables and secrets of a function.
 //! - `conflicts`: keys that have no effect in combination with others.
 //! - `table`: reads the keys of a table.
@@ -12,7 +12,6 @@
 mod conflicts;
 mod environment;
 mod function;
-mod remote;
 mod source;
 mod table;
 #[cfg(test)]
@@ -27,14 +26,12 @@ use http::HeaderName;
 use toml::Spanned;
 
 pub(crate) use self::function::FunctionConfig;
-use self::remote::RemoteConfig;
-pub(crate) use self::source::ConfigError;
 use self::source::Source;
 use self::table::Table;
-use super::settings::{ClientSettings, CompilerSettings, ServerSettings};
+use super::settings::{ClientSettings, CompilerSettings, FunctionOptions, ServerSettings};
 use crate::environment::Environment;
 use crate::function::Function;
-use crate::http::{Routes, Token};
+use crate::http::{Remote, Routes, Token};
 use crate::mounts::Mounts;
 use crate::outbound::Hosts;
 use crate::schema::{FilePath, Partial};
@@ -58,8 +55,8 @@ pub(crate) struct Config {
     /// The header in which a proxy names the principal of a request.
     pub(crate) principal_header: Option<HeaderName>,
     pub(crate) functions: BTreeMap<String, FunctionConfig>,
-    /// The functions on other hosts.
-    pub(crate) remotes: BTreeMap<String, RemoteConfig>,
+    /// The functions on other hosts. Of their settings only the timeout may be set.
+    pub(crate) remotes: BTreeMap<String, (Remote, FunctionOptions)>,
     pub(crate) routes: Routes,
     /// The place of `cache`.
     cache: Option<Range<usize>>,
@@ -70,7 +67,7 @@ pub(crate) struct Config {
 
 impl Config {
     /// Reads a file.
-    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let mut config = Self { source: Source::read(path)?, ..Self::default() };
         let source = config.source.clone();
         let mut table = Table::parse(&source)?;
@@ -80,7 +77,7 @@ impl Config {
     }
 
     /// Reads the [`FILE_NAME`] in a directory, if it exists.
-    pub(crate) fn find(folder: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn find(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(FILE_NAME);
         match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
@@ -89,7 +86,7 @@ impl Config {
         }
     }
 
-    fn take(&mut self, table: &mut Table<'_>) -> Result<(), ConfigError> {
+    fn take(&mut self, table: &mut Table<'_>) -> anyhow::Result<()> {
         let source = table.source;
         let folder = source.folder();
         self.server = table.settings()?;
@@ -125,16 +122,21 @@ impl Config {
     }
 
     /// Adds a function, of this host or of another.
-    fn add(&mut self, name: Spanned<String>, function: FunctionConfig) -> Result<(), ConfigError> {
+    fn add(&mut self, name: Spanned<String>, function: FunctionConfig) -> anyhow::Result<()> {
         let source = &self.source;
         for name in std::iter::once(&name).chain(&function.calls) {
             Function::from_bytes(name.get_ref(), [])
                 .map_err(|error| source.error(name.span(), error))?;
         }
-        if let Some(remote) = RemoteConfig::resolve(source, &function)? {
+        if let Some(url) = &function.url {
+            conflicts::with_url(source, &function, url.span())?;
+            let remote =
+                Remote::new(url.get_ref()).map_err(|error| source.error(url.span(), error))?;
+            let remote = (remote.baggage(function.baggage()), function.options);
             self.remotes.insert(name.into_inner(), remote);
             return Ok(());
         }
+        conflicts::without_hosts(source, &function)?;
         conflicts::with_limits(source, &function, self.server.values().max_depth)?;
         for host in &function.allow_hosts {
             Hosts::new([host.get_ref()]).map_err(|error| source.error(host.span(), error))?;
@@ -144,7 +146,7 @@ impl Config {
         Ok(())
     }
 
-    fn add_routes(&mut self, name: &str, function: &FunctionConfig) -> Result<(), ConfigError> {
+    fn add_routes(&mut self, name: &str, function: &FunctionConfig) -> anyhow::Result<()> {
         let source = &self.source;
         for route in &function.routes {
             let added = self.routes.route(route.get_ref().to(name));
@@ -163,7 +165,7 @@ impl Config {
     pub(crate) fn check_routes<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
-    ) -> Result<(), ConfigError> {
+    ) -> anyhow::Result<()> {
         for name in names {
             let others = self.functions.iter().filter(|(other, _)| *other != name);
             for route in others.flat_map(|(_, function)| &function.routes) {
@@ -183,14 +185,14 @@ impl Config {
 
     /// A warning about `cache` in the file. The key is ignored: otherwise the
     /// author of a project could choose the native code that is run.
-    pub(crate) fn ignored_cache(&self) -> Option<ConfigError> {
+    pub(crate) fn ignored_cache(&self) -> Option<anyhow::Error> {
         let reason = "`cache` is ignored here, because native code from there would be run; remove \
                       it, and if you trust the directory use `--cache DIR` or HOURGLASS_CACHE";
         self.cache.clone().map(|span| self.source.error(span, reason))
     }
 
     /// A warning about a token without a listener for operators.
-    pub(crate) fn unused_token(&self) -> Option<ConfigError> {
+    pub(crate) fn unused_token(&self) -> Option<anyhow::Error> {
         let reason = "`admin_token_file` has no effect without an address for operators; write \
                       `admin = \"127.0.0.1:9090\"` too, or remove it";
         let (_, span) = self.admin_token.clone()?;
@@ -199,7 +201,7 @@ impl Config {
 
     /// Reads the token from its file. Only the listener for operators and its
     /// clients need it.
-    pub(crate) fn admin_token(&self) -> Result<Option<Token>, ConfigError> {
+    pub(crate) fn admin_token(&self) -> anyhow::Result<Option<Token>> {
         let Some((file, span)) = &self.admin_token else { return Ok(None) };
         let error = |reason: String| self.source.error(span.clone(), reason);
         let text = std::fs::read_to_string(file)
@@ -210,7 +212,7 @@ impl Config {
 
     /// The module of a function, if the file names it. A function that is built
     /// from source needs none.
-    pub(crate) fn module(&self, function: &FunctionConfig) -> Result<Option<PathBuf>, ConfigError> {
+    pub(crate) fn module(&self, function: &FunctionConfig) -> anyhow::Result<Option<PathBuf>> {
         let file = function.file.as_ref().map(|file| self.source.folder().join(file.get_ref()));
         match file {
             Some(file) if !file.is_file() => {
@@ -222,19 +224,13 @@ impl Config {
         }
     }
 
-    /// Reads the variables and secrets of a function. Only commands that run
-    /// the function need them.
-    pub(crate) fn environment(
+    /// Reads the variables and secrets of a function, and opens the directories
+    /// that it may read. Only commands that run the function need them.
+    pub(crate) fn resources(
         &self,
         function: &FunctionConfig,
-    ) -> Result<Environment, ConfigError> {
-        function.environment.read(&self.source)
-    }
-
-    /// Opens the directories that a function may read. Only commands that run
-    /// the function need them.
-    pub(crate) fn mounts(&self, function: &FunctionConfig) -> Result<Mounts, ConfigError> {
-        function.mounts(&self.source)
+    ) -> anyhow::Result<(Environment, Mounts)> {
+        Ok((function.environment.read(&self.source)?, function.mounts(&self.source)?))
     }
 
     /// The path of the file. Empty if there is no file.
@@ -243,7 +239,7 @@ impl Config {
     }
 
     /// An error about a function of the file.
-    pub(crate) fn error(&self, function: &FunctionConfig, reason: impl ToString) -> ConfigError {
+    pub(crate) fn error(&self, function: &FunctionConfig, reason: impl ToString) -> anyhow::Error {
         let span = function.file.as_ref().map_or(function.name.clone(), Spanned::span);
         self.source.error(span, reason)
     }

@@ -1,20 +1,12 @@
 //! The text of the file, and errors that point into it.
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::escape::OneLine;
+use anyhow::{Context as _, anyhow};
 
-/// Why a configuration can't be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    #[error("{} can't be read", OneLine(path.display()))]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{}:{line}:{column}: {}{text}", OneLine(path.display()), OneLine(reason))]
-    Line { path: PathBuf, line: usize, column: usize, reason: String, text: String },
-}
+use crate::escape::OneLine;
 
 /// The text of the file. It may hold a secret, so neither `Debug` nor an error
 /// shows a value of it.
@@ -31,9 +23,9 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            .with_context(|| format!("{} can't be read", OneLine(path.display())))?;
         Ok(Self { path: path.to_owned(), text })
     }
 
@@ -52,22 +44,23 @@ impl Source {
     }
 
     /// An error about the text at `span`, which is in bytes.
-    pub(super) fn error(&self, span: Range<usize>, reason: impl ToString) -> ConfigError {
+    pub(super) fn error(&self, span: Range<usize>, reason: impl ToString) -> anyhow::Error {
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let (line, column) =
             (before.matches('\n').count() + 1, before.get(start..).unwrap_or_default());
-        ConfigError::Line {
-            path: self.path.clone(),
-            line,
-            column: column.chars().count() + 1,
-            reason: reason.to_string(),
-            text: self.shown(line).map(|text| format!("\n  {line} | {text}")).unwrap_or_default(),
-        }
+        let column = column.chars().count() + 1;
+        let text = self.shown(line).map(|text| format!("\n  {line} | {text}"));
+        anyhow!(
+            "{}:{line}:{column}: {}{}",
+            OneLine(self.path.display()),
+            OneLine(reason.to_string()),
+            text.unwrap_or_default()
+        )
     }
 
     /// An error of the TOML parser, or of a value's type.
-    pub(super) fn toml_error(&self, error: &toml::de::Error, span: Range<usize>) -> ConfigError {
+    pub(super) fn toml_error(&self, error: &toml::de::Error, span: Range<usize>) -> anyhow::Error {
         self.error(error.span().unwrap_or(span), error.message())
     }
 

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, IntoDeserializer as _};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, Source};
+use super::Source;
 use crate::cli::nearest::nearest;
 use crate::schema::{Form, Notation, Partial, Schema, Unit};
 
@@ -23,7 +23,7 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// The whole file.
-    pub(super) fn parse(source: &'a Source) -> Result<Self, ConfigError> {
+    pub(super) fn parse(source: &'a Source) -> anyhow::Result<Self> {
         let entries = DeTable::parse(source.text())
             .map_err(|error| source.toml_error(&error, Range::default()))?;
         Ok(Self::new(source, entries.into_inner()))
@@ -34,7 +34,7 @@ impl<'a> Table<'a> {
     }
 
     /// Takes the settings that the [schema](crate::schema) declares.
-    pub(super) fn settings<S: Schema>(&mut self) -> Result<Partial<S>, ConfigError> {
+    pub(super) fn settings<S: Schema>(&mut self) -> anyhow::Result<Partial<S>> {
         let source = self.source;
         let mut settings = Partial::default();
         for setting in S::SETTINGS {
@@ -51,7 +51,7 @@ impl<'a> Table<'a> {
         &mut self,
         key: &'static str,
         unit: &U,
-    ) -> Result<Option<Spanned<U::Value>>, ConfigError> {
+    ) -> anyhow::Result<Option<Spanned<U::Value>>> {
         let source = self.source;
         self.remove(key).map(|value| with_unit(source, value, unit)).transpose()
     }
@@ -61,7 +61,7 @@ impl<'a> Table<'a> {
         &mut self,
         key: &'static str,
         unit: &U,
-    ) -> Result<Entries<U::Value>, ConfigError> {
+    ) -> anyhow::Result<Entries<U::Value>> {
         let source = self.source;
         let entries = self.entries(key)?.into_iter();
         entries
@@ -70,7 +70,7 @@ impl<'a> Table<'a> {
     }
 
     /// Takes a table of tables.
-    pub(super) fn tables(&mut self, key: &'static str) -> Result<Entries<Table<'a>>, ConfigError> {
+    pub(super) fn tables(&mut self, key: &'static str) -> anyhow::Result<Entries<Table<'a>>> {
         let source = self.source;
         let entries = self.entries(key)?.into_iter();
         entries
@@ -85,7 +85,7 @@ impl<'a> Table<'a> {
     pub(super) fn take<T: Deserialize<'a>>(
         &mut self,
         key: &'static str,
-    ) -> Result<Option<T>, ConfigError> {
+    ) -> anyhow::Result<Option<T>> {
         let Some(value) = self.remove(key) else { return Ok(None) };
         let span = value.span();
         let value = T::deserialize(value.into_deserializer());
@@ -102,7 +102,7 @@ impl<'a> Table<'a> {
     pub(super) fn entries(
         &mut self,
         key: &'static str,
-    ) -> Result<Entries<Spanned<DeValue<'a>>>, ConfigError> {
+    ) -> anyhow::Result<Entries<Spanned<DeValue<'a>>>> {
         let Some(value) = self.remove(key) else { return Ok(Vec::new()) };
         let entries = into_entries(self.source, key, value)?.into_iter();
         let mut entries: Vec<_> = entries
@@ -113,7 +113,7 @@ impl<'a> Table<'a> {
     }
 
     /// Fails if a key remains.
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
+    pub(super) fn finish(self) -> anyhow::Result<()> {
         let Some(key) = self.entries.keys().min_by_key(|key| key.span().start) else {
             return Ok(());
         };
@@ -128,7 +128,7 @@ impl<'a> Table<'a> {
     /// The keys that a reader takes.
     #[cfg(test)]
     pub(super) fn keys_of<T>(
-        read: impl FnOnce(&mut Table<'_>) -> Result<T, ConfigError>,
+        read: impl FnOnce(&mut Table<'_>) -> anyhow::Result<T>,
     ) -> Vec<&'static str> {
         let source = Source::default();
         let mut table = Table::new(&source, DeTable::new());
@@ -141,7 +141,7 @@ fn into_entries<'a>(
     source: &Source,
     name: &str,
     value: Spanned<DeValue<'a>>,
-) -> Result<DeTable<'a>, ConfigError> {
+) -> anyhow::Result<DeTable<'a>> {
     let span = value.span();
     match value.into_inner() {
         DeValue::Table(entries) => Ok(entries),
@@ -156,7 +156,7 @@ fn with_unit<U: Unit>(
     source: &Source,
     value: Spanned<DeValue<'_>>,
     unit: &U,
-) -> Result<Spanned<U::Value>, ConfigError> {
+) -> anyhow::Result<Spanned<U::Value>> {
     let span = value.span();
     let text = text(source, value, &unit.form())?;
     let value = unit.parse(&text).map_err(|error| source.error(span.clone(), error))?;
@@ -164,7 +164,7 @@ fn with_unit<U: Unit>(
 }
 
 /// The text of a string, a number or a boolean.
-fn text(source: &Source, value: Spanned<DeValue<'_>>, form: &Form) -> Result<String, ConfigError> {
+fn text(source: &Source, value: Spanned<DeValue<'_>>, form: &Form) -> anyhow::Result<String> {
     let span = value.span();
     match (value.into_inner(), form.notation) {
         (DeValue::String(text), Notation::String | Notation::StringOrNumber) => {
@@ -187,7 +187,7 @@ pub(super) fn wrong_type(
     span: Range<usize>,
     value: &DeValue<'_>,
     expected: &str,
-) -> ConfigError {
+) -> anyhow::Error {
     let kind = value.type_str();
     let shown = match value {
         DeValue::String(text) => format!(" {text:?}"),

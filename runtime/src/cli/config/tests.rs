@@ -20,7 +20,7 @@ pub(super) fn error(text: &str) -> String {
     let used = |config: &Config| {
         config.functions.values().try_for_each(|function| {
             config.module(function)?;
-            config.environment(function).map(drop)
+            config.resources(function).map(drop)
         })
     };
     let error = match Config::find(folder.path()) {
@@ -116,7 +116,7 @@ fn a_whole_file_is_read() {
     let hosts: Vec<_> = function.allow_hosts.iter().map(|host| host.get_ref()).collect();
     assert_eq!(hosts, ["*.example.com", "10.0.0.7:8080"]);
     assert_eq!(function.baggage().collect::<Vec<_>>(), ["tenant"]);
-    let environment = config.environment(&config.functions["thumbnail"]).expect("a good table");
+    let (environment, _) = config.resources(&config.functions["thumbnail"]).expect("a good table");
     let text: Vec<u8> = environment.variables().flatten().flatten().copied().collect();
     let expected = concat!("HOME_OF_TESTS=", env!("CARGO_MANIFEST_DIR"), "\0QUALITY=80\0");
     assert_eq!(String::from_utf8_lossy(&text), expected);
