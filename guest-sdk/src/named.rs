@@ -2,12 +2,12 @@
 
 /// Implements the conversion between the host's names of failures and the variants of an error
 /// type. The listed variants hold a description, which begins with the target as `$shown` formats
-/// it. In addition, the type has a `Done` with the target in the field `$target`, and an `Other`
-/// with an `outcome` and a `text`.
+/// it. In addition, the type has a `Done` with the target in the field `$target`, an `Other` with an
+/// `outcome` and a `text`, and possibly a variant with the target and an `error`.
 macro_rules! named {
     (
         $error:ident { $target:ident: $shown:literal }
-        { $($variant:ident = $name:path,)+ $(; $other:ident = $other_name:path)? }
+        { $($variant:ident = $name:path,)+ $(; $other:ident = $other_name:path, $other_text:literal)? }
     ) => {
         impl $error {
             /// Returns the name and the description, which is empty for `Done`.
@@ -41,6 +41,20 @@ macro_rules! named {
                     }
                 };
                 Self::Done { $target: target.to_owned(), done, cause: cause.into() }
+            }
+        }
+
+        impl std::fmt::Display for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    Self::Done { $target, done, cause } => {
+                        write!(f, concat!($shown, ": {} (cause: {})"), $target, done, cause)
+                    }
+                    $(Self::$other { $target, error } => {
+                        write!(f, concat!($shown, ": {}: {}"), $target, $other_text, error)
+                    })?
+                    other => f.write_str(other.parts().1),
+                }
             }
         }
     };

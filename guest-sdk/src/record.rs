@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 use crate::{abi, wire};
 
 /// The most that is sent of a message, in bytes.
-#[cfg(any(target_arch = "wasm32", feature = "tracing"))]
+#[cfg(target_arch = "wasm32")]
 const MESSAGE: usize = 8 << 10;
 /// The most that is sent of a field's value, in bytes.
 const VALUE: usize = 1 << 10;
@@ -63,12 +63,6 @@ pub(crate) fn send(
 ) -> Option<usize> {
     let record = wire::record(&shown("", message, MESSAGE), target, fields.pairs());
     abi::log::log(level | abi::TYPED as i32, &record).ok()
-}
-
-/// Formats a message, truncated to the limit.
-#[cfg(feature = "tracing")]
-pub(crate) fn message(message: impl Display) -> String {
-    shown("", message, MESSAGE)
 }
 
 /// Logs an error of this crate or of the handler.

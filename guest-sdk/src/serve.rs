@@ -96,16 +96,18 @@ mod guest {
     {
         panic::set_hook(Box::new(panicked));
         let ctx = Context::of_invocation();
-        let response = handler(&ctx, receive()).into_response().and_then(|response| {
-            // An error if reading its body failed before.
-            response.body().check()?;
-            Ok(response)
-        });
+        let response = handler(&ctx, receive()).into_response().and_then(readable);
         match response.or_else(|error| fail(&ctx, &error, on_error)) {
             Ok(response) => respond(&ctx, response),
             // Returning costs the host less than an exit, which unwinds the stack.
             Err(_done) => {}
         }
+    }
+
+    /// Returns the response, unless reading its body failed.
+    fn readable(response: Response) -> Result<Response, Error> {
+        response.body().check()?;
+        Ok(response)
     }
 
     /// Reads the request. Its body may still be in transit.

@@ -247,7 +247,7 @@ impl Visit for Recorded {
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         match field.name() {
-            "message" => self.message = Some(crate::record::message(format_args!("{value:?}"))),
+            "message" => self.message = Some(format!("{value:?}")),
             name => self.fields.text(name, format_args!("{value:?}")),
         }
     }

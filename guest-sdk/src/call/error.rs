@@ -1,7 +1,5 @@
 //! Why a call has no response.
 
-use std::fmt;
-
 use hourglass_abi::failure;
 use http::StatusCode;
 
@@ -11,7 +9,7 @@ use crate::{BodyError, Cause, Context, Done};
 /// Why a call of another function has no response.
 ///
 /// All variants except [`Done`](Self::Done) and [`Body`](Self::Body) hold a description that starts
-/// with the callee's name. [`Display`](fmt::Display) shows it; it is meant for a log.
+/// with the callee's name. [`Display`](std::fmt::Display) shows it; it is meant for a log.
 ///
 /// A handler may return it with `?`. The response is then 503 if the callee is [busy](Self::Busy)
 /// or the host is [draining](Self::Draining), 504 if the callee's time ran out, and 502 otherwise.
@@ -95,7 +93,7 @@ named! {
         CallsExceeded = failure::CALLS_EXCEEDED,
         Host = failure::HOST,
         ;
-        Body = failure::REQUEST_BODY
+        Body = failure::REQUEST_BODY, "the request's body cannot be read"
     }
 }
 
@@ -120,20 +118,6 @@ impl CallError {
             Self::Busy(_) | Self::Draining(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Done { done: Done::DeadlineExceeded, .. } => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
-        }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done { function, done, cause } => {
-                write!(f, "`{function}`: {done} (cause: {cause})")
-            }
-            Self::Body { function, error } => {
-                write!(f, "`{function}`: the request's body cannot be read: {error}")
-            }
-            other => f.write_str(other.parts().1),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Why a fetch has no response.
 
-use std::fmt;
-
 use hourglass_abi::failure;
 use http::{StatusCode, Uri};
 
@@ -12,7 +10,7 @@ use crate::{Cause, Context, Done, Error};
 /// Why a fetch has no response, or only an incomplete one.
 ///
 /// All variants except [`Done`](Self::Done) hold a description that starts with the URL.
-/// [`Display`](fmt::Display) shows it; it is meant for a log.
+/// [`Display`](std::fmt::Display) shows it; it is meant for a log.
 ///
 /// A handler may return it with `?`. The response is then 504 if time ran out, and 502 otherwise.
 /// The description goes to the function's log and not to the client. If the error is
@@ -111,15 +109,6 @@ impl FetchError {
     pub(super) fn origin(url: &str, status: StatusCode) -> Origin {
         let host = url.parse::<Uri>().ok().and_then(|url| Some(url.authority()?.to_string()));
         Origin::Upstream { url: url.to_owned(), host: host.unwrap_or_default(), status }
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done { url, done, cause } => write!(f, "{url}: {done} (cause: {cause})"),
-            other => f.write_str(other.parts().1),
-        }
     }
 }
 
