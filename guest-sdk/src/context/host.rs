@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::{Cause, Context, Done};
 use crate::abi::context as abi;
 use crate::wire;
