@@ -97,7 +97,7 @@ pub(crate) struct Failure {
 }
 
 /// Decodes the result of a call. The body and the header values share the memory of `bytes`.
-pub(crate) fn result(bytes: Bytes) -> Result<Result<Response<Bytes>, Failure>, Malformed> {
+pub(crate) fn result(mut bytes: Bytes) -> Result<Result<Response<Bytes>, Failure>, Malformed> {
     let mut reader = Reader(&bytes);
     let status = reader.u16().ok_or(Malformed("a status"))?;
     if status == 0 {
@@ -105,7 +105,10 @@ pub(crate) fn result(bytes: Bytes) -> Result<Result<Response<Bytes>, Failure>, M
     }
     let status = StatusCode::from_u16(status).map_err(|_| Malformed("a status"))?;
     let headers = headers(&mut reader, &bytes).ok_or(Malformed("headers"))?;
-    let mut response = Response::new(share(&bytes, reader.0));
+    // Keeps the body in its own allocation, without a counter of its own.
+    let head = bytes.len() - reader.0.len();
+    bytes.advance(head);
+    let mut response = Response::new(bytes);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(Ok(response))

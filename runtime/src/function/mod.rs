@@ -207,10 +207,10 @@ impl Deployed {
         let reuse = match (&checked.proof, function.instances, &engine.pages) {
             (Err(reason), ..) => InstanceReuse::NewEachTime { reason: reason.clone() },
             (Ok(_), InstancePolicy::NewEachTime, _) => {
-                InstanceReuse::NewEachTime { reason: "that was asked for".into() }
+                InstanceReuse::NewEachTime { reason: "the setting `instances` requires it".into() }
             }
             (Ok(_), InstancePolicy::ResetInPlace, None) => InstanceReuse::NewEachTime {
-                reason: "this machine does not tell which pages were touched".into(),
+                reason: "this machine does not report which pages were written".into(),
             },
             (Ok(_), InstancePolicy::ResetInPlace, Some(_)) if !evictor.keeps_any() => {
                 InstanceReuse::NewEachTime { reason: "the host keeps none (`idle_memory`)".into() }

@@ -85,7 +85,7 @@ impl<'a> Invocation<'a> {
         let ordinary = matches!(ended, Some(Ok(()))) && state.is_ordinary();
         let result = conclude(state, ended, function);
         let peak_memory = state.memory.peak;
-        let cpu = meter.cpu.saturating_sub(state.run.lent);
+        let cpu = meter.cpu.saturating_sub(state.run.callee_cpu);
         if meter.waited {
             instance.has_waited();
         }

@@ -231,7 +231,11 @@ fn check_does_not_run_the_function() -> Result<()> {
     assert!(said.status.success(), "{}", said.err);
     assert!(said.out.contains("would deploy; its instances are reset in place"), "{}", said.out);
     let said = say(&mut hourglass(&["check", "--instances", "new", hello]))?;
-    assert!(said.out.contains("a new instance, because that was asked for"), "{}", said.out);
+    assert!(
+        said.out.contains("a new instance, because the setting `instances` requires it"),
+        "{}",
+        said.out
+    );
 
     let folder = tempfile::tempdir()?;
     let other = folder.path().join("other.wasm");

@@ -62,7 +62,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
 impl Cgi {
     /// Records that the guest knows that its context is done. Its later output
     /// is then a deliberate answer.
-    pub(crate) fn knows(&mut self) {
+    pub(crate) fn notice_done(&mut self) {
         self.cut = false;
     }
 }

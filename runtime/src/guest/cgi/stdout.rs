@@ -99,10 +99,10 @@ pub(crate) async fn finish(state: &mut State) {
     if let Outgoing::None = state.run.outgoing {
         let mut allowance = Allowance::new(state.capabilities.limits.response_body);
         let Run { cgi: Some(cgi), response, overflow, .. } = &mut state.run else { return };
-        let Some(given) = response else { return };
+        let Some(head) = response else { return };
         let body = cgi.stdout.held.split().freeze();
         match allowance.take(body.len()) {
-            Ok(()) => *given.body_mut() = body.into(),
+            Ok(()) => *head.body_mut() = body.into(),
             Err(outcome) => {
                 *response = None;
                 overflow.get_or_insert(outcome);
@@ -114,7 +114,7 @@ pub(crate) async fn finish(state: &mut State) {
     let Run { cgi, response, malformed, .. } = &mut state.run;
     if cgi.as_ref().is_some_and(|cgi| cgi.stdout.broken) {
         *response = None;
-        malformed.get_or_insert_with(|| "not all of it was taken".into());
+        malformed.get_or_insert_with(|| "not all of it was accepted".into());
     }
 }
 

@@ -47,14 +47,14 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
 
 fn call(mut call: Call<'_>, args: CallArgs) -> HostFuture<'_, i64> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap) = args;
-    let words = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
+    let args = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
     if !memory::is_short(body_len) {
         return Box::new(async move {
-            let pending = begin(&mut call, words).await?;
+            let pending = begin(&mut call, args).await?;
             answer(&mut call, pending, ptr, cap)?.finish(&mut call).await
         });
     }
-    let begun = begin_short(&mut call, words);
+    let begun = begin_short(&mut call, args);
     match begun.and_then(|pending| answer(&mut call, pending, ptr, cap)) {
         Ok(Answered { result, rest: None }) => Box::new(ready(Ok(result))),
         Ok(answered) => Box::new(async move { answered.finish(&mut call).await }),
@@ -103,18 +103,18 @@ fn answer_at_once(
     let (memory, state) = parts(call)?;
     // The waker does nothing. A call that has to wait becomes a task here, and
     // the wait for that task polls it again.
-    let mut nobody = TaskContext::from_waker(Waker::noop());
-    if pending.poll(&mut nobody, &state.capabilities).is_pending() {
+    let mut no_waker = TaskContext::from_waker(Waker::noop());
+    if pending.poll(&mut no_waker, &state.capabilities).is_pending() {
         return Ok(None);
     }
-    state.run.lent += pending.cpu();
+    state.run.callee_cpu += pending.cpu();
     let Some(ended) = pending.ended() else { return Ok(None) };
     let written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
     Ok(written.fits.then_some(written))
 }
 
-async fn call_start(mut call: Call<'_>, words: StartArgs) -> Result<i32> {
-    let Some(mut pending) = begin(&mut call, words).await? else { return Ok(code::INVALID) };
+async fn call_start(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
+    let Some(mut pending) = begin(&mut call, args).await? else { return Ok(code::INVALID) };
     let state = call.data_mut();
     pending.spawn(&state.capabilities);
     Ok(state.run.calls.open.add(pending)?)

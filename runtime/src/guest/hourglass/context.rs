@@ -32,7 +32,7 @@ fn context_err(mut call: Call<'_>, ctx: u32) -> Result<i32> {
     if let Some(cgi) = &mut run.cgi
         && ctx == 0
     {
-        cgi.knows();
+        cgi.notice_done();
     }
     Ok(code::done(done))
 }

@@ -32,10 +32,10 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
 
 /// The context, the most redirects, then pointer and length of the head and of
 /// the body.
-type Words = (u32, u32, u32, u32, u32, u32);
+type StartArgs = (u32, u32, u32, u32, u32, u32);
 
-async fn fetch_start(mut call: Call<'_>, words: Words) -> Result<i32> {
-    let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = words;
+async fn fetch_start(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
+    let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = args;
     let (memory, state) = parts(&mut call)?;
     let Some((request, url)) = wire::read_head(bytes(memory, head_ptr, head_len)?) else {
         return Ok(code::INVALID);

@@ -137,7 +137,7 @@ mod tests {
             assert_eq!(refused.err(), Some(Refused::Reserved), "{name}");
         }
         let free = contexts.with_value(&ctx, "colour", "red").expect("there is room");
-        let Ok(free) = free else { panic!("anybody may set it") };
+        let Ok(free) = free else { panic!("any guest may set it") };
         assert_eq!(free.value_text("colour").as_deref(), Some("red"));
         assert_eq!(free.value(&MINE).as_deref(), Some("acme"));
         assert_eq!(free.value(&PRINCIPAL), None);

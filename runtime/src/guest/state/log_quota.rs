@@ -1,6 +1,6 @@
 //! Guest log output, limited per invocation and per function per second. The
 //! limits count bytes as the log shows them, which may be several times the
-//! bytes that the guest gave. If output is left out, the log says so, and how
+//! bytes that the guest wrote. If output is left out, the log shows that, and how
 //! many bytes it was.
 
 use crate::log::{self, About, Line, Rate, RateDecision};
@@ -35,7 +35,7 @@ impl LogQuota {
             None if let Some(shown) = self.shown(line) => {
                 let cost = shown.saturating_add(LINE);
                 self.logged = self.logged.saturating_add(cost);
-                source.say(len, cost, |about| line.log(about));
+                source.log(len, cost, |about| line.log(about));
             }
             _ => self.leave_out(source, len),
         }
@@ -44,7 +44,7 @@ impl LogQuota {
     /// Drops `len` bytes of output, and all later output of the invocation.
     pub(crate) fn leave_out(&mut self, source: &LogSource<'_>, len: usize) {
         if self.left_out.is_none() {
-            source.mark(None, "(what the invocation says from here on is left out)");
+            source.mark(None, "(further output of the invocation is left out)");
         }
         let bytes = self.left_out.unwrap_or_default();
         self.left_out = Some(bytes.saturating_add(len as u64));
@@ -61,7 +61,7 @@ impl LogQuota {
     /// Logs how many bytes were left out. Call it when the guest has ended.
     pub(crate) fn finish(&mut self, source: &LogSource<'_>) {
         if let Some(bytes) = self.left_out.take() {
-            let why = "(the invocation had more to say than is logged of one)";
+            let why = "(the invocation exceeded its limit on log output)";
             source.mark(Some(bytes), why);
         }
     }
@@ -70,22 +70,22 @@ impl LogQuota {
 impl LogSource<'_> {
     /// Logs that output is left out.
     fn mark(&self, bytes: Option<u64>, why: &str) {
-        self.say(0, LINE, |about| log::left_out(about, bytes, why));
+        self.log(0, LINE, |about| log::left_out(about, bytes, why));
     }
 
     /// Logs a line of `len` bytes of the guest, which counts for `cost` bytes,
     /// unless the limit of the current second is reached.
-    fn say(&self, len: usize, cost: usize, log: impl FnOnce(&About<'_>)) {
+    fn log(&self, len: usize, cost: usize, log: impl FnOnce(&About<'_>)) {
         let about = &self.about;
         match self.rate.take(len, cost.saturating_sub(len)) {
             RateDecision::Logged => log(about),
             RateDecision::After(bytes) => {
-                let why = "(the function had more to say than is logged of one in a second)";
+                let why = "(the function exceeded its limit on log output per second)";
                 log::left_out(about, Some(bytes), why);
                 log(about);
             }
             RateDecision::Full => {
-                let why = "(what the function says in the rest of this second is left out)";
+                let why = "(output of the function in the rest of this second is left out)";
                 log::left_out(about, None, why);
             }
             RateDecision::LeftOut => {}

@@ -56,7 +56,7 @@ pub(crate) struct Run {
     /// Its span of a trace, once it was needed.
     pub(crate) trace: Option<Trace>,
     /// Processor time of its callees that was counted as its own.
-    pub(crate) lent: Duration,
+    pub(crate) callee_cpu: Duration,
     pub(crate) wasi: Option<Box<WasiP1Ctx>>,
 }
 
@@ -117,7 +117,7 @@ impl Run {
             #[cfg(feature = "server")]
             fetches: None,
             trace: None,
-            lent: Duration::ZERO,
+            callee_cpu: Duration::ZERO,
             wasi: None,
         }
     }

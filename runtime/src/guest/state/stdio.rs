@@ -38,7 +38,7 @@ impl Sink {
 
 impl Stdio {
     /// Takes bytes that the guest wrote, and logs at most `lines` lines,
-    /// because logging takes time. Returns the number of bytes taken.
+    /// because logging takes time. Returns the number of bytes accepted.
     pub(crate) fn write(
         &mut self,
         sink: Sink,
@@ -46,15 +46,15 @@ impl Stdio {
         source: &LogSource<'_>,
         lines: &mut usize,
     ) -> usize {
-        let taken = if log::is_stdio_logged() {
+        let accepted = if log::is_stdio_logged() {
             self.print(sink, bytes, source, lines)
         } else {
             bytes.len()
         };
         if sink == Sink::Err {
-            self.keep_tail(bytes.get(..taken).unwrap_or(bytes));
+            self.keep_tail(bytes.get(..accepted).unwrap_or(bytes));
         }
-        taken
+        accepted
     }
 
     fn print(
@@ -64,26 +64,26 @@ impl Stdio {
         source: &LogSource<'_>,
         lines: &mut usize,
     ) -> usize {
-        let mut taken = 0;
+        let mut accepted = 0;
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             let mut rest = part;
             while !rest.is_empty() {
                 if *lines == 0 {
-                    return taken;
+                    return accepted;
                 }
                 let line = self.line(sink);
                 let room = LINE.saturating_sub(line.len()).min(rest.len());
                 let (now, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
                 line.extend_from_slice(now);
                 rest = later;
-                taken += now.len();
+                accepted += now.len();
                 if line.ends_with(b"\n") || line.len() >= LINE {
                     self.log(sink, source);
                     *lines -= 1;
                 }
             }
         }
-        taken
+        accepted
     }
 
     /// Logs the last line if it has no newline, and how many bytes were left

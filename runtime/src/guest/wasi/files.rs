@@ -241,10 +241,10 @@ async fn path_readlink(
 /// The arguments of `path_open`: the folder, how links are followed, the path
 /// and its length, the open flags, the rights for it and for files opened
 /// beneath it, the flags of the descriptor, and the address for the descriptor.
-type Opening = (u32, u32, u32, u32, u32, u64, u64, u32, u32);
+type OpenArgs = (u32, u32, u32, u32, u32, u64, u64, u32, u32);
 
-async fn path_open(mut call: Call<'_>, words: Opening) -> Result<()> {
-    let (fd, flags, ptr, len, how, rights, _, writing, out) = words;
+async fn path_open(mut call: Call<'_>, args: OpenArgs) -> Result<()> {
+    let (fd, flags, ptr, len, how, rights, _, writing, out) = args;
     if how & CHANGES != 0 || rights & WRITE != 0 || writing & APPEND != 0 {
         return Err(known(call.data_mut(), fd, ROFS).into());
     }

@@ -166,9 +166,9 @@ pub(crate) fn fd_write(
     for range in memory::ranges(memory, (list, count), MAX_WRITE) {
         let (ptr, len) = range?;
         let (stdio, source) = state.output();
-        let taken = stdio.write(sink, bytes(memory, ptr, len)?, &source, &mut lines);
-        total += taken as u32;
-        if taken < len as usize {
+        let accepted = stdio.write(sink, bytes(memory, ptr, len)?, &source, &mut lines);
+        total += accepted as u32;
+        if accepted < len as usize {
             break;
         }
     }
