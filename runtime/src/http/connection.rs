@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last: encryption, HTTP version
 //! and client timeouts.
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::net::TcpStream as Accepted;
@@ -19,13 +20,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::exchange::{Connection, Exchange, Front};
 use super::http2::{self, Streams};
-use super::request_body::Paced;
+use super::request::{ClientConnection, RequestFuture};
+use super::request_body::RequestBody;
+use super::server::ServerState;
 use super::socket::Socket;
 use super::tls::{self, Tls};
 use super::unread::Rest;
-use crate::limits::stall::StallLimits;
 
 /// The most bytes that one HTTP/1.1 connection buffers in each direction. No
 /// head may be longer.
@@ -35,36 +36,15 @@ const BUFFER: usize = 192 << 10;
 /// everything else has ended.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The settings that all connections of a server share.
-pub(super) struct Terms {
-    pub(super) front: Arc<Front>,
-    /// The time a client has for its handshake, for its first byte, for a
-    /// request's head, and between requests.
-    pub(super) head: Duration,
-    pub(super) stall_limits: StallLimits,
-    /// `None` means no encryption.
-    pub(super) tls: Option<Tls>,
-}
-
 /// Tells a connection that its server is stopping. The server waits until all
 /// receivers are dropped.
 pub(super) type Stop = watch::Receiver<()>;
 
 /// Why a connection ended abnormally.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("the client did not begin in time")]
-    Silent,
-    #[error("the client left before it was answered")]
-    Left,
-    #[error(transparent)]
-    System(#[from] io::Error),
-    #[error(transparent)]
-    Http(#[from] hyper::Error),
-}
+type Broken = Box<dyn Error + Send + Sync>;
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: Accepted, terms: Arc<Terms>, mut stop: Stop) {
+pub(super) async fn serve(stream: Accepted, state: Arc<ServerState>, mut stop: Stop) {
     let stream = match open(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -72,7 +52,7 @@ pub(super) async fn serve(stream: Accepted, terms: Arc<Terms>, mut stop: Stop) {
             return;
         }
     };
-    if let Err(error) = speak(stream, &terms, &mut stop).await {
+    if let Err(error) = speak(stream, &state, &mut stop).await {
         // A client that disconnects or does not speak HTTP is not an error of
         // the host.
         tracing::debug!(%error, "a connection broke off");
@@ -90,19 +70,19 @@ fn open(stream: Accepted) -> io::Result<TcpStream> {
 
 /// Detects the protocol and serves it. The rarer protocols are boxed to keep
 /// the common future small.
-async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), Broken> {
+async fn speak(stream: TcpStream, state: &Arc<ServerState>, stop: &mut Stop) -> Result<(), Broken> {
     let address = stream.peer_addr().ok();
-    let shared = Arc::new(Connection::new(terms.front.clone(), address, terms.stall_limits));
-    let (lingering, unread) = (terms.front.lingering.clone(), shared.unread.clone());
-    let mut socket = Socket::new(stream, terms.stall_limits, lingering, unread);
-    if let Some(tls) = &terms.tls {
-        return Box::pin(encrypted(socket, tls, shared, terms, stop)).await;
+    let shared = Arc::new(ClientConnection::new(state.clone(), address));
+    let (lingering, unread) = (state.lingering.clone(), shared.unread.clone());
+    let mut socket = Socket::new(stream, state.stall_limits, lingering, unread);
+    if let Some(tls) = &state.tls {
+        return Box::pin(encrypted(socket, tls, shared, state, stop)).await;
     }
-    match in_time(socket.begins_as_http2(), terms, stop).await? {
-        Some(true) => Box::pin(http2(socket, shared, terms, stop)).await?,
+    match in_time(socket.begins_as_http2(), state, stop).await? {
+        Some(true) => Box::pin(http2(socket, shared, state, stop)).await?,
         Some(false) => {
             let left = socket.left();
-            http1(socket, left, shared, terms, stop).await?;
+            http1(socket, left, shared, state, stop).await?;
         }
         None => {}
     }
@@ -112,14 +92,14 @@ async fn speak(stream: TcpStream, terms: &Terms, stop: &mut Stop) -> Result<(), 
 async fn encrypted(
     socket: Socket,
     tls: &Tls,
-    shared: Arc<Connection>,
-    terms: &Terms,
+    shared: Arc<ClientConnection>,
+    state: &Arc<ServerState>,
     stop: &mut Stop,
 ) -> Result<(), Broken> {
     let left = socket.left();
-    match in_time(tls.accept(socket), terms, stop).await? {
-        Some(stream) if tls::is_http2(&stream) => http2(stream, shared, terms, stop).await?,
-        Some(stream) => http1(stream, left, shared, terms, stop).await?,
+    match in_time(tls.accept(socket), state, stop).await? {
+        Some(stream) if tls::is_http2(&stream) => http2(stream, shared, state, stop).await?,
+        Some(stream) => http1(stream, left, shared, state, stop).await?,
         None => {}
     }
     Ok(())
@@ -128,14 +108,14 @@ async fn encrypted(
 /// Waits for the client's first bytes; `None` if the server stops first.
 async fn in_time<T>(
     begun: impl Future<Output = io::Result<T>>,
-    terms: &Terms,
+    state: &Arc<ServerState>,
     stop: &mut Stop,
 ) -> Result<Option<T>, Broken> {
     tokio::select! {
         biased;
-        begun = tokio::time::timeout(terms.head, begun) => match begun {
+        begun = tokio::time::timeout(state.head_timeout, begun) => match begun {
             Ok(begun) => Ok(Some(begun?)),
-            Err(_elapsed) => Err(Broken::Silent),
+            Err(_elapsed) => Err("the client did not begin in time".into()),
         },
         _ = stop.changed() => Ok(None),
     }
@@ -149,24 +129,24 @@ async fn in_time<T>(
 async fn http1(
     io: impl AsyncRead + AsyncWrite + Unpin + 'static,
     left: impl Future<Output = ()>,
-    shared: Arc<Connection>,
-    terms: &Terms,
+    shared: Arc<ClientConnection>,
+    state: &Arc<ServerState>,
     stop: &mut Stop,
 ) -> Result<(), Broken> {
     let connection = shared.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let stall_limits = connection.stall_limits;
         // A new request has arrived, so nothing of the previous one is left.
         connection.unread.store(false, Ordering::Relaxed);
         let rest = Rest::Connection(connection.unread.clone());
-        let request = request.map(|incoming| Paced::new(incoming, stall_limits).with_rest(rest));
-        Exchange::new(&connection, request)
+        let limits = connection.state.stall_limits;
+        let request = request.map(|incoming| RequestBody::new(incoming, limits, Some(rest)));
+        RequestFuture::new(&connection, request)
     });
     let mut settings = http1::Builder::new();
-    terms.front.headers.apply_to_http1(&mut settings);
+    state.headers.apply_to_http1(&mut settings);
     let serving = settings
         .timer(TokioTimer::new())
-        .header_read_timeout(terms.head)
+        .header_read_timeout(state.head_timeout)
         .max_buf_size(BUFFER)
         // Not `pipeline_flush`: it buffers a streaming response in memory as
         // fast as it is produced, however slowly its client reads.
@@ -180,7 +160,7 @@ async fn http1(
         tokio::select! {
             biased;
             ended = serving.as_mut() => return Ok(ended?),
-            () = left => return Err(Broken::Left),
+            () = left => return Err("the client left before it was answered".into()),
             _ = stop.changed(), if !stopping => {
                 stopping = true;
                 serving.as_mut().graceful_shutdown();
@@ -193,13 +173,13 @@ async fn http1(
 /// closed.
 async fn http2(
     io: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    shared: Arc<Connection>,
-    terms: &Terms,
+    shared: Arc<ClientConnection>,
+    state: &Arc<ServerState>,
     stop: &mut Stop,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request| http2::answer(shared.clone(), request));
-    let streams = Streams::new(terms.stall_limits);
-    let settings = http2::settings(streams.clone(), &terms.front, terms.head);
+    let streams = Streams::new(state.stall_limits);
+    let settings = http2::settings(streams.clone(), state);
     let mut serving = pin!(settings.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         biased;
@@ -208,7 +188,7 @@ async fn http2(
             serving.as_mut().graceful_shutdown();
             return serving.await;
         }
-        () = streams.idle(terms.head) => serving.as_mut().graceful_shutdown(),
+        () = streams.idle(state.head_timeout) => serving.as_mut().graceful_shutdown(),
     }
     // A request may arrive at this moment, and is answered. If the client has
     // none and does not answer the GOAWAY either, the connection is dropped.

@@ -14,7 +14,7 @@ use crate::propagation::trace_headers;
 pub(super) type Authenticate = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
 
 /// The context of a request, derived from its connection's.
-pub(super) fn of(
+pub(super) fn context(
     ctx: &Context,
     id: String,
     route: &Match<'_>,

@@ -10,12 +10,12 @@
 //! connections share the [budget](crate::runtime::response_budget) of buffered
 //! responses.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
-
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::exchange::{Connection, Exchange, Front};
-use super::request_body::Paced;
+use super::request::{ClientConnection, RequestFuture};
+use super::request_body::RequestBody;
+use super::server::ServerState;
 use super::unread::Unread;
 use crate::body::{Body, BodyError};
 use crate::limits::stall::{StallLimits, StallTimer};
@@ -39,7 +39,7 @@ use crate::limits::stall::{StallLimits, StallTimer};
 /// The most concurrent requests per connection, the minimum that the standard
 /// recommends. A client that needs more opens a second connection, which
 /// another core may serve.
-const MOST_STREAMS: u32 = 100;
+const MAX_STREAMS: u32 = 100;
 
 /// How far a client may be ahead of its function within one request's body, in
 /// bytes: two pieces of the largest size that a guest reads at once.
@@ -62,35 +62,35 @@ const IDLE: Duration = Duration::from_millis(250);
 /// Limits on reset streams ("rapid reset"): resets pending acceptance, and
 /// local error resets per connection. The latter counts for the lifetime of a
 /// connection, which is long for a proxy.
-const MOST_TAKEN_BACK: usize = 20;
-const MOST_BROKEN: usize = 1_000;
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_ERROR_RESETS: usize = 1_000;
 
 /// The settings of a connection. A client that does not answer a ping within
-/// `head` is disconnected.
-pub(super) fn settings(streams: Streams, front: &Front, head: Duration) -> Builder<Streams> {
+/// the server's `head_timeout` is disconnected.
+pub(super) fn settings(streams: Streams, state: &ServerState) -> Builder<Streams> {
     let mut settings = Builder::new(streams);
-    front.headers.apply_to_http2(&mut settings);
+    state.headers.apply_to_http2(&mut settings);
     settings
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MOST_STREAMS)
+        .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_pending_accept_reset_streams(MOST_TAKEN_BACK)
-        .max_local_error_reset_streams(MOST_BROKEN)
-        .keep_alive_interval(head / 2)
-        .keep_alive_timeout(head / 2);
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_ERROR_RESETS)
+        .keep_alive_interval(state.head_timeout / 2)
+        .keep_alive_timeout(state.head_timeout / 2);
     settings
 }
 
 /// Answers one request. A function can't tell it from HTTP/1.1.
 pub(super) async fn answer(
-    connection: Arc<Connection>,
+    connection: Arc<ClientConnection>,
     mut request: hyper::Request<Incoming>,
-) -> Result<http::Response<Portions>, Infallible> {
+) -> Result<http::Response<ChunkedBody>, Infallible> {
     join_cookies(request.headers_mut());
     let request = request.map(|incoming| body(incoming, &connection));
-    let response = Exchange::new(&connection, request).await?;
+    let response = RequestFuture::new(&connection, request).await?;
     // After an error status curl stops sending by itself.
     let mut held = response.status().is_success().then(Held::default);
     if response.body().len().is_some()
@@ -98,7 +98,7 @@ pub(super) async fn answer(
     {
         poll_fn(|cx| held.poll(cx)).await;
     }
-    Ok(response.map(|body| Portions::new(body, held)))
+    Ok(response.map(|body| ChunkedBody { body, held }))
 }
 
 /// The end of a response, held back while the client keeps sending a body that
@@ -126,16 +126,14 @@ impl Held {
 }
 
 /// A request's body. The unread rest returns to the task of its stream.
-fn body(incoming: Incoming, connection: &Connection) -> Paced {
-    let ends = incoming.is_end_stream();
-    let body = Paced::new(incoming, connection.stall_limits);
-    if ends {
-        return body;
-    }
-    let (rest, unread) = Unread::new(connection.front.lingering.clone());
-    // Outside a stream the rest is not read.
-    let _ = STREAM.try_with(|stream| stream.unread.set(Some(unread)));
-    body.with_rest(rest)
+fn body(incoming: Incoming, connection: &ClientConnection) -> RequestBody {
+    let rest = (!incoming.is_end_stream()).then(|| {
+        let (rest, unread) = Unread::new(connection.state.lingering.clone());
+        // Outside a stream the rest is not read.
+        let _ = STREAM.try_with(|stream| stream.unread.set(Some(unread)));
+        rest
+    });
+    RequestBody::new(incoming, connection.state.stall_limits, rest)
 }
 
 /// Joins split `cookie` fields into one (RFC 9113, section 8.2.3) before other
@@ -157,32 +155,29 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// The requests of one connection.
 #[derive(Clone)]
-pub(super) struct Streams(Arc<Count>);
+pub(super) struct Streams(Arc<OpenStreams>);
 
-struct Count {
-    open: AtomicUsize,
+struct OpenStreams {
+    /// Each open stream holds a clone.
+    open: Arc<()>,
     /// The number of requests begun plus the number ended.
     changes: AtomicU64,
-    stall_limits: StallLimits,
+    limits: StallLimits,
 }
 
 impl Streams {
-    pub(super) fn new(stall_limits: StallLimits) -> Self {
-        Self(Arc::new(Count {
-            open: AtomicUsize::new(0),
-            changes: AtomicU64::new(0),
-            stall_limits,
-        }))
+    pub(super) fn new(limits: StallLimits) -> Self {
+        Self(Arc::new(OpenStreams { open: Arc::default(), changes: AtomicU64::new(0), limits }))
     }
 
     /// Waits until the connection has had no request for `time`. Returns within
     /// twice that time.
     pub(super) async fn idle(&self, time: Duration) {
-        let Count { open, changes, .. } = &*self.0;
+        let OpenStreams { open, changes, .. } = &*self.0;
         loop {
             let before = changes.load(Ordering::Relaxed);
             tokio::time::sleep(time).await;
-            if open.load(Ordering::Relaxed) == 0 && changes.load(Ordering::Relaxed) == before {
+            if Arc::strong_count(open) == 1 && changes.load(Ordering::Relaxed) == before {
                 return;
             }
         }
@@ -191,50 +186,35 @@ impl Streams {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let open = Open::one(&self.0);
+        let (streams, open) = (self.0.clone(), self.0.open.clone());
+        streams.changes.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            to_its_end(stream, open.0.stall_limits).await;
+            drive(stream, streams.limits).await;
+            streams.changes.fetch_add(1, Ordering::Relaxed);
             drop(open);
         });
     }
 }
 
-/// One open stream, counted while this exists.
-struct Open(Arc<Count>);
-
-impl Open {
-    fn one(count: &Arc<Count>) -> Self {
-        count.open.fetch_add(1, Ordering::Relaxed);
-        count.changes.fetch_add(1, Ordering::Relaxed);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.changes.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The progress of a stream's response.
-#[derive(Clone, Copy, Default)]
-struct Given {
-    /// Bytes handed over since the last check.
-    bytes: usize,
-    /// Whether the client must take the last bytes before more are asked for.
-    waits: bool,
-}
-
-/// State that the futures of a stream's task share.
-#[derive(Default)]
+/// ServerState that the futures of a stream's task share.
 struct Stream {
-    given: Cell<Given>,
+    /// Runs while the client has to take what is ready of the response.
+    stall: RefCell<StallTimer>,
+    is_ready: Cell<bool>,
     /// The rest of its request's body, once there is one.
     unread: Cell<Option<Unread>>,
 }
 
 impl Stream {
+    /// Reports that a piece of this length is ready for the client, or none.
+    fn report(piece: Option<usize>) {
+        // Outside a stream the report is dropped.
+        let _ = STREAM.try_with(|stream| {
+            stream.stall.borrow_mut().progress(piece.unwrap_or_default());
+            stream.is_ready.set(piece.is_some());
+        });
+    }
+
     /// Reads on in the rest of the request's body, and returns how many more
     /// bytes of it are read. Ready if there is no rest, or no more is to be
     /// read.
@@ -259,56 +239,34 @@ tokio::task_local! {
 /// Drives a stream while its client makes progress, then drains the rest of its
 /// request. Dropping a stream resets it for the client, and tells its function
 /// that the client has disconnected.
-async fn to_its_end(stream: impl Future<Output = ()>, stall_limits: StallLimits) {
-    let watched = async {
-        let (mut stream, mut stall, mut answered) =
-            (pin!(stream), StallTimer::new(stall_limits), false);
-        poll_fn(|cx| {
-            answered = answered || stream.as_mut().poll(cx).is_ready();
-            let (unread, _left) = Stream::poll_unread(cx, answered);
-            if answered {
-                return unread;
-            }
-            let Given { bytes, waits } = STREAM.with(|stream| stream.given.get());
-            if bytes > 0 || !waits {
-                stall.progress(bytes);
-                STREAM.with(|stream| stream.given.set(Given { bytes: 0, waits }));
-            }
-            if waits { stall.poll_stalled(cx) } else { Poll::Pending }
+async fn drive(stream: impl Future<Output = ()>, limits: StallLimits) {
+    let (mut stream, mut answered) = (pin!(stream), false);
+    let driven = poll_fn(|cx| {
+        answered = answered || stream.as_mut().poll(cx).is_ready();
+        let (unread, _left) = Stream::poll_unread(cx, answered);
+        if answered {
+            return unread;
+        }
+        STREAM.with(|stream| match stream.is_ready.get() {
+            true => stream.stall.borrow_mut().poll_stalled(cx),
+            false => Poll::Pending,
         })
-        .await;
-    };
-    STREAM.scope(Stream::default(), watched).await;
+    });
+    let stall = StallTimer::new(limits).into();
+    let state = Stream { stall, is_ready: Cell::new(false), unread: Cell::new(None) };
+    STREAM.scope(state, driven).await;
 }
 
 /// A response's body in pieces of bounded size. It records when each piece is
 /// asked for: by then the previous piece has been taken.
-pub(super) struct Portions {
+pub(super) struct ChunkedBody {
     body: Body,
-    rest: Bytes,
     /// Set while the end is held back, because the client does not look at it
     /// earlier.
     held: Option<Held>,
 }
 
-impl Portions {
-    fn new(body: Body, held: Option<Held>) -> Self {
-        Self { body, rest: Bytes::new(), held }
-    }
-
-    /// Reports that `bytes` are ready for the client; `None` means that the
-    /// function has to produce more.
-    fn tell(bytes: Option<usize>) {
-        // Outside a stream the report is dropped.
-        let _ = STREAM.try_with(|Stream { given, .. }| {
-            let before = given.get().bytes;
-            let all = before.saturating_add(bytes.unwrap_or_default());
-            given.set(Given { bytes: all, waits: bytes.is_some() });
-        });
-    }
-}
-
-impl HttpBody for Portions {
+impl HttpBody for ChunkedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -316,37 +274,23 @@ impl HttpBody for Portions {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Self::tell(None);
-        while self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                // Trailers are not forwarded in either version.
-                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
-                None => {
-                    if let Some(held) = &mut self.held {
-                        ready!(held.poll(cx));
-                    }
-                    return Poll::Ready(None);
-                }
-                others => return Poll::Ready(others),
-            }
+        // Until there is a piece, the function has to produce it.
+        Stream::report(None);
+        let Self { body, held } = &mut *self;
+        let piece = ready!(body.poll_piece(cx, PIECE));
+        match (&piece, held) {
+            (Some(piece), _) => Stream::report(piece.as_ref().ok().map(Bytes::len)),
+            (None, Some(held)) => ready!(held.poll(cx)),
+            (None, None) => {}
         }
-        let len = self.rest.len().min(PIECE);
-        let piece = self.rest.split_to(len);
-        Self::tell(Some(len));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.held.is_none() && self.body.is_end_stream()
+        self.held.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
-        let mut hint = SizeHint::new();
-        hint.set_lower(body.lower().saturating_add(rest));
-        if let Some(upper) = body.upper() {
-            hint.set_upper(upper.saturating_add(rest));
-        }
-        hint
+        self.body.size_hint()
     }
 }

@@ -9,9 +9,8 @@ use serde::Serialize;
 
 use super::problem;
 use super::routes::Routes;
+use super::server::ServerState;
 use crate::body::Response;
-use crate::runtime::Runtime;
-use crate::runtime::response_budget::ResponseBudget;
 
 #[derive(Serialize)]
 struct Index<'a> {
@@ -36,18 +35,14 @@ pub(super) fn is_requested<B>(request: &Request<B>, routes: &Routes) -> bool {
 }
 
 /// The index page, as the client prefers it.
-pub(super) fn response(
-    headers: &HeaderMap,
-    (runtime, routes): (&Runtime, &Routes),
-    scheme: &str,
-    budget: &ResponseBudget,
-) -> Response {
-    let names = runtime.functions();
-    let listed = names.iter().map(|name| Listed { name, paths: routes.paths(name) });
+pub(super) fn response(headers: &HeaderMap, state: &ServerState) -> Response {
+    let names = state.runtime.functions();
+    let listed = names.iter().map(|name| Listed { name, paths: state.routes.paths(name) });
     let functions: Vec<_> = listed.filter(|function| !function.paths.is_empty()).collect();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let first = functions.first().and_then(|function| function.paths.first());
     let example = first.zip(host.filter(|host| is_plain(host))).map(|(path, host)| {
+        let scheme = if state.tls.is_some() { "https" } else { "http" };
         // A parameter matches its own name.
         format!("curl {scheme}://{host}{}", path.replace(['{', '}', '*'], ""))
     });
@@ -61,7 +56,7 @@ pub(super) fn response(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(VARY, HeaderValue::from_static("accept"));
-    let held = budget.hold(response);
+    let held = state.responses.hold(response);
     held.unwrap_or_else(|outcome| problem::refusal(outcome.status(), &outcome.to_string()))
 }
 

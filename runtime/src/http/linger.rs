@@ -13,10 +13,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 /// How long a client may keep sending after its response.
@@ -29,38 +29,29 @@ pub(super) const BYTES: u64 = 16 << 20;
 /// How many clients of one server may keep sending at once.
 const AT_ONCE: usize = 1_024;
 
-/// The clients of one server that keep sending after their responses.
-#[derive(Debug, Default)]
-pub(super) struct Lingering(AtomicUsize);
-
-/// One such client.
+/// A client that keeps sending after its response.
 #[derive(Debug)]
 pub(super) struct Linger {
-    all: Arc<Lingering>,
     until: Pin<Box<Sleep>>,
+    _slot: OwnedSemaphorePermit,
 }
 
-impl Lingering {
-    /// Begins at the end of a response; `None` if too many clients linger
-    /// already.
-    pub(super) fn begin(self: &Arc<Self>) -> Option<Linger> {
-        let before = self.0.fetch_add(1, Ordering::Relaxed);
-        // From here on, dropping it decrements the count.
-        let linger = Linger { all: self.clone(), until: Box::pin(sleep(TIME)) };
-        (before < AT_ONCE).then_some(linger)
-    }
+/// The slots for the clients of one server.
+pub(super) fn slots() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(AT_ONCE))
 }
 
 impl Linger {
+    /// Begins at the end of a response; `None` if too many clients linger
+    /// already.
+    pub(super) fn begin(slots: &Arc<Semaphore>) -> Option<Self> {
+        let slot = slots.clone().try_acquire_owned().ok()?;
+        Some(Self { until: Box::pin(sleep(TIME)), _slot: slot })
+    }
+
     /// Ready when the client's time is over.
     pub(super) fn poll_over(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         self.until.as_mut().poll(cx)
-    }
-}
-
-impl Drop for Linger {
-    fn drop(&mut self) {
-        self.all.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -72,15 +63,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_lingers_for_a_bounded_time_and_few_at_once() {
-        let all = Arc::new(Lingering::default());
-        let mut some: Vec<_> = (0..AT_ONCE).map_while(|_| all.begin()).collect();
+        let all = slots();
+        let mut some: Vec<_> = (0..AT_ONCE).map_while(|_| Linger::begin(&all)).collect();
         assert_eq!(some.len(), AT_ONCE);
-        assert!(all.begin().is_none());
+        assert!(Linger::begin(&all).is_none());
         let mut one = some.pop().expect("there are some");
         assert!(poll_fn(|cx| Poll::Ready(one.poll_over(cx))).await.is_pending());
         tokio::time::sleep(TIME).await;
         poll_fn(|cx| one.poll_over(cx)).await;
         drop(one);
-        assert!(all.begin().is_some());
+        assert!(Linger::begin(&all).is_some());
     }
 }

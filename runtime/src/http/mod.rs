@@ -11,7 +11,7 @@
 //!   routes.
 //! - `header_limits`: the largest head of a request; `refusal`: requests that are
 //!   refused before routing.
-//! - `exchange`: a request, its context, and its response; `request_body`: the
+//! - `request`: a request, its context, and its response; `request_body`: the
 //!   body of the former; `response_head`: the head of the latter.
 //! - `unread`: the rest of a request's body after the response; `linger`: for how
 //!   long it is read.
@@ -28,7 +28,6 @@ mod accept;
 pub(crate) mod admin;
 mod connection;
 mod context_values;
-mod exchange;
 pub(crate) mod header_limits;
 mod http2;
 mod index;
@@ -37,6 +36,7 @@ mod pattern;
 mod problem;
 mod refusal;
 mod remote;
+mod request;
 mod request_body;
 mod response_head;
 pub mod routes;

@@ -1,6 +1,5 @@
 //! The body of a request. It fails if its client stops sending.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 
@@ -13,7 +12,7 @@ use crate::body::BodyError;
 use crate::limits::stall::{StallLimits, StallTimer};
 
 /// A request's body that fails if its client stalls.
-pub(super) struct Paced {
+pub(super) struct RequestBody {
     /// `None` only after it is dropped.
     incoming: Option<Incoming>,
     stall: StallTimer,
@@ -21,19 +20,13 @@ pub(super) struct Paced {
     rest: Option<Rest>,
 }
 
-impl Paced {
-    pub(super) fn new(incoming: Incoming, stall_limits: StallLimits) -> Self {
-        Self { incoming: Some(incoming), stall: StallTimer::new(stall_limits), rest: None }
-    }
-
-    /// Sends the rest to `rest` if this is dropped before the end.
-    pub(super) fn with_rest(mut self, rest: Rest) -> Self {
-        self.rest = Some(rest);
-        self
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, limits: StallLimits, rest: Option<Rest>) -> Self {
+        Self { incoming: Some(incoming), stall: StallTimer::new(limits), rest }
     }
 }
 
-impl Drop for Paced {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         if let (Some(incoming), Some(rest)) = (self.incoming.take(), self.rest.take())
             && !incoming.is_end_stream()
@@ -43,24 +36,16 @@ impl Drop for Paced {
     }
 }
 
-/// A client stalled within a body.
-#[derive(Debug)]
-struct Stopped(StallLimits);
-
-impl std::error::Error for Stopped {}
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StallLimits { idle, rate } = self.0;
-        write!(f, "the client stopped sending: not a byte for {idle:?}")?;
-        if rate > 0 {
-            write!(f, ", or fewer than {rate} bytes a second on the whole")?;
-        }
-        Ok(())
+/// The error of a client that stalled within a body.
+fn stalled(StallLimits { idle, rate }: StallLimits) -> BodyError {
+    let mut text = format!("the client stopped sending: not a byte for {idle:?}");
+    if rate > 0 {
+        text += &format!(", or fewer than {rate} bytes a second on the whole");
     }
+    text.into()
 }
 
-impl HttpBody for Paced {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -79,7 +64,7 @@ impl HttpBody for Paced {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         ready!(stall.poll_stalled(cx));
-        Poll::Ready(Some(Err(Stopped(stall.limits).into())))
+        Poll::Ready(Some(Err(stalled(stall.limits))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -43,14 +43,14 @@ pub struct Routes {
     table: matchit::Router<Target>,
     /// The functions that have routes or are internal. All others are served by
     /// name.
-    functions: HashMap<Arc<str>, Ways>,
+    functions: HashMap<Arc<str>, Paths>,
     /// The baggage allowed if no route matches.
     baggage: Arc<[Arc<str>]>,
 }
 
 /// The paths that lead to a function.
 #[derive(Clone, Debug, Default)]
-struct Ways {
+struct Paths {
     /// Whether its name and all paths below it do.
     name: bool,
     internal: bool,
@@ -59,23 +59,8 @@ struct Ways {
 
 /// Why a route, or an allow-list, can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct RouteError(#[from] Reason);
-
-#[derive(Debug, thiserror::Error)]
-enum Reason {
-    #[error("the route `{}` can't be used: {}", OneLine(pattern), OneLine(reason))]
-    Pattern { pattern: String, reason: String },
-    #[error("`{0}` is internal, so no path leads to it; remove its routes or `public = false`")]
-    Internal(Arc<str>),
-    #[error("the baggage `{}` can't be let in: the host itself gives the value of that name", OneLine(.0))]
-    Reserved(Arc<str>),
-    #[error(
-        "the baggage `{}` can't be let in: no caller can send such a name; write it without blanks and signs, as `tenant`",
-        OneLine(.0)
-    )]
-    Name(Arc<str>),
-}
+#[error("{0}")]
+pub struct RouteError(String);
 
 /// The result of a lookup.
 #[derive(Debug)]
@@ -135,12 +120,14 @@ impl Routes {
     pub fn route(&mut self, route: Route) -> Result<(), RouteError> {
         let Route { pattern, target } = route;
         check(&target.baggage)?;
-        let refuse = |reason: String| Reason::Pattern { pattern: pattern.clone(), reason };
+        let refuse = |reason: String| {
+            let (pattern, reason) = (OneLine(&pattern), OneLine(reason));
+            RouteError(format!("the route `{pattern}` can't be used: {reason}"))
+        };
         pattern::check(&pattern).map_err(refuse)?;
         let function = target.function.clone();
-        let ways = self.functions.get(&function);
-        if ways.is_some_and(|ways| ways.internal) {
-            return Err(Reason::Internal(function).into());
+        if self.functions.get(&function).is_some_and(|paths| paths.internal) {
+            return Err(internal(&function));
         }
         self.table.insert(&*pattern, target).map_err(|error| {
             refuse(format!("{error}; write a different path, or keep one of the two"))
@@ -156,11 +143,11 @@ impl Routes {
     /// [`RouteError`] if it is [internal](Self::internal).
     pub fn by_name(&mut self, function: impl Into<Arc<str>>) -> Result<(), RouteError> {
         let function = function.into();
-        let ways = self.functions.entry(function.clone()).or_default();
-        if ways.internal {
-            return Err(Reason::Internal(function).into());
+        let paths = self.functions.entry(function.clone()).or_default();
+        if paths.internal {
+            return Err(internal(&function));
         }
-        ways.name = true;
+        paths.name = true;
         Ok(())
     }
 
@@ -172,11 +159,11 @@ impl Routes {
     /// [`RouteError`] if it has a route, or is served [by name](Self::by_name).
     pub fn internal(&mut self, function: impl Into<Arc<str>>) -> Result<(), RouteError> {
         let function = function.into();
-        let ways = self.functions.entry(function.clone()).or_default();
-        if ways.name || !ways.patterns.is_empty() {
-            return Err(Reason::Internal(function).into());
+        let paths = self.functions.entry(function.clone()).or_default();
+        if paths.name || !paths.patterns.is_empty() {
+            return Err(internal(&function));
         }
-        ways.internal = true;
+        paths.internal = true;
         Ok(())
     }
 
@@ -188,7 +175,7 @@ impl Routes {
             paths.push(format!("/{function}"));
         }
         paths.extend(
-            self.functions.get(function).into_iter().flat_map(|ways| ways.patterns.clone()),
+            self.functions.get(function).into_iter().flat_map(|paths| paths.patterns.clone()),
         );
         paths
     }
@@ -196,7 +183,7 @@ impl Routes {
     /// Whether `/NAME` leads to a function if no route matches.
     pub(crate) fn is_served_by_name(&self, function: &str) -> bool {
         // Most hosts have neither routes nor internal functions.
-        self.functions.is_empty() || self.functions.get(function).is_none_or(|ways| ways.name)
+        self.functions.is_empty() || self.functions.get(function).is_none_or(|paths| paths.name)
     }
 
     /// Whether a pattern may match a path that the function's name also
@@ -247,15 +234,24 @@ impl<'a> Match<'a> {
     }
 }
 
+fn internal(function: &str) -> RouteError {
+    RouteError(format!(
+        "`{function}` is internal, so no path leads to it; remove its routes or `public = false`"
+    ))
+}
+
 /// Fails if one of the names can't be allowed.
-fn check(names: &[Arc<str>]) -> Result<(), Reason> {
+fn check(names: &[Arc<str>]) -> Result<(), RouteError> {
     for name in names {
-        if is_hosts_own(name) {
-            return Err(Reason::Reserved(name.clone()));
-        }
-        if !baggage::is_name(name) {
-            return Err(Reason::Name(name.clone()));
-        }
+        let reason = if is_hosts_own(name) {
+            "the host itself gives the value of that name"
+        } else if !baggage::is_name(name) {
+            "no caller can send such a name; write it without blanks and signs, as `tenant`"
+        } else {
+            continue;
+        };
+        let name = OneLine(name);
+        return Err(RouteError(format!("the baggage `{name}` can't be let in: {reason}")));
     }
     Ok(())
 }

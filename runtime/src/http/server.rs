@@ -10,13 +10,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::accept::Acceptor;
-use super::connection::{self, FAREWELL, Stop, Terms};
+use super::connection::{self, FAREWELL, Stop};
 use super::context_values::Authenticate;
-use super::exchange::Front;
 use super::header_limits::{self, HeaderLimits};
+use super::linger;
 use super::routes::Routes;
 use super::tls::Tls;
 use super::workers::Workers;
@@ -62,25 +62,40 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// ```
 pub struct Server {
     listener: TcpListener,
-    runtime: Runtime,
-    routes: Routes,
-    authenticate: Option<Box<Authenticate>>,
     drain: Duration,
     threads: usize,
-    head: Duration,
-    stall_limits: StallLimits,
-    response_memory: u64,
-    headers: HeaderLimits,
-    listing: bool,
-    tls: Option<Tls>,
+    state: ServerState,
+}
+
+/// The settings and the state that all connections of a server share.
+pub(super) struct ServerState {
+    pub(super) runtime: Runtime,
+    pub(super) routes: Routes,
+    pub(super) authenticate: Option<Box<Authenticate>>,
+    /// Whether the functions are listed at `/`.
+    pub(super) listing: bool,
+    /// The time a client has for its handshake, for its first byte, for a
+    /// request's head, and between requests.
+    pub(super) head_timeout: Duration,
+    pub(super) stall_limits: StallLimits,
+    pub(super) headers: HeaderLimits,
+    /// `None` means no encryption.
+    pub(super) tls: Option<Tls>,
+    pub(super) responses: ResponseBudget,
+    /// The slots of clients that keep sending after their responses.
+    pub(super) lingering: Arc<Semaphore>,
+    /// Where invocations continue if they do not finish at once.
+    pub(super) tasks: Handle,
+    /// The number of connections so far.
+    pub(super) connections: AtomicU64,
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("listener", &self.listener)
-            .field("runtime", &self.runtime)
-            .field("tls", &self.tls)
+            .field("runtime", &self.state.runtime)
+            .field("tls", &self.state.tls)
             .finish_non_exhaustive()
     }
 }
@@ -100,26 +115,27 @@ impl Server {
     /// The system's error.
     pub async fn bind(address: impl ToSocketAddrs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self {
-            listener,
+        let state = ServerState {
             runtime,
             routes: Routes::new(),
             authenticate: None,
-            drain: DRAIN,
-            threads: cores::count(),
-            head: STALL_TIMEOUT,
-            stall_limits: StallLimits { idle: STALL_TIMEOUT, rate: 0 },
-            response_memory: RESPONSE_MEMORY,
-            headers: header_limits::DEFAULT,
             listing: true,
+            head_timeout: STALL_TIMEOUT,
+            stall_limits: StallLimits { idle: STALL_TIMEOUT, rate: 0 },
+            headers: header_limits::DEFAULT,
             tls: None,
-        })
+            responses: ResponseBudget::new(RESPONSE_MEMORY),
+            lingering: linger::slots(),
+            tasks: Handle::current(),
+            connections: AtomicU64::new(0),
+        };
+        Ok(Self { listener, drain: DRAIN, threads: cores::count(), state })
     }
 
     /// Sets the routes. Default: a path's first segment names its function.
     #[must_use]
     pub fn routes(mut self, routes: Routes) -> Self {
-        self.routes = routes;
+        self.state.routes = routes;
         self
     }
 
@@ -135,7 +151,7 @@ impl Server {
         mut self,
         authenticate: impl Fn(&HeaderMap) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        self.authenticate = Some(Box::new(authenticate));
+        self.state.authenticate = Some(Box::new(authenticate));
         self
     }
 
@@ -162,7 +178,7 @@ impl Server {
     /// Encrypts every connection. Default: no encryption.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(tls);
+        self.state.tls = Some(tls);
         self
     }
 
@@ -175,7 +191,7 @@ impl Server {
     /// and so is one whose client answers no ping in that time.
     #[must_use]
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.head = timeout.min(LONGEST);
+        self.state.head_timeout = timeout.min(LONGEST);
         self
     }
 
@@ -190,7 +206,7 @@ impl Server {
     /// here.
     #[must_use]
     pub fn body_idle(mut self, idle: Duration) -> Self {
-        self.stall_limits.idle = idle;
+        self.state.stall_limits.idle = idle;
         self
     }
 
@@ -203,7 +219,7 @@ impl Server {
     /// responses.
     #[must_use]
     pub fn body_rate(mut self, bytes: u64) -> Self {
-        self.stall_limits.rate = bytes;
+        self.state.stall_limits.rate = bytes;
         self
     }
 
@@ -218,7 +234,7 @@ impl Server {
     /// the client.
     #[must_use]
     pub fn response_memory(mut self, bytes: u64) -> Self {
-        self.response_memory = bytes;
+        self.state.responses = ResponseBudget::new(bytes);
         self
     }
 
@@ -230,7 +246,7 @@ impl Server {
     /// range.
     #[must_use]
     pub fn header_bytes(mut self, bytes: usize) -> Self {
-        self.headers = self.headers.with_bytes(bytes);
+        self.state.headers = self.state.headers.with_bytes(bytes);
         self
     }
 
@@ -239,7 +255,7 @@ impl Server {
     /// clamped to that range.
     #[must_use]
     pub fn header_count(mut self, count: usize) -> Self {
-        self.headers = self.headers.with_count(count);
+        self.state.headers = self.state.headers.with_count(count);
         self
     }
 
@@ -250,7 +266,7 @@ impl Server {
     /// path that leads to no function. Default: true.
     #[must_use]
     pub fn listing(mut self, listing: bool) -> Self {
-        self.listing = listing;
+        self.state.listing = listing;
         self
     }
 
@@ -271,27 +287,17 @@ impl Server {
     /// Dropping the future closes the connections; the invocations in flight
     /// are canceled as if their clients had disconnected.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let Self { listener, runtime, routes, authenticate, drain, threads, .. } = self;
-        let Self { head, stall_limits, response_memory, headers, listing, tls, .. } = self;
+        let Self { listener, drain, threads, mut state } = self;
+        let runtime = state.runtime.clone();
         // Longer invocations run as tasks of this tokio runtime.
         runtime.run_calls_here();
-        let front = Arc::new(Front {
-            runtime: runtime.clone(),
-            routes,
-            authenticate,
-            responses: ResponseBudget::new(response_memory),
-            headers,
-            listing: listing.then_some(if tls.is_some() { "https" } else { "http" }),
-            lingering: Arc::default(),
-            tasks: Handle::current(),
-            connections: AtomicU64::new(0),
-        });
-        let terms = Arc::new(Terms { front, head, stall_limits, tls });
+        state.tasks = Handle::current();
+        let state = Arc::new(state);
         let (stopping, stopped) = watch::channel(());
         let workers = Workers::start(threads);
         tokio::select! {
             // Dropping this closes its listener.
-            () = accept(Acceptor::new(listener, "clients"), &terms, stopped, &workers) => {}
+            () = accept(Acceptor::new(listener, "clients"), &state, stopped, &workers) => {}
             () = stop => {}
         }
         // Sending fails if there is no connection.
@@ -306,12 +312,12 @@ impl Server {
 }
 
 /// Accepts connections forever.
-async fn accept(mut acceptor: Acceptor, terms: &Arc<Terms>, stop: Stop, workers: &Workers) {
+async fn accept(mut acceptor: Acceptor, state: &Arc<ServerState>, stop: Stop, workers: &Workers) {
     loop {
         // Detached from this event loop, then registered with the worker's own.
         match acceptor.accept().await.into_std() {
             Ok(stream) => {
-                workers.spawn(connection::serve(stream, terms.clone(), stop.clone()));
+                workers.spawn(connection::serve(stream, state.clone(), stop.clone()));
             }
             Err(error) => tracing::debug!(%error, "a connection can't be served"),
         }

@@ -13,8 +13,9 @@ use bytes::{Buf, Bytes};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
-use super::linger::{BYTES, Linger, Lingering};
+use super::linger::{BYTES, Linger};
 use crate::limits::stall::{StallLimits, StallTimer};
 
 /// The connection preface of an HTTP/2 client with prior knowledge.
@@ -28,7 +29,7 @@ pub(super) struct Socket {
     /// Bytes that were read already, to be read again.
     ahead: Bytes,
     stall: StallTimer,
-    lingering: Arc<Lingering>,
+    lingering: Arc<Semaphore>,
     /// Whether the client may still send bytes that are not read.
     unread: Arc<AtomicBool>,
     /// Set once the client has its response and keeps sending, with the number
@@ -40,7 +41,7 @@ impl Socket {
     pub(super) fn new(
         stream: TcpStream,
         stall_limits: StallLimits,
-        lingering: Arc<Lingering>,
+        lingering: Arc<Semaphore>,
         unread: Arc<AtomicBool>,
     ) -> Self {
         let (stream, stall) = (Arc::new(stream), StallTimer::new(stall_limits));
@@ -167,7 +168,7 @@ impl AsyncWrite for Socket {
                 if !unread.load(Ordering::Relaxed) && !has_unread(stream) {
                     return Poll::Ready(Ok(()));
                 }
-                let Some(linger) = lingering.begin() else { return Poll::Ready(Ok(())) };
+                let Some(linger) = Linger::begin(lingering) else { return Poll::Ready(Ok(())) };
                 lingers.insert((linger, BYTES))
             }
         };

@@ -47,47 +47,29 @@ const HTTP1: &[u8] = b"http/1.1";
 pub struct Tls(Arc<Pair>);
 
 struct Pair {
-    files: Files,
-    current: RwLock<Arc<ServerConfig>>,
-    /// The stamps of the files when they were last read.
-    seen: Mutex<Looks>,
-}
-
-/// The paths of a certificate and its key.
-struct Files {
     certificate: PathBuf,
     key: PathBuf,
+    current: RwLock<Arc<ServerConfig>>,
+    /// The stamps of the files when they were last read.
+    seen: Mutex<[Option<FileStamp>; 2]>,
 }
+
+/// Device, inode, size, and change time (ctime) in seconds and nanoseconds.
+/// Equal stamps mean an unchanged file.
+type FileStamp = (u64, u64, u64, i64, i64);
 
 /// Why a certificate and a key can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct TlsError(#[from] Reason);
+#[error("{reason}")]
+pub struct TlsError {
+    reason: String,
+    source: Option<io::Error>,
+}
 
-#[derive(Debug, thiserror::Error)]
-enum Reason {
-    #[error("{} can't be read", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{} is no PEM file: {reason}", path.display())]
-    Pem { path: PathBuf, reason: String },
-    #[error(
-        "there is no certificate in {}; it has to be a PEM file with `BEGIN CERTIFICATE`, the server's own certificate first",
-        path.display()
-    )]
-    NoCertificate { path: PathBuf },
-    #[error(
-        "there is no private key in {}; it has to be a PEM file with `BEGIN PRIVATE KEY`, without a password",
-        path.display()
-    )]
-    NoKey { path: PathBuf },
-    #[error(
-        "the key in {} is not that of the first certificate in {}; name the two that were made together",
-        key.display(),
-        certificate.display()
-    )]
-    Mismatch { certificate: PathBuf, key: PathBuf },
-    #[error("{} and {} can't be used: {reason}", certificate.display(), key.display())]
-    Unusable { certificate: PathBuf, key: PathBuf, reason: String },
+impl From<String> for TlsError {
+    fn from(reason: String) -> Self {
+        Self { reason, source: None }
+    }
 }
 
 impl Tls {
@@ -101,11 +83,11 @@ impl Tls {
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
-        let files = Files { certificate: certificate.into(), key: key.into() };
+        let (certificate, key) = (certificate.into(), key.into());
         // Stamped before they are read, so that a change in between is noticed.
-        let seen = Mutex::new(files.looks());
-        let current = RwLock::new(files.read()?);
-        Ok(Self(Arc::new(Pair { files, current, seen })))
+        let seen = Mutex::new(stamps(&certificate, &key));
+        let current = RwLock::new(read(&certificate, &key)?);
+        Ok(Self(Arc::new(Pair { certificate, key, current, seen })))
     }
 
     /// Performs the handshake of a connection.
@@ -122,7 +104,7 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Files { certificate, key } = &self.0.files;
+        let Pair { certificate, key, .. } = &*self.0;
         f.debug_struct("Tls").field("certificate", certificate).field("key", key).finish()
     }
 }
@@ -137,7 +119,7 @@ impl Pair {
     fn current(&self) -> Arc<ServerConfig> {
         // If another handshake is checking already, use the current pair.
         if let Ok(mut seen) = self.seen.try_lock() {
-            let now = self.files.looks();
+            let now = stamps(&self.certificate, &self.key);
             if *seen != now {
                 *seen = now;
                 self.replace();
@@ -147,10 +129,10 @@ impl Pair {
     }
 
     fn replace(&self) {
-        let Files { certificate, key } = &self.files;
-        match self.files.read() {
+        let Self { certificate, key, current, .. } = self;
+        match read(certificate, key) {
             Ok(new) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+                *current.write().unwrap_or_else(PoisonError::into_inner) = new;
                 tracing::info!(certificate = %certificate.display(), "a new certificate is used");
             }
             Err(error) => tracing::warn!(
@@ -163,62 +145,67 @@ impl Pair {
     }
 }
 
-/// File stamps: equal stamps mean unchanged files.
-type Looks = [Option<Look>; 2];
+fn stamps(certificate: &Path, key: &Path) -> [Option<FileStamp>; 2] {
+    let stamp =
+        |file: Metadata| (file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec());
+    [certificate, key].map(|path| fs::metadata(path).ok().map(stamp))
+}
 
-/// Device, inode, size, and change time (ctime) in seconds and nanoseconds.
-type Look = (u64, u64, u64, i64, i64);
-
-impl Files {
-    fn looks(&self) -> Looks {
-        let look =
-            |file: Metadata| (file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec());
-        [&self.certificate, &self.key].map(|path| fs::metadata(path).ok().map(look))
-    }
-
-    fn read(&self) -> Result<Arc<ServerConfig>, Reason> {
-        let Self { certificate, key } = self;
-        let unusable = |error: rustls::Error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                Reason::Mismatch { certificate: certificate.clone(), key: key.clone() }
-            }
-            error => Reason::Unusable {
-                certificate: certificate.clone(),
-                key: key.clone(),
-                reason: error.to_string(),
-            },
-        };
-        let (chain, private) = (chain(certificate)?, private_key(key)?);
-        let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(unusable)?
-            .with_no_client_auth()
-            .with_single_cert(chain, private)
-            .map_err(unusable)?;
-        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-        Ok(Arc::new(config))
-    }
+fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let unusable = |error: rustls::Error| match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
+            "the key in {} is not that of the first certificate in {}; name the two that were \
+             made together",
+            key.display(),
+            certificate.display()
+        ),
+        error => format!("{} and {} can't be used: {error}", certificate.display(), key.display()),
+    };
+    let (chain, private) = (chain(certificate)?, private_key(key)?);
+    let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// The certificates in a file, the server's own first.
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Reason> {
-    let all = CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<Vec<_>, _>>();
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all = CertificateDer::pem_slice_iter(&contents(path)?).collect::<Result<Vec<_>, _>>();
     let all = all.map_err(|error| malformed(path, &error))?;
-    if all.is_empty() { Err(Reason::NoCertificate { path: path.to_owned() }) } else { Ok(all) }
+    if !all.is_empty() {
+        return Ok(all);
+    }
+    Err(TlsError::from(format!(
+        "there is no certificate in {}; it has to be a PEM file with `BEGIN CERTIFICATE`, the \
+         server's own certificate first",
+        path.display()
+    )))
 }
 
 /// The first private key in a file.
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Reason> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| match error {
-        pem::Error::NoItemsFound => Reason::NoKey { path: path.to_owned() },
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let key = PrivateKeyDer::from_pem_slice(&contents(path)?).map_err(|error| match error {
+        pem::Error::NoItemsFound => format!(
+            "there is no private key in {}; it has to be a PEM file with `BEGIN PRIVATE KEY`, \
+             without a password",
+            path.display()
+        ),
         error => malformed(path, &error),
+    })?;
+    Ok(key)
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| {
+        let reason = format!("{} can't be read", path.display());
+        TlsError { reason, source: Some(source) }
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Reason> {
-    fs::read(path).map_err(|source| Reason::Read { path: path.to_owned(), source })
-}
-
-fn malformed(path: &Path, error: &pem::Error) -> Reason {
-    Reason::Pem { path: path.to_owned(), reason: error.to_string() }
+fn malformed(path: &Path, error: &pem::Error) -> String {
+    format!("{} is no PEM file: {error}", path.display())
 }

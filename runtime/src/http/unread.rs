@@ -16,9 +16,9 @@ use std::task::{Context as TaskContext, Poll, ready};
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
-use super::linger::{BYTES, Linger, Lingering};
+use super::linger::{BYTES, Linger};
 
 /// The receiver of a body that is dropped before its end.
 pub(super) enum Rest {
@@ -42,7 +42,7 @@ impl Rest {
 pub(super) struct Unread {
     /// Receives the body when it is dropped.
     dropped: oneshot::Receiver<Incoming>,
-    lingering: Arc<Lingering>,
+    lingering: Arc<Semaphore>,
     body: Option<Incoming>,
     /// How many more bytes are read.
     left: u64,
@@ -51,7 +51,7 @@ pub(super) struct Unread {
 }
 
 impl Unread {
-    pub(super) fn new(lingering: Arc<Lingering>) -> (Rest, Self) {
+    pub(super) fn new(lingering: Arc<Semaphore>) -> (Rest, Self) {
         let (rest, dropped) = oneshot::channel();
         (Rest::Stream(rest), Self { dropped, lingering, body: None, left: BYTES, linger: None })
     }
@@ -74,7 +74,7 @@ impl Unread {
         };
         if answered {
             if self.linger.is_none() {
-                self.linger = self.lingering.begin();
+                self.linger = Linger::begin(&self.lingering);
             }
             let Some(linger) = &mut self.linger else { return Poll::Ready(()) };
             if linger.poll_over(cx).is_ready() || self.left == 0 {

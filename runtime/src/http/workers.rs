@@ -4,11 +4,10 @@
 //! thread on its core. A request that completes immediately then wakes no other
 //! thread, contends for no lock, and finds its core's caches warm: this is
 //! worth a quarter more requests per second. Longer work must not stay there:
-//! see [`exchange`](super::exchange).
+//! see [`request`](super::request).
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
@@ -22,8 +21,8 @@ pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
     handle: Handle,
-    /// The number of its open connections.
-    open: Arc<AtomicUsize>,
+    /// Each of its open connections holds a clone.
+    open: Arc<()>,
     /// Ends its thread when dropped; `None` if the caller's event loop serves.
     thread: Option<Thread>,
 }
@@ -51,9 +50,9 @@ impl Workers {
 
     /// Serves a connection on the thread with the fewest connections.
     pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
-        let fewest = self.0.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed));
+        let fewest = self.0.iter().min_by_key(|worker| Arc::strong_count(&worker.open));
         if let Some(worker) = fewest {
-            let open = Open::one(&worker.open);
+            let open = worker.open.clone();
             worker.handle.spawn(async move {
                 connection.await;
                 drop(open);
@@ -88,22 +87,6 @@ impl Worker {
             let _ = ending.send(());
         })?;
         Ok(Self { handle, open: Arc::default(), thread: Some(Thread { stop, ended }) })
-    }
-}
-
-/// One open connection, counted while this exists.
-struct Open(Arc<AtomicUsize>);
-
-impl Open {
-    fn one(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(open.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

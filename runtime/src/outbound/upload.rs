@@ -22,13 +22,13 @@ const PIECE: usize = 64 << 10;
 /// A request's body. The last field is dropped last, so [`Gone`] resolves only
 /// after the content was dropped.
 pub(crate) struct Upload {
-    source: Source,
+    source: UploadSource,
     /// The number of bytes left, if known.
     left: Option<u64>,
     _gone: oneshot::Sender<Infallible>,
 }
 
-enum Source {
+enum UploadSource {
     Body(Body),
     /// Pieces that the function writes. An empty piece is the end. If the
     /// channel closes without one, the function is gone, and the body must not
@@ -48,16 +48,16 @@ impl Upload {
 
     /// A body with the announced length, if any.
     pub(super) fn of_body(body: Body, length: Option<u64>) -> (Self, Gone) {
-        Self::new(Source::Body(body), length)
+        Self::new(UploadSource::Body(body), length)
     }
 
     /// A body that the function writes, with the announced length, if any.
     pub(super) fn written(length: Option<u64>) -> (mpsc::Sender<Bytes>, (Self, Gone)) {
         let (sender, receiver) = mpsc::channel(1);
-        (sender, Self::new(Source::Written(receiver), length))
+        (sender, Self::new(UploadSource::Written(receiver), length))
     }
 
-    fn new(source: Source, left: Option<u64>) -> (Self, Gone) {
+    fn new(source: UploadSource, left: Option<u64>) -> (Self, Gone) {
         let (sender, gone) = oneshot::channel();
         (Self { source, left, _gone: sender }, gone)
     }
@@ -74,11 +74,11 @@ impl HttpBody for Upload {
         let Self { source, left, .. } = &mut *self;
         // Empty at the end; `None` if the body is truncated.
         let piece = match source {
-            Source::Body(body) => match ready!(body.poll_piece(cx, PIECE)) {
+            UploadSource::Body(body) => match ready!(body.poll_piece(cx, PIECE)) {
                 Some(piece) => piece.ok(),
                 None => Some(Bytes::new()),
             },
-            Source::Written(pieces) => ready!(pieces.poll_recv(cx)),
+            UploadSource::Written(pieces) => ready!(pieces.poll_recv(cx)),
         };
         let as_announced = |piece: &Bytes| match left {
             Some(left) if piece.is_empty() => *left == 0,
@@ -100,7 +100,7 @@ impl HttpBody for Upload {
 
     fn is_end_stream(&self) -> bool {
         let is_complete = self.left.is_none_or(|left| left == 0);
-        is_complete && matches!(&self.source, Source::Body(body) if body.is_end_stream())
+        is_complete && matches!(&self.source, UploadSource::Body(body) if body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

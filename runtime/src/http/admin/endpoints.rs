@@ -4,11 +4,12 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTE
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use serde::Serialize;
 
-use super::guard::{Guard, Refusal};
+use super::guard::{Denial, Guard};
 use super::listing::{Canceled, Listed};
 use crate::body::Response;
 use crate::http::header_limits::HeaderLimits;
-use crate::http::{problem, refusal as request};
+use crate::http::problem;
+use crate::http::refusal::Refusal;
 use crate::runtime::Runtime;
 
 /// All endpoints, behind the guard.
@@ -25,11 +26,11 @@ impl Endpoints {
 
     /// The response to a request; the body is ignored.
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
-        let mut response = match request::Refusal::of(request, self.headers) {
+        let mut response = match Refusal::of(request, self.headers) {
             Some(refusal) => malformed(refusal),
             None => match self.guard.admit(request.headers()) {
                 Ok(()) => self.dispatch(request.method(), request.uri().path()),
-                Err(refusal) => refused(refusal),
+                Err(denial) => denied(denial),
             },
         };
         // The list is private, and outdated as soon as it is sent.
@@ -82,7 +83,7 @@ fn only(method: &'static str) -> Response {
 }
 
 /// The response to a malformed request.
-fn malformed(refusal: request::Refusal) -> Response {
+fn malformed(refusal: Refusal) -> Response {
     tracing::debug!(%refusal, "a request to the admin listener was refused");
     let mut response = refusal.response();
     if let Some(allowed) = response.headers_mut().get_mut(ALLOW) {
@@ -91,22 +92,12 @@ fn malformed(refusal: request::Refusal) -> Response {
     response
 }
 
-fn refused(refusal: Refusal) -> Response {
-    let (status, detail) = match refusal {
-        Refusal::Token => {
-            (StatusCode::UNAUTHORIZED, "show the token, as `Authorization: Bearer TOKEN`")
-        }
-        Refusal::Page => (StatusCode::FORBIDDEN, "without a token no web page is let in"),
-        Refusal::Host => (
-            StatusCode::FORBIDDEN,
-            "without a token the host has to be named by its IP address or as localhost",
-        ),
-    };
-    tracing::debug!(?refusal, "a request to the admin listener was refused");
+fn denied((status, detail): Denial) -> Response {
+    tracing::debug!(detail, "a request to the admin listener was refused");
     let response = problem::refusal(status, detail);
-    match refusal {
-        Refusal::Token => with(response, WWW_AUTHENTICATE, "Bearer"),
-        Refusal::Page | Refusal::Host => response,
+    match status {
+        StatusCode::UNAUTHORIZED => with(response, WWW_AUTHENTICATE, "Bearer"),
+        _ => response,
     }
 }
 

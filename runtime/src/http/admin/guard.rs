@@ -6,13 +6,12 @@
 //! this machine, it can even read the responses. Browsers mark such requests,
 //! and a name is not an IP address.
 
-use std::net::IpAddr;
-
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, StatusCode};
 
 use super::token::Token;
+use crate::outbound::address::literal;
 
 /// Set by browsers: what initiated a request. `none` is the user.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -20,28 +19,33 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Allows or refuses requests.
 pub(super) struct Guard(Option<Token>);
 
-/// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// It does not present the token.
-    Token,
-    /// A web page sent it.
-    Page,
-    /// Its host is in a form that a web page could produce.
-    Host,
-}
+/// Why a request is refused: the status of its response, and the reason.
+pub(super) type Denial = (StatusCode, &'static str);
+
+/// The request does not present the token.
+const TOKEN: Denial =
+    (StatusCode::UNAUTHORIZED, "show the token, as `Authorization: Bearer TOKEN`");
+
+/// A web page sent the request.
+const PAGE: Denial = (StatusCode::FORBIDDEN, "without a token no web page is let in");
+
+/// The request's host is in a form that a web page could produce.
+const HOST_NAME: Denial = (
+    StatusCode::FORBIDDEN,
+    "without a token the host has to be named by its IP address or as localhost",
+);
 
 impl Guard {
     pub(super) fn new(token: Option<Token>) -> Self {
         Self(token)
     }
 
-    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Denial> {
         match &self.0 {
             Some(token) if shown(headers).is_some_and(|shown| token.is(shown)) => Ok(()),
-            Some(_) => Err(Refusal::Token),
-            None if is_from_page(headers) => Err(Refusal::Page),
-            None if !is_named_plainly(headers) => Err(Refusal::Host),
+            Some(_) => Err(TOKEN),
+            None if is_from_page(headers) => Err(PAGE),
+            None if !is_named_plainly(headers) => Err(HOST_NAME),
             None => Ok(()),
         }
     }
@@ -61,24 +65,21 @@ fn is_from_page(headers: &HeaderMap) -> bool {
 fn is_named_plainly(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(HOST).iter();
     let (Some(host), None) = (named.next(), named.next()) else { return false };
-    let Some(authority) = authority(host) else { return false };
-    let name = authority.host();
-    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
-}
-
-fn authority(host: &HeaderValue) -> Option<Authority> {
-    host.to_str().ok()?.parse().ok()
+    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    authority.is_some_and(|authority| {
+        let name = authority.host();
+        name.eq_ignore_ascii_case("localhost") || literal(name).is_some()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TOKEN: &str = "0123456789abcdef";
+    const SECRET: &str = "0123456789abcdef";
 
-    fn admit(token: bool, headers: &[(HeaderName, &str)]) -> Result<(), Refusal> {
-        let token = token.then(|| TOKEN.parse().expect("a token"));
+    fn admit(token: bool, headers: &[(HeaderName, &str)]) -> Result<(), Denial> {
+        let token = token.then(|| SECRET.parse().expect("a token"));
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name, value.parse().expect("a value"));
@@ -89,14 +90,14 @@ mod tests {
     #[test]
     fn with_a_token_only_the_token_counts() {
         for scheme in ["Bearer", "bearer"] {
-            let shown = format!("{scheme} {TOKEN}");
+            let shown = format!("{scheme} {SECRET}");
             assert_eq!(admit(true, &[(AUTHORIZATION, &shown), (ORIGIN, "http://a")]), Ok(()));
         }
-        for shown in ["", "Bearer", "Bearer 0123456789abcdeg", TOKEN, &format!("Basic {TOKEN}")] {
+        for shown in ["", "Bearer", "Bearer 0123456789abcdeg", SECRET, &format!("Basic {SECRET}")] {
             let headers = [(AUTHORIZATION, shown), (HOST, "localhost")];
-            assert_eq!(admit(true, &headers), Err(Refusal::Token), "{shown}");
+            assert_eq!(admit(true, &headers), Err(TOKEN), "{shown}");
         }
-        assert_eq!(admit(true, &[(HOST, "localhost")]), Err(Refusal::Token));
+        assert_eq!(admit(true, &[(HOST, "localhost")]), Err(TOKEN));
     }
 
     #[test]
@@ -106,19 +107,19 @@ mod tests {
         }
         for host in ["", "attacker.example", "localhost.attacker.example:9090", "127.0.0.1.nip.io"]
         {
-            assert_eq!(admit(false, &[(HOST, host)]), Err(Refusal::Host), "{host}");
+            assert_eq!(admit(false, &[(HOST, host)]), Err(HOST_NAME), "{host}");
         }
-        assert_eq!(admit(false, &[]), Err(Refusal::Host));
+        assert_eq!(admit(false, &[]), Err(HOST_NAME));
         let twice = [(HOST, "localhost"), (HOST, "attacker.example")];
-        assert_eq!(admit(false, &twice), Err(Refusal::Host));
+        assert_eq!(admit(false, &twice), Err(HOST_NAME));
     }
 
     #[test]
     fn without_a_token_no_web_page_is_let_in() {
         let from = |name, value| admit(false, &[(HOST, "localhost"), (name, value)]);
-        assert_eq!(from(ORIGIN, "http://localhost"), Err(Refusal::Page));
-        assert_eq!(from(ORIGIN, "null"), Err(Refusal::Page));
-        assert_eq!(from(FETCH_SITE, "cross-site"), Err(Refusal::Page));
+        assert_eq!(from(ORIGIN, "http://localhost"), Err(PAGE));
+        assert_eq!(from(ORIGIN, "null"), Err(PAGE));
+        assert_eq!(from(FETCH_SITE, "cross-site"), Err(PAGE));
         assert_eq!(from(FETCH_SITE, "none"), Ok(()));
     }
 }

@@ -1,0 +1,185 @@
+//! One request: its id, its context, its invocation, its response.
+//!
+//! If the client disconnects, the connection drops the future, or the rest of
+//! a streaming response, and the invocation is canceled.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context as TaskContext, Poll, ready};
+
+use super::refusal::Refusal;
+use super::request_body::RequestBody;
+use super::server::ServerState;
+use super::{context_values, index, problem, response_head};
+use crate::body::{Body, CLIENT_ADDRESS, Response};
+use crate::context::Context;
+use crate::error::InvokeError;
+use crate::log;
+use crate::outcome::Outcome;
+use crate::propagation::{request_id, timeout};
+use crate::runtime::response_budget;
+use crate::runtime::{Call, Caller, InFlight};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderValue, Method, Version};
+use http_body::Body as _;
+
+/// The state that all requests of one connection share. Each connection has its
+/// own context, so connections do not contend for the runtime's.
+pub(super) struct ClientConnection {
+    pub(super) state: Arc<ServerState>,
+    ctx: Context,
+    number: u64,
+    requests: AtomicU32,
+    caller: Arc<Caller>,
+    /// Whether the client may still send a body of HTTP/1.1 that was dropped
+    /// unread.
+    pub(super) unread: Arc<AtomicBool>,
+}
+
+impl ClientConnection {
+    pub(super) fn new(state: Arc<ServerState>, client: Option<SocketAddr>) -> Self {
+        let (mut ctx, end) = state.runtime.context().with_cancel();
+        if let Some(client) = client {
+            ctx = ctx.with_value(&CLIENT_ADDRESS, client.ip().to_canonical());
+        }
+        let number = state.connections.fetch_add(1, Ordering::Relaxed);
+        let caller = Arc::new(Caller {
+            runtime: state.runtime.clone(),
+            tasks: state.tasks.clone(),
+            responses: Some(state.responses.clone()),
+            _end: Some(end),
+        });
+        let (requests, unread) = (AtomicU32::new(0), Arc::default());
+        Self { state, ctx, number, requests, caller, unread }
+    }
+
+    /// Whether an invocation is in flight for the client.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.ctx.children() > 0
+    }
+}
+
+/// A request on its way to its response. Dropping it before the response is
+/// ready means that the client has disconnected.
+pub(super) struct RequestFuture {
+    source: ResponseSource,
+    /// The request's id, which the response repeats.
+    id: HeaderValue,
+    /// Whether the client asked only for the response's head.
+    only_head: bool,
+    /// Whether the connection closes after the response, which only HTTP/1.1
+    /// announces.
+    closes: bool,
+}
+
+/// The source of a response.
+enum ResponseSource {
+    Function(InFlight),
+    /// A document of the host instead of an invocation, until it is taken.
+    Document(Option<Response>),
+}
+
+impl RequestFuture {
+    pub(super) fn new(
+        connection: &ClientConnection,
+        mut request: hyper::Request<RequestBody>,
+    ) -> Self {
+        let refusal = Refusal::of(&request, connection.state.headers);
+        let number = connection.requests.fetch_add(1, Ordering::Relaxed);
+        let id = request_id::extract(request.headers_mut(), connection.number, number);
+        let only_head = *request.method() == Method::HEAD;
+        // The end of a malformed request is unknown.
+        let closes = refusal.is_some() && request.version() < Version::HTTP_2;
+        let source = match refusal {
+            Some(refusal) => {
+                tracing::debug!(%refusal, "a request was refused");
+                ResponseSource::Document(Some(refusal.response()))
+            }
+            None => invoke(connection, request, &id),
+        };
+        Self { source, id, only_head, closes }
+    }
+}
+
+/// Starts the invocation of a request, if it leads to a function.
+fn invoke(
+    connection: &ClientConnection,
+    mut request: hyper::Request<RequestBody>,
+    id: &HeaderValue,
+) -> ResponseSource {
+    name_host(&mut request);
+    let state = &connection.state;
+    if state.listing && index::is_requested(&request, &state.routes) {
+        return ResponseSource::Document(Some(index::response(request.headers(), state)));
+    }
+    let uri = request.uri().clone();
+    let route = state.routes.find(uri.path());
+    let (headers, owned) = (request.headers(), text(id).to_owned());
+    let authenticate = state.authenticate.as_deref();
+    let ctx = context_values::context(&connection.ctx, owned, &route, headers, authenticate);
+    let started = if route.is_served {
+        let call = Call {
+            ctx: &ctx,
+            timeout: timeout::extract(headers),
+            // A client of HTTP/1.0 takes the end of the connection for the end
+            // of a body without a length: a truncated body would look complete.
+            streams: request.version() != Version::HTTP_10,
+            request: request.map(body),
+        };
+        connection.caller.invoke(route.function, call)
+    } else {
+        Err(InvokeError::refused(route.function.into(), Outcome::NotFound))
+    };
+    match started {
+        Ok(in_flight) => ResponseSource::Function(in_flight),
+        Err(error) => {
+            let status = error.outcome().status().as_u16();
+            log::failure(&error, &ctx, None, Some(status), None);
+            ResponseSource::Document(Some(problem::response(&error, text(id))))
+        }
+    }
+}
+
+impl Future for RequestFuture {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut response = match &mut this.source {
+            ResponseSource::Function(in_flight) => match ready!(Pin::new(in_flight).poll(cx)) {
+                Ok(response) => response,
+                Err(error) => problem::response(&error, text(&this.id)),
+            },
+            ResponseSource::Document(document) => document.take().unwrap_or_default(),
+        };
+        response_head::settle(&mut response, this.only_head);
+        if this.closes {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let id = response_budget::kept(&mut response, this.id.clone());
+        response.headers_mut().insert(request_id::HEADER, id);
+        Poll::Ready(Ok(response))
+    }
+}
+
+fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
+}
+
+/// Sets the `host` header from the request's target, if the target names a
+/// host, as every HTTP/2 request does: functions find the host in one place.
+fn name_host<B>(request: &mut hyper::Request<B>) {
+    let Some(authority) = request.uri().authority() else { return };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        request.headers_mut().insert(HOST, host);
+    }
+}
+
+/// The body as the runtime takes it. A body known to be empty is not waited
+/// for.
+fn body(body: RequestBody) -> Body {
+    if body.is_end_stream() { Body::empty() } else { Body::stream(body) }
+}
