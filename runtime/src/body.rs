@@ -190,29 +190,16 @@ impl fmt::Debug for Body {
     }
 }
 
-impl From<Bytes> for Body {
-    fn from(bytes: Bytes) -> Self {
-        Self { ready: bytes, stream: None }
-    }
+macro_rules! from {
+    ($($Whole:ty),+) => {
+        $(impl From<$Whole> for Body {
+            fn from(whole: $Whole) -> Self {
+                Self { ready: whole.into(), stream: None }
+            }
+        })+
+    };
 }
-
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Self {
-        Bytes::from(bytes).into()
-    }
-}
-
-impl From<String> for Body {
-    fn from(text: String) -> Self {
-        Bytes::from(text).into()
-    }
-}
-
-impl From<&'static str> for Body {
-    fn from(text: &'static str) -> Self {
-        Bytes::from_static(text.as_bytes()).into()
-    }
-}
+from!(Bytes, Vec<u8>, String, &'static str);
 
 impl From<()> for Body {
     fn from((): ()) -> Self {

@@ -43,29 +43,23 @@ pub(super) type Stop = watch::Receiver<()>;
 /// Why a connection ended abnormally.
 type Broken = Box<dyn Error + Send + Sync>;
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, on this event loop.
 pub(super) async fn serve(stream: Accepted, state: Arc<ServerState>, mut stop: Stop) {
-    let stream = match open(stream) {
+    let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
             tracing::warn!(%error, "a connection can't be served");
             return;
         }
     };
+    // Disables Nagle's algorithm: a response could wait for the client's
+    // acknowledgment.
+    let _ = stream.set_nodelay(true);
     if let Err(error) = speak(stream, &state, &mut stop).await {
         // A client that disconnects or does not speak HTTP is not an error of
         // the host.
         tracing::debug!(%error, "a connection broke off");
     }
-}
-
-/// Registers a connection with this event loop.
-fn open(stream: Accepted) -> io::Result<TcpStream> {
-    let stream = TcpStream::from_std(stream)?;
-    // Disables Nagle's algorithm: a response could wait for the client's
-    // acknowledgment.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
 }
 
 /// Detects the protocol and serves it. The rarer protocols are boxed to keep

@@ -5,6 +5,7 @@
 //! operator allows as baggage. When the context is done, the connection is
 //! closed, which cancels the call on the other host.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,13 @@ use crate::body::{Body, Request, Response};
 use crate::context::Context;
 use crate::error::DeployError;
 use crate::limits::bytes::ByteBudget;
-use crate::outbound::{Client, Hosts, Upload, client};
+use crate::outbound::{Client, FetchError, Hosts, Upload, client};
 use crate::outcome::Outcome;
 use crate::propagation::{self, hop_by_hop};
 use crate::runtime::Runtime;
 
 /// The largest accepted response, in bytes.
-const MOST_BODY: usize = 10 << 20;
+const MAX_BODY: usize = 10 << 20;
 
 /// A function on another host, identified by its URL.
 ///
@@ -115,14 +116,8 @@ impl Remote {
     }
 
     async fn call(&self, ctx: &Context, request: Request) -> Result<Response, Outcome> {
-        let failed = |error: &dyn std::error::Error| {
-            let mut text = format!("{}: {error}", self.base);
-            let mut source = error.source();
-            while let Some(cause) = source {
-                text.push_str(&format!(": {cause}"));
-                source = cause.source();
-            }
-            Outcome::BadResponse(text)
+        let failed = |error: &(dyn Error + 'static)| {
+            Outcome::BadResponse(format!("{}: {}", self.base, FetchError::from_client(error)))
         };
         let (mut head, body) = request.into_parts();
         let budget = head.extensions.remove::<Arc<ByteBudget>>();
@@ -136,14 +131,14 @@ impl Remote {
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
         hop_by_hop::strip(&mut head.headers);
-        let mut body = Body::stream(Limited::new(body, MOST_BODY));
+        let mut body = Body::stream(Limited::new(body, MAX_BODY));
         // Charged to the caller while it arrives: many responses may be in
         // transit.
         let mut reservation = budget.and_then(|budget| budget.reserve(0));
         let mut whole = BytesMut::new();
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => Outcome::ResponseTooLarge { limit: MOST_BODY as u64 },
+                Some(_) => Outcome::ResponseTooLarge { limit: MAX_BODY as u64 },
                 None => failed(&*error),
             })?;
             let grown = reservation.as_mut().map_or(Ok(()), |held| held.grow(piece.len() as u64));

@@ -7,101 +7,73 @@ use tracing::Level;
 
 use super::fields::Fields;
 use super::text::{Word, shown};
-use super::{About, line};
+use super::{About, at_level, line};
 use crate::escape::OneLine;
 
 /// The target of guest output, for filters.
 const GUEST: &str = "hourglass::guest";
 
-/// A line of guest output.
-pub(crate) trait Line {
-    /// Its length in bytes, before escaping.
-    fn len(&self) -> usize;
-
-    /// Its length in a log, after escaping, which is never less than
-    /// [`len`](Self::len); `None` if it exceeds `most`.
-    fn shown(&self, most: usize) -> Option<usize>;
-
-    /// Logs it.
-    fn log(&self, about: &About<'_>);
-}
-
-/// A line that a guest has written to a standard stream.
-pub(crate) struct StdioLine<'a> {
-    pub(crate) stream: &'static str,
-    pub(crate) text: &'a [u8],
-}
-
-/// A record of a guest's own logger.
+/// A line that a guest has written to a standard stream, or a record of its
+/// logger.
+#[derive(Clone, Copy)]
 pub(crate) struct LogRecord<'a> {
     pub(crate) level: Level,
     pub(crate) message: &'a [u8],
-    /// The module of the guest that logs it.
-    pub(crate) module: &'a [u8],
-    /// The guest's own fields.
-    pub(crate) fields: Fields<'a>,
+    pub(crate) origin: Origin<'a>,
 }
 
-impl StdioLine<'_> {
-    fn text(&self) -> impl Display {
-        OneLine(String::from_utf8_lossy(self.text))
-    }
-}
-
-impl Line for StdioLine<'_> {
-    fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    fn shown(&self, most: usize) -> Option<usize> {
-        shown(self.text(), most)
-    }
-
-    fn log(&self, about: &About<'_>) {
-        line!(target: GUEST, INFO, about, stream = self.stream, "{}", self.text());
-    }
+/// The origin of a record.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// The standard stream of this name.
+    Stream(&'static str),
+    /// The module of the guest that logs it, and the guest's own fields.
+    Module(&'a [u8], Fields<'a>),
 }
 
 impl LogRecord<'_> {
-    fn message(&self) -> impl Display {
-        OneLine(String::from_utf8_lossy(self.message))
-    }
-}
-
-impl Line for LogRecord<'_> {
-    fn len(&self) -> usize {
-        let len = self.message.len().saturating_add(self.module.len());
-        len.saturating_add(self.fields.len())
+    /// Its length in bytes, before escaping.
+    pub(crate) fn len(&self) -> usize {
+        let more = match &self.origin {
+            Origin::Stream(_) => 0,
+            Origin::Module(module, fields) => module.len().saturating_add(fields.len()),
+        };
+        self.message.len().saturating_add(more)
     }
 
-    fn shown(&self, most: usize) -> Option<usize> {
-        let text = format_args!("{}{}{}", self.message(), Word(self.module), self.fields.longest());
-        shown(text, most)
+    /// Its length in a log, after escaping, which is never less than
+    /// [`len`](Self::len); `None` if it exceeds `most`.
+    pub(crate) fn shown(&self, most: usize) -> Option<usize> {
+        match self.origin {
+            Origin::Stream(_) => shown(self.message(), most),
+            Origin::Module(module, fields) => {
+                let (message, module) = (self.message(), Word(module));
+                shown(format_args!("{message}{module}{}", fields.longest()), most)
+            }
+        }
     }
 
-    fn log(&self, about: &About<'_>) {
-        let module = String::from_utf8_lossy(self.module);
-        let fields = (!self.fields.is_empty()).then(|| self.fields.logged());
-        let fields = fields.as_ref().map(|fields| fields as &(dyn Error + 'static));
+    /// Logs it.
+    pub(crate) fn log(&self, about: &About<'_>) {
+        let (stream, module, fields) = match self.origin {
+            Origin::Stream(stream) => (Some(stream), None, None),
+            Origin::Module(module, fields) => {
+                (None, Some(String::from_utf8_lossy(module)), Some(fields))
+            }
+        };
+        let fields = fields.filter(|fields| !fields.is_empty()).map(|fields| fields.logged());
+        let (module, fields) =
+            (module.as_deref(), fields.as_ref().map(|fields| fields as &(dyn Error + 'static)));
         macro_rules! log {
             ($level:ident) => {
-                line!(
-                    target: GUEST,
-                    $level,
-                    about,
-                    module = &*module,
-                    fields,
-                    "{}", self.message()
-                )
+                line!(target: GUEST, $level, about, stream, module, fields, "{}", self.message())
             };
         }
-        match self.level {
-            Level::ERROR => log!(ERROR),
-            Level::WARN => log!(WARN),
-            Level::INFO => log!(INFO),
-            Level::DEBUG => log!(DEBUG),
-            Level::TRACE => log!(TRACE),
-        }
+        at_level!(self.level, log);
+    }
+
+    fn message(&self) -> impl Display {
+        OneLine(String::from_utf8_lossy(self.message))
     }
 }
 
@@ -112,13 +84,12 @@ pub(crate) fn is_stdio_logged() -> bool {
 
 /// Whether records of guests at a level are logged.
 pub(crate) fn is_record_logged(level: Level) -> bool {
-    match level {
-        Level::ERROR => tracing::enabled!(target: GUEST, Level::ERROR),
-        Level::WARN => tracing::enabled!(target: GUEST, Level::WARN),
-        Level::INFO => tracing::enabled!(target: GUEST, Level::INFO),
-        Level::DEBUG => tracing::enabled!(target: GUEST, Level::DEBUG),
-        Level::TRACE => tracing::enabled!(target: GUEST, Level::TRACE),
+    macro_rules! enabled {
+        ($level:ident) => {
+            tracing::enabled!(target: GUEST, Level::$level)
+        };
     }
+    at_level!(level, enabled)
 }
 
 /// Logs that guest output is left out from here on, or how many bytes of it

@@ -14,9 +14,7 @@ use tracing::Level;
 pub(crate) use self::fields::Fields;
 #[cfg(feature = "cli")]
 pub(crate) use self::fields::Logged;
-pub(crate) use self::guest::{
-    Line, LogRecord, StdioLine, is_record_logged, is_stdio_logged, left_out,
-};
+pub(crate) use self::guest::{LogRecord, Origin, is_record_logged, is_stdio_logged, left_out};
 use self::text::shown;
 #[cfg(feature = "server")]
 use crate::body::Response;
@@ -26,7 +24,7 @@ pub(crate) use crate::escape::OneLine;
 use crate::limits::fixed;
 pub(crate) use crate::limits::log_rate::{Rate, RateDecision};
 use crate::outcome::{Outcome, Usage};
-use crate::propagation::trace::{SpanId, TRACE, Trace, TraceId};
+use crate::propagation::trace::{TRACE, Trace};
 
 /// The longest text of a failure's record, and the longest backtrace, in bytes.
 const TEXT: usize = 4 << 10;
@@ -45,14 +43,6 @@ pub(crate) struct About<'a> {
 }
 
 impl About<'_> {
-    fn trace_id(&self) -> Option<TraceId> {
-        self.trace().as_ref().map(Trace::trace_id)
-    }
-
-    fn span_id(&self) -> Option<SpanId> {
-        self.trace().as_ref().map(Trace::span_id)
-    }
-
     fn trace(&self) -> Option<Trace> {
         self.step.or_else(|| self.ctx.value(&TRACE))
     }
@@ -67,8 +57,8 @@ macro_rules! line {
             tracing::Level::$level,
             function = $about.function,
             request_id = $about.ctx.value(&$crate::body::REQUEST_ID),
-            trace_id = $about.trace_id().map(display),
-            span_id = $about.span_id().map(display),
+            trace_id = $about.trace().map(|trace| display(trace.trace_id())),
+            span_id = $about.trace().map(|trace| display(trace.span_id())),
             $($rest)+
         )
     };
@@ -77,6 +67,20 @@ macro_rules! line {
     };
 }
 use line;
+
+/// Expands a macro with the name of a level. A level of `tracing` is constant.
+macro_rules! at_level {
+    ($level:expr, $then:ident) => {
+        match $level {
+            tracing::Level::ERROR => $then!(ERROR),
+            tracing::Level::WARN => $then!(WARN),
+            tracing::Level::INFO => $then!(INFO),
+            tracing::Level::DEBUG => $then!(DEBUG),
+            tracing::Level::TRACE => $then!(TRACE),
+        }
+    };
+}
+use at_level;
 
 /// Logs the result of an invocation for a client, with the status that the
 /// client gets.
@@ -167,11 +171,7 @@ pub(crate) fn failure(
             )
         };
     }
-    match level(outcome) {
-        Level::ERROR => log!(ERROR),
-        Level::DEBUG => log!(DEBUG),
-        _ => log!(WARN),
-    }
+    at_level!(level(outcome), log);
 }
 
 /// Whether the record of a failure fits into the rate. `len` bytes of the
@@ -204,11 +204,12 @@ fn level(outcome: &Outcome) -> Level {
 
 /// Whether such a failure is logged.
 fn is_logged(outcome: &Outcome) -> bool {
-    match level(outcome) {
-        Level::ERROR => tracing::enabled!(Level::ERROR),
-        Level::DEBUG => tracing::enabled!(Level::DEBUG),
-        _ => tracing::enabled!(Level::WARN),
+    macro_rules! enabled {
+        ($level:ident) => {
+            tracing::enabled!(Level::$level)
+        };
     }
+    at_level!(level(outcome), enabled)
 }
 
 /// The length of a bounded text in a log.

@@ -50,7 +50,7 @@ impl FetchError {
     }
 
     /// Classifies an error of the client by its root cause.
-    pub(super) fn from_client(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn from_client(error: &(dyn Error + 'static)) -> Self {
         let (mut next, mut text) = (Some(error), String::new());
         while let Some(error) = next {
             if let Some(known) = error.downcast_ref::<Self>() {

@@ -159,6 +159,26 @@ mod tests {
         assert_eq!(of(&[value(4_097)]), []);
     }
 
+    #[test]
+    fn the_context_is_injected_with_the_allowed_values() {
+        let (ctx, _cancel) = Context::background().with_timeout(std::time::Duration::from_secs(60));
+        let ctx = ctx
+            .with_value(&crate::body::REQUEST_ID, "id-1".to_owned())
+            .with_value(&crate::context::Key::new("tenant"), "a, b".to_owned())
+            .with_value(&crate::context::Key::new("secret"), "hush".to_owned());
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", HeaderValue::from_static("9H"));
+        headers.insert("baggage", HeaderValue::from_static("secret=forged"));
+        crate::propagation::inject(&ctx, &["tenant".into(), "gone".into()], &mut headers);
+        assert_eq!(headers["x-request-id"], "id-1");
+        assert_eq!(headers["baggage"], "tenant=a%2C%20b");
+        let left = crate::propagation::timeout::extract(&headers).expect("a timeout");
+        assert!(
+            left <= std::time::Duration::from_secs(60) && left > std::time::Duration::from_secs(30),
+            "{left:?}"
+        );
+    }
+
     proptest! {
         #[test]
         fn no_header_is_too_strange(bytes: Vec<u8>, text in "([ab=%;, ü]{0,9},?){0,9}") {

@@ -36,31 +36,3 @@ pub(crate) fn inject(
     baggage::inject(ctx, names, headers);
     request_id::inject(ctx, headers);
 }
-
-#[cfg(all(test, feature = "server"))]
-mod tests {
-    use std::time::Duration;
-
-    use http::{HeaderMap, HeaderValue};
-
-    use super::*;
-    use crate::body::REQUEST_ID;
-    use crate::context::{Context, Key};
-
-    #[test]
-    fn the_context_is_injected_with_the_allowed_values() {
-        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(60));
-        let ctx = ctx
-            .with_value(&REQUEST_ID, "id-1".to_owned())
-            .with_value(&Key::new("tenant"), "a, b".to_owned())
-            .with_value(&Key::new("secret"), "hush".to_owned());
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", HeaderValue::from_static("9H"));
-        headers.insert("baggage", HeaderValue::from_static("secret=forged"));
-        inject(&ctx, &["tenant".into(), "gone".into()], &mut headers);
-        assert_eq!(headers["x-request-id"], "id-1");
-        assert_eq!(headers["baggage"], "tenant=a%2C%20b");
-        let left = timeout::extract(&headers).expect("a timeout");
-        assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30), "{left:?}");
-    }
-}

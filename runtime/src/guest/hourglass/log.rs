@@ -8,7 +8,7 @@ use crate::guest::memory::{bytes, parts};
 use crate::guest::state::{Call, State};
 use crate::guest::{MODULE, code, wire};
 use crate::limits::fixed::HEAD;
-use crate::log::{self, Fields, LogRecord};
+use crate::log::{self, Fields, LogRecord, Origin};
 
 /// The levels. The index of a level is its number less one.
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
@@ -40,9 +40,9 @@ fn log(mut call: Call<'_>, level: u32, ptr: u32, len: u32) -> Result<i32> {
             stdio.keep(record.message);
         }
         if log::is_record_logged(level) {
-            let (message, module) = (record.message, record.target);
             let fields = Fields { pairs: &record.pairs, typed };
-            stdio.quota.add(&source, &LogRecord { level, message, module, fields });
+            let origin = Origin::Module(record.target, fields);
+            stdio.quota.add(&source, &LogRecord { level, message: record.message, origin });
         }
     }
     Ok(verbosity())

@@ -3,7 +3,7 @@
 //! bytes that the guest wrote. If output is left out, the log shows that, and how
 //! many bytes it was.
 
-use crate::log::{self, About, Line, Rate, RateDecision};
+use crate::log::{self, About, LogRecord, Rate, RateDecision};
 
 /// The most bytes that one invocation may log.
 const MAX_LOGGED: usize = 64 << 10;
@@ -29,7 +29,7 @@ pub(crate) struct LogSource<'a> {
 
 impl LogQuota {
     /// Logs a line, unless the limit is reached.
-    pub(crate) fn add(&mut self, source: &LogSource<'_>, line: &impl Line) {
+    pub(crate) fn add(&mut self, source: &LogSource<'_>, line: &LogRecord<'_>) {
         let len = line.len();
         match self.left_out {
             None if let Some(shown) = self.shown(line) => {
@@ -51,7 +51,7 @@ impl LogQuota {
     }
 
     /// The number of bytes that the log would show of a line, if they fit.
-    fn shown(&self, line: &impl Line) -> Option<usize> {
+    fn shown(&self, line: &LogRecord<'_>) -> Option<usize> {
         let room = MAX_LOGGED.checked_sub(self.logged)?.checked_sub(LINE)?;
         // A line may be as long as the guest's memory. Such a line is not even
         // read.

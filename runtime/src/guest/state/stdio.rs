@@ -1,8 +1,10 @@
 //! A guest's standard output and error. They are logged line by line, and the
 //! end of standard error is kept for the report of a trap.
 
+use tracing::Level;
+
 use super::log_quota::{LogQuota, LogSource};
-use crate::log::{self, StdioLine};
+use crate::log::{self, LogRecord, Origin};
 
 /// The most bytes of standard error that a trap's report carries.
 const TAIL: usize = 4 << 10;
@@ -129,7 +131,8 @@ impl Stdio {
         let mut line = std::mem::take(self.line(sink));
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        self.quota.add(source, &StdioLine { stream: sink.name(), text });
+        let origin = Origin::Stream(sink.name());
+        self.quota.add(source, &LogRecord { level: Level::INFO, message: text, origin });
         // The next line reuses the buffer.
         line.clear();
         *self.line(sink) = line;

@@ -18,10 +18,10 @@ use super::token::Token;
 use crate::body::Body;
 
 /// The longest time a response may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest response body, in bytes.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 /// A client of the admin listener at an address.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Client {
             })?;
             self.exchange(stream, method, path).await.map_err(|error| self.unlike(error))
         };
-        let answer = tokio::time::timeout(PATIENCE, asked).await;
+        let answer = tokio::time::timeout(TIMEOUT, asked).await;
         match answer.unwrap_or_else(|_elapsed| Err(self.unlike("it takes too long")))? {
             (StatusCode::UNAUTHORIZED, _) => {
                 Err(ClientError::Token { address: self.address.clone() })
@@ -103,7 +103,7 @@ impl Client {
         tokio::spawn(connection);
         let answer = sender.send_request(request.body(Body::empty())?).await?;
         let (head, body) = answer.into_parts();
-        Ok((head.status, Limited::new(body, MOST_BYTES).collect().await?.to_bytes()))
+        Ok((head.status, Limited::new(body, MAX_BYTES).collect().await?.to_bytes()))
     }
 
     fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, ClientError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// The most connections open at once.
-const MOST: usize = 64;
+const MAX_OPEN: usize = 64;
 
 /// The open connections. Dropping this closes them.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(super) struct Connections {
 struct Open {
     task: AbortHandle,
     /// Whether its request has arrived.
-    asked: Arc<AtomicBool>,
+    begun: Arc<AtomicBool>,
 }
 
 impl Connections {
@@ -32,14 +32,14 @@ impl Connections {
     {
         while self.tasks.try_join_next().is_some() {}
         self.forget_ended();
-        if self.open.len() >= MOST {
-            let silent = self.open.iter().position(|one| !one.asked.load(Ordering::Relaxed));
+        if self.open.len() >= MAX_OPEN {
+            let silent = self.open.iter().position(|one| !one.begun.load(Ordering::Relaxed));
             self.open.remove(silent.unwrap_or(0)).task.abort();
             tracing::debug!("an operator's connection was closed for a newer one");
         }
-        let asked = Arc::new(AtomicBool::new(false));
-        let task = self.tasks.spawn(serve(asked.clone()));
-        self.open.push(Open { task, asked });
+        let begun = Arc::new(AtomicBool::new(false));
+        let task = self.tasks.spawn(serve(begun.clone()));
+        self.open.push(Open { task, begun });
     }
 
     /// Waits until a connection has ended; waits forever if there are none.
@@ -86,22 +86,26 @@ mod tests {
     async fn the_oldest_without_a_request_makes_room() {
         let (mut connections, (tell, mut told)) =
             (Connections::default(), mpsc::unbounded_channel());
-        for number in 0..MOST {
+        for number in 0..MAX_OPEN {
             add(&mut connections, number, &tell);
             tokio::task::yield_now().await;
         }
-        for number in MOST..2 * MOST - 2 {
+        for number in MAX_OPEN..2 * MAX_OPEN - 2 {
             add(&mut connections, number, &tell);
-            assert_eq!(told.recv().await, Some(number + 2 - MOST), "the first two have requests");
+            assert_eq!(
+                told.recv().await,
+                Some(number + 2 - MAX_OPEN),
+                "the first two have requests"
+            );
             tokio::task::yield_now().await;
         }
-        assert_eq!(connections.open.len(), MOST);
+        assert_eq!(connections.open.len(), MAX_OPEN);
         drop(connections);
         drop(tell);
         let mut rest = 0;
         while told.recv().await.is_some() {
             rest += 1;
         }
-        assert_eq!(rest, MOST);
+        assert_eq!(rest, MAX_OPEN);
     }
 }

@@ -47,7 +47,7 @@ const HEAD: Duration = Duration::from_secs(5);
 
 /// The longest a connection may last, from its first byte to its last. It
 /// serves one request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LIFETIME: Duration = Duration::from_secs(10);
 
 /// An HTTP/1.1 listener for the operators of a [`Runtime`].
 ///
@@ -148,7 +148,7 @@ impl Admin {
                 () = &mut stop => return Ok(()),
                 () = connections.ended() => {}
                 stream = acceptor.accept() => {
-                    connections.add(|asked| serve(stream, endpoints.clone(), asked));
+                    connections.add(|begun| serve(stream, endpoints.clone(), begun));
                 }
             }
         }
@@ -157,11 +157,11 @@ impl Admin {
 
 /// Serves one request and records when its head has arrived. Its body is not
 /// read.
-async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, asked: Arc<AtomicBool>) {
+async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, begun: Arc<AtomicBool>) {
     let mut settings = http1::Builder::new();
     endpoints.headers.apply_to_http1(&mut settings);
     let service = service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
+        begun.store(true, Ordering::Relaxed);
         let answer = endpoints.answer(&request);
         async { Ok::<_, Infallible>(answer) }
     });
@@ -170,7 +170,7 @@ async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, asked: Arc<AtomicBo
         .header_read_timeout(HEAD)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(PATIENCE, connection).await {
+    match tokio::time::timeout(LIFETIME, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "an operator's connection broke off"),
         Err(_elapsed) => tracing::debug!("an operator's connection took too long"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The minimum length, in characters.
-const LEAST: usize = 16;
+const MIN_LENGTH: usize = 16;
 
 /// The secret that an operator presents to the [`Admin`](super::Admin)
 /// listener: at least 16 visible ASCII characters, which should be random.
@@ -39,7 +39,7 @@ impl FromStr for Token {
     type Err = TokenError;
 
     fn from_str(text: &str) -> Result<Self, TokenError> {
-        let good = text.len() >= LEAST && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let good = text.len() >= MIN_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic());
         if good { Ok(Self(text.to_owned())) } else { Err(TokenError) }
     }
 }
@@ -59,7 +59,7 @@ mod tests {
         for text in ["", "short", "0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n"] {
             assert_eq!(text.parse::<Token>().expect_err(text), TokenError);
         }
-        assert!(TokenError.to_string().contains(&LEAST.to_string()));
+        assert!(TokenError.to_string().contains(&MIN_LENGTH.to_string()));
     }
 
     #[test]
