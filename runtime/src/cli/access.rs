@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::config::Config;
 use super::unshown::Unshown;
-use crate::http::Token;
+use crate::http::AdminToken;
 use crate::http::admin::client::Client;
 use crate::schema::{Address, Unit as _};
 
@@ -18,7 +18,7 @@ const ADMIN: &str = "127.0.0.1:9090";
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) address: String,
-    pub(crate) token: Option<Token>,
+    pub(crate) token: Option<AdminToken>,
 }
 
 impl Access {
@@ -48,8 +48,8 @@ pub(crate) struct AccessOptions {
     admin: Option<String>,
     /// The token that the server requires [default: that in `admin_token_file`
     /// of hourglass.toml, unless the address is given]
-    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<Token>::default())]
-    token: Option<Token>,
+    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<AdminToken>::default())]
+    token: Option<AdminToken>,
 }
 
 impl AccessOptions {

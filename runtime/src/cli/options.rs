@@ -6,7 +6,7 @@ use super::code::CodeOptions;
 use super::config::Config;
 use super::settings::{ClientSettings, FunctionOptions, ServerSettings};
 use super::unshown::Unshown;
-use crate::http::Token;
+use crate::http::AdminToken;
 use crate::runtime::Runtime;
 use crate::schema::Partial;
 
@@ -17,8 +17,8 @@ pub(crate) struct ServeOptions {
     server: Partial<ServerSettings>,
     /// The token that operators must present, required if other machines can
     /// reach that address. Prefer the variable: other users can see flags
-    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<Token>::default())]
-    admin_token: Option<Token>,
+    #[arg(long, value_name = "TOKEN", env = "HOURGLASS_ADMIN_TOKEN", hide_env_values = true, value_parser = Unshown::<AdminToken>::default())]
+    admin_token: Option<AdminToken>,
     #[command(flatten)]
     clients: Partial<ClientSettings>,
     #[command(flatten)]

@@ -92,7 +92,7 @@ pub(super) async fn answer(
     let request = request.map(|incoming| body(incoming, &connection));
     let response = RequestFuture::new(&connection, request).await?;
     // After an error status curl stops sending by itself.
-    let mut held = response.status().is_success().then(Held::default);
+    let mut held = response.status().is_success().then(HeldEnd::default);
     if response.body().len().is_some()
         && let Some(mut held) = held.take()
     {
@@ -106,12 +106,12 @@ pub(super) async fn answer(
 /// response is complete before its request: it sends what the window allows,
 /// then hangs. A buffered response is held back together with its head.
 #[derive(Default)]
-struct Held {
+struct HeldEnd {
     idle: Option<Pin<Box<Sleep>>>,
     before: Option<u64>,
 }
 
-impl Held {
+impl HeldEnd {
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Poll::Pending, left @ Some(_)) = Stream::poll_unread(cx, true) else {
             return Poll::Ready(());
@@ -139,17 +139,13 @@ fn body(incoming: Incoming, connection: &ClientConnection) -> RequestBody {
 /// Joins split `cookie` fields into one (RFC 9113, section 8.2.3) before other
 /// code reads them.
 fn join_cookies(headers: &mut HeaderMap) {
-    let mut crumbs = headers.get_all(COOKIE).iter();
-    if let (Some(first), Some(_second)) = (crumbs.next(), crumbs.next()) {
-        let mut whole = first.as_bytes().to_vec();
-        for crumb in headers.get_all(COOKIE).iter().skip(1) {
-            whole.extend_from_slice(b"; ");
-            whole.extend_from_slice(crumb.as_bytes());
-        }
-        // Joining valid values with `; ` yields a valid value.
-        if let Ok(whole) = HeaderValue::from_bytes(&whole) {
-            headers.insert(COOKIE, whole);
-        }
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Joining valid values with `; ` yields a valid value.
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
     }
 }
 
@@ -263,7 +259,7 @@ pub(super) struct ChunkedBody {
     body: Body,
     /// Set while the end is held back, because the client does not look at it
     /// earlier.
-    held: Option<Held>,
+    held: Option<HeldEnd>,
 }
 
 impl HttpBody for ChunkedBody {

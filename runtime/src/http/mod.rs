@@ -7,7 +7,7 @@
 //! - `connection`: a connection, from its first byte to its last; `socket`: the
 //!   stream below it; `http2`: limits of HTTP/2.
 //! - `tls`: encryption.
-//! - [`routes`]: the function that a path belongs to; `pattern`: the patterns of
+//! - `routes`: the function that a path belongs to; `pattern`: the patterns of
 //!   routes.
 //! - `header_limits`: the largest head of a request; `refusal`: requests that are
 //!   refused before routing.
@@ -16,7 +16,6 @@
 //! - `unread`: the rest of a request's body after the response; `linger`: for how
 //!   long it is read.
 //! - `index`: the list of functions at `/`.
-//! - `context_values`: values of a request's context.
 //! - [`Remote`]: a function on another host; `target`: the paths that a call may
 //!   request there.
 //! - `problem`: the problem document of a failure.
@@ -27,7 +26,6 @@
 mod accept;
 pub(crate) mod admin;
 mod connection;
-mod context_values;
 pub(crate) mod header_limits;
 mod http2;
 mod index;
@@ -39,7 +37,7 @@ mod remote;
 mod request;
 mod request_body;
 mod response_head;
-pub mod routes;
+mod routes;
 mod server;
 mod socket;
 mod target;
@@ -47,7 +45,7 @@ mod tls;
 mod unread;
 mod workers;
 
-pub use admin::{Admin, Token, TokenError};
+pub use admin::{Admin, AdminToken, AdminTokenError};
 pub use remote::{Remote, RemoteError};
 pub use routes::{Route, RouteError, Routes};
 #[cfg(feature = "cli")]

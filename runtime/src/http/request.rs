@@ -10,21 +10,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
+use http::header::{CONNECTION, HOST};
+use http::{HeaderMap, HeaderValue, Method, Version};
+use http_body::Body as _;
+
 use super::refusal::Refusal;
 use super::request_body::RequestBody;
+use super::routes::Match;
 use super::server::ServerState;
-use super::{context_values, index, problem, response_head};
-use crate::body::{Body, CLIENT_ADDRESS, Response};
-use crate::context::Context;
+use super::{index, problem, response_head};
+use crate::body::{Body, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, ROUTE_PREFIX, Response};
+use crate::context::{Context, Key};
 use crate::error::InvokeError;
 use crate::log;
 use crate::outcome::Outcome;
-use crate::propagation::{request_id, timeout};
+use crate::propagation::trace::{TRACE, TRACE_STATE};
+use crate::propagation::{baggage, request_id, timeout, trace_headers};
 use crate::runtime::response_budget;
 use crate::runtime::{Call, Caller, InFlight};
-use http::header::{CONNECTION, HOST};
-use http::{HeaderValue, Method, Version};
-use http_body::Body as _;
 
 /// The state that all requests of one connection share. Each connection has its
 /// own context, so connections do not contend for the runtime's.
@@ -117,13 +120,11 @@ fn invoke(
     }
     let uri = request.uri().clone();
     let route = state.routes.find(uri.path());
-    let (headers, owned) = (request.headers(), text(id).to_owned());
-    let authenticate = state.authenticate.as_deref();
-    let ctx = context_values::context(&connection.ctx, owned, &route, headers, authenticate);
+    let ctx = context(connection, &route, request.headers(), id);
     let started = if route.is_served {
         let call = Call {
             ctx: &ctx,
-            timeout: timeout::extract(headers),
+            timeout: timeout::extract(request.headers()),
             // A client of HTTP/1.0 takes the end of the connection for the end
             // of a body without a length: a truncated body would look complete.
             streams: request.version() != Version::HTTP_10,
@@ -141,6 +142,37 @@ fn invoke(
             ResponseSource::Document(Some(problem::response(&error, text(id))))
         }
     }
+}
+
+/// The context of a request, derived from its connection's: with its id, its
+/// principal, its trace, its path parameters, and the baggage that its route
+/// allows.
+fn context(
+    connection: &ClientConnection,
+    route: &Match<'_>,
+    headers: &HeaderMap,
+    id: &HeaderValue,
+) -> Context {
+    // Values chosen by the client are set first, so they can't hide the host's.
+    let mut ctx = connection.ctx.clone();
+    for (name, value) in baggage::allowed(headers, route.baggage) {
+        ctx = ctx.with_value(&Key::from_wire(name.to_owned()), value);
+    }
+    for (name, value) in route.parameters() {
+        let key = Key::from_wire(format!("{ROUTE_PREFIX}{name}"));
+        ctx = ctx.with_value(&key, value.into_owned());
+    }
+    if let Some((trace, trace_state)) = trace_headers::extract(headers) {
+        ctx = ctx.with_value(&TRACE, trace.child());
+        if let Some(trace_state) = trace_state {
+            ctx = ctx.with_value(&TRACE_STATE, trace_state);
+        }
+    }
+    let authenticate = connection.state.authenticate.as_ref();
+    if let Some(principal) = authenticate.and_then(|authenticate| authenticate(headers)) {
+        ctx = ctx.with_value(&PRINCIPAL, principal);
+    }
+    ctx.with_value(&REQUEST_ID, text(id).to_owned())
 }
 
 impl Future for RequestFuture {

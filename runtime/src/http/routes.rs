@@ -27,20 +27,15 @@ use crate::propagation::{baggage, percent};
 #[derive(Clone, Debug)]
 pub struct Route {
     pattern: String,
-    target: Target,
-}
-
-/// A route's function, and the names of the baggage that the route allows.
-#[derive(Clone, Debug)]
-struct Target {
     function: Arc<str>,
+    /// The names of the baggage that it allows.
     baggage: Arc<[Arc<str>]>,
 }
 
 /// A table of routes, initially empty.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    table: matchit::Router<Target>,
+    table: matchit::Router<Route>,
     /// The functions that have routes or are internal. All others are served by
     /// name.
     functions: HashMap<Arc<str>, Paths>,
@@ -82,15 +77,14 @@ impl Route {
     /// The value of a parameter is percent-decoded if the result is UTF-8, so
     /// one segment may contain a `/`.
     pub fn new(pattern: impl Into<String>, function: impl Into<Arc<str>>) -> Self {
-        let target = Target { function: function.into(), baggage: Arc::default() };
-        Self { pattern: pattern.into(), target }
+        Self { pattern: pattern.into(), function: function.into(), baggage: Arc::default() }
     }
 
     /// Allows the members of a request's `baggage` header with these names:
     /// they become values of the function's context. Default: none.
     #[must_use]
     pub fn baggage<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.target.baggage = names.into_iter().map(Into::into).collect();
+        self.baggage = names.into_iter().map(Into::into).collect();
         self
     }
 }
@@ -118,20 +112,20 @@ impl Routes {
     /// existing one; if the function is [internal](Self::internal); or if a
     /// baggage name is reserved for the host or can't be sent by any caller.
     pub fn route(&mut self, route: Route) -> Result<(), RouteError> {
-        let Route { pattern, target } = route;
-        check(&target.baggage)?;
+        let Route { pattern, function, baggage } = &route;
+        check(baggage)?;
         let refuse = |reason: String| {
-            let (pattern, reason) = (OneLine(&pattern), OneLine(reason));
+            let (pattern, reason) = (OneLine(pattern), OneLine(reason));
             RouteError(format!("the route `{pattern}` can't be used: {reason}"))
         };
-        pattern::check(&pattern).map_err(refuse)?;
-        let function = target.function.clone();
-        if self.functions.get(&function).is_some_and(|paths| paths.internal) {
-            return Err(internal(&function));
+        pattern::check(pattern).map_err(refuse)?;
+        if self.functions.get(function).is_some_and(|paths| paths.internal) {
+            return Err(internal(function));
         }
-        self.table.insert(&*pattern, target).map_err(|error| {
+        self.table.insert(pattern, route.clone()).map_err(|error| {
             refuse(format!("{error}; write a different path, or keep one of the two"))
         })?;
+        let Route { pattern, function, .. } = route;
         self.functions.entry(function).or_default().patterns.push(pattern);
         Ok(())
     }
@@ -215,7 +209,7 @@ impl Routes {
         if !self.functions.is_empty()
             && let Ok(route) = self.table.at(path)
         {
-            let Target { function, baggage } = route.value;
+            let Route { function, baggage, .. } = route.value;
             let parameters = Some(route.params);
             return Match { function, is_served: true, baggage, parameters };
         }

@@ -14,7 +14,6 @@ use tokio::sync::{Semaphore, watch};
 
 use super::accept::Acceptor;
 use super::connection::{self, FAREWELL, Stop};
-use super::context_values::Authenticate;
 use super::header_limits::{self, HeaderLimits};
 use super::linger;
 use super::routes::Routes;
@@ -66,6 +65,9 @@ pub struct Server {
     threads: usize,
     state: ServerState,
 }
+
+/// Returns the principal of a request from its headers, if known.
+type Authenticate = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
 
 /// The settings and the state that all connections of a server share.
 pub(super) struct ServerState {

@@ -69,15 +69,14 @@ impl<'a> Fields<'a> {
 
 impl<'a> Value<'a> {
     fn typed(value: &'a [u8]) -> Self {
-        match value {
-            [b'"', text @ ..] => Self::Text(text),
-            _ => Self::literal(value).map_or(Self::Text(value), Self::Literal),
+        if let [b'"', text @ ..] = value {
+            return Self::Text(text);
         }
-    }
-
-    fn literal(value: &'a [u8]) -> Option<&'a str> {
-        let text = std::str::from_utf8(value).ok()?;
-        (matches!(text, "true" | "false" | "null") || is_number(text)).then_some(text)
+        match std::str::from_utf8(value) {
+            Ok(text @ ("true" | "false" | "null")) => Self::Literal(text),
+            Ok(text) if is_number(text) => Self::Literal(text),
+            _ => Self::Text(value),
+        }
     }
 }
 

@@ -7,15 +7,18 @@
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use hourglass_abi::failure;
 use http::Uri;
-use hyper_rustls::MaybeHttpsStream;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 use super::address;
@@ -23,22 +26,50 @@ use super::connection::{Connection, Slots};
 use super::error::FetchError;
 use super::hosts::{Hosts, scheme};
 use super::resolver::Resolver;
-use super::trust::{self, Secured};
 
 /// The longest time to connect, whatever the context allows.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// The most TLS sessions kept for resumption.
+const TLS_SESSIONS: usize = 64;
+
+/// Trusts the certificate authorities of this machine. They are read once, when
+/// the first client is made; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!(
+            errors = ?found.errors,
+            "this machine trusts no certificate authority, so that nothing is reached by https; \
+             install `ca-certificates`, or set SSL_CERT_FILE"
+        );
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    #[allow(clippy::expect_used, reason = "the provider is fixed, and has the versions")]
+    let builder = builder.with_safe_default_protocol_versions().expect("ring has them");
+    builder.with_root_certificates(roots).with_no_client_auth()
+});
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type Boxed<T, E = BoxError> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// Makes connections, with TLS if the URL requires it.
 #[derive(Clone)]
-pub(crate) struct Connector(Secured<CheckedConnector>);
+pub(crate) struct Connector(HttpsConnector<CheckedConnector>);
 
 impl Connector {
     pub(super) fn new(hosts: Arc<Hosts>) -> Self {
+        let mut config = TLS.clone();
+        // Each client resumes only its own sessions: a session identifies the
+        // client to the other side.
+        config.resumption = Resumption::in_memory_sessions(TLS_SESSIONS);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(config);
+        // It uses the newest version of HTTP that the other side speaks.
+        let builder = builder.https_or_http().enable_all_versions();
         let resolver = Resolver::system();
-        Self(trust::secured(CheckedConnector { hosts, resolver, slots: Slots::new() }))
+        Self(builder.wrap_connector(CheckedConnector { hosts, resolver, slots: Slots::new() }))
     }
 }
 

@@ -22,7 +22,6 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::Outbound;
 use super::connection::AbortHandle;
 use super::error::FetchError;
-use super::redirect;
 use super::request::FetchRequest;
 use super::upload::{Gone, Upload};
 use crate::body::{Body, REQUEST_ID, Response, announced};
@@ -298,7 +297,7 @@ impl Outbound {
             if most == 0 {
                 return Ok(response);
             }
-            let Some(next) = redirect::next(&request, &response)? else { return Ok(response) };
+            let Some(next) = request.redirected(&response)? else { return Ok(response) };
             followed += 1;
             if followed > most {
                 let to = fixed::cut(next.url.authority(), fixed::TEXT);

@@ -8,15 +8,15 @@
 //!
 //! # Layout
 //! - [`Outbound`]: a function's client and its limits.
-//! - [`request`]: the request that a function makes.
+//! - [`request`]: the request that a function makes, and the next one after a
+//!   redirect.
 //! - [`fetch`]: one fetch in flight.
 //! - [`upload`]: its request's body; [`connection`]: its connection.
-//! - [`redirect`]: the next request after a redirect.
 //! - `client`: the HTTP client and its limits.
 //! - [`hosts`]: the hosts it may reach; [`address`]: which addresses are
 //!   public.
 //! - [`connector`]: makes connections, only to those hosts; [`resolver`]:
-//!   resolves names; [`trust`]: the trusted certificate authorities.
+//!   resolves names.
 //! - [`error`]: why there is no response.
 
 pub(crate) mod address;
@@ -26,10 +26,8 @@ mod connector;
 mod error;
 mod fetch;
 mod hosts;
-mod redirect;
 mod request;
 mod resolver;
-mod trust;
 mod upload;
 
 use std::sync::Arc;

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hourglass_abi::failure;
-use http::{HeaderMap, Method, Request, Uri};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE,
+    LOCATION,
+};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use url::Url;
 
 use super::error::FetchError;
 use super::hosts::{Hosts, scheme};
+use crate::body::Response;
 use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
 
@@ -62,12 +67,42 @@ impl FetchRequest {
         })
     }
 
-    /// The same request to another URL.
+    /// The next request after a redirect; `None` if the response is not a
+    /// redirect, or one that can't be followed because the body is gone.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
-    pub(super) fn to(&self, url: Url) -> Result<Self, FetchError> {
-        Ok(Self { url: normalized(url)?, ..self.clone() })
+    /// The redirect has no valid target.
+    pub(super) fn redirected(&self, response: &Response) -> Result<Option<Self>, FetchError> {
+        let bodiless = match response.status() {
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => self.method == Method::POST,
+            StatusCode::SEE_OTHER => self.method != Method::HEAD,
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => false,
+            _ => return Ok(None),
+        };
+        let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+        if !bodiless && self.body.is_none() {
+            return Ok(None);
+        }
+        let location = location.to_str().ok().and_then(|location| self.url.join(location).ok());
+        let url = location.ok_or_else(|| {
+            let host = fixed::cut(self.url.authority(), fixed::TEXT);
+            FetchError::new(failure::REDIRECT, format!("{host} redirects to no address"))
+        })?;
+        let mut next = Self { url: normalized(url)?, ..self.clone() };
+        let mut removed = vec![];
+        if bodiless {
+            next.method = Method::GET;
+            next.body = Some(Bytes::new());
+            removed.extend([CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION]);
+        }
+        if self.url.origin() != next.url.origin() {
+            // Credentials must not reach another origin.
+            removed.extend([AUTHORIZATION, COOKIE]);
+        }
+        for name in removed {
+            next.headers.remove(name);
+        }
+        Ok(Some(next))
     }
 
     /// Checks whether it may be sent.

@@ -31,7 +31,7 @@ use self::table::Table;
 use super::settings::{ClientSettings, CompilerSettings, FunctionOptions, ServerSettings};
 use crate::environment::Environment;
 use crate::function::Function;
-use crate::http::{Remote, Routes, Token};
+use crate::http::{AdminToken, Remote, Routes};
 use crate::mounts::Mounts;
 use crate::outbound::Hosts;
 use crate::schema::{FilePath, Partial};
@@ -201,7 +201,7 @@ impl Config {
 
     /// Reads the token from its file. Only the listener for operators and its
     /// clients need it.
-    pub(crate) fn admin_token(&self) -> anyhow::Result<Option<Token>> {
+    pub(crate) fn admin_token(&self) -> anyhow::Result<Option<AdminToken>> {
         let Some((file, span)) = &self.admin_token else { return Ok(None) };
         let error = |reason: String| self.source.error(span.clone(), reason);
         let text = std::fs::read_to_string(file)

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use super::listing::{Canceled, Listed};
-use super::token::Token;
+use super::token::AdminToken;
 use crate::body::Body;
 
 /// The longest time a response may take.
@@ -27,7 +27,7 @@ const MAX_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) address: String,
-    pub(crate) token: Option<Token>,
+    pub(crate) token: Option<AdminToken>,
 }
 
 /// Why there is no response.

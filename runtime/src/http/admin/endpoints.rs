@@ -14,16 +14,12 @@ use crate::runtime::Runtime;
 
 /// All endpoints, behind the guard.
 pub(super) struct Endpoints {
-    runtime: Runtime,
-    guard: Guard,
+    pub(super) runtime: Runtime,
+    pub(super) guard: Guard,
     pub(super) headers: HeaderLimits,
 }
 
 impl Endpoints {
-    pub(super) fn new(runtime: Runtime, guard: Guard, headers: HeaderLimits) -> Self {
-        Self { runtime, guard, headers }
-    }
-
     /// The response to a request; the body is ignored.
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
         let mut response = match Refusal::of(request, self.headers) {

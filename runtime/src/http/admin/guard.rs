@@ -10,14 +10,14 @@ use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode};
 
-use super::token::Token;
+use super::token::AdminToken;
 use crate::outbound::address::literal;
 
 /// Set by browsers: what initiated a request. `none` is the user.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Allows or refuses requests.
-pub(super) struct Guard(Option<Token>);
+pub(super) struct Guard(pub(super) Option<AdminToken>);
 
 /// Why a request is refused: the status of its response, and the reason.
 pub(super) type Denial = (StatusCode, &'static str);
@@ -36,10 +36,6 @@ const HOST_NAME: Denial = (
 );
 
 impl Guard {
-    pub(super) fn new(token: Option<Token>) -> Self {
-        Self(token)
-    }
-
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Denial> {
         match &self.0 {
             Some(token) if shown(headers).is_some_and(|shown| token.is(shown)) => Ok(()),
@@ -84,7 +80,7 @@ mod tests {
         for (name, value) in headers {
             map.append(name, value.parse().expect("a value"));
         }
-        Guard::new(token).admit(&map)
+        Guard(token).admit(&map)
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`Admin`]: accepts short-lived connections.
 //! - `connections`: the bounded set of open connections.
-//! - [`Token`]: the secret that an operator presents.
+//! - [`AdminToken`]: the secret that an operator presents.
 //! - `guard`: authorizes requests.
 //! - `endpoints`: the requests it answers.
 //! - `listing`: an invocation in flight, as JSON.
@@ -37,7 +37,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use self::connections::Connections;
 use self::endpoints::Endpoints;
 use self::guard::Guard;
-pub use self::token::{Token, TokenError};
+pub use self::token::{AdminToken, AdminTokenError};
 use super::accept::Acceptor;
 use super::header_limits::{self, HeaderLimits};
 use crate::runtime::Runtime;
@@ -79,7 +79,7 @@ const LIFETIME: Duration = Duration::from_secs(10);
 pub struct Admin {
     listener: TcpListener,
     runtime: Runtime,
-    token: Option<Token>,
+    token: Option<AdminToken>,
     headers: HeaderLimits,
 }
 
@@ -96,7 +96,7 @@ impl Admin {
     /// Sets the token that every request must present. Default: none, which is
     /// allowed only on a loopback address.
     #[must_use]
-    pub fn token(mut self, token: Token) -> Self {
+    pub fn token(mut self, token: AdminToken) -> Self {
         self.token = Some(token);
         self
     }
@@ -140,7 +140,7 @@ impl Admin {
             let reason = "an address that other machines may reach needs a token";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
         }
-        let endpoints = Arc::new(Endpoints::new(runtime, Guard::new(token), headers));
+        let endpoints = Arc::new(Endpoints { runtime, guard: Guard(token), headers });
         let mut acceptor = Acceptor::new(listener, "operators");
         let (mut connections, mut stop) = (Connections::default(), pin!(stop));
         loop {

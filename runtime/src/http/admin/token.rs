@@ -11,7 +11,7 @@ const MIN_LENGTH: usize = 16;
 ///
 /// `Debug` does not print it.
 #[derive(Clone)]
-pub struct Token(String);
+pub struct AdminToken(String);
 
 /// A text that is not a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +19,9 @@ pub struct Token(String);
     "not a token: write at least 16 visible ASCII characters, such as what `openssl rand -hex 32` prints"
 )]
 #[non_exhaustive]
-pub struct TokenError;
+pub struct AdminTokenError;
 
-impl Token {
+impl AdminToken {
     /// The token itself.
     #[cfg(feature = "cli")]
     pub(super) fn secret(&self) -> &str {
@@ -35,18 +35,18 @@ impl Token {
     }
 }
 
-impl FromStr for Token {
-    type Err = TokenError;
+impl FromStr for AdminToken {
+    type Err = AdminTokenError;
 
-    fn from_str(text: &str) -> Result<Self, TokenError> {
+    fn from_str(text: &str) -> Result<Self, AdminTokenError> {
         let good = text.len() >= MIN_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if good { Ok(Self(text.to_owned())) } else { Err(TokenError) }
+        if good { Ok(Self(text.to_owned())) } else { Err(AdminTokenError) }
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for AdminToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
+        f.write_str("AdminToken(..)")
     }
 }
 
@@ -57,14 +57,14 @@ mod tests {
     #[test]
     fn a_token_is_long_and_visible() {
         for text in ["", "short", "0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n"] {
-            assert_eq!(text.parse::<Token>().expect_err(text), TokenError);
+            assert_eq!(text.parse::<AdminToken>().expect_err(text), AdminTokenError);
         }
-        assert!(TokenError.to_string().contains(&MIN_LENGTH.to_string()));
+        assert!(AdminTokenError.to_string().contains(&MIN_LENGTH.to_string()));
     }
 
     #[test]
     fn only_the_token_itself_is_the_token() {
-        let token: Token = "0123456789abcdef".parse().expect("a token");
+        let token: AdminToken = "0123456789abcdef".parse().expect("a token");
         assert!(token.is(b"0123456789abcdef"));
         for other in ["", "0123456789abcde", "0123456789abcdeg", "0123456789abcdef0"] {
             assert!(!token.is(other.as_bytes()), "{other}");
