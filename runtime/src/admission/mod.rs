@@ -7,7 +7,7 @@
 //!
 //! # Layout
 //! - [`Admission`]: the limit and the entry point; [`Permit`]: a root's permit.
-//! - [`permits`]: the permits themselves, spread over the cores.
+//! - [`permits`]: the permits themselves.
 //! - [`begun`]: the calls that have not ended, including those before
 //!   admission.
 //! - [`tree`]: the permits that a call tree holds, and its waiting calls.

@@ -6,8 +6,6 @@
 #[path = "../../../../runtime/src/admission/mod.rs"]
 #[allow(dead_code, reason = "what the rest of `hourglass` uses of it is not here")]
 mod admission;
-#[path = "../permits/cores.rs"]
-mod cores;
 
 mod context {
     pub(crate) use hourglass_interleavings::{Cause, Context};
@@ -34,7 +32,6 @@ use hourglass_interleavings::{Context, every_order};
 use loom::thread::{self, Thread};
 
 use self::admission::{Admission, CallPermit, CallTree};
-use self::cores::move_to;
 
 /// Wakes a thread that waits for a future.
 struct Unpark(Thread);
@@ -74,7 +71,6 @@ fn a_call_of_the_same_tree_wakes_a_waiting_call() {
             let (admission, tree) = (admission.clone(), tree.clone());
             move || drop(enter(&admission, &tree))
         });
-        move_to(1);
         drop(held);
         waits.join().unwrap();
         assert_eq!(admission.in_flight(), 0);
@@ -89,10 +85,7 @@ fn the_end_of_other_calls_wakes_a_waiting_call() {
         let other = admission.admit().unwrap();
         let waits = thread::spawn({
             let (admission, tree) = (admission.clone(), tree.clone());
-            move || {
-                move_to(1);
-                drop(enter(&admission, &tree));
-            }
+            move || drop(enter(&admission, &tree))
         });
         // Two permits are free then, which is more than the tree holds.
         drop(other);
