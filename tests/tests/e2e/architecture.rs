@@ -148,7 +148,7 @@ fn only_outcome_maps_failures_to_statuses() {
     }
     // The others read a status that a guest or another host returns.
     known.sort();
-    let read = ["guest/wire.rs", "outbound/fetch.rs", "outbound/redirect.rs", "outcome.rs"];
+    let read = ["guest/wire.rs", "outbound/fetch.rs", "outbound/request.rs", "outcome.rs"];
     assert_eq!(known, read);
 }
 
