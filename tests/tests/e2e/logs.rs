@@ -91,7 +91,7 @@ async fn the_log_of_an_invocation_is_limited() -> Result<()> {
         assert_eq!(line.text, format!("{number:>99}"));
     }
     let [cut, end] = *marks else { panic!("{marks:?}") };
-    assert!(cut.text.contains("from here on is left out"), "{cut:?}");
+    assert!(cut.text.contains("further output of the invocation is left out"), "{cut:?}");
     let left_out: usize = end.field("left_out").unwrap().parse()?;
     assert_eq!(left_out, (1_000 - printed.len()) * 99);
     Ok(())
@@ -144,12 +144,13 @@ async fn drown(function: &str, way: &str) -> Result<()> {
         client.get(&format!("/{function}/{way}")).await?;
         invocations += 1;
     }
-    while !found("than is logged of one in a second") {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it is not told how much");
+    while !found("exceeded its limit on log output per second") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the amount left out is never logged");
         client.get(&format!("/{function}/plain")).await?;
     }
     let lines = lines::of(function);
-    let told = lines.iter().find(|line| line.text.contains("than is logged of one in a second"));
+    let told =
+        lines.iter().find(|line| line.text.contains("exceeded its limit on log output per second"));
     assert!(told.unwrap().field("left_out").unwrap().parse::<u64>()? > 0);
     let logged: usize = lines.iter().map(|line| line.text.len()).sum();
     // The first and the last second may be incomplete.
