@@ -25,7 +25,7 @@
 //!   how an invocation ended.
 //! - [`context`]: deadlines, cancellation, values; `limits`; `environment`: the
 //!   variables of a function; `escape`: untrusted text; `cores`: per-core data;
-//!   `spawn`: tasks and threads.
+//!   `spawn`: tasks and threads; `sync`: locks.
 //! - `schema`: how settings are declared.
 //!
 //! # The path of a request
@@ -34,7 +34,7 @@
 //! 1. `http::server` accepts the connection, and `http::workers` picks the thread
 //!    that serves it.
 //! 2. `http::connection` detects the protocol and hands each request to
-//!    `http::exchange`: refusal, request id, route, context.
+//!    `http::request`: refusal, request id, route, context.
 //! 3. `runtime::in_flight` starts the invocation. What it returns is both the
 //!    future of the response and the guard that cancels the invocation when the
 //!    client leaves.
@@ -44,7 +44,7 @@
 //!    `guest`.
 //! 6. `function` resets the instance for the next invocation, or discards it.
 //! 7. `runtime::in_flight` holds the response in the front's budget and logs the
-//!    result; `http::exchange` maps it to a response, or to a problem document.
+//!    result; `http::request` maps it to a response, or to a problem document.
 //!
 //! # Features
 //! - `server`: HTTP: the front, and the client for functions.

@@ -158,7 +158,7 @@ proptest! {
 
     #[test]
     fn a_failure_that_is_cut_short_is_malformed(cut in any::<prop::sample::Index>()) {
-        let whole = encode_failure(["canceled", "the context was cancelled", "shutdown"]);
+        let whole = encode_failure(["canceled", "the context was canceled", "shutdown"]);
         prop_assert!(result(whole.slice(..cut.index(whole.len()))).is_err());
     }
 

@@ -53,7 +53,7 @@ fn the_first_failure_cancels_the_others_and_says_so() {
 }
 
 #[test]
-fn what_was_cancelled_has_ended_when_the_group_has_been_waited_for() {
+fn what_was_canceled_has_ended_when_the_group_has_been_waited_for() {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
     let ctx = functions().with_function("counted", |ctx: &Context, _| {
         RUNNING.fetch_add(1, Ordering::SeqCst);
