@@ -25,7 +25,8 @@ fn main() {
     let allowed = Runtime::builder().build().expect("a runtime").capacity().allowed;
     let callees = (WANTED.min(allowed) - 1) / CALLERS - 1;
     let count = 1 + CALLERS * (1 + callees);
-    let builder = Runtime::builder().tick(TICK).max_in_flight(count);
+    // One call tree takes all of the capacity.
+    let builder = Runtime::builder().tick(TICK).max_in_flight(count).call_share(1.0);
     let runtime = builder.build().expect("a runtime");
     let patient = |name: &str, guest: &str| {
         let function = Function::from_bytes(name, common::guest(guest)).expect("a function");
