@@ -7,7 +7,7 @@
 //! becomes a task. A call that the guest does not wait for is a task from the
 //! start.
 
-use std::future::{poll_fn, ready};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
@@ -22,7 +22,7 @@ use crate::guest::capabilities::{CallerInfo, Capabilities};
 use crate::guest::memory::{self, Written, bytes, parts, range, write_answer};
 use crate::guest::state::calls::Pending;
 use crate::guest::state::handles::Resource;
-use crate::guest::state::{Call, HostFuture, State};
+use crate::guest::state::{Call, State};
 use crate::guest::{MODULE, code, wire};
 use crate::limits::bytes::{ByteBudget, Reservation};
 use crate::limits::fixed::{self, NAME};
@@ -39,57 +39,22 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     define!(
         linker, MODULE:
         call_drop, call_detach;
-        async call_start, call_wait, call_result
+        async call, call_start, call_wait, call_result
     );
-    linker.func_wrap_async(MODULE, "call", call)?;
     Ok(())
 }
 
-fn call(mut call: Call<'_>, args: CallArgs) -> HostFuture<'_, i64> {
+async fn call(mut call: Call<'_>, args: CallArgs) -> Result<i64> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap) = args;
     let args = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
-    if !memory::is_short(body_len) {
-        return Box::new(async move {
-            let pending = begin(&mut call, args).await?;
-            answer(&mut call, pending, ptr, cap)?.finish(&mut call).await
-        });
-    }
-    let begun = begin_short(&mut call, args);
-    match begun.and_then(|pending| answer(&mut call, pending, ptr, cap)) {
-        Ok(Answered { result, rest: None }) => Box::new(ready(Ok(result))),
-        Ok(answered) => Box::new(async move { answered.finish(&mut call).await }),
-        Err(trap) => Box::new(ready(Err(trap))),
-    }
-}
-
-/// The result of `call`.
-struct Answered {
-    result: i64,
-    /// An answer that is not written to its end.
-    rest: Option<Written>,
-}
-
-impl Answered {
-    /// Writes the rest of the answer.
-    async fn finish(self, call: &mut Call<'_>) -> Result<i64> {
-        if let Some(mut written) = self.rest {
-            written.finish(call).await?;
-        }
-        Ok(self.result)
-    }
-}
-
-/// Answers a call that ends at its first poll. Any other gets a handle.
-fn answer(call: &mut Call<'_>, pending: Option<Pending>, ptr: u32, cap: u32) -> Result<Answered> {
-    let Some(mut pending) = pending else {
-        return Ok(Answered { result: code::INVALID.into(), rest: None });
+    let Some(mut pending) = begin(&mut call, args).await? else {
+        return Ok(code::INVALID.into());
     };
-    if let Some(written) = answer_at_once(call, &mut pending, ptr, cap)? {
-        let result = written.len.into();
-        return Ok(Answered { result, rest: Some(written).filter(Written::is_partial) });
+    if let Some(mut written) = answer_at_once(&mut call, &mut pending, ptr, cap)? {
+        written.finish(&mut call).await?;
+        return Ok(written.len.into());
     }
-    let handle = call.data_mut().run.calls.open.add(pending)?;
-    Ok(Answered { result: i64::from(handle) << 32, rest: None })
+    Ok(i64::from(call.data_mut().run.calls.open.add(pending)?) << 32)
 }
 
 /// Writes the result of a call that ends at its first poll, if it fits into the
@@ -138,18 +103,6 @@ async fn begin(call: &mut Call<'_>, args: StartArgs) -> Result<Option<Pending>> 
         Err(refused) => return Ok(refused),
     };
     let body = memory::copy(call, body_ptr, body_len, Some(reservation)).await?;
-    dispatch(call, ctx, admitted, body).map(Some)
-}
-
-/// [`begin`] for a call with a short body.
-fn begin_short(call: &mut Call<'_>, args: StartArgs) -> Result<Option<Pending>> {
-    let (ctx, .., body_ptr, body_len) = args;
-    let (admitted, reservation) = match admit(call, args)? {
-        Ok(admitted) => admitted,
-        Err(refused) => return Ok(refused),
-    };
-    let body = bytes(parts(call)?.0, body_ptr, body_len)?;
-    let body = memory::copy_short(body, Some(reservation));
     dispatch(call, ctx, admitted, body).map(Some)
 }
 
