@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_named() {
         let error = output(&mut Command::new("no-such-program"), Duration::MAX, &mut |_| ());
-        let error = error.expect_err("there is none").to_string();
+        let error = error.expect_err("a failure").to_string();
         assert_eq!(error, "`no-such-program` is not on the PATH");
     }
 

@@ -15,7 +15,7 @@ use crate::body::Response;
 #[derive(Serialize)]
 struct Index<'a> {
     functions: Vec<Listed<'a>>,
-    /// A command that requests the first of them; `None` if there is none, or
+    /// A command that requests the first of them; `None` without functions, or
     /// if the client names no host.
     example: Option<String>,
 }

@@ -1,5 +1,5 @@
 //! Mounts: the folders of the host that a function may read, each at a path of
-//! the guest. There are none by default.
+//! the guest. By default a function reads no folder.
 //!
 //! As with a mount of the system, a folder is opened once, when the function is
 //! deployed. The function reads from the folder that is there at that time,

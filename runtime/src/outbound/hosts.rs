@@ -126,7 +126,7 @@ impl Rule {
             return Ok(Self { scheme, pattern: Pattern::Addresses(canonical(net)), port: None });
         }
         if rest.contains(['/', '?', '#', '@']) {
-            return Err("it is a whole address, or a range that is none".into());
+            return Err("it looks like a URL, or its address range is invalid".into());
         }
         // An IPv6 address contains colons, so it is in brackets if a port
         // follows.

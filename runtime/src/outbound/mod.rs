@@ -60,7 +60,7 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// A client for those hosts; `None` if there are none.
+    /// A client for those hosts; `None` if `hosts` is empty.
     pub(crate) fn new(
         hosts: Hosts,
         baggage: Arc<[Arc<str>]>,

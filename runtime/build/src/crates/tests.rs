@@ -98,7 +98,7 @@ fn two_functions_of_one_name_are_an_error() -> Outcome {
 fn no_function_and_no_folder_are_errors() -> Outcome {
     let dir = tempfile::tempdir()?;
     write(dir.path(), "plain", "")?;
-    let error = |path: &Path| functions(path).expect_err("there is none").to_string();
+    let error = |path: &Path| functions(path).expect_err("no function").to_string();
     assert!(error(dir.path()).starts_with("no function in "));
     assert!(error(&dir.path().join("missing")).starts_with("cannot look for functions in "));
     Ok(())

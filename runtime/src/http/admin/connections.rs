@@ -42,7 +42,7 @@ impl Connections {
         self.open.push(Open { task, begun });
     }
 
-    /// Waits until a connection has ended; waits forever if there are none.
+    /// Waits until a connection ends. Without connections it waits forever.
     ///
     /// # Cancel safety
     /// Cancel safe.

@@ -63,7 +63,7 @@ fn flood() {
     }
 }
 
-/// Prints the same number of bytes, each of which the log escapes.
+/// Prints the same number of bytes. The log escapes each of them.
 fn flood_escaped() {
     let line = "\u{1b}".repeat(99);
     for _ in 0..1_000 {
