@@ -17,12 +17,12 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
 
 /// One `T` for each core.
 #[derive(Debug)]
-pub(crate) struct PerCore<T>(Box<[Line<T>]>);
+pub(crate) struct PerCore<T>(Box<[CacheLine<T>]>);
 
 /// Has its cache lines to itself; processors fetch them in pairs.
 #[repr(align(128))]
 #[derive(Debug)]
-struct Line<T>(T);
+struct CacheLine<T>(T);
 
 /// The numbers of the cores that the process may use. They are those of its
 /// first thread, because the calling thread may have been pinned to one core.
@@ -92,7 +92,7 @@ impl<T> PerCore<T> {
     /// index and the number of cores.
     pub(crate) fn new(make: impl Fn(usize, usize) -> T) -> Self {
         let cores = ALLOWED.len().max(1);
-        Self((0..cores).map(|core| Line(make(core, cores))).collect())
+        Self((0..cores).map(|core| CacheLine(make(core, cores))).collect())
     }
 
     /// The value of the current core.

@@ -81,11 +81,11 @@ struct Level {
 }
 
 /// A call's permit to run, returned when it is dropped.
-pub(crate) struct CallPermit(Option<Place>);
+pub(crate) struct CallPermit(Option<TreePlace>);
 
 /// The tree and the depth of a call.
 #[derive(Clone)]
-struct Place {
+struct TreePlace {
     admission: Arc<Admission>,
     tree: Arc<CallTree>,
     level: usize,
@@ -102,7 +102,7 @@ enum Entered {
 
 /// A waiting call. Dropping it gives up its place in the queue.
 struct Waiting {
-    place: Place,
+    place: TreePlace,
     ticket: u64,
     permit: oneshot::Receiver<CallPermit>,
 }
@@ -123,7 +123,7 @@ impl Admission {
         ctx: &Context,
     ) -> Result<CallPermit, Outcome> {
         let level = depth.saturating_sub(1) as usize;
-        let place = Place { admission: self.clone(), tree: tree.clone(), level };
+        let place = TreePlace { admission: self.clone(), tree: tree.clone(), level };
         let waiting = match self.enter(place)? {
             Entered::Admitted(permit) => return Ok(permit),
             Entered::Waiting(waiting) => waiting,
@@ -142,7 +142,7 @@ impl Admission {
     }
 
     /// Takes a permit, or a place in the queue.
-    fn enter(self: &Arc<Self>, place: Place) -> Result<Entered, Outcome> {
+    fn enter(self: &Arc<Self>, place: TreePlace) -> Result<Entered, Outcome> {
         let mut state = place.tree.lock();
         let alone = state.is_alone(place.level);
         let in_turn = || state.next().is_none_or(|next| next < place.level);
@@ -220,7 +220,7 @@ impl Admission {
         state.waiting -= 1;
         state.hold(level);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
-        let place = Place { admission: self.clone(), tree: tree.clone(), level };
+        let place = TreePlace { admission: self.clone(), tree: tree.clone(), level };
         Some(Grant(sender, CallPermit(Some(place))))
     }
 
@@ -290,7 +290,7 @@ impl State {
     }
 }
 
-impl Place {
+impl TreePlace {
     /// Returns the permit, or passes it on within the tree. Returns grants for
     /// all calls that can start now.
     fn release(self) -> Vec<Grant> {
@@ -330,7 +330,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let Place { admission, tree, level } = &self.place;
+        let TreePlace { admission, tree, level } = &self.place;
         let mut state = tree.lock();
         let left = state.levels.get_mut(*level).and_then(|level| level.queue.remove(&self.ticket));
         if left.is_none() {

@@ -124,11 +124,11 @@ mod tests {
     #[test]
     fn the_help_names_the_real_default() {
         #[derive(clap::Parser)]
-        struct Line {
+        struct AccessLine {
             #[command(flatten)]
             _access: AccessOptions,
         }
-        let help = Line::command().render_long_help().to_string().replace("\n", " ");
+        let help = AccessLine::command().render_long_help().to_string().replace("\n", " ");
         assert!(help.contains(ADMIN), "{help}");
     }
 }

@@ -17,7 +17,7 @@ const KEPT: usize = 8;
 /// A node's index in its parent's list, read and written only under the
 /// parent's lock: it is atomic only because the node is shared.
 #[derive(Debug, Default)]
-pub(super) struct Place(AtomicUsize);
+pub(super) struct ChildIndex(AtomicUsize);
 
 /// The nodes attached to one node.
 #[derive(Default)]

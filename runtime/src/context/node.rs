@@ -34,7 +34,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::after::Job;
 use super::cause::{Cause, Done};
-use super::children::{Children, Place};
+use super::children::{ChildIndex, Children};
 use super::sync::{AtomicU8, Mutex, MutexGuard};
 
 /// How and why a node ended.
@@ -69,7 +69,7 @@ pub(super) struct Node {
     deadline: Option<Deadline>,
     /// A copy of the state's `done`, which can be read without the lock.
     done: Flag,
-    pub(super) place: Place,
+    pub(super) place: ChildIndex,
     state: Mutex<State>,
 }
 
@@ -104,7 +104,7 @@ impl Node {
         let node = Arc::new(Node {
             deadline: deadline.cloned(),
             done: Flag::default(),
-            place: Place::default(),
+            place: ChildIndex::default(),
             state: Mutex::new(State {
                 end: None,
                 parent: parent.cloned(),

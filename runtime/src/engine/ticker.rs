@@ -21,11 +21,11 @@ const LINGER: u32 = 100;
 
 /// The thread that advances the epoch. Dropping the value ends the thread.
 pub(crate) struct Ticker {
-    shared: Arc<Shared>,
+    shared: Arc<TickerState>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct TickerState {
     /// The number of live guards that were created on each core.
     running: PerCore<AtomicUsize>,
     parked: AtomicBool,
@@ -38,7 +38,7 @@ pub(crate) struct Ticking<'a>(Option<&'a AtomicUsize>);
 
 impl Ticker {
     pub(crate) fn start(engine: wasmtime::Engine, tick: Duration) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(TickerState {
             running: PerCore::new(|_, _| AtomicUsize::new(0)),
             parked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -98,7 +98,7 @@ impl Drop for Ticker {
     }
 }
 
-impl Shared {
+impl TickerState {
     fn run(&self, engine: &wasmtime::Engine, tick: Duration) {
         let mut idle = 0;
         let mut next = Instant::now();

@@ -37,7 +37,7 @@ const STEP: u64 = 64 << 10;
 
 /// The evictor of a host's idle instances. Dropping it ends its thread.
 pub(crate) struct Evictor {
-    shared: Arc<Shared>,
+    shared: Arc<EvictorState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -62,7 +62,7 @@ pub struct IdleStats {
 }
 
 /// The state that the evictor's thread and the pools share.
-pub(super) struct Shared {
+pub(super) struct EvictorState {
     limits: IdleLimits,
     instances: AtomicUsize,
     memory: Arc<ByteBudget>,
@@ -75,13 +75,13 @@ pub(super) struct Shared {
 
 /// One instance's reservation in the budget.
 pub(super) struct IdleReservation {
-    shared: Arc<Shared>,
+    shared: Arc<EvictorState>,
     pub(super) memory: Reservation,
 }
 
 impl Evictor {
     pub(crate) fn start(limits: IdleLimits) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(EvictorState {
             limits,
             instances: AtomicUsize::new(0),
             memory: ByteBudget::new(limits.bytes),
@@ -131,7 +131,7 @@ impl Drop for Evictor {
     }
 }
 
-impl Shared {
+impl EvictorState {
     /// Counts an instance that is to be kept. Returns false if the budget is
     /// used up.
     pub(super) fn admit(self: &Arc<Self>, ready: &mut ReadyInstance) -> bool {

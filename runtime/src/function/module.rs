@@ -59,7 +59,7 @@ pub(crate) struct ValidModule<'a> {
 
 /// The result of the first pass over a module.
 #[derive(Default)]
-struct Found {
+struct Totals {
     start: Option<u32>,
     /// Whether a function's name is very long.
     long_names: bool,
@@ -74,7 +74,7 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, 
     if !wasm.starts_with(b"\0asm") {
         return Err(DeployError::NotWasm { reason: "it does not begin with `\\0asm`".into() });
     }
-    let (mut found, mut size) = (Found::default(), Size::new(max_functions));
+    let (mut found, mut size) = (Totals::default(), Size::new(max_functions));
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload.map_err(malformed)?;
         size.add(&payload)?;
@@ -98,7 +98,7 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, 
     Ok(ValidModule { wasm, memory, table: size.table, instance, style, proof })
 }
 
-impl Found {
+impl Totals {
     fn read(&mut self, payload: Payload<'_>) -> Result<(), DeployError> {
         match payload {
             Payload::Version { encoding: Encoding::Component, .. } => {

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::evictor::Shared;
+use super::evictor::EvictorState;
 use super::instance::ReadyInstance;
 use crate::cores::PerCore;
 use crate::sync::lock;
@@ -20,7 +20,7 @@ use crate::sync::lock;
 /// Idle instances of one version of a function.
 pub(crate) struct Idle {
     stacks: PerCore<Stack>,
-    evictor: Arc<Shared>,
+    evictor: Arc<EvictorState>,
 }
 
 type Stack = Mutex<VecDeque<IdleEntry>>;
@@ -31,7 +31,7 @@ struct IdleEntry {
 }
 
 impl Idle {
-    pub(super) fn new(evictor: Arc<Shared>) -> Self {
+    pub(super) fn new(evictor: Arc<EvictorState>) -> Self {
         Self { stacks: PerCore::new(|_, _| Stack::default()), evictor }
     }
 

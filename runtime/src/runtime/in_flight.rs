@@ -72,11 +72,11 @@ pub(crate) struct InFlight {
     task: Task<Ended>,
     /// Receives a response that begins before the invocation ends.
     early: Option<oneshot::Receiver<Response>>,
-    guard: Guard,
+    guard: CancelGuard,
 }
 
 /// Cancels an invocation when its caller leaves.
-pub(super) struct Guard {
+pub(super) struct CancelGuard {
     caller: Arc<Caller>,
     cancel: Option<Cancel>,
     detach: Duration,
@@ -134,7 +134,7 @@ impl InFlight {
         let (ctx, cancel) = ctx.with_timeout(timeout.map_or(limit, |timeout| timeout.min(limit)));
         let (sender, early) = streams.then(oneshot::channel).unzip();
         let (name, cancel) = (function.name.clone(), Some(cancel));
-        let guard = Guard { caller: caller.clone(), cancel, detach };
+        let guard = CancelGuard { caller: caller.clone(), cancel, detach };
         let run = Box::pin(async move {
             let shared = &caller.runtime.0;
             let ended = shared.run(&function, &ctx, request, CallInfo::default(), sender).await;
@@ -199,7 +199,7 @@ impl Drop for InFlight {
     }
 }
 
-impl Guard {
+impl CancelGuard {
     /// Polls the invocation. One that does not end at once becomes a task.
     pub(super) fn poll(
         &self,

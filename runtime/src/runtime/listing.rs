@@ -40,7 +40,7 @@ pub struct InvocationInfo {
 
 /// All invocations in flight.
 pub(crate) struct Listing {
-    entries: PerCore<Mutex<Slab<Entry>>>,
+    entries: PerCore<Mutex<Slab<ListEntry>>>,
     ids: PerCore<Ids>,
 }
 
@@ -51,7 +51,7 @@ struct Ids {
     step: u64,
 }
 
-struct Entry {
+struct ListEntry {
     id: u64,
     function: Arc<str>,
     parent: Option<u64>,
@@ -61,7 +61,7 @@ struct Entry {
 
 /// An entry of the list, removed on drop.
 pub(crate) struct Listed<'a> {
-    entries: &'a Mutex<Slab<Entry>>,
+    entries: &'a Mutex<Slab<ListEntry>>,
     place: usize,
 }
 
@@ -93,7 +93,7 @@ impl Listing {
     ) -> Option<Listed<'_>> {
         let (id, entries) = (id?, self.entries.own()?);
         let (function, ctx) = (function.clone(), ctx.clone());
-        let place = lock(entries).insert(Entry { id, function, parent, ctx, started });
+        let place = lock(entries).insert(ListEntry { id, function, parent, ctx, started });
         Some(Listed { entries, place })
     }
 
@@ -140,7 +140,7 @@ impl Listing {
         ending.len()
     }
 
-    fn map<T>(&self, each: impl Fn(&Entry) -> T) -> Vec<T> {
+    fn map<T>(&self, each: impl Fn(&ListEntry) -> T) -> Vec<T> {
         let mut all = Vec::new();
         for entries in self.entries.iter() {
             all.extend(lock(entries).iter().map(|(_, entry)| each(entry)));
@@ -158,7 +158,7 @@ impl Drop for Listed<'_> {
     }
 }
 
-fn lock(entries: &Mutex<Slab<Entry>>) -> MutexGuard<'_, Slab<Entry>> {
+fn lock(entries: &Mutex<Slab<ListEntry>>) -> MutexGuard<'_, Slab<ListEntry>> {
     entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

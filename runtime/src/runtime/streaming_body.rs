@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
-use super::in_flight::{Ended, Guard};
+use super::in_flight::{CancelGuard, Ended};
 use crate::body::{Body, BodyError, announced};
 use crate::context::Cause;
 use crate::spawn::Task;
@@ -28,7 +28,7 @@ pub(super) struct StreamingBody {
     task: Task<Ended>,
     /// The result of the invocation, if it had ended when the head left.
     ended: Option<Ended>,
-    guard: Guard,
+    guard: CancelGuard,
     /// If the head announces a length.
     remaining: Option<Remaining>,
 }
@@ -74,7 +74,7 @@ impl StreamingBody {
         pieces: Body,
         task: Task<Ended>,
         ended: Option<Ended>,
-        guard: Guard,
+        guard: CancelGuard,
     ) -> Self {
         Self { pieces, task, ended, guard, remaining: announced(head).map(Remaining::new) }
     }

@@ -77,7 +77,7 @@ impl Host {
         let within = free >= self.admission.needed(self.held(tree));
         let first = self.waiting.iter().all(|(of, other)| *of != tree || other.place.level < level);
         let (admission, of) = (self.admission.clone(), self.trees[tree].clone());
-        match self.admission.enter(Place { admission, tree: of, level }) {
+        match self.admission.enter(TreePlace { admission, tree: of, level }) {
             Ok(Entered::Admitted(permit)) => {
                 assert!(free > 0 && (alone || within && first));
                 self.running.push((tree, level, permit));
@@ -178,7 +178,7 @@ fn by_default_a_tree_gets_half_and_the_next_one_half_of_the_rest() {
     for (tree, expected) in [(0, 500), (1, 250), (2, 125)] {
         for _ in 0..1_000 {
             let (admission, of) = (host.admission.clone(), host.trees[tree].clone());
-            match host.admission.enter(Place { admission, tree: of, level: 0 }) {
+            match host.admission.enter(TreePlace { admission, tree: of, level: 0 }) {
                 Ok(Entered::Admitted(permit)) => host.running.push((tree, 0, permit)),
                 Ok(Entered::Waiting(waiting)) => host.waiting.push((tree, waiting)),
                 Err(error) => panic!("{error}"),
@@ -193,7 +193,7 @@ fn waiting_calls_are_bounded() {
     let mut host = Host::new(2, 0.5);
     let mut enter = |tree: usize| {
         let (admission, of) = (host.admission.clone(), host.trees[tree].clone());
-        match host.admission.enter(Place { admission, tree: of, level: 0 }) {
+        match host.admission.enter(TreePlace { admission, tree: of, level: 0 }) {
             Ok(Entered::Admitted(permit)) => host.running.push((tree, 0, permit)),
             Ok(Entered::Waiting(waiting)) => host.waiting.push((tree, waiting)),
             Err(_) => return false,

@@ -17,11 +17,11 @@ use crate::environment::Environment;
 
 /// The variables and secrets of a function.
 #[derive(Clone, Debug, Default)]
-pub(super) struct EnvironmentTable(Vec<(String, Spanned<Entry>)>);
+pub(super) struct EnvironmentTable(Vec<(String, Spanned<RawValue>)>);
 
 /// The value of a variable, or the source of a secret.
 #[derive(Clone)]
-enum Entry {
+enum RawValue {
     Value(String),
     /// The content of a file, without the final line ending.
     File(String),
@@ -30,7 +30,7 @@ enum Entry {
 }
 
 /// Shows no value.
-impl fmt::Debug for Entry {
+impl fmt::Debug for RawValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("..")
     }
@@ -39,14 +39,14 @@ impl fmt::Debug for Entry {
 impl EnvironmentTable {
     pub(super) fn take(table: &mut Table<'_>) -> anyhow::Result<Self> {
         let source = table.source;
-        let mut entries: Vec<(String, Spanned<Entry>)> = Vec::new();
+        let mut entries: Vec<(String, Spanned<RawValue>)> = Vec::new();
         for (name, value) in table.entries("env")? {
             let span = value.span();
             let DeValue::String(text) = value.into_inner() else {
                 let reason = "a value in this place is a string: write it in quotes";
                 return Err(source.error(span, reason));
             };
-            let entry = Spanned::new(span, Entry::Value(text.into_owned()));
+            let entry = Spanned::new(span, RawValue::Value(text.into_owned()));
             entries.push((name.into_inner(), entry));
         }
         for (name, value) in table.entries("secrets")? {
@@ -55,7 +55,7 @@ impl EnvironmentTable {
                 let reason = format!("`{name}` is a setting and a secret; keep one of them");
                 return Err(source.error(span, reason));
             }
-            let Some(secret) = Entry::secret(value.get_ref()) else {
+            let Some(secret) = RawValue::secret(value.get_ref()) else {
                 let reason = "the file does not hold a secret, only its place: write \
                               `{ file = \"PATH\" }` or `{ env = \"VARIABLE\" }`";
                 return Err(source.error(span, reason));
@@ -86,7 +86,7 @@ impl EnvironmentTable {
     }
 }
 
-impl Entry {
+impl RawValue {
     /// The source of a secret, if the value is one.
     fn secret(value: &DeValue<'_>) -> Option<Self> {
         let table = value.as_table().filter(|table| table.len() == 1)?;

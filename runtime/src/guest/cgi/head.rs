@@ -19,7 +19,7 @@ const STATUS: &str = "status";
 
 /// The result of the search so far.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum HeadEnd {
     /// More output is needed.
     #[default]
     Nothing,
@@ -45,7 +45,7 @@ pub(crate) struct Search {
 
 impl Search {
     /// Continues the search, in all output so far.
-    pub(crate) fn find(&mut self, printed: &[u8]) -> Found {
+    pub(crate) fn find(&mut self, printed: &[u8]) -> HeadEnd {
         while let Some(end) = printed.get(self.seen..).and_then(newline) {
             let next = self.seen + end + 1;
             let line = printed.get(self.line..next).unwrap_or_default();
@@ -53,21 +53,21 @@ impl Search {
             let line = without_end(line);
             if line.is_empty() {
                 return match self.is_cgi {
-                    true if next > LONGEST => Found::Endless,
-                    true => Found::Head(next),
-                    false => Found::Body,
+                    true if next > LONGEST => HeadEnd::Endless,
+                    true => HeadEnd::Head(next),
+                    false => HeadEnd::Body,
                 };
             }
             match field(line) {
                 Some((name, _)) => self.is_cgi |= is_cgi(name),
-                None => return Found::Body,
+                None => return HeadEnd::Body,
             }
         }
         self.seen = printed.len();
         match printed.len() > LONGEST {
-            true if self.is_cgi => Found::Endless,
-            true => Found::Body,
-            false => Found::Nothing,
+            true if self.is_cgi => HeadEnd::Endless,
+            true => HeadEnd::Body,
+            false => HeadEnd::Nothing,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use wasmtime::Result;
 
-use super::head::{self, Found, LONGEST, Search};
+use super::head::{self, HeadEnd, LONGEST, Search};
 use crate::guest::memory::{self, bytes, parts, write};
 use crate::guest::state::response::{Allowance, Outgoing};
 use crate::guest::state::run::Run;
@@ -126,13 +126,13 @@ fn find(run: &mut Run, is_all: bool) {
         return;
     }
     let read = match search.find(held) {
-        Found::Nothing if !is_all => return,
-        Found::Nothing if held.is_empty() => {
+        HeadEnd::Nothing if !is_all => return,
+        HeadEnd::Nothing if held.is_empty() => {
             Err("it ended without a word on its standard output".into())
         }
-        Found::Nothing | Found::Body => Ok(head::of_bare_body(held)),
-        Found::Head(len) => head::read(&held.split_to(len)),
-        Found::Endless => Err(format!("its head is longer than {LONGEST} bytes")),
+        HeadEnd::Nothing | HeadEnd::Body => Ok(head::of_bare_body(held)),
+        HeadEnd::Head(len) => head::read(&held.split_to(len)),
+        HeadEnd::Endless => Err(format!("its head is longer than {LONGEST} bytes")),
     };
     match read {
         Ok(head) => *response = Some(head),

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::State;
 use crate::guest::wasi::errno;
-use crate::guest::wasi::folder::{FILE, FOLDER, Found};
+use crate::guest::wasi::folder::{FILE, FOLDER, FoundFile};
 use crate::limits;
 use crate::mounts::{Disk, Mount};
 
@@ -30,13 +30,13 @@ static PERMITS: LazyLock<Semaphore> =
 /// plus [`FIRST`].
 #[derive(Default)]
 pub(crate) struct Files {
-    open: Slab<Open>,
+    open: Slab<OpenFile>,
     /// Whether the folders have been added.
     begun: bool,
 }
 
 /// An open file or folder.
-pub(crate) struct Open {
+pub(crate) struct OpenFile {
     pub(crate) file: Arc<OwnedFd>,
     pub(crate) kind: u8,
     pub(crate) disk: Disk,
@@ -52,7 +52,7 @@ impl State {
     ///
     /// # Errors
     /// The code for a bad descriptor.
-    pub(crate) fn opened(&mut self, fd: u32) -> Result<&mut Open, i32> {
+    pub(crate) fn opened(&mut self, fd: u32) -> Result<&mut OpenFile, i32> {
         let index = self.run.files.index(&self.capabilities.mounts, fd)?;
         self.run.files.open.get_mut(index).ok_or(errno::BADF)
     }
@@ -61,7 +61,7 @@ impl State {
     ///
     /// # Errors
     /// The code for a bad descriptor, or for one that is not a file.
-    pub(crate) fn file(&mut self, fd: u32) -> Result<&mut Open, i32> {
+    pub(crate) fn file(&mut self, fd: u32) -> Result<&mut OpenFile, i32> {
         let open = self.opened(fd)?;
         if open.kind == FILE { Ok(open) } else { Err(errno::ISDIR) }
     }
@@ -81,7 +81,7 @@ impl State {
     /// The code for a bad descriptor.
     pub(crate) fn close(&mut self, fd: u32) -> Result<(), i32> {
         let index = self.run.files.index(&self.capabilities.mounts, fd)?;
-        self.run.files.open.try_remove(index).map(Open::close).ok_or(errno::BADF)
+        self.run.files.open.try_remove(index).map(OpenFile::close).ok_or(errno::BADF)
     }
 }
 
@@ -99,14 +99,14 @@ impl Files {
     ///
     /// # Errors
     /// The code for too many open files of all guests.
-    pub(crate) fn add(&mut self, found: Found) -> Result<u32, i32> {
-        let Found { file, kind, disk } = found;
+    pub(crate) fn add(&mut self, found: FoundFile) -> Result<u32, i32> {
+        let FoundFile { file, kind, disk } = found;
         let Ok(permit) = PERMITS.try_acquire() else {
             disk.close(file);
             return Err(errno::NFILE);
         };
         let (file, _permit) = (Arc::new(file), Some(permit));
-        let open = Open { file, kind, disk, position: 0, mount: None, _permit };
+        let open = OpenFile { file, kind, disk, position: 0, mount: None, _permit };
         Ok(FIRST.saturating_add(self.open.insert(open) as u32))
     }
 
@@ -117,7 +117,7 @@ impl Files {
             for (index, mount) in mounts.iter().enumerate() {
                 let (file, disk) = (mount.folder.clone(), mount.disk.clone());
                 let mount = Some(index);
-                self.open.insert(Open {
+                self.open.insert(OpenFile {
                     file,
                     kind: FOLDER,
                     disk,
@@ -133,11 +133,11 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        self.open.drain().for_each(Open::close);
+        self.open.drain().for_each(OpenFile::close);
     }
 }
 
-impl Open {
+impl OpenFile {
     /// The parts that a read of it needs.
     pub(crate) fn parts(&self) -> (Arc<OwnedFd>, Disk) {
         (self.file.clone(), self.disk.clone())

@@ -45,7 +45,7 @@ pub(crate) struct Lookup<'a> {
 
 /// A regular file or a folder, open.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FoundFile {
     pub(crate) file: OwnedFd,
     pub(crate) kind: u8,
     pub(crate) disk: Disk,
@@ -73,14 +73,14 @@ impl Lookup<'_> {
     }
 
     /// Opens a regular file or a folder.
-    pub(crate) fn open(&self, folder: bool) -> Result<Found, i32> {
+    pub(crate) fn open(&self, folder: bool) -> Result<FoundFile, i32> {
         // Checked before and after it is opened, because it may be replaced in
         // between (TOCTOU).
         openable(&self.look(&self.find(OFlags::PATH)?)?, folder)?;
         let file = self.find(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let stat = self.look(&file)?;
         let kind = openable(&stat, folder)?;
-        Ok(Found { file, kind, disk: self.disk.beneath(&stat) })
+        Ok(FoundFile { file, kind, disk: self.disk.beneath(&stat) })
     }
 
     /// The metadata of a file of any type.
@@ -255,7 +255,7 @@ mod tests {
                 Err(errno::AGAIN) if cached => return,
                 opened => opened.expect("it is a file"),
             };
-            let Found { file, kind, disk: found } = found;
+            let FoundFile { file, kind, disk: found } = found;
             assert_eq!((kind, found.is_local()), (FILE, disk.is_local()));
             assert_eq!(length(&file, cached), Ok(manifest.len() as u64));
             let read = read(&file, 2, 1 << 20, cached);
@@ -280,7 +280,7 @@ mod tests {
         let (folder, disk, _) = folder();
         let src =
             Lookup { folder: &folder, disk: &disk, path: b"src", follow: true, cached: false };
-        let Found { file: src, .. } = src.open(true).expect("it is a folder");
+        let FoundFile { file: src, .. } = src.open(true).expect("it is a folder");
         let whole = list(&src, 0, 1 << 20).expect("it is a folder");
         let (mut parts, mut from) = (Vec::new(), 0);
         loop {

@@ -14,10 +14,10 @@ const MAX_OPEN: usize = 64;
 pub(super) struct Connections {
     tasks: JoinSet<()>,
     /// Oldest first.
-    open: Vec<Open>,
+    open: Vec<OpenConnection>,
 }
 
-struct Open {
+struct OpenConnection {
     task: AbortHandle,
     /// Whether its request has arrived.
     begun: Arc<AtomicBool>,
@@ -39,7 +39,7 @@ impl Connections {
         }
         let begun = Arc::new(AtomicBool::new(false));
         let task = self.tasks.spawn(serve(begun.clone()));
-        self.open.push(Open { task, begun });
+        self.open.push(OpenConnection { task, begun });
     }
 
     /// Waits until a connection ends. Without connections it waits forever.

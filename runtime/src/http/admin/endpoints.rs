@@ -4,7 +4,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTE
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use serde::Serialize;
 
-use super::guard::{Denial, Guard};
+use super::guard::{AdminGuard, Denial};
 use super::listing::{Canceled, Listed};
 use crate::body::Response;
 use crate::http::header_limits::HeaderLimits;
@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 /// All endpoints, behind the guard.
 pub(super) struct Endpoints {
     pub(super) runtime: Runtime,
-    pub(super) guard: Guard,
+    pub(super) guard: AdminGuard,
     pub(super) headers: HeaderLimits,
 }
 

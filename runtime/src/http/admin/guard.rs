@@ -17,7 +17,7 @@ use crate::outbound::address::literal;
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Allows or refuses requests.
-pub(super) struct Guard(pub(super) Option<AdminToken>);
+pub(super) struct AdminGuard(pub(super) Option<AdminToken>);
 
 /// Why a request is refused: the status of its response, and the reason.
 pub(super) type Denial = (StatusCode, &'static str);
@@ -35,7 +35,7 @@ const HOST_NAME: Denial = (
     "without a token the host has to be named by its IP address or as localhost",
 );
 
-impl Guard {
+impl AdminGuard {
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Denial> {
         match &self.0 {
             Some(token) if shown(headers).is_some_and(|shown| token.is(shown)) => Ok(()),
@@ -80,7 +80,7 @@ mod tests {
         for (name, value) in headers {
             map.append(name, value.parse().expect("a value"));
         }
-        Guard(token).admit(&map)
+        AdminGuard(token).admit(&map)
     }
 
     #[test]

@@ -36,7 +36,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use self::connections::Connections;
 use self::endpoints::Endpoints;
-use self::guard::Guard;
+use self::guard::AdminGuard;
 pub use self::token::{AdminToken, AdminTokenError};
 use super::accept::Acceptor;
 use super::header_limits::{self, HeaderLimits};
@@ -140,7 +140,7 @@ impl Admin {
             let reason = "an address that other machines may reach needs a token";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
         }
-        let endpoints = Arc::new(Endpoints { runtime, guard: Guard(token), headers });
+        let endpoints = Arc::new(Endpoints { runtime, guard: AdminGuard(token), headers });
         let mut acceptor = Acceptor::new(listener, "operators");
         let (mut connections, mut stop) = (Connections::default(), pin!(stop));
         loop {

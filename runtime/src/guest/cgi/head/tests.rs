@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn found(printed: &str) -> Found {
+fn found(printed: &str) -> HeadEnd {
     Search::default().find(printed.as_bytes())
 }
 
@@ -13,10 +13,10 @@ fn a_head_ends_with_a_blank_line() {
     for (printed, len) in [
         ("Content-Type: text/html\n\n<p>", 25),
         ("content-type:text/html\r\n\r\n", 26),
-        ("X-A: 1\r\nSTATUS: 404 Not Found\n\r\nbody\n\n", 32),
+        ("X-A: 1\r\nSTATUS: 404 Not HeadEnd\n\r\nbody\n\n", 32),
         ("Location: /there\n\n", 18),
     ] {
-        assert_eq!(found(printed), Found::Head(len), "{printed:?}");
+        assert_eq!(found(printed), HeadEnd::Head(len), "{printed:?}");
     }
 }
 
@@ -32,20 +32,20 @@ fn what_only_looks_like_a_head_is_a_body() {
         "The Status: good\n\n",
         ": none\n",
     ] {
-        assert_eq!(found(printed), Found::Body, "{printed:?}");
+        assert_eq!(found(printed), HeadEnd::Body, "{printed:?}");
     }
     for printed in ["", "hello", "Status: 200", "Status: 200\n", "X-A: 1\n"] {
-        assert_eq!(found(printed), Found::Nothing, "{printed:?}");
+        assert_eq!(found(printed), HeadEnd::Nothing, "{printed:?}");
     }
 }
 
 #[test]
 fn a_head_is_bounded() {
     let long = "X-A: 1\n".repeat(LONGEST / 7);
-    assert_eq!(found(&long), Found::Nothing);
-    assert_eq!(found(&format!("{long}{long}")), Found::Body);
-    assert_eq!(found(&format!("Status: 200\n{long}")), Found::Endless);
-    assert_eq!(found(&format!("Status: 200\n{long}\n")), Found::Endless);
+    assert_eq!(found(&long), HeadEnd::Nothing);
+    assert_eq!(found(&format!("{long}{long}")), HeadEnd::Body);
+    assert_eq!(found(&format!("Status: 200\n{long}")), HeadEnd::Endless);
+    assert_eq!(found(&format!("Status: 200\n{long}\n")), HeadEnd::Endless);
 }
 
 #[test]
@@ -97,9 +97,9 @@ proptest! {
         let bytes = printed.as_bytes();
         let mut search = Search::default();
         let first = search.find(&bytes[..at.index(bytes.len() + 1)]);
-        let found = if first == Found::Nothing { search.find(bytes) } else { first };
+        let found = if first == HeadEnd::Nothing { search.find(bytes) } else { first };
         prop_assert_eq!(&found, &Search::default().find(bytes));
-        if let Found::Head(len) = found {
+        if let HeadEnd::Head(len) = found {
             let _ = read(&bytes[..len]);
         }
     }
