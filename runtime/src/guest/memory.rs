@@ -75,6 +75,23 @@ pub(crate) fn write(memory: &mut [u8], ptr: u32, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Whether a range is short enough to be copied at once.
+pub(crate) fn is_short(len: u32) -> bool {
+    len as usize <= PIECE
+}
+
+/// Copies a short range. The copy keeps its reservation.
+pub(crate) fn copy_short(range: &[u8], reservation: Option<Reservation>) -> Bytes {
+    if range.is_empty() {
+        return Bytes::new();
+    }
+    let copied = Bytes::copy_from_slice(range);
+    match reservation {
+        Some(reservation) => reservation.attach(copied),
+        None => copied,
+    }
+}
+
 /// Copies a range out of the guest's memory, whatever its length. Long ranges
 /// are copied in pieces, and the call yields between them. The copy keeps its
 /// reservation.
@@ -89,15 +106,8 @@ pub(crate) async fn copy(
     reservation: Option<Reservation>,
 ) -> Result<Bytes> {
     let whole = bytes(parts(call)?.0, ptr, len)?;
-    if whole.is_empty() {
-        return Ok(Bytes::new());
-    }
-    if whole.len() <= PIECE {
-        let copied = Bytes::copy_from_slice(whole);
-        return Ok(match reservation {
-            Some(reservation) => reservation.attach(copied),
-            None => copied,
-        });
+    if is_short(len) {
+        return Ok(copy_short(whole, reservation));
     }
     let mut copied = Bulk::with_capacity(whole.len(), reservation);
     let mut turn = Turn::begin();

@@ -1,5 +1,7 @@
 //! The exchange: a guest reads the request and writes the response.
 
+use std::future::ready;
+
 use bytes::Bytes;
 use wasmtime::{Linker, Result};
 
@@ -8,7 +10,7 @@ use crate::context::Context;
 use crate::guest::memory::{self, bytes, parts, range};
 use crate::guest::state::response::{Allowance, Outgoing, PIECE};
 use crate::guest::state::run::{Incoming, Run};
-use crate::guest::state::{Call, State};
+use crate::guest::state::{Call, HostFuture, State};
 use crate::guest::turn;
 use crate::guest::{MODULE, code, wire};
 use crate::outcome::Outcome;
@@ -20,7 +22,8 @@ pub(crate) const FUNCTIONS: [&str; 5] =
     ["request", "respond", "respond_begin", "respond_write", "body_read"];
 
 pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
-    define!(linker, MODULE: request, respond_begin; async respond, respond_write, body_read);
+    define!(linker, MODULE: request, respond_begin; async respond_write, body_read);
+    linker.func_wrap_async(MODULE, "respond", respond)?;
     Ok(())
 }
 
@@ -37,22 +40,50 @@ fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> Result<i32> {
     Ok(i32::try_from(len).unwrap_or(i32::MAX))
 }
 
-async fn respond(
-    mut call: Call<'_>,
-    (head_ptr, head_len, body_ptr, body_len): (u32, u32, u32, u32),
-) -> Result<i32> {
-    let (memory, state) = parts(&mut call)?;
-    let limit = state.capabilities.limits.response_body;
-    if let Err(outcome) = Allowance::new(limit).take(body_len as usize) {
+/// Takes a whole response. Nearly every invocation calls it once, so a short
+/// response must not pay for the state of a long copy.
+fn respond(mut call: Call<'_>, args: (u32, u32, u32, u32)) -> HostFuture<'_, i32> {
+    let (head_ptr, head_len, body_ptr, body_len) = args;
+    let mut response = match read_whole(&mut call, (head_ptr, head_len), (body_ptr, body_len)) {
+        Ok(Ok(response)) => response,
+        Ok(Err(code)) => return Box::new(ready(Ok(code))),
+        Err(trap) => return Box::new(ready(Err(trap))),
+    };
+    if memory::is_short(body_len) {
+        call.data_mut().run.response = Some(response);
+        return Box::new(ready(Ok(code::OK)));
+    }
+    Box::new(async move {
+        *response.body_mut() = memory::copy(&mut call, body_ptr, body_len, None).await?.into();
+        call.data_mut().run.response = Some(response);
+        Ok(code::OK)
+    })
+}
+
+/// Reads a response, and its body if that is short.
+///
+/// # Errors
+/// A trap, or the code that the guest receives.
+fn read_whole(
+    call: &mut Call<'_>,
+    (head_ptr, head_len): (u32, u32),
+    (body_ptr, body_len): (u32, u32),
+) -> Result<Result<Response, i32>> {
+    let (memory, state) = parts(call)?;
+    if let Err(outcome) =
+        Allowance::new(state.capabilities.limits.response_body).take(body_len as usize)
+    {
         state.run.overflow.get_or_insert(outcome);
-        return Ok(code::BODY_FAILED);
+        return Ok(Err(code::BODY_FAILED));
     }
     let Some(mut response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
-        return Ok(code::INVALID);
+        return Ok(Err(code::INVALID));
     };
-    *response.body_mut() = memory::copy(&mut call, body_ptr, body_len, None).await?.into();
-    call.data_mut().run.response = Some(response);
-    Ok(code::OK)
+    let body = bytes(memory, body_ptr, body_len)?;
+    if memory::is_short(body_len) {
+        *response.body_mut() = memory::copy_short(body, None).into();
+    }
+    Ok(Ok(response))
 }
 
 /// Parses the guest's response head, without a body; `None` if the guest has

@@ -230,6 +230,10 @@ impl ResourceLimiter for MemoryMeter {
 /// The caller of a host call.
 pub(crate) type Call<'a> = Caller<'a, State>;
 
+/// The result of a host call that may wait. The engine wants it boxed, so a
+/// call that need not wait returns [`std::future::ready`], which is small.
+pub(crate) type HostFuture<'a, T> = Box<dyn Future<Output = Result<T>> + Send + 'a>;
+
 #[cfg(test)]
 mod tests {
     use super::*;
