@@ -13,7 +13,7 @@ fn a_head_ends_with_a_blank_line() {
     for (printed, len) in [
         ("Content-Type: text/html\n\n<p>", 25),
         ("content-type:text/html\r\n\r\n", 26),
-        ("X-A: 1\r\nSTATUS: 404 Not HeadEnd\n\r\nbody\n\n", 32),
+        ("X-A: 1\r\nSTATUS: 404 Not Found\n\r\nbody\n\n", 32),
         ("Location: /there\n\n", 18),
     ] {
         assert_eq!(found(printed), HeadEnd::Head(len), "{printed:?}");
