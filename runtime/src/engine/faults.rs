@@ -3,10 +3,10 @@
 //!
 //! Asking the kernel which pages of a memory were touched takes longer than the
 //! rest of a reset. But a page becomes touched only through a page fault, and
-//! the kernel counts the faults of each thread. So if a guest ran on one
-//! thread, and that thread had no fault during the run, every page that the
-//! guest wrote to is among those that the last scan of its memory found. Once a
-//! function is warm, this is nearly always the case.
+//! the kernel counts the faults of each thread. So if no thread had a fault
+//! while it ran the guest, every page that the guest wrote to is among those
+//! that the last scan of its memory found. Once a function is warm, this is
+//! nearly always the case.
 //!
 //! Three things could break that argument, and are handled:
 //!
@@ -15,8 +15,9 @@
 //!   [exempt](super::pages::PageMap::watch) from that, or always scanned.
 //! - A kernel might not count: its count is trusted only after it has counted a
 //!   fault that was caused on purpose.
-//! - A guest that waited may have run on several threads: its memory is
-//!   scanned. So is any memory after a fault, whatever its reason.
+//! - A guest that waited may have run on several threads: each of its turns is
+//!   [watched](FaultWatch) on the thread that it has. After a fault in any of
+//!   them, whatever its reason, the memory is scanned.
 //!
 //! With debug assertions every memory is scanned anyway, and the scan must find
 //! nothing new.
@@ -50,6 +51,42 @@ impl FaultSnapshot {
         let now = count();
         LAST.set(now);
         matches!((snapshot, now), (Some(Self(then)), Some(now)) if then == now)
+    }
+}
+
+/// Watches a run for page faults. The run has one turn after the other, each on
+/// one thread.
+#[derive(Debug, Default)]
+pub(crate) struct FaultWatch {
+    /// The snapshot at the start of the current turn.
+    turn: Option<Option<FaultSnapshot>>,
+    /// Whether a former turn had a fault.
+    faulted: bool,
+}
+
+impl FaultWatch {
+    /// Of a run that was not watched to its end.
+    pub(crate) fn unknown() -> Self {
+        Self { turn: None, faulted: true }
+    }
+
+    /// A turn begins on this thread.
+    pub(crate) fn begin(&mut self) {
+        self.turn = Some(FaultSnapshot::take());
+    }
+
+    /// The current turn, if any, ends on this thread. After a turn with a fault
+    /// this makes no system call.
+    pub(crate) fn end(&mut self) {
+        if let Some(snapshot) = self.turn.take() {
+            self.faulted = self.faulted || !FaultSnapshot::is_unchanged(snapshot);
+        }
+    }
+
+    /// Ends the current turn, and returns whether no turn had a fault.
+    pub(crate) fn saw_none(&mut self) -> bool {
+        self.end();
+        !self.faulted
     }
 }
 

@@ -15,7 +15,7 @@ use wasmtime::{Global, Memory, Ref, Result, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
 use super::evictor::IdleReservation;
-use crate::engine::faults::FaultSnapshot;
+use crate::engine::faults::FaultWatch;
 use crate::engine::pages::{DirtyPages, PageMap};
 use crate::engine::stacks::Trim;
 use crate::guest::{Exit, Inputs, State};
@@ -33,9 +33,6 @@ pub(crate) struct Instance {
     pub(super) exports: InstanceExports,
     /// The pages of its memory that a reset must restore, if it can be reset.
     dirty: Option<DirtyPages>,
-    /// The fault-count snapshot of the run, as long as the run stays on one
-    /// thread.
-    snapshot: Option<FaultSnapshot>,
     /// Trims its stack; created on first use.
     trim: Option<Trim>,
     /// Its reservation in the host's budget for idle instances, once it has
@@ -68,7 +65,6 @@ impl Instance {
     /// # Cancel safety
     /// Dropping the future ends the guest; the instance is then unusable.
     pub(crate) async fn run(&mut self) -> Result<()> {
-        self.snapshot = FaultSnapshot::take();
         if let Some(start) = &self.exports.start {
             start.call_async(&mut self.store, ()).await?;
         }
@@ -80,21 +76,18 @@ impl Instance {
         ended
     }
 
-    /// Records that the run had to wait, after which another thread may have
-    /// continued it.
-    pub(crate) fn has_waited(&mut self) {
-        self.snapshot = None;
-    }
-
     /// Resets the instance to its initial state after a plain return, for a
     /// module with a proof that this is all of its state. An instance with a
     /// memory that grew, or that was touched too much, cannot be reset.
     ///
     /// # Errors
     /// The instance, if it cannot be reset.
-    pub(super) fn reset(mut self: Box<Self>) -> Result<ReadyInstance, Box<Self>> {
+    pub(super) fn reset(
+        mut self: Box<Self>,
+        faults: &mut FaultWatch,
+    ) -> Result<ReadyInstance, Box<Self>> {
         self.store.data_mut().clear();
-        let no_fault = self.ran_without_fault();
+        let no_fault = self.ran_without(faults);
         if !no_fault {
             self.trim_stack();
         }
@@ -105,9 +98,9 @@ impl Instance {
     }
 
     /// Whether the run certainly touched no page that was not resident before.
-    fn ran_without_fault(&self) -> bool {
+    fn ran_without(&self, faults: &mut FaultWatch) -> bool {
         let pages = self.blueprint.engine.pages.as_ref();
-        pages.is_some_and(PageMap::counts_faults) && FaultSnapshot::is_unchanged(self.snapshot)
+        pages.is_some_and(PageMap::counts_faults) && faults.saw_none()
     }
 
     /// Returns the deep part of the stack to the system, if the run touched it.
@@ -139,8 +132,8 @@ impl Instance {
     /// Drops the instance: at once, or on a thread that may block if its memory
     /// or its table is large. Everything that the invocation started has ended
     /// before this returns.
-    pub(crate) fn discard(mut self: Box<Self>) -> Option<JoinHandle<()>> {
-        if !self.ran_without_fault() {
+    pub(crate) fn discard(mut self: Box<Self>, faults: &mut FaultWatch) -> Option<JoinHandle<()>> {
+        if !self.ran_without(faults) {
             self.trim_stack();
         }
         let entries = self.exports.table.map_or(0, |table| table.size(&self.store));
@@ -161,16 +154,8 @@ impl ReadyInstance {
         let pages = blueprint.engine.pages.as_ref().filter(|_| reset);
         let dirty = pages.map(|pages| pages.watch(exports.memory.data_mut(&mut store)));
         let (blueprint, reservation) = (blueprint.clone(), None);
-        let (snapshot, trim) = (None, None);
-        Ok(Self(Box::new(Instance {
-            blueprint,
-            store,
-            exports,
-            dirty,
-            snapshot,
-            trim,
-            reservation,
-        })))
+        let trim = None;
+        Ok(Self(Box::new(Instance { blueprint, store, exports, dirty, trim, reservation })))
     }
 
     /// Hands it to an invocation.

@@ -39,6 +39,7 @@ use self::instance::ReadyInstance;
 use self::pool::Idle;
 pub(crate) use self::registry::{Entry, Registry};
 use crate::engine::Engine;
+use crate::engine::faults::FaultWatch;
 use crate::environment::Environment;
 use crate::error::DeployError;
 use crate::escape::OneLine;
@@ -247,9 +248,10 @@ impl Deployed {
         &self,
         instance: Box<Instance>,
         used: Instant,
+        faults: &mut FaultWatch,
     ) -> Result<(), Box<Instance>> {
         let Some(idle) = &self.idle else { return Err(instance) };
-        idle.put(instance.reset()?, used);
+        idle.put(instance.reset(faults)?, used);
         Ok(())
     }
 }

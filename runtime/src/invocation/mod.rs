@@ -26,6 +26,7 @@ use crate::body::Response;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::engine::alarms::Alarms;
+use crate::engine::faults::FaultWatch;
 use crate::engine::ticker::Ticking;
 use crate::function::{Deployed, Instance};
 use crate::guest::{Exit, Inputs, Misuse, State, give_up_at, overdue};
@@ -86,14 +87,11 @@ impl<'a> Invocation<'a> {
         let result = conclude(state, ended, function);
         let peak_memory = state.memory.peak;
         let cpu = meter.cpu.saturating_sub(state.run.callee_cpu);
-        if meter.waited {
-            instance.has_waited();
-        }
-        let mut used = self.instance.take();
+        let (faults, mut used) = (&mut meter.faults, self.instance.take());
         if ordinary && result.is_ok() {
-            used = used.and_then(|instance| function.check_in(instance, started).err());
+            used = used.and_then(|instance| function.check_in(instance, started, faults).err());
         }
-        if let Some(discarding) = used.and_then(Instance::discard) {
+        if let Some(discarding) = used.and_then(|instance| instance.discard(faults)) {
             // The instance holds a slot until then. An error is a panic, which
             // is logged.
             let _ = discarding.await;
@@ -104,10 +102,8 @@ impl<'a> Invocation<'a> {
 
 impl Drop for Invocation<'_> {
     fn drop(&mut self) {
-        if let Some(mut instance) = self.instance.take() {
-            // The future may be dropped on another thread than it ran on.
-            instance.has_waited();
-            instance.discard();
+        if let Some(instance) = self.instance.take() {
+            instance.discard(&mut FaultWatch::unknown());
         }
     }
 }
@@ -116,8 +112,9 @@ impl Drop for Invocation<'_> {
 #[derive(Default)]
 struct Meter {
     cpu: Duration,
-    /// Whether the first poll returned `Pending`.
-    waited: bool,
+    /// Whether the run was polled.
+    polled: bool,
+    faults: FaultWatch,
 }
 
 /// This thread's processor time.
@@ -146,18 +143,20 @@ async fn in_time<T>(
 ) -> Option<T> {
     let mut run = pin!(run);
     poll_fn(|cx| {
-        if !meter.waited {
-            let polled = run.as_mut().poll(cx);
-            meter.cpu += started.elapsed();
-            meter.waited = polled.is_pending();
-            return polled.map(Some);
-        }
-        if overdue(ctx, grace) {
+        let first = !std::mem::replace(&mut meter.polled, true);
+        if !first && overdue(ctx, grace) {
             return Poll::Ready(None);
         }
-        let before = thread_time();
+        let before = if first { None } else { Some(thread_time()) };
+        meter.faults.begin();
         let polled = run.as_mut().poll(cx);
-        meter.cpu += thread_time().saturating_sub(before);
+        if polled.is_pending() {
+            meter.faults.end();
+        }
+        meter.cpu += match before {
+            Some(before) => thread_time().saturating_sub(before),
+            None => started.elapsed(),
+        };
         polled.map(Some)
     })
     .await

@@ -11,7 +11,7 @@ use std::ptr::null_mut;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
-use super::faults::FaultSnapshot;
+use super::faults::{FaultSnapshot, FaultWatch};
 use super::*;
 
 impl PageMap {
@@ -356,4 +356,33 @@ fn what_was_only_read_is_not_touched() {
     let read = memory.iter().map(|&byte| u64::from(byte)).sum::<u64>();
     assert!(read > 0 && pages.reset(&mut memory, &first, &mut touched, false));
     assert_eq!(touched.bytes(), 0);
+}
+
+/// Gives a run three turns, each on a thread of its own, and has a page fault
+/// in one of them. Returns whether the watch saw no fault.
+fn turns(faults_in: Option<usize>) -> bool {
+    let mut watch = FaultWatch::default();
+    for turn in 0..3 {
+        let turn_of_run = || {
+            let mut memory = Mapping::new(&[1]);
+            FaultSnapshot::is_unchanged(None);
+            watch.begin();
+            if faults_in == Some(turn) {
+                memory[100 * 4_096] = 1;
+            }
+            watch.end();
+        };
+        std::thread::scope(|scope| scope.spawn(turn_of_run).join()).expect("no panic");
+    }
+    watch.saw_none()
+}
+
+#[test]
+fn a_fault_in_any_turn_is_seen_wherever_the_run_ends() {
+    for turn in 0..3 {
+        assert!(!turns(Some(turn)), "turn {turn}");
+    }
+    // Anything may cause a fault now and then.
+    assert!((0..1_000).any(|_| turns(None)));
+    assert!(!FaultWatch::unknown().saw_none());
 }

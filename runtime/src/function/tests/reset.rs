@@ -8,6 +8,7 @@ use wasmtime::Trap;
 
 use super::random_modules;
 use crate::engine::compile::Compiler;
+use crate::engine::faults::FaultWatch;
 use crate::engine::{Engine, Settings};
 use crate::function::blueprint::Blueprint;
 use crate::function::instance::{Instance, ReadyInstance};
@@ -98,9 +99,11 @@ impl Bench {
         let mut again = made(&blueprint);
         for round in 1..=4 {
             assert!(again.contents() == first, "seed {seed}, before run {round}");
+            let mut faults = FaultWatch::default();
+            faults.begin();
             let ended = run(&mut again).await.unwrap_or_else(|trap| panic!("seed {seed}: {trap}"));
             assert!(ended == after, "seed {seed}, after run {round}");
-            let Ok(clean) = again.reset() else {
+            let Ok(clean) = again.reset(&mut faults) else {
                 // Its memory grew, or was touched too much.
                 assert_eq!(round, 1, "seed {seed}");
                 counts.dropped += 1;
