@@ -61,7 +61,7 @@
 //! - `tracing`, with the feature of that name: the same for the crate `tracing`.
 //! - `sha2`, with the feature of that name: SHA-256 at the speed of the host's processor.
 //! - [`abi`]: the interface to the host, for functions that are written without this crate.
-//! - `host`, `native`: calls and fetches in progress, inside and outside a host.
+//! - `host`, `native`: the implementation, inside and outside a host.
 //! - `record`: records for the host's log. `wire`: the encoding that the interface uses. `named`:
 //!   conversion between failures and their names in that encoding.
 
@@ -90,6 +90,11 @@ pub mod sha2;
 pub mod tracing;
 #[cfg(any(target_arch = "wasm32", test))]
 mod wire;
+
+#[cfg(target_arch = "wasm32")]
+use host as platform;
+#[cfg(not(target_arch = "wasm32"))]
+use native as platform;
 
 pub use body::{Body, BodyError, Writer};
 pub use call::{CallError, Group};

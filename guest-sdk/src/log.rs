@@ -40,14 +40,14 @@ mod guest {
     use log::kv::{Error, Key, Value, VisitSource, VisitValue};
     use log::{LevelFilter, Log, Metadata, Record};
 
-    use crate::abi;
-    use crate::record::{self, Fields};
+    use crate::host;
+    use crate::record::Fields;
 
     struct Host;
 
     pub(super) fn init() {
         if log::set_logger(&Host).is_ok() {
-            note(abi::log::log(0, &[]).ok());
+            note(host::log::log(0, &[]));
         }
     }
 
@@ -71,7 +71,7 @@ mod guest {
             // An error means that a field cannot be formatted.
             let _ = record.key_values().visit(&mut fields);
             let level = record.level() as i32;
-            note(record::send(level, record.target(), record.args(), &fields.0));
+            note(host::log::send(level, record.target(), record.args(), &fields.0));
         }
 
         fn flush(&self) {}

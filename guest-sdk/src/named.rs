@@ -1,5 +1,17 @@
 //! Failures that the host identifies by name. Each name is listed once.
 
+use crate::{Context, Done};
+
+/// A failure that the host identifies by name.
+pub trait Named: Sized {
+    /// Makes the failure if its context is done.
+    fn ended(target: &str, ctx: &Context, done: Done) -> Self;
+
+    /// Makes the failure that the host sent.
+    #[cfg(any(target_arch = "wasm32", test))]
+    fn named(target: &str, failure: crate::wire::Failure) -> Self;
+}
+
 /// Implements the conversion between the host's names of failures and the variants of an error
 /// type. The listed variants hold a description, which begins with the target as `$shown` formats
 /// it. In addition, the type has a `Done` with the target in the field `$target`, an `Other` with an
@@ -19,16 +31,17 @@ macro_rules! named {
                     $(Self::$other { .. } => ($other_name, ""),)?
                 }
             }
+        }
 
-            /// Makes the failure if its context is done.
-            pub(crate) fn ended(target: &str, ctx: &$crate::Context, done: $crate::Done) -> Self {
+        impl $crate::named::Named for $error {
+            fn ended(target: &str, ctx: &$crate::Context, done: $crate::Done) -> Self {
                 let cause = ctx.cause().unwrap_or_else(|| $crate::Cause::from(done.name()));
                 Self::Done { $target: target.to_owned(), done, cause }
             }
 
-            /// Makes the failure with this name and description.
             #[cfg(any(target_arch = "wasm32", test))]
-            pub(crate) fn named(target: &str, outcome: String, text: &str, cause: &str) -> Self {
+            fn named(target: &str, failure: $crate::wire::Failure) -> Self {
+                let $crate::wire::Failure { outcome, text, cause } = failure;
                 let done = match &*outcome {
                     hourglass_abi::cause::CANCELED => $crate::Done::Canceled,
                     hourglass_abi::cause::DEADLINE_EXCEEDED => $crate::Done::DeadlineExceeded,
@@ -40,7 +53,7 @@ macro_rules! named {
                         };
                     }
                 };
-                Self::Done { $target: target.to_owned(), done, cause: cause.into() }
+                Self::Done { $target: target.to_owned(), done, cause: (&*cause).into() }
             }
         }
 

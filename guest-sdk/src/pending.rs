@@ -3,10 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-#[cfg(target_arch = "wasm32")]
-use crate::host::Started;
-#[cfg(not(target_arch = "wasm32"))]
-use crate::native::Started;
+use crate::platform::{Started, wait};
 use crate::{CallError, Context, Done, FetchError, Response};
 
 /// Why a call or a fetch has no response: [`CallError`] for a call, [`FetchError`] for a fetch.
@@ -18,12 +15,10 @@ impl Failure for FetchError {}
 
 /// The private part of [`Failure`].
 pub(crate) mod private {
-    use super::{Context, Done, Response, Started, fmt};
+    use super::{Context, Response, Started, fmt};
+    use crate::named::Named;
 
-    pub trait Failure: fmt::Debug + Sized {
-        /// The context that it was started under is done.
-        fn done(target: &str, ctx: &Context, done: Done) -> Self;
-
+    pub trait Failure: Named + fmt::Debug {
         /// Returns the response. The call or fetch under `ctx` must have ended.
         fn response(target: &str, ctx: &Context, started: Started<Self>) -> Result<Response, Self>;
 
@@ -124,7 +119,7 @@ impl<E: Failure> Pending<E> {
     fn conclude(self, waiter: Option<&Context>, waited: &Waited) -> Result<Response, E> {
         let Self { target, ctx, started, late } = self;
         match (waited, late) {
-            (Waited::Done(done), _) => Err(E::done(&target, waiter.unwrap_or(&ctx), *done)),
+            (Waited::Done(done), _) => Err(E::ended(&target, waiter.unwrap_or(&ctx), *done)),
             (Waited::Late(_), Some(late)) => Err(late.error),
             _ => E::response(&target, &ctx, started?),
         }
@@ -240,22 +235,5 @@ fn wait_for_first<E: Failure>(ctx: &Context, pending: &[Pending<E>]) -> Waited {
         if let Some(place) = pending.iter().position(|one| at(one).is_some_and(|at| at <= now)) {
             return Waited::Late(place);
         }
-    }
-}
-
-/// Waits until one of several has a result, and returns its index. `started` must not be empty.
-fn wait<'a, E: Failure + 'a>(
-    ctx: &Context,
-    started: impl Iterator<Item = &'a Started<E>>,
-) -> Result<usize, Done> {
-    #[cfg(target_arch = "wasm32")]
-    {
-        let handles: Vec<i32> = started.map(Started::handle).collect();
-        crate::abi::call::wait(ctx.handle(), &handles)
-    }
-    #[cfg(not(target_arch = "wasm32"))]
-    {
-        let started: Vec<_> = started.collect();
-        ctx.wait_for(|| started.iter().position(|one| one.has_ended()))
     }
 }

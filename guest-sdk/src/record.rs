@@ -2,24 +2,10 @@
 
 use std::fmt::{self, Display, Write};
 
-#[cfg(target_arch = "wasm32")]
-use crate::{abi, wire};
-
-/// The most that is sent of a message, in bytes.
-#[cfg(target_arch = "wasm32")]
-const MESSAGE: usize = 8 << 10;
 /// The most that is sent of a field's value, in bytes.
 const VALUE: usize = 1 << 10;
 /// The most fields that are sent.
 const FIELDS: usize = hourglass_abi::limit::LOG_FIELDS as usize;
-
-/// The host's number for the level `error`.
-#[cfg(target_arch = "wasm32")]
-pub(crate) const ERROR: i32 = 1;
-
-/// The target of this crate's own records.
-#[cfg(target_arch = "wasm32")]
-const TARGET: &str = "hourglass_sdk";
 
 /// The fields of a record: names, and values in the encoding of the
 /// [interface](crate::abi#the-log).
@@ -53,27 +39,8 @@ impl Fields {
     }
 }
 
-/// Sends a record, and returns the last level that the host logs, if the host reports it.
-#[cfg(target_arch = "wasm32")]
-pub(crate) fn send(
-    level: i32,
-    target: &str,
-    message: impl Display,
-    fields: &Fields,
-) -> Option<usize> {
-    let record = wire::record(&shown("", message, MESSAGE), target, fields.pairs());
-    abi::log::log(level | abi::TYPED as i32, &record).ok()
-}
-
-/// Logs an error of this crate or of the handler.
-#[cfg(target_arch = "wasm32")]
-#[cold]
-pub(crate) fn error(message: impl Display, fields: &Fields) {
-    let _ = send(ERROR, TARGET, message, fields);
-}
-
 /// Returns `start` followed by the formatted value, truncated to `most` bytes.
-fn shown(start: &str, what: impl Display, most: usize) -> String {
+pub(crate) fn shown(start: &str, what: impl Display, most: usize) -> String {
     let mut text = Text { text: start.to_owned(), most: start.len().saturating_add(most) };
     // An error means that the text was truncated.
     if write!(text, "{what}").is_err() {

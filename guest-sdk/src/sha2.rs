@@ -34,7 +34,7 @@ mod guest {
     use digest::typenum::{U32, U64};
     use digest::{HashMarker, Output};
 
-    use crate::abi;
+    use crate::host;
 
     digest::buffer_fixed!(
         /// A SHA-256 hasher.
@@ -69,7 +69,7 @@ mod guest {
     impl UpdateCore for Core {
         fn update_blocks(&mut self, blocks: &[Block<Self>]) {
             self.blocks += blocks.len() as u64;
-            abi::sha2::sha256(&mut self.state, Array::cast_slice_to_core(blocks));
+            host::sha2::sha256(&mut self.state, Array::cast_slice_to_core(blocks));
         }
     }
 
@@ -77,7 +77,7 @@ mod guest {
         fn finalize_fixed_core(&mut self, buffer: &mut Buffer<Self>, out: &mut Output<Self>) {
             let bits = 8 * (buffer.get_pos() as u64 + 64 * self.blocks);
             buffer.len64_padding_be(bits, |block| {
-                abi::sha2::sha256(&mut self.state, &[block.0]);
+                host::sha2::sha256(&mut self.state, &[block.0]);
             });
             for (bytes, word) in out.chunks_exact_mut(4).zip(self.state) {
                 bytes.copy_from_slice(&word.to_be_bytes());

@@ -51,7 +51,7 @@ pub fn init() {
 #[cfg(target_arch = "wasm32")]
 mod guest {
     use super::{Fields, LevelFilter, Metadata};
-    use crate::{abi, record};
+    use crate::host;
 
     /// The levels by the host's numbers.
     const LEVELS: [LevelFilter; 6] = [
@@ -64,13 +64,13 @@ mod guest {
     ];
 
     pub(super) fn level() -> LevelFilter {
-        let last = abi::log::log(0, &[]).unwrap_or_default();
+        let last = host::log::log(0, &[]).unwrap_or_default();
         LEVELS.get(last).copied().unwrap_or(LevelFilter::TRACE)
     }
 
     pub(super) fn send(metadata: &Metadata<'_>, message: &str, fields: &Fields) {
         let level = LEVELS.iter().position(|level| level == metadata.level());
-        record::send(level.unwrap_or_default() as i32, metadata.target(), message, fields);
+        host::log::send(level.unwrap_or_default() as i32, metadata.target(), message, fields);
     }
 }
 

@@ -87,13 +87,20 @@ pub(crate) fn fetched(bytes: Bytes) -> Result<Result<Fetched, Failure>, Malforme
 
 /// The failure of a call without a response.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// The outcome's name.
     pub(crate) outcome: String,
     /// A description of the failure.
     pub(crate) text: String,
     /// The text form of the cause, empty if there is no cause.
     pub(crate) cause: String,
+}
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Self {
+        let outcome = hourglass_abi::failure::HOST.to_owned();
+        Self { outcome, text: malformed.to_string(), cause: String::new() }
+    }
 }
 
 /// Decodes the result of a call. The body and the header values share the memory of `bytes`.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use crate::{CallError, Done, Error, FetchError};
 
@@ -65,10 +65,10 @@ impl BodyError {
         }
     }
 
-    /// Makes the error for a read that failed with this code from the host.
-    #[cfg(target_arch = "wasm32")]
-    pub(super) fn from_code(code: i32) -> Self {
-        crate::abi::done(code).map_or(Self::Incomplete, Self::Done)
+    /// Makes the error for a response of another host that broke off, or whose content is malformed.
+    pub(crate) fn upstream(url: &str, status: StatusCode, error: FetchError) -> Self {
+        let host = url.parse::<Uri>().ok().and_then(|url| Some(url.authority()?.to_string()));
+        Self::Upstream { host: host.unwrap_or_default(), status, error }
     }
 
     /// Makes the error for an [`io::Read`].
@@ -102,7 +102,7 @@ impl std::error::Error for BodyError {}
 /// The sender of a body that is not the client's.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    Upstream { url: String, host: String, status: StatusCode },
+    Upstream { url: String, status: StatusCode },
     Callee { function: String, status: StatusCode },
 }
 
@@ -110,24 +110,15 @@ impl Origin {
     /// Makes the error for malformed content.
     pub(super) fn malformed(&self, text: &str) -> BodyError {
         match self {
-            Self::Upstream { url, status, .. } => {
-                self.failed(FetchError::BadResponse(format!("{url}: status {status}: {text}")))
+            Self::Upstream { url, status } => {
+                let text = format!("{url}: status {status}: {text}");
+                BodyError::upstream(url, *status, FetchError::BadResponse(text))
             }
             Self::Callee { function, status } => BodyError::Callee {
                 function: function.clone(),
                 status: *status,
                 error: CallError::BadResponse(format!("`{function}`: status {status}: {text}")),
             },
-        }
-    }
-
-    /// Makes the error for a body that broke off.
-    pub(super) fn failed(&self, error: FetchError) -> BodyError {
-        match self {
-            Self::Upstream { host, status, .. } => {
-                BodyError::Upstream { host: host.clone(), status: *status, error }
-            }
-            Self::Callee { .. } => self.malformed(&error.to_string()),
         }
     }
 }

@@ -14,13 +14,9 @@ use serde::de::DeserializeOwned;
 pub use self::error::BodyError;
 pub(crate) use self::error::Origin;
 pub(crate) use self::stream::Source;
-use self::stream::{Broken, Stream};
+use self::stream::Stream;
 pub use self::writer::Writer;
 use crate::Result;
-
-/// The number of bytes that are copied at once.
-#[cfg(target_arch = "wasm32")]
-pub(crate) const COPY_BUFFER: usize = 64 << 10;
 
 /// The body of a request or a response.
 ///
@@ -109,15 +105,6 @@ impl Body {
         Self::from_source(Source::Written(Box::new(write)))
     }
 
-    /// Creates the request's body, with its length if the host knows it.
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn of_request(length: Option<u64>) -> Self {
-        match length {
-            Some(0) => Self::default(),
-            length => Self::from_source(Source::Host(length)),
-        }
-    }
-
     /// Creates a body with this source.
     pub(crate) fn from_source(source: Source) -> Self {
         Self { content: Content::Stream(Arc::new(Stream::new(source))), origin: None }
@@ -128,15 +115,9 @@ impl Body {
         Self { origin: Some(Arc::new(origin)), ..self }
     }
 
-    /// Creates a body with the source that was taken from this one.
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn resume(&self, source: Source) -> Self {
-        Self { origin: self.origin.clone(), ..Self::from_source(source) }
-    }
-
     /// Takes the source of the pieces, or returns the whole body if it has arrived.
     #[cfg(target_arch = "wasm32")]
-    pub(crate) fn pieces(&self) -> std::result::Result<Source, &Bytes> {
+    pub(crate) fn pieces(&self) -> Result<Source, &Bytes> {
         match (&self.content, self.known()) {
             (_, Some(Ok(bytes))) | (Content::Whole(bytes), _) => Err(bytes),
             (Content::Stream(stream), _) => Ok(stream.take()),
@@ -150,14 +131,11 @@ impl Body {
     /// The error of that read.
     #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn check(&self) -> Result<(), BodyError> {
-        match self.known() {
-            Some(Err(broken)) => Err(self.broken(broken)),
-            Some(Ok(_)) | None => Ok(()),
-        }
+        self.known().map_or(Ok(()), |known| known.map(drop).map_err(Clone::clone))
     }
 
     /// Returns the result of reading the whole body, without reading it.
-    fn known(&self) -> Option<std::result::Result<&Bytes, &Broken>> {
+    fn known(&self) -> Option<Result<&Bytes, &BodyError>> {
         match &self.content {
             Content::Whole(bytes) => Some(Ok(bytes)),
             Content::Stream(stream) => stream.known(),
@@ -167,7 +145,7 @@ impl Body {
     fn whole(&self) -> Result<&Bytes, BodyError> {
         match &self.content {
             Content::Whole(bytes) => Ok(bytes),
-            Content::Stream(stream) => stream.whole().map_err(|broken| self.broken(broken)),
+            Content::Stream(stream) => stream.whole().map_err(Clone::clone),
         }
     }
 
@@ -222,16 +200,6 @@ impl Body {
             None => BodyError::Client(text),
         }
     }
-
-    #[cold]
-    fn broken(&self, broken: &Broken) -> BodyError {
-        match (broken, &self.origin) {
-            (Broken::Body(error), _) => error.clone(),
-            (Broken::Fetch(error), Some(origin)) => origin.failed(error.clone()),
-            // A fetched body has an origin.
-            (Broken::Fetch(error), None) => BodyError::Written(error.to_string()),
-        }
-    }
 }
 
 /// Reads the rest of the body. Blocks until a piece has arrived.
@@ -245,9 +213,9 @@ impl Read for Body {
         if let Content::Stream(stream) = &self.content {
             #[cfg(target_arch = "wasm32")]
             if let Some(read) = stream.read(buffer) {
-                return read.map_err(|broken| self.broken(&broken).into_io());
+                return read.map_err(BodyError::into_io);
             }
-            let whole = stream.whole().map_err(|broken| self.broken(broken).into_io())?;
+            let whole = stream.whole().map_err(|error| error.clone().into_io())?;
             self.content = Content::Whole(whole.clone());
         }
         let Content::Whole(bytes) = &mut self.content else { return Ok(0) };
@@ -255,17 +223,6 @@ impl Read for Body {
         bytes.copy_to_slice(buffer.get_mut(..len).unwrap_or_default());
         Ok(len)
     }
-}
-
-/// Copies a body piece by piece.
-#[cfg(target_arch = "wasm32")]
-pub(crate) fn copy(body: &mut Body, writer: &mut Writer<'_>) -> io::Result<()> {
-    use std::io::Write;
-    let mut buffer = vec![0; COPY_BUFFER];
-    while let read @ 1.. = body.read(&mut buffer)? {
-        writer.write_all(buffer.get(..read).unwrap_or_default())?;
-    }
-    Ok(())
 }
 
 impl Default for Body {

@@ -6,8 +6,6 @@ use std::io::{self, Write};
 use bytes::Bytes;
 
 use crate::Result;
-#[cfg(target_arch = "wasm32")]
-use crate::abi::{exchange, fetch};
 
 /// A closure that writes a body.
 pub(crate) type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
@@ -21,42 +19,13 @@ pub(crate) type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
 ///
 /// A write fails once the context is done, and once the receiver is gone. In the first case, `?`
 /// makes an [`Error`](crate::Error) that reports the context.
-pub struct Writer<'a>(Sink<'a>);
-
-enum Sink<'a> {
-    /// The client.
-    #[cfg(target_arch = "wasm32")]
-    Client,
-    /// Another host, by the fetch's handle, and whether it has stopped accepting the body.
-    #[cfg(target_arch = "wasm32")]
-    Fetch(i32, bool),
-    /// Memory.
-    Memory(&'a mut Vec<u8>),
-}
+pub struct Writer<'a>(pub(crate) &'a mut (dyn Write + Send));
 
 /// Runs a closure and collects what it writes.
 pub(crate) fn written(write: Closure) -> Result<Bytes> {
     let mut body = Vec::new();
-    write(&mut Writer(Sink::Memory(&mut body)))?;
+    write(&mut Writer(&mut body))?;
     Ok(body.into())
-}
-
-#[cfg(target_arch = "wasm32")]
-impl Writer<'_> {
-    /// Creates a writer to the client. The response's head must be committed.
-    pub(crate) fn client() -> Self {
-        Self(Sink::Client)
-    }
-
-    /// Creates a writer of the body of a fetch's request.
-    pub(crate) fn fetch(handle: i32) -> Self {
-        Self(Sink::Fetch(handle, false))
-    }
-
-    /// Whether the other host has stopped accepting the body. Its response says why.
-    pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.0, Sink::Fetch(_, true))
-    }
 }
 
 impl Writer<'_> {
@@ -97,49 +66,13 @@ impl Writer<'_> {
 
 impl Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            #[cfg(target_arch = "wasm32")]
-            Sink::Client => exchange::write(bytes).map_err(failed),
-            // An empty piece would end the body.
-            #[cfg(target_arch = "wasm32")]
-            Sink::Fetch(..) if bytes.is_empty() => Ok(0),
-            #[cfg(target_arch = "wasm32")]
-            Sink::Fetch(handle, refused) => fetch::write(*handle, bytes).map_err(|code| {
-                *refused = true;
-                failed(code)
-            }),
-            Sink::Memory(body) => body.write(bytes),
-        }
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
-
-/// Makes the error for a write that failed with this code from the host.
-#[cfg(target_arch = "wasm32")]
-fn failed(code: i32) -> io::Error {
-    match crate::abi::done(code) {
-        Some(done) => io::Error::other(done),
-        None => io::Error::new(io::ErrorKind::ConnectionAborted, Disconnected),
-    }
-}
-
-/// The receiver of a body is gone.
-#[cfg(target_arch = "wasm32")]
-#[derive(Debug)]
-struct Disconnected;
-
-#[cfg(target_arch = "wasm32")]
-impl fmt::Display for Disconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the receiver of the body is gone")
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-impl std::error::Error for Disconnected {}
 
 impl fmt::Debug for Writer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

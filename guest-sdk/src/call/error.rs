@@ -3,7 +3,7 @@
 use hourglass_abi::failure;
 use http::StatusCode;
 
-use crate::named::named;
+use crate::named::{Named, named};
 use crate::{BodyError, Cause, Context, Done};
 
 /// Why a call of another function has no response.
@@ -105,7 +105,7 @@ impl CallError {
     }
 
     /// Makes the failure of a call if its request's body cannot be read.
-    pub(super) fn body(ctx: &Context, function: &str, error: BodyError) -> Self {
+    pub(crate) fn body(ctx: &Context, function: &str, error: BodyError) -> Self {
         match error {
             BodyError::Done(done) => Self::ended(function, ctx, done),
             error => Self::Body { function: function.to_owned(), error: Box::new(error) },
@@ -129,6 +129,12 @@ impl std::error::Error for CallError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire;
+
+    fn named(outcome: &str, text: &str, cause: &str) -> CallError {
+        let [outcome, text, cause] = [outcome, text, cause].map(str::to_owned);
+        CallError::named("callee", wire::Failure { outcome, text, cause })
+    }
 
     #[test]
     fn an_outcome_keeps_its_name() {
@@ -151,7 +157,7 @@ mod tests {
             "host",
         ];
         for name in names {
-            let error = CallError::named("callee", name.to_owned(), "words", "shutdown");
+            let error = named(name, "words", "shutdown");
             assert_eq!(error.name(), name);
             assert!(!matches!(error, CallError::Other { .. }), "{name}");
             assert!(error.to_string().starts_with("`callee`: "), "{error}");
@@ -160,14 +166,14 @@ mod tests {
 
     #[test]
     fn an_outcome_of_the_future_is_told_as_it_is() {
-        let error = CallError::named("callee", "moved".to_owned(), "it is elsewhere", "");
+        let error = named("moved", "it is elsewhere", "");
         assert_eq!(error.name(), "moved");
         assert_eq!(error.to_string(), "`callee`: it is elsewhere");
     }
 
     #[test]
     fn a_callees_cause_is_read() {
-        let error = CallError::named("callee", "canceled".to_owned(), "", "custom: enough");
+        let error = named("canceled", "", "custom: enough");
         let CallError::Done { done, cause, .. } = error else { panic!("{error}") };
         assert_eq!((done, cause), (Done::Canceled, Cause::Custom("enough".to_owned())));
     }

@@ -1,23 +1,14 @@
 //! Calls of other functions, on behalf of a context.
 //!
-//! The API is here, in [`Pending`](crate::Pending) and in [`Group`]. `host` makes the calls inside
-//! a host. In tests outside a host, `native` passes them to the handlers that the test registered.
+//! The API is here, in [`Pending`](crate::Pending) and in [`Group`].
 
 mod error;
 mod group;
-#[cfg(target_arch = "wasm32")]
-mod host;
-#[cfg(not(target_arch = "wasm32"))]
-mod native;
 
 pub use error::CallError;
 pub use group::Group;
-#[cfg(target_arch = "wasm32")]
-use host::start;
-#[cfg(not(target_arch = "wasm32"))]
-use native::start;
 
-use crate::{Body, Context, Pending, Request, Response};
+use crate::{Body, Context, Pending, Request, Response, platform};
 
 /// Calls of other functions.
 ///
@@ -52,7 +43,7 @@ impl Context {
         request: Request<B>,
     ) -> Result<Response, CallError> {
         #[cfg(target_arch = "wasm32")]
-        return host::call(self, function, request.map(Into::into));
+        return platform::call(self, function, request.map(Into::into));
         #[cfg(not(target_arch = "wasm32"))]
         self.start(function, request).wait()
     }
@@ -62,7 +53,7 @@ impl Context {
     /// An immediate failure, for example because the function does not exist or is busy, is
     /// reported by the wait.
     pub fn start<B: Into<Body>>(&self, function: &str, request: Request<B>) -> Pending {
-        let started = start(self, function, request.map(Into::into));
+        let started = platform::start_call(self, function, request.map(Into::into));
         Pending::new(self, function.to_owned(), started)
     }
 }

@@ -11,7 +11,7 @@ use super::{Cause, Context};
 /// Running code is not interrupted. Code that works under the context has to check it or wait under
 /// it. A body that is fetched under it breaks off.
 #[derive(Clone, Debug)]
-pub struct Cancel(pub(super) Context);
+pub struct Cancel(pub(crate) Context);
 
 impl Cancel {
     /// Cancels the context with [`Cause::Canceled`]. Does nothing if it is already done.

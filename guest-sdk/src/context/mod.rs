@@ -2,19 +2,15 @@
 //!
 //! # Layout
 //!
-//! This file has the public type with all its methods. The implementations are in `host` (inside a
-//! host, through host calls) and `native` (outside a host, a small tree for tests). `testing` has
-//! the methods that only tests may call.
+//! This file has the public type with all its methods. The implementations are `host::context`
+//! (host calls) and `native::context` (a small tree for tests). `testing` has the methods that only
+//! tests may call.
 
 mod cancel;
 mod cause;
 mod done;
-#[cfg(target_arch = "wasm32")]
-mod host;
 mod key;
 pub mod keys;
-#[cfg(not(target_arch = "wasm32"))]
-mod native;
 #[cfg(not(target_arch = "wasm32"))]
 mod testing;
 
@@ -26,15 +22,10 @@ pub use cancel::Cancel;
 pub(crate) use cancel::CancelOnDrop;
 pub use cause::Cause;
 pub use done::Done;
-#[cfg(target_arch = "wasm32")]
-use host::Node;
 pub use key::Key;
-#[cfg(not(target_arch = "wasm32"))]
-use native::Node;
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) use native::{Handler, wake_waiters};
 
 use crate::abi;
+use crate::platform::Node;
 
 /// The context of an invocation: its deadline, its cancellation, and the values that the caller
 /// passed with the request.
@@ -80,7 +71,7 @@ use crate::abi;
 /// A context does not promise two things: it never interrupts the function's own code, and it does
 /// not report the length of the grace period.
 #[derive(Clone)]
-pub struct Context(Node);
+pub struct Context(pub(crate) Node);
 
 impl Context {
     /// Returns how the context is done, or `None` while it is not. Once `Some`, it never changes.
@@ -257,12 +248,6 @@ impl Context {
     #[must_use]
     pub fn without_cancel(&self) -> Self {
         Self(self.0.without_cancel())
-    }
-
-    /// Keeps the context from being canceled before the invocation ends.
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn keep(self) {
-        self.0.keep();
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::native::{Addition, Handler, Node};
 use super::{Context, Key};
+use crate::native::{Addition, Handler, Node};
 use crate::{IntoResponse, Request};
 
 /// Contexts for tests. These methods do not exist inside a host: there the first context is the

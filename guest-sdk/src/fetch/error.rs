@@ -1,10 +1,9 @@
 //! Why a fetch has no response.
 
 use hourglass_abi::failure;
-use http::{StatusCode, Uri};
+use http::StatusCode;
 
-use crate::body::Origin;
-use crate::named::named;
+use crate::named::{Named, named};
 use crate::{Cause, Context, Done, Error};
 
 /// Why a fetch has no response, or only an incomplete one.
@@ -98,17 +97,11 @@ impl FetchError {
     }
 
     /// Makes the failure of a fetch after its request's body broke off.
-    pub(super) fn body(ctx: &Context, url: &str, error: Error) -> Self {
+    pub(crate) fn body(ctx: &Context, url: &str, error: Error) -> Self {
         match error.done() {
             Some(done) => Self::ended(url, ctx, done),
             None => Self::Body(format!("{url}: the request's body broke off: {error}")),
         }
-    }
-
-    /// Names the host in errors about a response's body.
-    pub(super) fn origin(url: &str, status: StatusCode) -> Origin {
-        let host = url.parse::<Uri>().ok().and_then(|url| Some(url.authority()?.to_string()));
-        Origin::Upstream { url: url.to_owned(), host: host.unwrap_or_default(), status }
     }
 }
 
@@ -119,6 +112,12 @@ impl std::error::Error for FetchError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire;
+
+    fn named(outcome: &str, text: &str, cause: &str) -> FetchError {
+        let [outcome, text, cause] = [outcome, text, cause].map(str::to_owned);
+        FetchError::named("http://a/", wire::Failure { outcome, text, cause })
+    }
 
     #[test]
     fn a_failure_keeps_its_name() {
@@ -137,12 +136,12 @@ mod tests {
             "canceled",
             "deadline-exceeded",
         ] {
-            let error = FetchError::named("http://a/", name.to_owned(), "words", "shutdown");
+            let error = named(name, "words", "shutdown");
             assert_eq!(error.name(), name);
             assert!(!matches!(error, FetchError::Other { .. }), "{name}");
             assert!(error.to_string().starts_with("http://a/: "), "{error}");
         }
-        let error = FetchError::named("http://a/", "moved".to_owned(), "it is elsewhere", "");
+        let error = named("moved", "it is elsewhere", "");
         assert_eq!((error.name(), &*error.to_string()), ("moved", "http://a/: it is elsewhere"));
     }
 }

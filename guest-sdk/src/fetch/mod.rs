@@ -1,30 +1,15 @@
 //! Requests to other hosts, on behalf of a context.
-//!
-//! `host` sends them inside a host. In tests outside a host, `native` passes them to the handler
-//! that the test registered.
 
 mod error;
-#[cfg(target_arch = "wasm32")]
-mod host;
-#[cfg(not(target_arch = "wasm32"))]
-mod native;
 mod options;
 
 pub use error::FetchError;
-#[cfg(target_arch = "wasm32")]
-pub(crate) use host::Fetched;
-#[cfg(target_arch = "wasm32")]
-use host::start;
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) use native::Fetched;
-#[cfg(not(target_arch = "wasm32"))]
-use native::start;
 pub use options::{HeadTimeout, Redirects};
 
 use std::time::Instant;
 
 use crate::pending::Late;
-use crate::{Body, Context, Pending, Request, Response};
+use crate::{Body, Context, Pending, Request, Response, platform};
 
 /// Requests to other hosts.
 ///
@@ -84,7 +69,7 @@ impl Context {
         let request = request.map(Into::into);
         let url = request.uri().to_string();
         let late = request.extensions().get().and_then(|limit| late(&url, *limit));
-        let started = start(self, &url, request);
+        let started = platform::start_fetch(self, &url, request);
         Pending::new(self, url, started).late(late)
     }
 }

@@ -2,25 +2,25 @@
 
 use bytes::Bytes;
 
-use super::error::FetchError;
-use crate::body::Source;
-use crate::native::{self, Started};
+use super::Started;
+use crate::body::{Origin, Source};
+use crate::named::Named;
 use crate::pending::private::Failure;
-use crate::{Body, BodyError, Context, Done, Error, Request, Response};
+use crate::{Body, BodyError, Context, Error, FetchError, Request, Response};
 
 /// A response's body, as a closure that reads the whole of it. As inside a host, it arrives after
 /// the head and under the context of the fetch. When that context is done, the body breaks off.
-pub(crate) struct Fetched(Box<dyn FnOnce() -> Result<Bytes, FetchError> + Send>);
+pub(crate) struct Incoming(Box<dyn FnOnce() -> Result<Bytes, BodyError> + Send>);
 
-impl Fetched {
+impl Incoming {
     /// Reads the whole body of the response.
-    pub(crate) fn collect(self, _: Option<u64>) -> Result<Bytes, FetchError> {
+    pub(crate) fn collect(self, _: Option<u64>) -> Result<Bytes, BodyError> {
         (self.0)()
     }
 }
 
 /// Starts a fetch. Waits only for the request's body to be written.
-pub(super) fn start(
+pub(crate) fn start(
     ctx: &Context,
     url: &str,
     request: Request,
@@ -32,30 +32,28 @@ pub(super) fn start(
         };
         FetchError::body(ctx, url, error)
     })?;
-    native::start(ctx, url, ctx.fetcher(), request.map(|_| body.into()))
+    super::start(ctx, url, ctx.fetcher(), request.map(|_| body.into()))
 }
 
 impl Failure for FetchError {
-    fn done(url: &str, ctx: &Context, done: Done) -> Self {
-        Self::ended(url, ctx, done)
-    }
-
     fn response(url: &str, ctx: &Context, started: Started<Self>) -> Result<Response, Self> {
         let (response, cancel) = started.result(url)?;
-        let origin = Self::origin(url, response.status());
+        let status = response.status();
+        let origin = Origin::Upstream { url: url.to_owned(), status };
         let (ctx, url) = (ctx.clone(), url.to_owned());
         Ok(response.map(|body| {
             let collect = move || {
-                let check = || ctx.check().map_err(|done| Self::ended(&url, &ctx, done));
+                let broken = |error| BodyError::upstream(&url, status, error);
+                let check = || ctx.check().map_err(|done| broken(Self::ended(&url, &ctx, done)));
                 check()?;
-                let whole = collect(&body, &url);
+                let whole = collect(&body, &url).map_err(broken);
                 check()?;
                 // The handler may write the body until here.
                 drop(cancel);
                 whole
             };
-            let fetched = Fetched(Box::new(collect));
-            Body::from_source(Source::Fetched(fetched, None)).sent_by(origin)
+            let incoming = Incoming(Box::new(collect));
+            Body::from_source(Source::Incoming(incoming, None)).sent_by(origin)
         }))
     }
 

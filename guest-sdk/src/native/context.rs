@@ -10,8 +10,8 @@ use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Cancel, CancelOnDrop, Cause, Context, Done};
-use crate::{Request, Response, Result, abi};
+use crate::context::CancelOnDrop;
+use crate::{Cancel, Cause, Context, Done, Request, Response, Result, abi};
 
 static LOCK: Mutex<()> = Mutex::new(());
 static CHANGED: Condvar = Condvar::new();
@@ -21,7 +21,7 @@ pub(crate) type Handler = Arc<dyn Fn(&Context, Request) -> Result<Response> + Se
 
 /// A reference to a context.
 #[derive(Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     inner: Arc<Inner>,
     /// `None` if there is no context to keep from being canceled.
     lease: Option<Arc<Lease>>,
@@ -54,7 +54,7 @@ impl RefUnwindSafe for Inner {}
 impl RefUnwindSafe for Lease {}
 
 /// What a context adds to its parent.
-pub(super) enum Addition {
+pub(crate) enum Addition {
     /// Nothing, except that it can be canceled separately.
     Nothing,
     Deadline(Instant),
@@ -121,12 +121,12 @@ impl Context {
 }
 
 impl Node {
-    pub(super) fn background() -> Self {
+    pub(crate) fn background() -> Self {
         Self { inner: Inner::new(None, Addition::Nothing), lease: None }
     }
 
     /// Returns a child that ends with this context and cannot be canceled separately.
-    pub(super) fn derive(&self, adds: Addition) -> Self {
+    pub(crate) fn derive(&self, adds: Addition) -> Self {
         Self { inner: Inner::under(&self.inner, adds), lease: self.lease.clone() }
     }
 
@@ -137,17 +137,17 @@ impl Node {
         Self { inner, lease: Some(Arc::new(lease)) }
     }
 
-    pub(super) fn with_timeout(&self, after: Option<Duration>) -> Self {
+    pub(crate) fn with_timeout(&self, after: Option<Duration>) -> Self {
         let deadline = after.and_then(|after| Instant::now().checked_add(after));
         self.cancelable(deadline.map_or(Addition::Nothing, Addition::Deadline))
     }
 
-    pub(super) fn with_deadline(&self, at: Instant) -> Self {
+    pub(crate) fn with_deadline(&self, at: Instant) -> Self {
         self.cancelable(Addition::Deadline(at))
     }
 
     /// Returns a context with a value. An error is the code that a host would return.
-    pub(super) fn with_value(&self, name: &str, value: String) -> Result<Self, i32> {
+    pub(crate) fn with_value(&self, name: &str, value: String) -> Result<Self, i32> {
         if hourglass_abi::key::is_reserved(name) {
             return Err(abi::RESERVED);
         }
@@ -157,45 +157,45 @@ impl Node {
         Ok(self.derive(Addition::Value(name.to_owned(), value)))
     }
 
-    pub(super) fn without_cancel(&self) -> Self {
+    pub(crate) fn without_cancel(&self) -> Self {
         Self { inner: Inner::under(&self.inner, Addition::WithoutCancel), lease: None }
     }
 
-    pub(super) fn cancel(&self, cause: Cause) {
+    pub(crate) fn cancel(&self, cause: Cause) {
         self.inner.cancel(cause);
     }
 
-    pub(super) fn err(&self) -> Option<Done> {
+    pub(crate) fn err(&self) -> Option<Done> {
         let _locked = lock();
         self.inner.end().map(|end| end.done)
     }
 
-    pub(super) fn cause(&self) -> Option<Cause> {
+    pub(crate) fn cause(&self) -> Option<Cause> {
         let _locked = lock();
         self.inner.end().map(|end| end.cause)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.inner.deadline()
     }
 
-    pub(super) fn remaining(&self) -> Option<Duration> {
+    pub(crate) fn remaining(&self) -> Option<Duration> {
         let now = Instant::now();
         self.deadline().map(|at| at.saturating_duration_since(now))
     }
 
-    pub(super) fn value(&self, name: &str) -> Option<String> {
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
         self.inner.named().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
     }
 
-    pub(super) fn config(&self, name: &str) -> Option<String> {
+    pub(crate) fn config(&self, name: &str) -> Option<String> {
         self.inner.ancestors().find_map(|node| match &node.adds {
             Addition::Config(known, value) if known == name => Some(value.clone()),
             _ => None,
         })
     }
 
-    pub(super) fn values(&self) -> Vec<(String, String)> {
+    pub(crate) fn values(&self) -> Vec<(String, String)> {
         let mut values: Vec<(String, String)> = Vec::new();
         for (name, value) in self.inner.named() {
             if values.iter().all(|(nearer, _)| nearer != name) {
@@ -205,7 +205,7 @@ impl Node {
         values
     }
 
-    pub(super) fn sleep(&self, time: Duration) -> Result<(), Done> {
+    pub(crate) fn sleep(&self, time: Duration) -> Result<(), Done> {
         self.wait_until(Instant::now().checked_add(time), || None::<()>).map(drop)
     }
 

@@ -2,14 +2,14 @@
 
 use http::Uri;
 
-use super::CallError;
+use super::Started;
 use crate::body::Origin;
-use crate::native::{self, Started};
+use crate::named::Named;
 use crate::pending::private::Failure;
-use crate::{BodyError, Context, Done, Request, Response, keys};
+use crate::{BodyError, CallError, Context, Request, Response, keys};
 
 /// Starts a call, without waiting.
-pub(super) fn start(
+pub(crate) fn start(
     ctx: &Context,
     function: &str,
     request: Request,
@@ -21,14 +21,10 @@ pub(super) fn start(
     let mut request = request.map(|_| body.into());
     let target = request.uri().path_and_query().cloned();
     *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
-    native::start(&ctx, function, handler, request)
+    super::start(&ctx, function, handler, request)
 }
 
 impl Failure for CallError {
-    fn done(function: &str, ctx: &Context, done: Done) -> Self {
-        Self::ended(function, ctx, done)
-    }
-
     fn response(function: &str, _: &Context, started: Started<Self>) -> Result<Response, Self> {
         let (response, _) = started.result(function)?;
         let origin = Origin::Callee { function: function.to_owned(), status: response.status() };
