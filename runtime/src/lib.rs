@@ -20,7 +20,7 @@
 //! - `engine`: wasmtime; `outbound`: the HTTP client for functions; `log`: log
 //!   records.
 //! - `admission`: capacity and call trees; `propagation`: contexts in headers;
-//!   `error`: the errors of the public API.
+//!   `error`: the errors of the public API; `telemetry`: metrics.
 //! - `body`: requests and responses; `mounts`: files of a function; `outcome`:
 //!   how an invocation ended.
 //! - [`context`]: deadlines, cancellation, values; `limits`; `environment`: the
@@ -73,6 +73,7 @@ mod runtime;
 mod schema;
 mod spawn;
 mod sync;
+mod telemetry;
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -95,6 +96,7 @@ pub use outcome::{Outcome, Trap, Usage};
 pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
 pub use runtime::listing::InvocationInfo;
 pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder};
+pub use telemetry::{FunctionMetrics, Histogram, InstanceCounts, Metrics, OutcomeMetrics};
 
 /// The pages about embedding: their code is tested with this crate.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use hourglass_abi::failure;
+use hourglass_abi::{cause, failure};
 use http::StatusCode;
 
 use crate::context::{Cause, Done};
@@ -90,6 +90,27 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The [names](Self::name) of all outcomes.
+    pub(crate) const NAMES: [&str; 17] = [
+        "response",
+        failure::NOT_FOUND,
+        failure::BUSY,
+        failure::DRAINING,
+        cause::CANCELED,
+        cause::DEADLINE_EXCEEDED,
+        failure::TRAP,
+        failure::EXIT,
+        failure::OUT_OF_MEMORY,
+        failure::BAD_RESPONSE,
+        failure::BODY_TOO_LARGE,
+        failure::RESPONSE_TOO_LARGE,
+        failure::BAD_REQUEST,
+        failure::FORBIDDEN,
+        failure::DEPTH_EXCEEDED,
+        failure::CALLS_EXCEEDED,
+        failure::HOST,
+    ];
+
     /// The outcome's name in logs, problem documents and metric labels.
     pub fn name(&self) -> &'static str {
         match self {
@@ -208,10 +229,74 @@ impl Trap {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Time from admission to the end.
+    /// Time from admission to the end: the sum of [`checkout`](Self::checkout),
+    /// [`run`](Self::run) and [`grace`](Self::grace).
     pub wall: Duration,
+    /// Time that it waited for its admission, before `wall`. Only calls wait.
+    pub queue: Duration,
+    /// Time to get its instance.
+    pub checkout: Duration,
+    /// Time from when its context was done to the end.
+    pub grace: Duration,
     /// Processor time spent on the guest and on its host calls.
     pub cpu: Duration,
     /// The largest linear memory in bytes.
     pub peak_memory: u64,
+    /// Bytes of the request's body that the host has received for it.
+    pub request_bytes: u64,
+    /// Bytes of the response's body that it wrote.
+    pub response_bytes: u64,
+    /// The number of its calls of other functions.
+    pub calls: u32,
+    /// The number of its requests to other hosts.
+    pub fetches: u32,
+}
+
+impl Usage {
+    /// Time from when it had its instance until its context was done, or else
+    /// to the end.
+    pub fn run(&self) -> Duration {
+        self.wall.saturating_sub(self.checkout).saturating_sub(self.grace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_names_are_listed_once() {
+        let limit = 0;
+        let done = |done| Outcome::Done(done, Cause::Canceled);
+        let trap = Trap { reason: String::new(), backtrace: Vec::new(), stderr: String::new() };
+        let outcomes = [
+            Outcome::Response,
+            Outcome::NotFound,
+            Outcome::Busy,
+            Outcome::Draining,
+            done(Done::Canceled),
+            done(Done::DeadlineExceeded),
+            Outcome::Trap(trap),
+            Outcome::Exit(1),
+            Outcome::OutOfMemory { limit },
+            Outcome::BadResponse(String::new()),
+            Outcome::BodyTooLarge { limit },
+            Outcome::ResponseTooLarge { limit },
+            Outcome::BadRequest(String::new()),
+            Outcome::Forbidden,
+            Outcome::DepthExceeded { limit: 0 },
+            Outcome::CallsExceeded { limit: 0 },
+            Outcome::Host(String::new()),
+        ];
+        assert_eq!(outcomes.each_ref().map(Outcome::name), Outcome::NAMES);
+        // A new variant makes this fail to compile until it is listed above.
+        let _ = |outcome: Outcome| match outcome {
+            Outcome::Response | Outcome::NotFound | Outcome::Busy | Outcome::Draining => {}
+            Outcome::Done(..) | Outcome::Trap(_) | Outcome::Exit(_) => {}
+            Outcome::OutOfMemory { .. } | Outcome::BadResponse(_) => {}
+            Outcome::BodyTooLarge { .. } | Outcome::ResponseTooLarge { .. } => {}
+            Outcome::BadRequest(_) | Outcome::Forbidden | Outcome::DepthExceeded { .. } => {}
+            Outcome::CallsExceeded { .. } | Outcome::Host(_) => {}
+        };
+    }
 }

@@ -97,7 +97,7 @@ impl Report {
         if let Outcome::Trap(trap) = outcome {
             describe(&mut text, trap);
         }
-        let Usage { wall, cpu, peak_memory } = self.usage;
+        let Usage { wall, cpu, peak_memory, .. } = self.usage;
         let _ = write!(
             text,
             "\noutcome {}, after {wall:.1?} with {cpu:.1?} of processor time and {} KiB of memory",

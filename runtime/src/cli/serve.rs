@@ -113,6 +113,9 @@ pub(crate) fn serve(
         if let Some(tls) = tls {
             server = server.tls(tls);
         }
+        if let Some(path) = &settings.health {
+            server = server.health(path);
+        }
         if let Some(header) = config.principal_header {
             server = server.principal(move |headers| {
                 let name = headers.get(&header)?.to_str().ok()?;

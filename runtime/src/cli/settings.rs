@@ -13,7 +13,7 @@ use crate::http::{self, header_limits};
 use crate::limits::Limits;
 use crate::runtime::builder;
 use crate::schema::{
-    Address, Choice, Count, FilePath, Partial, Period, Share, Size, Switch, settings,
+    Address, Choice, Count, FilePath, Partial, Period, Share, Size, Switch, UrlPath, settings,
 };
 
 settings! {
@@ -36,8 +36,11 @@ settings! {
         pub(crate) idle_memory: u64 = builder::IDLE_MEMORY, Size::ANY;
         /// Whether `/` lists the public functions if no route matches it.
         pub(crate) listing: bool = true, Switch;
-        /// The address to listen on for operators: `hourglass ps` and
-        /// `hourglass cancel` list and cancel invocations there.
+        /// The path below which clients find `livez` and `readyz`; no function
+        /// gets requests for these two.
+        pub(crate) health: Option<String> = None, UrlPath, "none";
+        /// The address to listen on for operators: health, metrics, and the
+        /// list of invocations for `hourglass ps` and `hourglass cancel`.
         pub(crate) admin: Option<String> = None, Address, "none";
     }
 }

@@ -75,6 +75,18 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The [names](Self::name) of all causes.
+    pub(crate) const NAMES: [&str; 8] = [
+        cause::CANCELED,
+        cause::DEADLINE_EXCEEDED,
+        cause::CLIENT_DISCONNECTED,
+        cause::PARENT_DONE,
+        cause::SHUTDOWN,
+        cause::OPERATOR,
+        cause::LIMIT_EXCEEDED,
+        cause::CUSTOM,
+    ];
+
     /// A limit was exceeded; `text` says which, for people.
     pub fn limit_exceeded(text: impl Into<Arc<str>>) -> Cause {
         Cause::LimitExceeded(text.into())

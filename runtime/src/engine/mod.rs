@@ -34,6 +34,7 @@ use self::modules::Modules;
 use self::pages::PageMap;
 use self::ticker::Ticker;
 use crate::error::BuildError;
+use crate::telemetry::CompileCounters;
 
 /// The maximum number of entries of a table that the pool clears by itself: one
 /// page of pointers. A larger table is cleared before its instance is dropped,
@@ -74,6 +75,7 @@ pub(crate) struct Engine {
     pub(crate) pages: Option<PageMap>,
     cache: Option<Cache>,
     compiler: Compiler,
+    pub(crate) compile_counters: CompileCounters,
     pub(crate) max_functions: u32,
     /// The modules that functions currently use.
     modules: Arc<Modules>,
@@ -104,6 +106,7 @@ impl Engine {
             pages,
             cache: cache.transpose()?,
             compiler: settings.compiler.clone(),
+            compile_counters: CompileCounters::default(),
             max_functions: settings.max_functions,
             modules: Arc::default(),
         }))

@@ -47,6 +47,7 @@ use crate::guest::{self, Dispatcher, Inputs, Linkers, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 use crate::mounts::Mounts;
+use crate::telemetry::{FunctionCounters, InstanceSource};
 
 /// A function to deploy: a `wasm32-wasip1` program under a name, with limits.
 ///
@@ -179,6 +180,7 @@ pub(crate) struct Deployed {
     pub(crate) reuse: InstanceReuse,
     /// Limits the logging of its failures.
     pub(crate) failures: Rate,
+    pub(crate) counters: Arc<FunctionCounters>,
     blueprint: Arc<Blueprint>,
     /// The pool of its instances between runs, if they may be reused.
     idle: Option<Arc<Idle>>,
@@ -222,6 +224,7 @@ impl Deployed {
             name: function.name.clone(),
             limits,
             failures: Rate::of_failures(),
+            counters: FunctionCounters::new(function.name.clone()),
             blueprint: Blueprint::new(context, function, &checked)?,
             idle: (reuse == InstanceReuse::ResetInPlace).then(|| evictor.pool()),
             reuse,
@@ -230,10 +233,17 @@ impl Deployed {
 
     /// Checks out an instance for one invocation.
     pub(crate) fn check_out(&self, inputs: Inputs) -> wasmtime::Result<Box<Instance>> {
-        let clean = match self.idle.as_ref().and_then(|idle| idle.take()) {
-            Some(clean) => clean,
-            None => ReadyInstance::new(&self.blueprint, self.idle.is_some())?,
+        let idle = self.idle.as_ref();
+        let (clean, source) = match idle.and_then(|idle| idle.take()) {
+            Some(clean) => (clean, InstanceSource::Reset),
+            None => {
+                let reset = idle.is_some();
+                let clean = ReadyInstance::new(&self.blueprint, reset)?;
+                let none_idle = InstanceSource::NoneIdle;
+                (clean, if reset { none_idle } else { InstanceSource::NewEachTime })
+            }
         };
+        self.counters.checked_out(source);
         Ok(clean.begin(inputs))
     }
 

@@ -20,7 +20,7 @@ use crate::log::Rate;
 use crate::mounts::Mount;
 #[cfg(feature = "server")]
 use crate::outbound::Outbound;
-use crate::outcome::{Outcome, Usage};
+use crate::outcome::Outcome;
 use crate::propagation::trace::Trace;
 use crate::spawn::Run;
 
@@ -154,7 +154,7 @@ pub(crate) struct HeldFailure {
     pub(crate) outcome: &'static str,
     pub(crate) text: Box<str>,
     pub(crate) cause: Box<str>,
-    pub(crate) usage: Usage,
+    pub(crate) cpu: Duration,
     _reservation: Option<Reservation>,
 }
 
@@ -176,7 +176,7 @@ impl HeldFailure {
             outcome: outcome.name(),
             text,
             cause,
-            usage: error.usage(),
+            cpu: error.usage().cpu,
             _reservation: reservation,
         }
     }

@@ -52,6 +52,7 @@ pub(super) async fn serve(stream: Accepted, state: Arc<ServerState>, mut stop: S
             return;
         }
     };
+    let _open = state.runtime.front().connected();
     // Disables Nagle's algorithm: a response could wait for the client's
     // acknowledgment.
     let _ = stream.set_nodelay(true);

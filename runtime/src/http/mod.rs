@@ -15,7 +15,7 @@
 //!   body of the former; `response_head`: the head of the latter.
 //! - `unread`: the rest of a request's body after the response; `linger`: for how
 //!   long it is read.
-//! - `index`: the list of functions at `/`.
+//! - `index`: the list of functions at `/`; `health`: whether the host serves.
 //! - [`Remote`]: a function on another host; `target`: the paths that a call may
 //!   request there.
 //! - `problem`: the problem document of a failure.
@@ -27,6 +27,7 @@ mod accept;
 pub(crate) mod admin;
 mod connection;
 pub(crate) mod header_limits;
+mod health;
 mod http2;
 mod index;
 mod linger;

@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::request_body::RequestBody;
 use super::routes::Match;
 use super::server::ServerState;
-use super::{index, problem, response_head};
+use super::{health, index, problem, response_head};
 use crate::body::{Body, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, ROUTE_PREFIX, Response};
 use crate::context::{Context, Key};
 use crate::error::InvokeError;
@@ -68,6 +68,7 @@ impl ClientConnection {
 /// A request on its way to its response. Dropping it before the response is
 /// ready means that the client has disconnected.
 pub(super) struct RequestFuture {
+    caller: Arc<Caller>,
     source: ResponseSource,
     /// The request's id, which the response repeats.
     id: HeaderValue,
@@ -103,7 +104,7 @@ impl RequestFuture {
             }
             None => invoke(connection, request, &id),
         };
-        Self { source, id, only_head, closes }
+        Self { caller: connection.caller.clone(), source, id, only_head, closes }
     }
 }
 
@@ -117,6 +118,11 @@ fn invoke(
     let state = &connection.state;
     if state.listing && index::is_requested(&request, &state.routes) {
         return ResponseSource::Document(Some(index::response(request.headers(), state)));
+    }
+    if let Some(below) = &state.health
+        && let Some(health) = health::response(&request, below, &state.runtime)
+    {
+        return ResponseSource::Document(Some(health));
     }
     let uri = request.uri().clone();
     let route = state.routes.find(uri.path());
@@ -188,6 +194,7 @@ impl Future for RequestFuture {
             ResponseSource::Document(document) => document.take().unwrap_or_default(),
         };
         response_head::settle(&mut response, this.only_head);
+        this.caller.runtime.front().responded(response.status().as_u16());
         if this.closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

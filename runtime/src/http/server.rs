@@ -76,6 +76,9 @@ pub(super) struct ServerState {
     pub(super) authenticate: Option<Box<Authenticate>>,
     /// Whether the functions are listed at `/`.
     pub(super) listing: bool,
+    /// The path in front of those of the health endpoints, if clients may use
+    /// them.
+    pub(super) health: Option<Box<str>>,
     /// The time a client has for its handshake, for its first byte, for a
     /// request's head, and between requests.
     pub(super) head_timeout: Duration,
@@ -122,6 +125,7 @@ impl Server {
             routes: Routes::new(),
             authenticate: None,
             listing: true,
+            health: None,
             head_timeout: STALL_TIMEOUT,
             stall_limits: StallLimits { idle: STALL_TIMEOUT, rate: 0 },
             headers: header_limits::DEFAULT,
@@ -269,6 +273,16 @@ impl Server {
     #[must_use]
     pub fn listing(mut self, listing: bool) -> Self {
         self.state.listing = listing;
+        self
+    }
+
+    /// Answers clients that ask for health: GET and HEAD of `livez` and `readyz`
+    /// below this path, in place of any function. With `/-` that is `/-/livez`
+    /// and `/-/readyz`. The responses are those of [`Admin`](super::Admin).
+    /// Default: clients can't ask.
+    #[must_use]
+    pub fn health(mut self, path: &str) -> Self {
+        self.state.health = Some(path.trim_end_matches('/').into());
         self
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Invocation<'a> {
     /// Its instance, until that is returned to the pool or discarded.
     instance: Option<Box<Instance>>,
     started: Instant,
+    /// The time to get its instance.
+    checkout: Duration,
     alarms: &'a Alarms,
     _ticking: Ticking<'a>,
 }
@@ -62,9 +64,10 @@ impl<'a> Invocation<'a> {
         let started = inputs.started;
         let ticking = engine.ticker.keep_running();
         let instance = function.check_out(inputs).map_err(|error| not_made(&error))?;
+        let checkout = started.elapsed();
         let alarms = engine.ticker.alarms();
         let instance = Some(instance);
-        Ok(Self { function, ctx, instance, started, alarms, _ticking: ticking })
+        Ok(Self { function, ctx, instance, started, checkout, alarms, _ticking: ticking })
     }
 
     /// Runs the guest until it ends or is stopped.
@@ -72,7 +75,7 @@ impl<'a> Invocation<'a> {
     /// # Cancel safety
     /// Dropping the future ends the guest at once, without a grace period.
     pub(crate) async fn finish(mut self) -> (Result<Response, Outcome>, Usage) {
-        let Self { function, ctx, started, .. } = self;
+        let Self { function, ctx, started, checkout, .. } = self;
         let Some(instance) = &mut self.instance else {
             return (Err(Outcome::Host("it has no instance".into())), Usage::default());
         };
@@ -82,11 +85,18 @@ impl<'a> Invocation<'a> {
             ended = in_time(instance.run(), (ctx, grace), started, &mut meter) => ended,
             () = overrun(self.alarms, ctx, grace) => None,
         };
+        if is_interruption(&ended)
+            && let Some(at) = give_up_at(ctx, grace)
+        {
+            function.counters.interrupted(at.elapsed());
+        }
         let state = instance.state();
         let ordinary = matches!(ended, Some(Ok(()))) && state.is_ordinary();
-        let result = conclude(state, ended, function);
+        let (request_bytes, response_bytes) = state.run.body_bytes();
+        let (calls, fetches) = state.run.made();
         let peak_memory = state.memory.peak;
         let cpu = meter.cpu.saturating_sub(state.run.callee_cpu);
+        let result = conclude(state, ended, function);
         let (faults, mut used) = (&mut meter.faults, self.instance.take());
         if ordinary && result.is_ok() {
             used = used.and_then(|instance| function.check_in(instance, started, faults).err());
@@ -96,7 +106,19 @@ impl<'a> Invocation<'a> {
             // is logged.
             let _ = discarding.await;
         }
-        (result, Usage { wall: started.elapsed(), cpu, peak_memory })
+        let usage = Usage {
+            wall: started.elapsed(),
+            queue: Duration::ZERO,
+            checkout,
+            grace: ctx.done_since().map_or(Duration::ZERO, |since| since.elapsed()),
+            cpu,
+            peak_memory,
+            request_bytes,
+            response_bytes,
+            calls,
+            fetches,
+        };
+        (result, usage)
     }
 }
 
@@ -176,6 +198,15 @@ async fn overrun(alarms: &Alarms, ctx: &Context, grace: Duration) {
     }
     if let Some(at) = give_up_at(ctx, grace) {
         alarms.at(at).await;
+    }
+}
+
+/// Whether the guest was ended from outside.
+fn is_interruption(ended: &Option<wasmtime::Result<()>>) -> bool {
+    match ended {
+        Some(Ok(())) => false,
+        Some(Err(error)) => error.downcast_ref() == Some(&TrapCode::Interrupt),
+        None => true,
     }
 }
 

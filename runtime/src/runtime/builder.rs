@@ -16,6 +16,7 @@ use crate::error::BuildError;
 use crate::function::{Evictor, IdleLimits, Registry};
 use crate::guest::Linkers;
 use crate::limits::mib;
+use crate::telemetry::Telemetry;
 
 pub(crate) const CACHE_SIZE: u64 = mib(1_024);
 pub(crate) const CALL_SHARE: f64 = 0.5;
@@ -203,6 +204,7 @@ impl RuntimeBuilder {
             max_depth: self.max_depth,
             tasks: RwLock::default(),
             evictor,
+            telemetry: Telemetry::new(),
             root,
             end,
             capacity: Capacity {

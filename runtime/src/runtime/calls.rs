@@ -29,13 +29,12 @@ impl Dispatcher for Shared {
         mut request: Request,
     ) -> Result<StartedCall, InvokeError> {
         let CallerInfo { id, depth, trace, tree, budget, head } = caller;
+        let refused = |outcome| self.refuse(name, outcome);
         if depth >= self.max_depth {
-            let limit = self.max_depth;
-            return Err(InvokeError::refused(name.into(), Outcome::DepthExceeded { limit }));
+            return Err(refused(Outcome::DepthExceeded { limit: self.max_depth }));
         }
         let callee = self.callee(name)?;
-        let begun = self.admission.begin_call(&tree);
-        let begun = begun.map_err(|busy| InvokeError::refused(name.into(), busy))?;
+        let begun = self.admission.begin_call(&tree).map_err(refused)?;
         let step = trace.child();
         let guarded = match &callee {
             Callee::Function(_) => ctx.with_timeout(callee.timeout()),

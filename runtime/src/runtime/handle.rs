@@ -44,7 +44,9 @@ impl Runtime {
     /// # Errors
     /// As [`deploy`](Self::deploy).
     pub fn prepare(&self, function: Function) -> Result<FunctionHandle, DeployError> {
-        let function = Arc::new(Entry::alone(self.make_ready(&function)?));
+        let mut deployed = self.make_ready(&function)?;
+        deployed.counters = self.0.telemetry.unnamed();
+        let function = Arc::new(Entry::alone(deployed));
         Ok(FunctionHandle { runtime: self.clone(), function })
     }
 }

@@ -19,6 +19,7 @@ use crate::guest::too_long;
 use crate::limits::fixed;
 use crate::log::Rate;
 use crate::outcome::{Outcome, Usage};
+use crate::telemetry::FunctionCounters;
 
 /// The handler of a host function.
 type Handler = dyn Fn(Context, Request) -> Answering + Send + Sync;
@@ -31,6 +32,7 @@ pub(super) struct Provided {
     pub(super) timeout: Duration,
     /// The rate of log records of its failures.
     pub(super) failures: Rate,
+    counters: Arc<FunctionCounters>,
     handler: Box<Handler>,
 }
 
@@ -82,9 +84,11 @@ impl Runtime {
             let answering = handler(ctx, request);
             Box::pin(async move { Ok(answering.await?.map(Into::into)) })
         });
+        let counters = self.0.telemetry.list(&FunctionCounters::new(name.clone()));
         let provided = Arc::new(Provided {
             name: name.clone(),
             timeout,
+            counters,
             failures: Rate::of_failures(),
             handler,
         });
@@ -114,19 +118,19 @@ impl Shared {
         info: CallInfo,
     ) -> Result<(Response, Usage), InvokeError> {
         let Provided { name, handler, .. } = provided;
+        let refused = |outcome| self.refuse(name.clone(), outcome);
+        let _permit = self.admit(&info, ctx).await.map_err(refused)?;
         let started = Instant::now();
-        let answer = async {
-            let _permit = self.admit(&info, ctx).await?;
-            let _listed = self.listing.enter(self.listing.id(), name, info.parent, ctx, started);
-            tokio::select! {
-                biased;
-                answer = answer(handler, ctx, request) => answer,
-                done = ctx.done() => Err(Outcome::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
-            }
+        let counted = provided.counters.begin(started);
+        let _listed = self.listing.enter(self.listing.id(), name, info.parent, ctx, started);
+        let answer = tokio::select! {
+            biased;
+            answer = answer(handler, ctx, request) => answer,
+            done = ctx.done() => Err(Outcome::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
         };
-        let answer = answer.await;
         // Processor time is counted for guests only.
         let usage = Usage { wall: started.elapsed(), ..Usage::default() };
+        counted.end(answer.as_ref().err().unwrap_or(&Outcome::Response), &usage);
         match answer {
             Ok(response) => Ok((response, usage)),
             Err(outcome) => Err(InvokeError::new(name.clone(), outcome, usage)),

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -169,10 +169,13 @@ impl Shared {
     /// The function of that name.
     pub(super) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
         let function = self.functions.find(name);
-        function.ok_or_else(|| {
-            let name = fixed::cut(name, fixed::TEXT);
-            InvokeError::refused(name.into(), Outcome::NotFound)
-        })
+        function.ok_or_else(|| self.refuse(fixed::cut(name, fixed::TEXT), Outcome::NotFound))
+    }
+
+    /// Counts an invocation that is refused before its guest runs.
+    pub(super) fn refuse(&self, function: impl Into<Arc<str>>, outcome: Outcome) -> InvokeError {
+        self.telemetry.refused(&outcome);
+        InvokeError::refused(function.into(), outcome)
     }
 
     /// Admits an invocation. A root is admitted at once or not at all; a call may
@@ -202,10 +205,12 @@ impl Shared {
         info: CallInfo,
         sender: Option<ResponseSender>,
     ) -> Result<(Response, Usage), InvokeError> {
-        let refused = |outcome| InvokeError::refused(function.name.clone(), outcome);
+        let refused = |outcome| self.refuse(function.name.clone(), outcome);
+        let asked = info.tree.is_some().then(Instant::now);
         let _permit = self.admit(&info, ctx).await.map_err(refused)?;
         check(function, ctx, &request).map_err(refused)?;
         let (started, id) = (Instant::now(), self.listing.id());
+        let queue = asked.map_or(Duration::ZERO, |asked| started - asked);
         let CallInfo { parent, depth, trace, tree } = info;
         let inputs = Inputs {
             ctx: ctx.clone(),
@@ -219,15 +224,18 @@ impl Shared {
             sender,
         };
         let invocation = Invocation::start(&self.engine, function, ctx, inputs).map_err(refused)?;
+        let counted = function.counters.begin(started);
         let mut finishing = pin!(invocation.finish());
         let first = poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await;
-        let (result, usage) = match first {
+        let (result, mut usage) = match first {
             Poll::Ready(ended) => ended,
             Poll::Pending => {
                 let _listed = self.listing.enter(id, &function.name, parent, ctx, started);
                 finishing.await
             }
         };
+        usage.queue = queue;
+        counted.end(result.as_ref().err().unwrap_or(&Outcome::Response), &usage);
         match result {
             Ok(response) => Ok((response, usage)),
             Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),

@@ -43,6 +43,9 @@ use crate::function::{
     DeployContext, Deployed, Evictor, Function, IdleStats, InstanceReuse, Registry,
 };
 use crate::guest::{Dispatcher, Linkers};
+#[cfg(feature = "server")]
+use crate::telemetry::FrontCounters;
+use crate::telemetry::{Metrics, Telemetry};
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
 ///
@@ -76,6 +79,7 @@ pub(crate) struct Shared {
     /// The tokio runtime for calls that take longer, if one is configured.
     tasks: RwLock<Option<Handle>>,
     evictor: Evictor,
+    telemetry: Telemetry,
     /// The root of the contexts that [`Runtime::shutdown`] cancels.
     root: Context,
     end: Cancel,
@@ -112,7 +116,8 @@ impl Runtime {
     /// [`DeployError`] says why the module can't be deployed here. The replaced
     /// function then stays.
     pub fn deploy(&self, function: Function) -> Result<InstanceReuse, DeployError> {
-        let deployed = self.make_ready(&function)?;
+        let mut deployed = self.make_ready(&function)?;
+        deployed.counters = self.0.telemetry.list(&deployed.counters);
         let reuse = deployed.reuse.clone();
         self.0.functions.insert(deployed);
         Ok(reuse)
@@ -134,7 +139,11 @@ impl Runtime {
     /// Its code is freed with the last of them, unless another function has the
     /// same module.
     pub fn remove(&self, name: &str) -> bool {
-        self.0.functions.remove(name)
+        let removed = self.0.functions.remove(name);
+        if removed {
+            self.0.telemetry.remove(name);
+        }
+        removed
     }
 
     /// The names of the deployed functions, sorted.
@@ -177,6 +186,25 @@ impl Runtime {
     /// The idle instances and their memory.
     pub fn idle_stats(&self) -> IdleStats {
         self.0.evictor.idle_stats()
+    }
+
+    /// The metrics since the runtime was built: the same that
+    /// [`Admin`](crate::http::Admin) serves at `/metrics`. It sums the counters
+    /// of all cores, which takes some microseconds for each function.
+    pub fn metrics(&self) -> Metrics {
+        self.0.telemetry.snapshot(&self.0.engine.compile_counters)
+    }
+
+    /// The counters of the front.
+    #[cfg(feature = "server")]
+    pub(crate) fn front(&self) -> &FrontCounters {
+        &self.0.telemetry.front
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) was called, so that no invocation
+    /// is accepted.
+    pub fn is_draining(&self) -> bool {
+        self.0.admission.is_closed()
     }
 
     /// The most invocations in flight at once, and the reason.

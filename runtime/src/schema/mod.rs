@@ -35,7 +35,7 @@ pub(crate) use self::{
     period::Period,
     setting::{Schema, Setting},
     size::Size,
-    text::{Address, Choice, FilePath, Switch},
+    text::{Address, Choice, FilePath, Switch, UrlPath},
     unit::{Form, Notation, Unit, ValueError},
 };
 

@@ -33,6 +33,30 @@ impl Unit for Address {
     }
 }
 
+/// A path of a URL, without parameters.
+pub(crate) struct UrlPath;
+
+impl Unit for UrlPath {
+    type Value = String;
+
+    fn form(&self) -> Form {
+        Form::new("PATH", Notation::String, r#"a path in quotes, such as "/-""#)
+    }
+
+    fn parse(&self, text: &str) -> Result<String, ValueError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        let is_good = text.starts_with('/') && !text.contains("//") && text.bytes().all(plain);
+        is_good.then(|| text.to_owned()).ok_or_else(|| {
+            let instead = "one that starts with `/` and has letters, digits, `-`, `.`, `_` and `~`";
+            ValueError::new(text, "not a path", instead)
+        })
+    }
+
+    fn show(&self, value: &String) -> String {
+        value.clone()
+    }
+}
+
 /// A path of a file or a directory, with the placeholder of the help.
 pub(crate) struct FilePath(pub(crate) &'static str);
 
@@ -138,6 +162,17 @@ mod tests {
         {
             let error = Address.parse(text).expect_err(text).to_string();
             assert!(error.contains("`127.0.0.1:8080`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_a_url_starts_with_a_slash_and_is_plain() {
+        for text in ["/", "/-", "/a/b.c", "/health_1/~x/"] {
+            assert!(UrlPath.parse(text).is_ok(), "{text}");
+        }
+        for text in ["", "-", "a/b", "//", "/a//b", "/a?b", "/a#b", "/{a}", "/a b", "/%2e", "/ä"] {
+            let error = UrlPath.parse(text).expect_err(text).to_string();
+            assert!(error.contains("starts with `/`"), "{error}");
         }
     }
 

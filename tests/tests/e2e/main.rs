@@ -41,6 +41,7 @@ mod interruption;
 mod isolation;
 mod languages;
 mod logs;
+mod metrics;
 mod mounts;
 mod program;
 mod remote_calls;

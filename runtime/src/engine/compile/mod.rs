@@ -14,7 +14,7 @@ mod tests;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::Module;
 
@@ -129,8 +129,17 @@ impl Engine {
     /// separate copy of the code.
     pub(crate) fn compile(&self, wasm: &[u8]) -> Result<Module, CompileError> {
         if let Some(module) = self.cache.as_ref().and_then(|cache| cache.load(&self.wasm, wasm)) {
+            self.compile_counters.loaded();
             return Ok(module);
         }
+        let begun = Instant::now();
+        let module = self.compile_new(wasm)?;
+        self.compile_counters.compiled(begun.elapsed());
+        Ok(module)
+    }
+
+    /// Compiles a module, and stores its code in the cache.
+    fn compile_new(&self, wasm: &[u8]) -> Result<Module, CompileError> {
         // The compiler panics if the system refuses it a thread, in this
         // process and in another. Three more are for the compiler process
         // itself, and for reading its output.

@@ -126,7 +126,7 @@ impl Pending {
     pub(crate) fn cpu(&self) -> Duration {
         match &self.ended {
             Some(Ok(held)) => held.cpu,
-            Some(Err(failed)) => failed.usage.cpu,
+            Some(Err(failed)) => failed.cpu,
             None => Duration::ZERO,
         }
     }

@@ -124,6 +124,16 @@ impl Outgoing {
         }
     }
 
+    /// The bytes that were accepted so far, if the head is committed.
+    pub(crate) fn written(&self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Sent(_, allowance) | Self::Collected(_, allowance) => {
+                Some(allowance.limit - allowance.left)
+            }
+        }
+    }
+
     /// The whole body, if it was collected.
     pub(crate) fn whole(self) -> Option<Bytes> {
         match self {

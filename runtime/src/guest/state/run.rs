@@ -143,6 +143,22 @@ impl Run {
         Some(response)
     }
 
+    /// The bytes of the request's body that have arrived, and of the response's
+    /// body that the guest has written.
+    pub(crate) fn body_bytes(&self) -> (u64, u64) {
+        let written = self.outgoing.written().or_else(|| self.response.as_ref()?.body().len());
+        (self.body.limit - self.body.left, written.unwrap_or(0))
+    }
+
+    /// The number of its calls, and of its fetches.
+    pub(crate) fn made(&self) -> (u32, u32) {
+        #[cfg(feature = "server")]
+        let fetches = self.fetches.as_ref().map_or(0, |fetches| fetches.made);
+        #[cfg(not(feature = "server"))]
+        let fetches = 0;
+        (self.calls.made, fetches)
+    }
+
     /// Its span of the request's trace, or of a trace of its own.
     pub(crate) fn trace(&mut self) -> Trace {
         let ctx = &self.ctx;

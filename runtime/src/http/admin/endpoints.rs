@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::guard::{AdminGuard, Denial};
 use super::listing::{Canceled, Listed};
+use super::metrics;
 use crate::body::Response;
 use crate::http::header_limits::HeaderLimits;
+use crate::http::health;
 use crate::http::problem;
 use crate::http::refusal::Refusal;
 use crate::runtime::Runtime;
@@ -24,9 +26,12 @@ impl Endpoints {
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
         let mut response = match Refusal::of(request, self.headers) {
             Some(refusal) => malformed(refusal),
-            None => match self.guard.admit(request.headers()) {
-                Ok(()) => self.dispatch(request.method(), request.uri().path()),
-                Err(denial) => denied(denial),
+            None => match health::response(request, "", &self.runtime) {
+                Some(health) => health,
+                None => match self.guard.admit(request.headers()) {
+                    Ok(()) => self.dispatch(request),
+                    Err(denial) => denied(denial),
+                },
             },
         };
         // The list is private, and outdated as soon as it is sent.
@@ -36,16 +41,22 @@ impl Endpoints {
         response
     }
 
-    fn dispatch(&self, method: &Method, path: &str) -> Response {
-        let segments: Vec<_> = path.split('/').skip(1).collect();
-        match (method, segments.as_slice()) {
+    fn dispatch<B>(&self, request: &Request<B>) -> Response {
+        let segments: Vec<_> = request.uri().path().split('/').skip(1).collect();
+        match (request.method(), segments.as_slice()) {
+            (&Method::GET, ["metrics"]) => {
+                let (kind, body) = metrics::exposition(&self.runtime, request.headers());
+                with(Response::new(body.into()), CONTENT_TYPE, kind)
+            }
+            (_, ["metrics"]) => only("GET"),
             (&Method::GET, ["invocations"]) => self.list(),
             (_, ["invocations"]) => only("GET"),
             (&Method::DELETE, ["invocations", id]) => self.cancel(id),
             (_, ["invocations", _]) => only("DELETE"),
             _ => problem::refusal(
                 StatusCode::NOT_FOUND,
-                "there is GET /invocations, and DELETE /invocations/ID",
+                "there are GET /invocations, DELETE /invocations/ID, GET /metrics, GET /livez and \
+                 GET /readyz",
             ),
         }
     }

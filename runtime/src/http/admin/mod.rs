@@ -1,4 +1,4 @@
-//! The admin listener: lists and cancels invocations in flight.
+//! The admin listener: health, metrics, and the invocations in flight.
 //!
 //! It is separate from the listener for clients and has its own address, so
 //! permission to invoke functions does not include permission to cancel the
@@ -11,6 +11,7 @@
 //! - `guard`: authorizes requests.
 //! - `endpoints`: the requests it answers.
 //! - `listing`: an invocation in flight, as JSON.
+//! - `metrics`: the metrics as text; `process`: those of the process.
 //! - `client`: the client that the program's commands use.
 
 #[cfg(feature = "cli")]
@@ -19,6 +20,8 @@ mod connections;
 mod endpoints;
 mod guard;
 pub(crate) mod listing;
+mod metrics;
+mod process;
 mod token;
 
 use std::convert::Infallible;
@@ -51,12 +54,18 @@ const LIFETIME: Duration = Duration::from_secs(10);
 
 /// An HTTP/1.1 listener for the operators of a [`Runtime`].
 ///
+/// - `GET /livez` is 200 while the process serves. `GET /readyz` is 200 while
+///   the runtime accepts invocations, and 503 once it drains. Both are plain
+///   text and need no token.
+/// - `GET /metrics` has the [metrics](Runtime::metrics) and those of the
+///   process: as OpenMetrics if the `accept` header names it, else in the text
+///   format of Prometheus.
 /// - `GET /invocations` lists what is in flight, as JSON.
 /// - `DELETE /invocations/ID` ends an invocation and everything it started,
 ///   with [`Cause::Operator`](crate::Cause::Operator), and returns the number
 ///   of invocations ended.
 ///
-/// With a [token](Self::token) every request must present it, as
+/// With a [token](Self::token) every other request must present it, as
 /// `Authorization: Bearer TOKEN`. Without one, any client that can connect is
 /// allowed, except web pages: a request that a browser marks as a page's is
 /// refused, and so is one whose host is neither an IP address nor `localhost`.

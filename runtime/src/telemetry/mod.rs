@@ -1,0 +1,119 @@
+//! Metrics: counters of every function, which are written by each core for
+//! itself and summed when they are read.
+//!
+//! # Layout
+//! - [`Telemetry`]: the counters of a runtime.
+//! - [`counters`]: those of one function; [`front`]: those of the HTTP front;
+//!   [`histogram`]: durations.
+//! - [`snapshot`]: what a reader gets.
+
+mod counters;
+mod front;
+mod histogram;
+mod snapshot;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub(crate) use self::counters::{FunctionCounters, InstanceSource};
+use self::counters::{increment, index};
+pub(crate) use self::front::FrontCounters;
+pub use self::histogram::Histogram;
+pub use self::snapshot::{FunctionMetrics, InstanceCounts, Metrics, OutcomeMetrics};
+use crate::cores::PerCore;
+use crate::outcome::Outcome;
+use crate::sync::lock;
+
+/// The counters of a runtime.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    /// By name. There are as many as functions are deployed or provided.
+    functions: Mutex<BTreeMap<Arc<str>, Arc<FunctionCounters>>>,
+    /// Shared by all functions without a name of their own.
+    unnamed: Arc<FunctionCounters>,
+    rejections: PerCore<[AtomicU64; Outcome::NAMES.len()]>,
+    pub(crate) front: FrontCounters,
+}
+
+/// The counters of the compiler.
+#[derive(Debug, Default)]
+pub(crate) struct CompileCounters {
+    compilations: AtomicU64,
+    nanos: AtomicU64,
+    cache_hits: AtomicU64,
+}
+
+impl Telemetry {
+    pub(crate) fn new() -> Self {
+        let zeros = |_, _| [const { AtomicU64::new(0) }; Outcome::NAMES.len()];
+        Self {
+            functions: Mutex::default(),
+            unnamed: FunctionCounters::new("".into()),
+            rejections: PerCore::new(zeros),
+            front: FrontCounters::new(),
+        }
+    }
+
+    /// Lists the counters of a function, unless those of its name are listed
+    /// already. Returns the listed ones.
+    pub(crate) fn list(&self, counters: &Arc<FunctionCounters>) -> Arc<FunctionCounters> {
+        let mut functions = lock(&self.functions);
+        functions.entry(counters.name.clone()).or_insert_with(|| counters.clone()).clone()
+    }
+
+    /// The counters of all functions without a name of their own.
+    pub(crate) fn unnamed(&self) -> Arc<FunctionCounters> {
+        self.unnamed.clone()
+    }
+
+    /// Drops the counters of a function that is removed.
+    pub(crate) fn remove(&self, name: &str) {
+        lock(&self.functions).remove(name);
+    }
+
+    /// Counts an invocation that was refused before its guest ran.
+    #[cold]
+    pub(crate) fn refused(&self, outcome: &Outcome) {
+        if let Some(core) = self.rejections.own() {
+            increment(core, index(&Outcome::NAMES, outcome.name()));
+        }
+    }
+
+    /// The sums over all cores.
+    pub(crate) fn snapshot(&self, compiler: &CompileCounters) -> Metrics {
+        let named: Vec<_> = lock(&self.functions).values().cloned().collect();
+        let functions = [&self.unnamed].into_iter().chain(&named);
+        let functions = functions.map(|counters| counters.snapshot());
+        let rejections = Outcome::NAMES.iter().enumerate().map(|(index, name)| {
+            let counts = self.rejections.iter().filter_map(|core| core.get(index));
+            (*name, counts.map(|count| count.load(Relaxed)).sum())
+        });
+        Metrics {
+            functions: functions
+                .filter(|function| !function.function.is_empty() || !function.outcomes.is_empty())
+                .collect(),
+            rejections: rejections.filter(|(_, count)| *count > 0).collect(),
+            connections: self.front.opened(),
+            open_connections: self.front.open(),
+            http_responses: self.front.responses(),
+            compilations: compiler.compilations.load(Relaxed),
+            compile_time: Duration::from_nanos(compiler.nanos.load(Relaxed)),
+            cache_hits: compiler.cache_hits.load(Relaxed),
+        }
+    }
+}
+
+impl CompileCounters {
+    /// Counts a module that was compiled within this time.
+    pub(crate) fn compiled(&self, took: Duration) {
+        self.compilations.fetch_add(1, Relaxed);
+        self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Counts a module whose code the cache had.
+    pub(crate) fn loaded(&self) {
+        self.cache_hits.fetch_add(1, Relaxed);
+    }
+}
