@@ -59,11 +59,8 @@
 //!   follow, and no tasks to follow them.
 
 mod after;
-mod cancel;
 mod cause;
-mod children;
 mod node;
-mod sync;
 mod value;
 
 use std::fmt;
@@ -76,12 +73,21 @@ use std::time::{Duration, Instant};
 use tokio::time::Instant as Clock;
 
 pub use self::after::AfterFunc;
-pub use self::cancel::Cancel;
 pub use self::cause::{Cause, Done};
 pub use self::value::Key;
 
 use self::node::{Deadline, Node};
 use self::value::Values;
+
+/// The locks and atomics of the tree: those of the standard library, or those
+/// of loom. With loom the tests in `tests/interleavings` explore every
+/// interleaving of the threads.
+mod sync {
+    #[cfg(interleavings)]
+    pub(super) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU8, atomic::AtomicUsize};
+    #[cfg(not(interleavings))]
+    pub(super) use std::sync::{Mutex, MutexGuard, atomic::AtomicU8, atomic::AtomicUsize};
+}
 
 /// A deadline, a cancellation and values that flow from a caller to everything
 /// done on its behalf.
@@ -301,5 +307,47 @@ impl fmt::Debug for Context {
             .field("remaining", &self.remaining())
             .field("values", &self.values.names().collect::<Vec<_>>())
             .finish()
+    }
+}
+
+/// Ends one context and everything derived from it; dropping it does too.
+///
+/// A context therefore lives no longer than the scope that holds its guard,
+/// however the scope is left. To share the power to cancel among several
+/// owners, put the guard in an [`Arc`].
+///
+/// Once the context is done, canceling it changes nothing: the first end wins.
+#[must_use = "dropping the guard cancels its context at once; bind it to a name, not to `_`"]
+pub struct Cancel {
+    node: Arc<Node>,
+}
+
+impl Cancel {
+    /// Cancels the context with [`Cause::Canceled`].
+    ///
+    /// Returns once the context and all of its descendants are done. Does not
+    /// wait for work on their behalf, nor for after-functions.
+    pub fn cancel(&self) {
+        self.cancel_with(Cause::Canceled);
+    }
+
+    /// Cancels the context with a cause.
+    ///
+    /// If the context's deadline has passed, it ended then, and `cause` is
+    /// dropped. The same applies to each descendant.
+    pub fn cancel_with(&self, cause: Cause) {
+        self.node.cancel(cause);
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.node.abandon();
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel").field("end", &self.node.end()).finish()
     }
 }

@@ -34,8 +34,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::after::Job;
 use super::cause::{Cause, Done};
-use super::children::{ChildIndex, Children};
-use super::sync::{AtomicU8, Mutex, MutexGuard};
+use super::sync::{AtomicU8, AtomicUsize, Mutex, MutexGuard};
+
+/// Lists of children no longer than this are not worth shrinking. Without a
+/// floor, every first child would pay for an allocation and every last one for
+/// freeing it.
+const KEPT: usize = 8;
 
 /// How and why a node ended.
 #[derive(Clone, Debug)]
@@ -69,11 +73,14 @@ pub(super) struct Node {
     deadline: Option<Deadline>,
     /// A copy of the state's `done`, which can be read without the lock.
     done: Flag,
-    pub(super) place: ChildIndex,
+    /// The node's index in its parent's list, read and written only under the
+    /// parent's lock: it is atomic only because the node is shared.
+    place: AtomicUsize,
     state: Mutex<State>,
 }
 
 /// The mutable part of a node. The sweep clears all of it except the end.
+#[derive(Default)]
 struct State {
     end: Option<End>,
     parent: Option<Arc<Node>>,
@@ -104,14 +111,8 @@ impl Node {
         let node = Arc::new(Node {
             deadline: deadline.cloned(),
             done: Flag::default(),
-            place: ChildIndex::default(),
-            state: Mutex::new(State {
-                end: None,
-                parent: parent.cloned(),
-                children: Children::default(),
-                waiters: None,
-                job,
-            }),
+            place: AtomicUsize::new(0),
+            state: Mutex::new(State { parent: parent.cloned(), job, ..State::default() }),
         });
         if let Some(end) = parent.and_then(|parent| parent.adopt(&node)) {
             node.write(&mut node.state(), &end);
@@ -195,7 +196,7 @@ impl Node {
 
     pub(super) fn children(self: &Arc<Node>) -> usize {
         self.done();
-        self.state().children.len()
+        self.state().children.0.len()
     }
 
     /// Removes the job, so that it will not be launched.
@@ -279,7 +280,7 @@ impl Node {
             let expired = self.deadline.as_ref().and_then(|deadline| deadline.end(end.at));
             self.write(&mut state, expired.as_ref().unwrap_or(end));
         }
-        match (state.children.any(), &state.end) {
+        match (state.children.0.last(), &state.end) {
             (Some(child), Some(end)) => Step::Down(child.clone(), end.clone()),
             _ => Step::Up(state.leave()),
         }
@@ -298,6 +299,36 @@ impl Node {
 impl State {
     fn leave(&mut self) -> Leave {
         Leave { parent: self.parent.take(), waiters: self.waiters.take(), job: self.job.take() }
+    }
+}
+
+/// The nodes attached to one node: a list with removal in constant time that
+/// shrinks as children leave.
+///
+/// A child knows its index in its parent's list; when it leaves, the last child
+/// takes its place.
+#[derive(Default)]
+struct Children(Vec<Arc<Node>>);
+
+impl Children {
+    fn insert(&mut self, child: Arc<Node>) {
+        child.place.store(self.0.len(), Ordering::Relaxed);
+        self.0.push(child);
+    }
+
+    /// Removes `child`, if it is in the list. The caller drops it outside of
+    /// the lock.
+    fn remove(&mut self, child: &Arc<Node>) -> Option<Arc<Node>> {
+        let place = child.place.load(Ordering::Relaxed);
+        self.0.get(place).filter(|found| Arc::ptr_eq(found, child))?;
+        let removed = self.0.swap_remove(place);
+        if let Some(moved) = self.0.get(place) {
+            moved.place.store(place, Ordering::Relaxed);
+        }
+        if self.0.capacity() > KEPT && self.0.len() <= self.0.capacity() / 4 {
+            self.0.shrink_to((self.0.len() * 2).max(KEPT));
+        }
+        Some(removed)
     }
 }
 
@@ -339,52 +370,4 @@ impl Flag {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A node that another thread is about to sweep: its descendants still
-    /// live.
-    fn ending(parent: Option<&Arc<Node>>) -> (Arc<Node>, Arc<Node>) {
-        let node = Node::derive(parent, None, None);
-        let child = Node::derive(Some(&node), None, None);
-        let end = End { done: Done::Canceled, cause: Cause::Operator, at: Instant::now() };
-        node.write(&mut node.state(), &end);
-        (node, child)
-    }
-
-    #[test]
-    fn a_helper_passes_on_the_first_end() {
-        let top = Node::derive(None, None, None);
-        let (_middle, child) = ending(Some(&top));
-        top.cancel(Cause::Shutdown);
-        assert_eq!(top.end().map(|end| end.cause), Some(Cause::Shutdown));
-        assert_eq!(child.end().map(|end| end.cause), Some(Cause::Operator));
-    }
-
-    #[tokio::test]
-    async fn a_waiter_has_helped() {
-        let (node, child) = ending(None);
-        assert_eq!(child.done(), None);
-        assert_eq!(node.wait().await, Done::Canceled);
-        assert_eq!(child.done(), Some(Done::Canceled));
-    }
-
-    #[test]
-    fn an_abandoned_node_leaves_and_ends_only_for_its_holders() {
-        let parent = Node::derive(None, None, None);
-        let nodes = [(); 2].map(|()| Node::derive(Some(&parent), None, None));
-        let held = nodes[1].clone();
-        nodes.iter().for_each(Node::abandon);
-        assert_eq!(nodes[0].done(), None);
-        assert_eq!(held.done(), Some(Done::Canceled));
-        assert_eq!(parent.children(), 0);
-    }
-
-    #[test]
-    fn a_node_that_is_ending_takes_no_more_children() {
-        let (node, _child) = ending(None);
-        let late = Node::derive(Some(&node), None, None);
-        assert_eq!(late.done(), Some(Done::Canceled));
-        assert_eq!(node.children(), 1);
-    }
-}
+mod tests;
