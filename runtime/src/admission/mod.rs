@@ -6,17 +6,13 @@
 //! the permits: beyond that its calls wait, see [`tree`].
 //!
 //! # Layout
-//! - [`Admission`]: the limit and the entry point; [`Permit`]: a root's permit.
-//! - [`permits`]: the permits themselves.
-//! - [`begun`]: the calls that have not ended, including those before
-//!   admission.
+//! - [`Admission`]: the limit and the entry point; [`Permit`]: a root's permit;
+//!   [`Begun`]: a call that has not ended.
+//! - [`permits`]: the permits themselves, and the trees that can continue once
+//!   more of them are free.
 //! - [`tree`]: the permits that a call tree holds, and its waiting calls.
-//! - [`growth`]: the trees that can continue once more permits are free.
 
-mod begun;
-mod growth;
 mod permits;
-mod sync;
 mod tree;
 
 use std::sync::Arc;
@@ -24,8 +20,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 
-use self::growth::Growth;
-use self::permits::Permits;
+use self::permits::{Growth, Permits};
 use self::sync::{AtomicBool, AtomicUsize};
 use self::tree::Grant;
 pub(crate) use self::tree::{CallPermit, CallTree};
@@ -48,8 +43,6 @@ pub(crate) struct Admission {
     growth: Growth,
     /// The number of calls that were made and have not ended, in all trees.
     begun: AtomicUsize,
-    /// The maximum number of invocations in flight.
-    most: usize,
     /// The number of waiting calls, in all trees.
     waiting: AtomicUsize,
     /// The maximum number of waiting calls of one tree.
@@ -60,10 +53,18 @@ pub(crate) struct Admission {
 
 /// A root's permit to run, returned when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit<'a> {
-    admission: &'a Arc<Admission>,
-    /// Taken out only when it is returned.
-    permit: Option<permits::Permit<'a>>,
+pub(crate) struct Permit<'a>(&'a Arc<Admission>);
+
+/// A call that was made. It ends when this is dropped.
+///
+/// Calls are counted from the start, including those that no task has polled
+/// yet. A guest can make calls faster than they reach admission. If each of them
+/// makes more, as in a function that calls itself, their number would double
+/// without end. Each takes several KiB. A call is therefore refused once as
+/// many have been made as may run and wait.
+pub(crate) struct Begun {
+    admission: Arc<Admission>,
+    tree: Arc<CallTree>,
 }
 
 impl Admission {
@@ -78,7 +79,6 @@ impl Admission {
             reserve: (1.0 - share) / share,
             growth: Growth::new(),
             begun: AtomicUsize::new(0),
-            most,
             waiting: AtomicUsize::new(0),
             most_waiting: most.max(LEAST_WAITING),
             draining: AtomicBool::new(false),
@@ -90,12 +90,26 @@ impl Admission {
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit<'_>, Outcome> {
         // Taken before the flag is read, because a drain sets the flag before
         // the permits are counted: one of the two sees the other.
-        let permit =
-            self.permits.take().map(|permit| Permit { admission: self, permit: Some(permit) });
+        let permit = self.permits.take().then(|| Permit(self));
         if self.draining.load(Ordering::SeqCst) {
             return Err(Outcome::Draining);
         }
         permit.ok_or(Outcome::Busy)
+    }
+
+    /// Counts a call of a tree.
+    ///
+    /// # Errors
+    /// There are too many calls in its tree, or in total.
+    pub(crate) fn begin_call(self: &Arc<Self>, tree: &Arc<CallTree>) -> Result<Begun, Outcome> {
+        let of_tree = tree.begun.fetch_add(1, Ordering::Relaxed);
+        let of_all = self.begun.fetch_add(1, Ordering::Relaxed);
+        // From here on, dropping it undoes the count.
+        let begun = Begun { admission: self.clone(), tree: tree.clone() };
+        let (most, waiting) = (self.permits.most, self.most_waiting);
+        let fits = of_tree < most.saturating_add(waiting)
+            && of_all < most.saturating_add(waiting.saturating_mul(WAITING_TREES));
+        if fits { Ok(begun) } else { Err(Outcome::Busy) }
     }
 
     /// The number of invocations in flight.
@@ -142,10 +156,35 @@ impl Admission {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.permit = None;
         let mut grants = Vec::new();
-        self.admission.returned(&mut grants);
+        self.0.permits.put_back();
+        self.0.returned(&mut grants);
         tree::deliver(grants);
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.tree.begun.fetch_sub(1, Ordering::Relaxed);
+        self.admission.begun.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The locks and atomics of admission: those of the standard library, or those
+/// of loom. With loom the tests in `tests/interleavings` explore every
+/// interleaving of the threads.
+mod sync {
+    #[cfg(interleavings)]
+    pub(super) use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool, atomic::AtomicUsize};
+    #[cfg(not(interleavings))]
+    pub(super) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool, atomic::AtomicUsize};
+
+    /// A fence between a store and a load that are both sequentially
+    /// consistent. Loom treats them as release and acquire, so it needs the
+    /// fence to order them.
+    pub(super) fn ordered() {
+        #[cfg(interleavings)]
+        loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
     }
 }
 
@@ -179,5 +218,28 @@ mod tests {
         }
         drop(permit);
         waiting.await;
+    }
+
+    #[test]
+    fn a_tree_makes_as_many_calls_as_can_run_and_wait() {
+        let (admission, tree) = (Admission::new(2, 0.5), Arc::default());
+        let begin = |tree| admission.begin_call(tree).ok();
+        let mut begun: Vec<_> = std::iter::from_fn(|| begin(&tree)).collect();
+        assert_eq!(begun.len(), 2 + admission.most_waiting);
+        let other = Arc::default();
+        assert!(begin(&other).is_some());
+        begun.pop();
+        assert!(begin(&tree).is_some());
+        begun.clear();
+        let trees: Vec<Arc<CallTree>> = (0..8).map(|_| Arc::default()).collect();
+        let all: usize = trees
+            .iter()
+            .map(|tree| {
+                let before = begun.len();
+                begun.extend(std::iter::from_fn(|| begin(tree)));
+                begun.len() - before
+            })
+            .sum();
+        assert_eq!(all, 2 + WAITING_TREES * admission.most_waiting);
     }
 }

@@ -29,15 +29,14 @@
 //! many calls may wait as invocations may be in flight on the host, or 1,024 if
 //! that is more; in all trees, four times as many. One more fails as busy.
 //! Calls that were made and have not reached admission yet are bounded by
-//! [`begun`](super::begun).
+//! [`Begun`](super::Begun).
 //!
 //! # Locks
-//! A tree's lock is taken before that of [`growth`](super::growth). Permits are
+//! A tree's lock is taken before that of [`Growth`](super::permits::Growth). Permits are
 //! handed over after both are released, because that wakes tasks.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::pending;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -68,7 +67,7 @@ struct State {
     /// The number of calls that have ever waited.
     tickets: u64,
     /// The number of free permits that it waits for, under which
-    /// [`growth`](super::growth) lists it.
+    /// [`Growth`](super::permits::Growth) lists it.
     listed: Option<usize>,
 }
 
@@ -94,12 +93,6 @@ struct TreePlace {
 /// A permit on its way to a waiting call.
 pub(super) struct Grant(oneshot::Sender<CallPermit>, CallPermit);
 
-/// A call that has reached admission.
-enum Entered {
-    Admitted(CallPermit),
-    Waiting(Waiting),
-}
-
 /// A waiting call. Dropping it gives up its place in the queue.
 struct Waiting {
     place: TreePlace,
@@ -124,15 +117,15 @@ impl Admission {
     ) -> Result<CallPermit, Outcome> {
         let level = depth.saturating_sub(1) as usize;
         let place = TreePlace { admission: self.clone(), tree: tree.clone(), level };
-        let waiting = match self.enter(place)? {
-            Entered::Admitted(permit) => return Ok(permit),
-            Entered::Waiting(waiting) => waiting,
+        let mut waiting = match self.enter(place)? {
+            Ok(permit) => return Ok(permit),
+            Err(waiting) => waiting,
         };
         // Boxed, so that the future of a call that does not wait stays small.
         let admitted = async {
             tokio::select! {
                 biased;
-                permit = waiting.admitted() => Ok(permit),
+                Ok(permit) = &mut waiting.permit => Ok(permit),
                 done = ctx.done() => {
                     Err(Outcome::Done(done, ctx.cause().unwrap_or(Cause::Canceled)))
                 }
@@ -142,13 +135,12 @@ impl Admission {
     }
 
     /// Takes a permit, or a place in the queue.
-    fn enter(self: &Arc<Self>, place: TreePlace) -> Result<Entered, Outcome> {
+    fn enter(self: &Arc<Self>, place: TreePlace) -> Result<Result<CallPermit, Waiting>, Outcome> {
         let mut state = place.tree.lock();
         let alone = state.is_alone(place.level);
         let in_turn = || state.next().is_none_or(|next| next < place.level);
         if alone || (in_turn() && self.permits.has_free(self.needed(state.held))) {
-            if let Some(permit) = self.permits.take() {
-                permit.forget();
+            if self.permits.take() {
                 state.hold(place.level);
                 if state.waiting > 0 {
                     // The tree needs more free permits now and is listed under
@@ -158,7 +150,7 @@ impl Admission {
                     self.growth.list(&place.tree, &mut state.listed, Some(needed));
                 }
                 drop(state);
-                return Ok(Entered::Admitted(CallPermit(Some(place))));
+                return Ok(Ok(CallPermit(Some(place))));
             }
             if alone {
                 return Err(Outcome::Busy);
@@ -173,7 +165,7 @@ impl Admission {
         self.settle(&place.tree, &mut state, &mut grants);
         drop(state);
         deliver(grants);
-        Ok(Entered::Waiting(Waiting { place, ticket, permit }))
+        Ok(Err(Waiting { place, ticket, permit }))
     }
 
     /// The number of permits that must be free for a tree that holds `held` to
@@ -204,11 +196,9 @@ impl Admission {
             let needed = (state.waiting > 0).then(|| self.needed(state.held));
             self.growth.list(tree, &mut state.listed, needed);
             let Some(needed) = needed else { return state.trim() };
-            if !self.permits.has_free(needed) {
+            if !self.permits.has_free(needed) || !self.permits.take() {
                 return;
             }
-            let Some(permit) = self.permits.take() else { return };
-            permit.forget();
             grants.extend(self.let_in(tree, state));
         }
     }
@@ -315,16 +305,6 @@ impl TreePlace {
             admission.returned(&mut grants);
         }
         grants
-    }
-}
-
-impl Waiting {
-    async fn admitted(mut self) -> CallPermit {
-        match (&mut self.permit).await {
-            Ok(permit) => permit,
-            // The sender is kept until this is dropped.
-            Err(_) => pending().await,
-        }
     }
 }
 

@@ -78,11 +78,11 @@ impl Host {
         let first = self.waiting.iter().all(|(of, other)| *of != tree || other.place.level < level);
         let (admission, of) = (self.admission.clone(), self.trees[tree].clone());
         match self.admission.enter(TreePlace { admission, tree: of, level }) {
-            Ok(Entered::Admitted(permit)) => {
+            Ok(Ok(permit)) => {
                 assert!(free > 0 && (alone || within && first));
                 self.running.push((tree, level, permit));
             }
-            Ok(Entered::Waiting(waiting)) => {
+            Ok(Err(waiting)) => {
                 assert!(!(alone || within && first));
                 self.waiting.push((tree, waiting));
             }
@@ -179,8 +179,8 @@ fn by_default_a_tree_gets_half_and_the_next_one_half_of_the_rest() {
         for _ in 0..1_000 {
             let (admission, of) = (host.admission.clone(), host.trees[tree].clone());
             match host.admission.enter(TreePlace { admission, tree: of, level: 0 }) {
-                Ok(Entered::Admitted(permit)) => host.running.push((tree, 0, permit)),
-                Ok(Entered::Waiting(waiting)) => host.waiting.push((tree, waiting)),
+                Ok(Ok(permit)) => host.running.push((tree, 0, permit)),
+                Ok(Err(waiting)) => host.waiting.push((tree, waiting)),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -194,8 +194,8 @@ fn waiting_calls_are_bounded() {
     let mut enter = |tree: usize| {
         let (admission, of) = (host.admission.clone(), host.trees[tree].clone());
         match host.admission.enter(TreePlace { admission, tree: of, level: 0 }) {
-            Ok(Entered::Admitted(permit)) => host.running.push((tree, 0, permit)),
-            Ok(Entered::Waiting(waiting)) => host.waiting.push((tree, waiting)),
+            Ok(Ok(permit)) => host.running.push((tree, 0, permit)),
+            Ok(Err(waiting)) => host.waiting.push((tree, waiting)),
             Err(_) => return false,
         }
         true
