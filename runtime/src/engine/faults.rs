@@ -33,25 +33,18 @@ thread_local! {
     static LAST: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// A snapshot of a thread's fault count.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FaultSnapshot(u64);
+/// Snapshots this thread's fault count without a system call. The cached count
+/// may be stale (too low); then the later check fails and the memory is scanned.
+pub(super) fn snapshot() -> Option<u64> {
+    LAST.get()
+}
 
-impl FaultSnapshot {
-    /// Snapshots this thread's fault count without a system call. The cached
-    /// count may be stale (too low); then the later check fails and the memory
-    /// is scanned.
-    pub(crate) fn take() -> Option<Self> {
-        LAST.get().map(Self)
-    }
-
-    /// Whether this thread, which must be the one that took the snapshot, has
-    /// had no page fault since.
-    pub(crate) fn is_unchanged(snapshot: Option<Self>) -> bool {
-        let now = count();
-        LAST.set(now);
-        matches!((snapshot, now), (Some(Self(then)), Some(now)) if then == now)
-    }
+/// Whether this thread, which must be the one that took the snapshot, has had no
+/// page fault since.
+pub(super) fn is_unchanged(snapshot: Option<u64>) -> bool {
+    let now = count();
+    LAST.set(now);
+    now.is_some() && now == snapshot
 }
 
 /// Watches a run for page faults. The run has one turn after the other, each on
@@ -59,7 +52,7 @@ impl FaultSnapshot {
 #[derive(Debug, Default)]
 pub(crate) struct FaultWatch {
     /// The snapshot at the start of the current turn.
-    turn: Option<Option<FaultSnapshot>>,
+    turn: Option<Option<u64>>,
     /// Whether a former turn had a fault.
     faulted: bool,
 }
@@ -72,14 +65,14 @@ impl FaultWatch {
 
     /// A turn begins on this thread.
     pub(crate) fn begin(&mut self) {
-        self.turn = Some(FaultSnapshot::take());
+        self.turn = Some(snapshot());
     }
 
     /// The current turn, if any, ends on this thread. After a turn with a fault
     /// this makes no system call.
     pub(crate) fn end(&mut self) {
         if let Some(snapshot) = self.turn.take() {
-            self.faulted = self.faulted || !FaultSnapshot::is_unchanged(snapshot);
+            self.faulted = self.faulted || !is_unchanged(snapshot);
         }
     }
 

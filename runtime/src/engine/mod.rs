@@ -16,7 +16,6 @@ pub(crate) mod cache;
 pub(crate) mod compile;
 pub(crate) mod faults;
 mod merging;
-pub(crate) mod modules;
 pub(crate) mod pages;
 pub(crate) mod sizing;
 pub(crate) mod stacks;
@@ -29,8 +28,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy};
 use wasmtime::{PoolingAllocationConfig, WasmFeatures};
 
 use self::cache::{Cache, CacheSettings};
-use self::compile::Compiler;
-use self::modules::Modules;
+use self::compile::{Compiler, Modules};
 use self::pages::PageMap;
 use self::ticker::Ticker;
 use crate::error::BuildError;
@@ -84,14 +82,15 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(settings: &Settings) -> Result<Arc<Self>, BuildError> {
         let pages = PageMap::open(KEEP_RESIDENT);
-        let scan = pages.as_ref().is_some_and(PageMap::scans);
+        let scan = pages.as_ref().is_some_and(|pages| pages.scans);
         if !scan {
             tracing::warn!(
                 "this kernel has no PAGEMAP_SCAN (Linux 6.7 or later has): the memory of an \
                  instance that is not reset in place is returned to the system, which is slower"
             );
         }
-        let config = config(settings, scan);
+        let mut config = code_config();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings, scan)));
         let wasm = wasmtime::Engine::new(&config)
             .map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let cache = settings.cache.as_ref().map(|cache| {
@@ -111,12 +110,6 @@ impl Engine {
             modules: Arc::default(),
         }))
     }
-}
-
-fn config(settings: &Settings, scan: bool) -> Config {
-    let mut config = code_config();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings, scan)));
-    config
 }
 
 /// The settings that native code depends on, shared with a compiler process.

@@ -61,9 +61,10 @@ const ENTRY_IS_PRESENT: u64 = 1 << 63;
 /// `exec` must create a runtime of its own.
 pub(crate) struct PageMap {
     file: File,
-    /// Whether the kernel has the request; otherwise its page table is read.
-    scans: bool,
-    counts_faults: bool,
+    /// Whether the kernel has `PAGEMAP_SCAN`; otherwise its page table is read.
+    pub(crate) scans: bool,
+    /// Whether the kernel counts page faults.
+    pub(crate) counts_faults: bool,
     keep: usize,
     page: usize,
 }
@@ -83,13 +84,6 @@ impl DirtyPages {
     pub(crate) fn bytes(&self) -> usize {
         self.ranges.iter().map(Range::len).sum()
     }
-}
-
-/// The result of copying a memory back.
-struct Copied {
-    /// The end of the part that was examined; the rest was not.
-    reached: usize,
-    bytes: usize,
 }
 
 impl PageMap {
@@ -115,11 +109,6 @@ impl PageMap {
         Some(map)
     }
 
-    /// Whether the kernel has `PAGEMAP_SCAN`.
-    pub(crate) fn scans(&self) -> bool {
-        self.scans
-    }
-
     /// Prepares the memory of a new instance for resets.
     pub(crate) fn watch(&self, memory: &mut [u8]) -> DirtyPages {
         // SAFETY: the range is exclusively borrowed, and the advice does not
@@ -133,15 +122,10 @@ impl PageMap {
         }
     }
 
-    /// Whether the kernel counts page faults.
-    pub(crate) fn counts_faults(&self) -> bool {
-        self.counts_faults
-    }
-
     /// Makes `memory` equal to `first`, followed by zeros. `dirty` are the
     /// pages that had been touched before the memory's last reset, and are
     /// updated. `no_fault` says that the last run on it had no page fault, see
-    /// [`FaultSnapshot`](super::faults::FaultSnapshot).
+    /// [`FaultWatch`](super::faults::FaultWatch).
     ///
     /// Returns whether the memory was reset. It is not if more was touched than
     /// is worth copying; the memory is then unusable.
@@ -167,10 +151,9 @@ impl PageMap {
             return true;
         }
         dirty.ranges.clear();
-        let copied = self.copy_back(memory, first, |range| dirty.ranges.push(range));
-        match copied {
-            Ok(copied) => {
-                dirty.known = copied.reached >= memory.len();
+        match self.copy_back(memory, first, |range| dirty.ranges.push(range)) {
+            Ok(reached) => {
+                dirty.known = reached >= memory.len();
                 dirty.known
             }
             Err(error) => {
@@ -183,69 +166,58 @@ impl PageMap {
     /// Like [`reset`](Self::reset), for a memory that goes back to the pool. It
     /// always succeeds.
     ///
-    /// DirtyPages pages beyond `keep` bytes are returned to the system, which
+    /// Dirty pages beyond `keep` bytes are returned to the system, which
     /// restores the mapping's initial content. If the kernel refuses anything,
     /// all of the memory is written instead.
     pub(crate) fn restore(&self, memory: &mut [u8], first: &[u8]) {
         let restored = self
             .copy_back(memory, first, drop)
-            .and_then(|copied| self.discard(memory.get_mut(copied.reached..).unwrap_or_default()));
+            .and_then(|reached| self.discard(memory.get_mut(reached..).unwrap_or_default()));
         if let Err(error) = restored {
             tracing::warn!(%error, "touched pages can't be told; writing the whole memory");
-            let whole = 0..memory.len();
-            restore_range(memory, first, whole);
+            restore_range(memory, first, 0..memory.len());
         }
     }
 
+    /// Restores the touched pages, at most about `keep` bytes of them, and
+    /// passes their ranges to `note`. Returns the end of the part that was
+    /// examined.
     fn copy_back(
         &self,
         memory: &mut [u8],
         first: &[u8],
         mut note: impl FnMut(Range<usize>),
-    ) -> io::Result<Copied> {
+    ) -> io::Result<usize> {
         let base = memory.as_ptr().addr();
         let mut regions = [Region::default(); REGIONS];
-        let mut copied = Copied { reached: 0, bytes: 0 };
-        while copied.reached < memory.len() && copied.bytes < self.keep {
-            let rest = base + copied.reached..base + memory.len();
-            let scan = self.query(rest, &mut regions)?;
+        let (mut reached, mut bytes) = (0, 0);
+        while reached < memory.len() && bytes < self.keep {
+            let scan = self.query(base + reached..base + memory.len(), &mut regions)?;
+            let mut restore = |range: Range<usize>| {
+                bytes += range.len();
+                restore_range(memory, first, range.clone());
+                note(range);
+            };
             for region in regions.iter().take(scan.found) {
                 let touched = region.offsets(base);
                 if region.is_zeros() {
-                    copied.bytes += self.copy_over_zeros(memory, first, touched, &mut note);
-                    continue;
+                    // Only the pages that were not zeros initially.
+                    let (start, end) = (touched.start, touched.end.min(first.len()));
+                    let pages = (start..end).step_by(self.page).map(|at| at..at + self.page);
+                    pages
+                        .filter(|page| initial(first, page).iter().any(|&byte| byte != 0))
+                        .for_each(&mut restore);
+                } else {
+                    restore(touched);
                 }
-                copied.bytes += touched.len();
-                restore_range(memory, first, touched.clone());
-                note(touched);
             }
-            let reached = scan.end.saturating_sub(base);
-            if reached <= copied.reached {
+            let end = scan.end.saturating_sub(base);
+            if end <= reached {
                 return Err(io::Error::other("the scan made no progress"));
             }
-            copied.reached = reached;
+            reached = end;
         }
-        Ok(copied)
-    }
-
-    /// Within a run of zero pages, restores the pages that were not zeros
-    /// initially. Returns their size in bytes.
-    fn copy_over_zeros(
-        &self,
-        memory: &mut [u8],
-        first: &[u8],
-        zeros: Range<usize>,
-        note: &mut impl FnMut(Range<usize>),
-    ) -> usize {
-        let (start, end) = (zeros.start, zeros.end.min(first.len()));
-        let pages = (start..end).step_by(self.page).map(|page| page..page + self.page);
-        let mut bytes = 0;
-        for page in pages.filter(|page| !is_first_zeros(first, page.clone())) {
-            bytes += page.len();
-            restore_range(memory, first, page.clone());
-            note(page);
-        }
-        bytes
+        Ok(reached)
     }
 
     /// Returns pages to the system, if it accepts them: they then read as the
@@ -325,17 +297,16 @@ impl PageMap {
     }
 }
 
-/// Whether the initial content of a range of a memory was zeros.
-fn is_first_zeros(first: &[u8], range: Range<usize>) -> bool {
-    let known = first.get(range.start.min(first.len())..range.end.min(first.len()));
-    known.unwrap_or_default().iter().all(|&byte| byte == 0)
+/// The initial content of a range of a memory, without the zeros at its end.
+fn initial<'a>(first: &'a [u8], range: &Range<usize>) -> &'a [u8] {
+    let end = first.len();
+    first.get(range.start.min(end)..range.end.min(end)).unwrap_or_default()
 }
 
 /// Copies `range` of a memory back from its initial content.
 fn restore_range(memory: &mut [u8], first: &[u8], range: Range<usize>) {
-    let Some(touched) = memory.get_mut(range.clone()) else { return };
-    let known = first.get(range.start.min(first.len())..range.end.min(first.len()));
-    let known = known.unwrap_or_default();
+    let known = initial(first, &range);
+    let Some(touched) = memory.get_mut(range) else { return };
     let (data, zeros) = touched.split_at_mut(known.len());
     data.copy_from_slice(known);
     zeros.fill(0);

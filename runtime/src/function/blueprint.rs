@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline, Val};
 use super::instance::InstanceExports;
 use super::module::{self, ValidModule};
 use super::{DeployContext, Function};
-use crate::engine::modules::Loaded;
+use crate::engine::compile::Loaded;
 use crate::engine::{Engine, TABLE_PAGE};
 use crate::error::DeployError;
 use crate::guest::{Capabilities, State};

@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 use wasmtime::{Global, Memory, Ref, Result, Store, Table, TypedFunc};
 
 use super::blueprint::Blueprint;
-use super::evictor::IdleReservation;
+use super::pool::IdleReservation;
 use crate::engine::faults::FaultWatch;
-use crate::engine::pages::{DirtyPages, PageMap};
+use crate::engine::pages::DirtyPages;
 use crate::engine::stacks::Trim;
 use crate::guest::{Exit, Inputs, State};
 
@@ -37,11 +37,11 @@ pub(crate) struct Instance {
     trim: Option<Trim>,
     /// Its reservation in the host's budget for idle instances, once it has
     /// one.
-    reservation: Option<IdleReservation>,
+    pub(super) reservation: Option<IdleReservation>,
 }
 
 /// An instance that is indistinguishable from a new one.
-pub(super) struct ReadyInstance(Box<Instance>);
+pub(super) struct ReadyInstance(pub(super) Box<Instance>);
 
 /// An instance's exports.
 pub(super) struct InstanceExports {
@@ -91,16 +91,13 @@ impl Instance {
         if !no_fault {
             self.trim_stack();
         }
-        match self.restore(no_fault) {
-            Some(()) => Ok(ReadyInstance(self)),
-            None => Err(self),
-        }
+        if self.restore(no_fault).is_some() { Ok(ReadyInstance(self)) } else { Err(self) }
     }
 
     /// Whether the run certainly touched no page that was not resident before.
     fn ran_without(&self, faults: &mut FaultWatch) -> bool {
         let pages = self.blueprint.engine.pages.as_ref();
-        pages.is_some_and(PageMap::counts_faults) && faults.saw_none()
+        pages.is_some_and(|pages| pages.counts_faults) && faults.saw_none()
     }
 
     /// Returns the deep part of the stack to the system, if the run touched it.
@@ -153,8 +150,7 @@ impl ReadyInstance {
         let exports = blueprint.instantiate(&mut store)?;
         let pages = blueprint.engine.pages.as_ref().filter(|_| reset);
         let dirty = pages.map(|pages| pages.watch(exports.memory.data_mut(&mut store)));
-        let (blueprint, reservation) = (blueprint.clone(), None);
-        let trim = None;
+        let (blueprint, trim, reservation) = (blueprint.clone(), None, None);
         Ok(Self(Box::new(Instance { blueprint, store, exports, dirty, trim, reservation })))
     }
 
@@ -172,21 +168,11 @@ impl ReadyInstance {
         let memory = self.0.dirty.as_ref().map_or(0, DirtyPages::bytes);
         memory.saturating_add(self.0.blueprint.instance_size)
     }
-
-    /// Its reservation in the host's budget for idle instances.
-    pub(super) fn reservation(&mut self) -> &mut Option<IdleReservation> {
-        &mut self.0.reservation
-    }
-
-    /// The size of its reservation in bytes.
-    pub(super) fn reserved(&self) -> u64 {
-        self.0.reservation.as_ref().map_or(0, |reservation| reservation.memory.bytes)
-    }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        let Some(pages) = self.blueprint.engine.pages.as_ref().filter(|pages| pages.scans()) else {
+        let Some(pages) = self.blueprint.engine.pages.as_ref().filter(|pages| pages.scans) else {
             // Without a scan the pool returns all pages to the system.
             return;
         };

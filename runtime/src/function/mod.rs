@@ -11,12 +11,11 @@
 //! - [`proof`]: whether its instances can be reset in place.
 //! - [`blueprint`]: the template for its instances, and their initial state.
 //! - [`instance`]: one instance, from its creation to its end.
-//! - [`pool`]: the instances that wait for an invocation.
-//! - [`evictor`]: bounds how many wait, and for how long.
+//! - [`pool`]: the instances that wait for an invocation, and the evictor that
+//!   bounds how many wait, and for how long.
 //! - [`registry`]: the functions by their names.
 
 mod blueprint;
-mod evictor;
 mod instance;
 mod module;
 mod pool;
@@ -32,11 +31,11 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use self::blueprint::Blueprint;
-pub use self::evictor::IdleStats;
-pub(crate) use self::evictor::{Evictor, IdleLimits};
 pub(crate) use self::instance::Instance;
 use self::instance::ReadyInstance;
 use self::pool::Idle;
+pub use self::pool::IdleStats;
+pub(crate) use self::pool::{Evictor, IdleLimits};
 pub(crate) use self::registry::{Entry, Registry};
 use crate::engine::Engine;
 use crate::engine::faults::FaultWatch;

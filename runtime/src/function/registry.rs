@@ -51,32 +51,28 @@ impl Registry {
     /// this returns, no thread finds the old one.
     pub(crate) fn insert(&self, function: Deployed) {
         let function = Arc::new(function);
-        let _changing = lock(&self.changing);
-        for map in self.maps.iter() {
+        self.change(|map| {
             let name = Arc::from(&*function.name);
-            let entry = Arc::new(Entry { function: function.clone(), name });
-            let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
-            let former = map.insert(function.name.clone(), entry);
-            // It may hold the last reference to its instances. Lookups need not
-            // wait for them to be dropped.
-            drop(map);
-            drop(former);
-        }
+            map.insert(function.name.clone(), Arc::new(Entry { function: function.clone(), name }))
+        });
     }
 
     /// Removes the function of a name, and returns whether it existed. Once
     /// this returns, no thread finds it.
     pub(crate) fn remove(&self, name: &str) -> bool {
+        self.change(|map| map.remove(name))
+    }
+
+    /// Changes each core's map, and returns whether an entry was taken out.
+    fn change(&self, change: impl Fn(&mut Map) -> Option<Arc<Entry>>) -> bool {
         let _changing = lock(&self.changing);
         let mut found = false;
         for map in self.maps.iter() {
-            let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
-            let former = map.remove(name);
+            // The former entry may hold the last reference to the function's
+            // instances. It is dropped outside of the lock: lookups need not
+            // wait for that.
+            let former = change(&mut map.write().unwrap_or_else(PoisonError::into_inner));
             found |= former.is_some();
-            // Its instances are dropped with its last reference, outside of the
-            // lock.
-            drop(map);
-            drop(former);
         }
         found
     }

@@ -233,7 +233,7 @@ fn conclude(
     if let (Some(done), Some(cause)) = (state.run.ctx.err(), state.run.ctx.cause()) {
         return Err(Outcome::Done(done, cause));
     }
-    if let Some(outcome) = state.body_failure() {
+    if let Some(outcome) = state.run.body.failure.take().or_else(|| state.run.overflow.take()) {
         return Err(outcome);
     }
     if let Some(reason) = state.run.malformed.take() {

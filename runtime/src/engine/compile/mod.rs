@@ -1,7 +1,12 @@
 //! From a module's bytes to native code, through the cache or the compiler.
 //!
+//! Functions with the same module share one copy of its code and of its initial
+//! memory, even if they are prepared at the same time. The copy is dropped with
+//! the last function.
+//!
 //! # Layout
 //! - [`Compiler`]: the place of compilation and its limits.
+//! - [`Modules`]: the loaded modules; [`Loaded`]: one of them.
 //! - [`process`]: runs a compiler process, on the host's side.
 //! - [`child`]: the compiler process itself.
 #![allow(unsafe_code, reason = "loading compiled code is unsafe by nature")]
@@ -11,9 +16,12 @@ mod process;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use wasmtime::Module;
@@ -23,6 +31,7 @@ use crate::cores;
 use crate::error::CompileError;
 use crate::escape::OneLine;
 use crate::limits::mib;
+use crate::sync::lock;
 
 /// The maximum size of a module's native code, in bytes.
 pub(super) const MAX_CODE: usize = 512 << 20;
@@ -122,12 +131,34 @@ impl Default for Compiler {
 }
 
 impl Engine {
+    /// Compiles a module or loads it from the cache, unless it is already
+    /// loaded.
+    pub(crate) fn load(&self, wasm: &[u8]) -> Result<Arc<Loaded>, CompileError> {
+        let digest = *blake3::hash(wasm).as_bytes();
+        let slot = lock(&self.modules.0).entry(digest).or_default().clone();
+        let mut known = lock(&slot);
+        if let Some(loaded) = known.upgrade() {
+            return Ok(loaded);
+        }
+        let loaded = match self.compile(wasm) {
+            Ok(module) => Arc::new(Loaded { module, digest, modules: self.modules.clone() }),
+            Err(error) => {
+                drop(known);
+                drop(slot);
+                self.modules.forget(&digest);
+                return Err(error);
+            }
+        };
+        *known = Arc::downgrade(&loaded);
+        Ok(loaded)
+    }
+
     /// Loads the code of a module from the cache, or compiles the module and
     /// stores its code there.
     ///
     /// It does not know which modules are already loaded: each call returns a
     /// separate copy of the code.
-    pub(crate) fn compile(&self, wasm: &[u8]) -> Result<Module, CompileError> {
+    fn compile(&self, wasm: &[u8]) -> Result<Module, CompileError> {
         if let Some(module) = self.cache.as_ref().and_then(|cache| cache.load(&self.wasm, wasm)) {
             self.compile_counters.loaded();
             return Ok(module);
@@ -173,4 +204,41 @@ impl Engine {
 fn words(said: &[u8]) -> String {
     let said = said.get(..MAX_WORDS).unwrap_or(said);
     OneLine(String::from_utf8_lossy(said.trim_ascii())).to_string()
+}
+
+/// A hash of a module's bytes. All of an engine's modules have its settings.
+type Digest = [u8; blake3::OUT_LEN];
+
+/// Locked while the module is being loaded, so that other threads that need the
+/// same module wait for it.
+type Slot = Mutex<Weak<Loaded>>;
+
+/// The loaded modules by their digests.
+#[derive(Default)]
+pub(crate) struct Modules(Mutex<HashMap<Digest, Arc<Slot>>>);
+
+/// A module in use.
+pub(crate) struct Loaded {
+    pub(crate) module: Module,
+    digest: Digest,
+    modules: Arc<Modules>,
+}
+
+impl Modules {
+    /// Removes the slot of a module that is no longer loaded, unless another
+    /// thread is about to load it.
+    fn forget(&self, digest: &Digest) {
+        if let Entry::Occupied(slot) = lock(&self.0).entry(*digest)
+            && Arc::strong_count(slot.get()) == 1
+            && slot.get().try_lock().is_ok_and(|loaded| loaded.strong_count() == 0)
+        {
+            slot.remove();
+        }
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.modules.forget(&self.digest);
+    }
 }

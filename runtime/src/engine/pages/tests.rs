@@ -11,7 +11,7 @@ use std::ptr::null_mut;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
-use super::faults::{FaultSnapshot, FaultWatch};
+use super::faults::FaultWatch;
 use super::*;
 
 impl PageMap {
@@ -133,7 +133,7 @@ fn page_maps(keep: usize) -> impl Iterator<Item = PageMap> {
         map.believe_in_faults();
         map
     });
-    assert!(!both[1].scans());
+    assert!(!both[1].scans);
     both.into_iter()
 }
 
@@ -152,15 +152,10 @@ fn whatever_is_written_is_reset() {
         let mut dice = Dice(1);
         let mut touched = pages.watch(&mut memory);
         for round in 0..300 {
-            let snapshot = if round % 3 == 0 { None } else { FaultSnapshot::take() };
+            let snapshot = if round % 3 == 0 { None } else { faults::snapshot() };
             dice.scribble(&mut memory);
-            assert!(pages.reset(
-                &mut memory,
-                &first,
-                &mut touched,
-                FaultSnapshot::is_unchanged(snapshot)
-            ));
-            assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans()));
+            assert!(pages.reset(&mut memory, &first, &mut touched, faults::is_unchanged(snapshot)));
+            assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans));
             assert!(touched.bytes() <= memory.len());
         }
         assert!(touched.bytes() > memory.len() / 2, "hardly anything was written");
@@ -179,7 +174,7 @@ fn whatever_is_written_is_restored() {
             for round in 0..50 {
                 dice.scribble(&mut memory);
                 pages.restore(&mut memory, &first);
-                assert_is_first(&memory, &first, &format!("{}, {keep}, {round}", pages.scans()));
+                assert_is_first(&memory, &first, &format!("{}, {keep}, {round}", pages.scans));
             }
         }
     }
@@ -195,7 +190,7 @@ fn only_what_was_touched_is_counted() {
             memory[at * pages.page] = 1;
         }
         assert!(pages.reset(&mut memory, &first, &mut touched, false));
-        assert_eq!(touched.bytes(), 5 * pages.page, "{}", pages.scans());
+        assert_eq!(touched.bytes(), 5 * pages.page, "{}", pages.scans);
     }
 }
 
@@ -210,7 +205,7 @@ fn too_much_is_not_reset_but_restored() {
         assert!(pages.reset(&mut memory, &first, &mut touched, false));
         assert_is_first(&memory, &first, "a little");
         memory[50 * page..][..100 * page].fill(2);
-        assert!(!pages.reset(&mut memory, &first, &mut touched, false), "{}", pages.scans());
+        assert!(!pages.reset(&mut memory, &first, &mut touched, false), "{}", pages.scans);
         pages.restore(&mut memory, &first);
         assert_is_first(&memory, &first, "much");
     }
@@ -227,16 +222,11 @@ fn a_first_reset_looks_at_the_pages_whatever_the_witness_says() {
             let mut memory = Mapping::new(&first);
             Dice(round + 1).scribble(&mut memory);
             let mut touched = pages.watch(&mut memory);
-            FaultSnapshot::is_unchanged(None);
-            let snapshot = FaultSnapshot::take();
-            believed += usize::from(FaultSnapshot::is_unchanged(snapshot));
-            assert!(pages.reset(
-                &mut memory,
-                &first,
-                &mut touched,
-                FaultSnapshot::is_unchanged(snapshot)
-            ));
-            assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans()));
+            faults::is_unchanged(None);
+            let snapshot = faults::snapshot();
+            believed += usize::from(faults::is_unchanged(snapshot));
+            assert!(pages.reset(&mut memory, &first, &mut touched, faults::is_unchanged(snapshot)));
+            assert_is_first(&memory, &first, &format!("{}, {round}", pages.scans));
         }
         assert!(believed > 0, "none of the witnesses held");
     }
@@ -251,16 +241,11 @@ fn a_page_that_was_not_known_is_found_by_its_fault() {
         let mut memory = Mapping::new(&first);
         let mut touched = pages.watch(&mut memory);
         for page in (0..PAGES).rev() {
-            FaultSnapshot::is_unchanged(None);
-            let snapshot = FaultSnapshot::take();
+            faults::is_unchanged(None);
+            let snapshot = faults::snapshot();
             assert!(snapshot.is_some());
             memory[page * pages.page + 5] = 9;
-            assert!(pages.reset(
-                &mut memory,
-                &first,
-                &mut touched,
-                FaultSnapshot::is_unchanged(snapshot)
-            ));
+            assert!(pages.reset(&mut memory, &first, &mut touched, faults::is_unchanged(snapshot)));
             assert_eq!(
                 memory[page * pages.page + 5],
                 first.get(page * pages.page + 5).copied().unwrap_or(0)
@@ -274,14 +259,14 @@ fn a_page_that_was_not_known_is_found_by_its_fault() {
 fn a_witness_does_not_hold_after_a_fault() {
     for _ in 0..20 {
         let mut memory = Mapping::new(&[1]);
-        FaultSnapshot::is_unchanged(None);
-        let snapshot = FaultSnapshot::take();
+        faults::is_unchanged(None);
+        let snapshot = faults::snapshot();
         assert!(snapshot.is_some());
         memory[100 * 4_096] = 1;
         // Taken after the fault, but from the count before it.
-        let late = FaultSnapshot::take();
-        assert!(!FaultSnapshot::is_unchanged(snapshot));
-        assert!(!FaultSnapshot::is_unchanged(late));
+        let late = faults::snapshot();
+        assert!(!faults::is_unchanged(snapshot));
+        assert!(!faults::is_unchanged(late));
     }
 }
 
@@ -291,21 +276,21 @@ fn a_witness_holds_where_nothing_faults() {
     // Anything may cause a fault now and then.
     let held = (0..1_000).any(|round| {
         memory.fill(round as u8);
-        FaultSnapshot::is_unchanged(None);
-        let snapshot = FaultSnapshot::take();
+        faults::is_unchanged(None);
+        let snapshot = faults::snapshot();
         memory.fill(1);
-        FaultSnapshot::is_unchanged(snapshot)
+        faults::is_unchanged(snapshot)
     });
     assert!(held);
-    assert!(!FaultSnapshot::is_unchanged(None));
+    assert!(!faults::is_unchanged(None));
 }
 
 #[test]
 fn a_thread_has_no_witness_before_it_has_counted() {
     let called = std::thread::spawn(|| {
-        let before = FaultSnapshot::take();
-        FaultSnapshot::is_unchanged(before);
-        (before.is_some(), FaultSnapshot::take().is_some())
+        let before = faults::snapshot();
+        faults::is_unchanged(before);
+        (before.is_some(), faults::snapshot().is_some())
     });
     assert_eq!(called.join().expect("no panic"), (false, true));
 }
@@ -335,8 +320,8 @@ fn zeros_that_were_merged_are_put_back() {
             } else {
                 assert!(pages.reset(&mut memory, &first, &mut touched, false));
             }
-            assert_is_first(&memory, &first, &format!("{}, {restores}", pages.scans()));
-            if pages.scans() && !restores {
+            assert_is_first(&memory, &first, &format!("{}, {restores}", pages.scans));
+            if pages.scans && !restores {
                 assert_eq!(touched.bytes(), 4 * pages.page, "zeros behind the data are untouched");
             }
         }
@@ -348,7 +333,7 @@ fn zeros_that_were_merged_are_put_back() {
 fn what_was_only_read_is_not_touched() {
     let first = first();
     let pages = PageMap::open(2 << 20).expect("this machine has a page map");
-    if !pages.scans() {
+    if !pages.scans {
         return;
     }
     let mut memory = Mapping::new(&first);
@@ -365,7 +350,7 @@ fn turns(faults_in: Option<usize>) -> bool {
     for turn in 0..3 {
         let turn_of_run = || {
             let mut memory = Mapping::new(&[1]);
-            FaultSnapshot::is_unchanged(None);
+            faults::is_unchanged(None);
             watch.begin();
             if faults_in == Some(turn) {
                 memory[100 * 4_096] = 1;
