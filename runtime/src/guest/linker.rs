@@ -42,7 +42,6 @@ fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     linker.allow_shadowing(true);
     wasi::add_to(&mut linker)?;
     wasi::files::add_to(&mut linker)?;
-    wasi::read_only::add_to(&mut linker)?;
     linker.allow_shadowing(false);
     hourglass::add_to(&mut linker)?;
     Ok(linker)

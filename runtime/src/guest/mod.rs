@@ -12,31 +12,32 @@
 //! - [`cgi`]: guests that use standard input as the request and standard output
 //!   as the response.
 //! - [`capabilities`]: what a function may call and fetch.
-//! - [`memory`]: ranges of guest memory; [`bulk`]: large buffers; [`turn`]: how
-//!   long a host call may occupy its thread.
+//! - [`memory`]: ranges of guest memory, and how long a host call may occupy its
+//!   thread.
 //! - [`wire`]: the layout of requests, responses and values in memory.
 //!
 //! The SDK's module `abi` documents the ABI for authors of guests.
 
-/// Adds host functions to a linker, each under its own name. Those that may
-/// wait take their arguments as a tuple.
+/// Adds host functions to a linker, each under its own name: the module that
+/// implements them, those that return at once, and those that may wait, which
+/// take their arguments as a tuple.
 macro_rules! define {
-    ($linker:ident, $module:ident: $($name:ident),* $(,)?; async $($waits:ident),* $(,)?) => {
-        $($linker.func_wrap($module, stringify!($name), $name)?;)*
+    ($linker:ident, $module:ident: $(
+        $file:ident { $($name:ident),* } { $($waits:ident),* },
+    )*) => {$(
+        $($linker.func_wrap($module, stringify!($name), $file::$name)?;)*
         $($linker.func_wrap_async($module, stringify!($waits), |call: Call<'_>, args| {
-            Box::new($waits(call, args))
+            Box::new($file::$waits(call, args))
         })?;)*
-    };
+    )*};
 }
 
-mod bulk;
 mod capabilities;
 mod cgi;
 mod hourglass;
 mod linker;
 mod memory;
 mod state;
-mod turn;
 mod wasi;
 mod wire;
 

@@ -10,20 +10,18 @@
 //!
 //! # Layout
 //! - [`environment`]: the request's head, as variables.
-//! - [`stdin`]: its body.
-//! - [`stdout`]: the response, buffered until the guest has to wait.
+//! - [`stdio`]: its body, and the response, buffered until the guest has to
+//!   wait.
 //! - [`head`]: splits a response into head and body.
 
 mod environment;
 mod head;
-mod stdin;
-mod stdout;
+mod stdio;
 
 use wasmtime::{Linker, Result};
 
-use self::environment::{Variables, environ_get, environ_sizes_get};
-use self::stdin::fd_read;
-use self::stdout::{Stdout, fd_write};
+use self::environment::Variables;
+use self::stdio::Stdout;
 use super::state::run::Run;
 use super::state::{Call, State};
 use super::wasi::MODULE;
@@ -55,11 +53,20 @@ pub(crate) struct Cgi {
 /// Adds the calls of CGI guests to a linker of their own, which allows
 /// shadowing.
 pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
-    define!(linker, MODULE: environ_sizes_get, environ_get; async fd_read, fd_write);
+    define!(
+        linker, MODULE:
+        environment { environ_sizes_get, environ_get } {},
+        stdio {} { fd_read, fd_write },
+    );
     Ok(())
 }
 
 impl Cgi {
+    /// The state for a request with a body of this length, if it is known.
+    pub(crate) fn new(length: Option<u64>) -> Box<Self> {
+        Box::new(Self { length, ..Self::default() })
+    }
+
     /// Records that the guest knows that its context is done. Its later output
     /// is then a deliberate answer.
     pub(crate) fn notice_done(&mut self) {
@@ -68,24 +75,11 @@ impl Cgi {
 }
 
 impl State {
-    /// Prepares the invocation for a guest of this style.
-    pub(crate) fn prepare(&mut self) {
-        if self.capabilities.style == Style::Cgi {
-            let length = self.run.body.body.len();
-            self.run.cgi = Some(Box::new(Cgi { length, ..Cgi::default() }));
-        }
-    }
-
-    /// Whether the guest's standard output is its response.
-    pub(crate) fn is_cgi(&self) -> bool {
-        self.capabilities.style == Style::Cgi
-    }
-
     /// Forwards the output of a CGI guest. Call it before the guest waits.
     pub(crate) async fn flush(&mut self) {
         if self.is_cgi() {
             // Boxed, so that it does not enlarge the futures of other guests.
-            Box::pin(stdout::flush(self)).await;
+            Box::pin(stdio::flush(self)).await;
         }
     }
 
@@ -94,7 +88,7 @@ impl State {
     /// # Cancel safety
     /// Dropping the future leaves the response incomplete.
     pub(crate) async fn finish(&mut self) {
-        stdout::finish(self).await;
+        stdio::finish(self).await;
         let Run { cgi, body, response, .. } = &mut self.run;
         if body.failure.is_some() || cgi.as_ref().is_some_and(|cgi| cgi.cut) {
             // The response to a part of a request does not answer the whole.

@@ -13,7 +13,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 
 use bytes::Bytes;
 use http::Request;
-use wasmtime::{Linker, Result};
+use wasmtime::Result;
 
 use crate::body::Body;
 use crate::context::Cause;
@@ -23,7 +23,7 @@ use crate::guest::memory::{self, Written, bytes, parts, range, write_answer};
 use crate::guest::state::calls::Pending;
 use crate::guest::state::handles::Resource;
 use crate::guest::state::{Call, State};
-use crate::guest::{MODULE, code, wire};
+use crate::guest::{code, wire};
 use crate::limits::bytes::{ByteBudget, Reservation};
 use crate::limits::fixed::{self, NAME};
 use crate::outcome::Outcome;
@@ -35,16 +35,7 @@ type StartArgs = (u32, u32, u32, u32, u32, u32, u32);
 /// The same, then pointer and length of the buffer for the answer.
 type CallArgs = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
-    define!(
-        linker, MODULE:
-        call_drop, call_detach;
-        async call, call_start, call_wait, call_result
-    );
-    Ok(())
-}
-
-async fn call(mut call: Call<'_>, args: CallArgs) -> Result<i64> {
+pub(super) async fn call(mut call: Call<'_>, args: CallArgs) -> Result<i64> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap) = args;
     let args = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
     let Some(mut pending) = begin(&mut call, args).await? else {
@@ -78,7 +69,7 @@ fn answer_at_once(
     Ok(written.fits.then_some(written))
 }
 
-async fn call_start(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
+pub(super) async fn call_start(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
     let Some(mut pending) = begin(&mut call, args).await? else { return Ok(code::INVALID) };
     let state = call.data_mut();
     pending.spawn(&state.capabilities);
@@ -186,7 +177,10 @@ fn reserve(
     }
 }
 
-async fn call_wait(mut call: Call<'_>, (ctx, ptr, count): (u32, u32, u32)) -> Result<i32> {
+pub(super) async fn call_wait(
+    mut call: Call<'_>,
+    (ctx, ptr, count): (u32, u32, u32),
+) -> Result<i32> {
     if count == 0 || count as usize > Pending::MAX {
         return Ok(code::INVALID);
     }
@@ -210,7 +204,10 @@ async fn call_wait(mut call: Call<'_>, (ctx, ptr, count): (u32, u32, u32)) -> Re
     })
 }
 
-async fn call_result(mut call: Call<'_>, (handle, ptr, cap): (u32, u32, u32)) -> Result<i32> {
+pub(super) async fn call_result(
+    mut call: Call<'_>,
+    (handle, ptr, cap): (u32, u32, u32),
+) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(ended) = state.run.calls.open.get(handle)?.ended() else { return Ok(code::INVALID) };
     let mut written = write_answer(memory, ptr, cap, &wire::Answer::new(ended))?;
@@ -221,12 +218,12 @@ async fn call_result(mut call: Call<'_>, (handle, ptr, cap): (u32, u32, u32)) ->
     Ok(written.len)
 }
 
-fn call_drop(mut call: Call<'_>, handle: u32) {
+pub(super) fn call_drop(mut call: Call<'_>, handle: u32) {
     if let Some(pending) = call.data_mut().run.calls.open.remove(handle) {
         pending.cancel(Cause::Canceled);
     }
 }
 
-fn call_detach(mut call: Call<'_>, handle: u32) {
+pub(super) fn call_detach(mut call: Call<'_>, handle: u32) {
     call.data_mut().run.calls.detach(handle);
 }

@@ -5,28 +5,18 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use hourglass_abi::{cause, key, limit};
-use wasmtime::{Linker, Result};
+use wasmtime::Result;
 
 use crate::body::FUNCTION;
 use crate::context::Cause;
 use crate::guest::memory::{bytes, parts, write_if_fits};
+use crate::guest::state::Call;
 use crate::guest::state::contexts::{Derived, Refused};
-use crate::guest::state::{Call, State};
-use crate::guest::{MODULE, Misuse, code, wire};
+use crate::guest::{Misuse, code, wire};
 use crate::limits::fixed::{ELLIPSIS, HEAD, TEXT};
 use crate::propagation::trace::TRACE;
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
-    define!(
-        linker, MODULE:
-        context_err, context_remaining, context_cause, context_value, context_values, context_derive,
-        context_with_value, context_without_cancel, context_cancel, context_drop;
-        async context_sleep
-    );
-    Ok(())
-}
-
-fn context_err(mut call: Call<'_>, ctx: u32) -> Result<i32> {
+pub(super) fn context_err(mut call: Call<'_>, ctx: u32) -> Result<i32> {
     let run = &mut call.data_mut().run;
     let Some(done) = run.context(ctx)?.err() else { return Ok(code::OK) };
     if let Some(cgi) = &mut run.cgi
@@ -39,12 +29,12 @@ fn context_err(mut call: Call<'_>, ctx: u32) -> Result<i32> {
 
 /// The time left in nanoseconds. The maximum, 292 years, stands for any longer
 /// time.
-fn context_remaining(call: Call<'_>, ctx: u32) -> Result<i64> {
+pub(super) fn context_remaining(call: Call<'_>, ctx: u32) -> Result<i64> {
     let remaining = call.data().run.context(ctx)?.remaining();
     Ok(remaining.map_or(-1, |left| i64::try_from(left.as_nanos()).unwrap_or(i64::MAX)))
 }
 
-fn context_cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> Result<i32> {
+pub(super) fn context_cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     match state.run.context(ctx)?.cause() {
         Some(cause) => write_if_fits(memory, ptr, cap, cause.to_string().as_bytes()),
@@ -52,7 +42,7 @@ fn context_cause(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> Result<i32
     }
 }
 
-fn context_value(
+pub(super) fn context_value(
     mut call: Call<'_>,
     ctx: u32,
     name_ptr: u32,
@@ -77,7 +67,7 @@ fn context_value(
     }
 }
 
-fn context_values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> Result<i32> {
+pub(super) fn context_values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let trace = state.run.trace().to_string();
     let own = [(FUNCTION, state.capabilities.function.to_string()), (key::TRACEPARENT, trace)];
@@ -86,7 +76,7 @@ fn context_values(mut call: Call<'_>, ctx: u32, ptr: u32, cap: u32) -> Result<i3
     write_if_fits(memory, ptr, cap, &wire::pairs(own.clone().into_iter().chain(others)))
 }
 
-async fn context_sleep(mut call: Call<'_>, (ctx, nanos): (u32, i64)) -> Result<i32> {
+pub(super) async fn context_sleep(mut call: Call<'_>, (ctx, nanos): (u32, i64)) -> Result<i32> {
     let ctx = call.data().run.context(ctx)?.clone();
     call.data_mut().flush().await;
     Ok(match u64::try_from(nanos) {
@@ -99,7 +89,7 @@ async fn context_sleep(mut call: Call<'_>, (ctx, nanos): (u32, i64)) -> Result<i
     })
 }
 
-fn context_derive(mut call: Call<'_>, parent: u32, nanos: i64) -> Result<i32> {
+pub(super) fn context_derive(mut call: Call<'_>, parent: u32, nanos: i64) -> Result<i32> {
     let run = &mut call.data_mut().run;
     let free = run.is_free(parent);
     let parent = run.context(parent)?;
@@ -110,7 +100,7 @@ fn context_derive(mut call: Call<'_>, parent: u32, nanos: i64) -> Result<i32> {
     Ok(run.contexts.derived.add(Derived { ctx, cancel: Some(cancel), free })?)
 }
 
-fn context_with_value(
+pub(super) fn context_with_value(
     mut call: Call<'_>,
     parent: u32,
     name_ptr: u32,
@@ -136,7 +126,7 @@ fn context_with_value(
     }
 }
 
-fn context_without_cancel(mut call: Call<'_>, parent: u32) -> Result<i32> {
+pub(super) fn context_without_cancel(mut call: Call<'_>, parent: u32) -> Result<i32> {
     let state = call.data_mut();
     let Some(dispatcher) = state.capabilities.dispatcher.upgrade() else {
         return Err(Misuse("its runtime is gone".into()).into());
@@ -146,7 +136,7 @@ fn context_without_cancel(mut call: Call<'_>, parent: u32) -> Result<i32> {
     Ok(state.run.contexts.derived.add(derived)?)
 }
 
-fn context_cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> Result<i32> {
+pub(super) fn context_cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(text) = truncated(bytes(memory, ptr, len)?) else { return Ok(code::INVALID) };
     if ctx == 0 {
@@ -161,7 +151,7 @@ fn context_cancel(mut call: Call<'_>, ctx: u32, ptr: u32, len: u32) -> Result<i3
     }
 }
 
-fn context_drop(mut call: Call<'_>, ctx: u32) {
+pub(super) fn context_drop(mut call: Call<'_>, ctx: u32) {
     // The guard in the entry cancels a context that can be canceled.
     drop(call.data_mut().run.contexts.derived.remove(ctx));
 }

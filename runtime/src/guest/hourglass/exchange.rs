@@ -3,16 +3,15 @@
 use std::future::ready;
 
 use bytes::Bytes;
-use wasmtime::{Linker, Result};
+use wasmtime::Result;
 
 use crate::body::{Body, Response};
 use crate::context::Context;
 use crate::guest::memory::{self, bytes, parts, range};
 use crate::guest::state::response::{Allowance, Outgoing, PIECE};
 use crate::guest::state::run::{Incoming, Run};
-use crate::guest::state::{Call, HostFuture, State};
-use crate::guest::turn;
-use crate::guest::{MODULE, code, wire};
+use crate::guest::state::{Call, HostFuture};
+use crate::guest::{code, wire};
 use crate::outcome::Outcome;
 
 /// The functions of the exchange. A guest that imports none of them receives
@@ -21,13 +20,7 @@ use crate::outcome::Outcome;
 pub(crate) const FUNCTIONS: [&str; 5] =
     ["request", "respond", "respond_begin", "respond_write", "body_read"];
 
-pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
-    define!(linker, MODULE: request, respond_begin; async respond_write, body_read);
-    linker.func_wrap_async(MODULE, "respond", respond)?;
-    Ok(())
-}
-
-fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> Result<i32> {
+pub(super) fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = wire::request_len(&state.run.head);
     if let Ok(len) = u32::try_from(len)
@@ -42,7 +35,7 @@ fn request(mut call: Call<'_>, ptr: u32, cap: u32) -> Result<i32> {
 
 /// Takes a whole response. Nearly every invocation calls it once, so a short
 /// response must not pay for the state of a long copy.
-fn respond(mut call: Call<'_>, args: (u32, u32, u32, u32)) -> HostFuture<'_, i32> {
+pub(super) fn respond(mut call: Call<'_>, args: (u32, u32, u32, u32)) -> HostFuture<'_, i32> {
     let (head_ptr, head_len, body_ptr, body_len) = args;
     let mut response = match read_whole(&mut call, (head_ptr, head_len), (body_ptr, body_len)) {
         Ok(Ok(response)) => response,
@@ -106,7 +99,7 @@ fn read_head(memory: &mut [u8], run: &mut Run, ptr: u32, len: u32) -> Result<Opt
     })
 }
 
-fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> Result<i32> {
+pub(super) fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let Some(response) = read_head(memory, &mut state.run, head_ptr, head_len)? else {
         return Ok(code::INVALID);
@@ -118,7 +111,7 @@ fn respond_begin(mut call: Call<'_>, head_ptr: u32, head_len: u32) -> Result<i32
     Ok(code::OK)
 }
 
-async fn respond_write(mut call: Call<'_>, (ptr, len): (u32, u32)) -> Result<i32> {
+pub(super) async fn respond_write(mut call: Call<'_>, (ptr, len): (u32, u32)) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
@@ -127,7 +120,7 @@ async fn respond_write(mut call: Call<'_>, (ptr, len): (u32, u32)) -> Result<i32
     Ok(written.map_or_else(|code| code, |()| len as i32))
 }
 
-async fn body_read(mut call: Call<'_>, (ptr, cap): (u32, u32)) -> Result<i32> {
+pub(super) async fn body_read(mut call: Call<'_>, (ptr, cap): (u32, u32)) -> Result<i32> {
     // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;
@@ -141,7 +134,7 @@ async fn body_read(mut call: Call<'_>, (ptr, cap): (u32, u32)) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     // A whole body may have arrived as one piece. The guest calls again for the
     // rest.
-    let len = state.run.body.piece.len().min(cap as usize).min(turn::PIECE);
+    let len = state.run.body.piece.len().min(cap as usize).min(memory::PIECE);
     let piece = state.run.body.piece.split_to(len);
     range(memory, ptr, len as u32)?.copy_from_slice(&piece);
     Ok(len as i32)

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use hourglass_abi::{BODY_FOLLOWS, BODY_PASSED, failure};
 use http_body_util::Limited;
-use wasmtime::{Linker, Result};
+use wasmtime::Result;
 
 use crate::body::Body;
 use crate::guest::memory::{self, bytes, parts, range, write_answer};
@@ -16,25 +16,16 @@ use crate::guest::state::response::PIECE;
 use crate::guest::state::run::Incoming;
 use crate::guest::state::{Call, State};
 use crate::guest::wire::Answer;
-use crate::guest::{MODULE, code, turn, wire};
+use crate::guest::{code, wire};
 use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
 use crate::outbound::{Fetch, FetchError, FetchRequest};
-
-pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
-    define!(
-        linker, MODULE:
-        fetch_head, fetch_drop;
-        async fetch_start, fetch_write, fetch_read
-    );
-    Ok(())
-}
 
 /// The context, the most redirects, then pointer and length of the head and of
 /// the body.
 type StartArgs = (u32, u32, u32, u32, u32, u32);
 
-async fn fetch_start(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
+pub(super) async fn fetch_start(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
     let (ctx, redirects, head_ptr, head_len, body_ptr, body_len) = args;
     let (memory, state) = parts(&mut call)?;
     let Some((request, url)) = wire::read_head(bytes(memory, head_ptr, head_len)?) else {
@@ -107,7 +98,10 @@ fn begin(state: &mut State, ctx: u32, request: FetchRequest, passes_body: bool) 
     Ok(Fetch::begin(outbound, &ctx, step, request, passed, &tasks))
 }
 
-async fn fetch_write(mut call: Call<'_>, (fetch, ptr, len): (u32, u32, u32)) -> Result<i32> {
+pub(super) async fn fetch_write(
+    mut call: Call<'_>,
+    (fetch, ptr, len): (u32, u32, u32),
+) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let len = len.min(PIECE);
     let piece = Bytes::copy_from_slice(range(memory, ptr, len)?);
@@ -119,7 +113,7 @@ async fn fetch_write(mut call: Call<'_>, (fetch, ptr, len): (u32, u32, u32)) -> 
     })
 }
 
-fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> Result<i32> {
+pub(super) fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let answer = match state.run.fetches().open.get(fetch)?.head() {
         Some(Ok(head)) => {
@@ -137,7 +131,10 @@ fn fetch_head(mut call: Call<'_>, fetch: u32, ptr: u32, cap: u32) -> Result<i32>
     Ok(write_answer(memory, ptr, cap, &answer)?.len)
 }
 
-async fn fetch_read(mut call: Call<'_>, (fetch, ptr, cap): (u32, u32, u32)) -> Result<i32> {
+pub(super) async fn fetch_read(
+    mut call: Call<'_>,
+    (fetch, ptr, cap): (u32, u32, u32),
+) -> Result<i32> {
     // Checked before the wait, so that a bad range traps in every case.
     let (memory, state) = parts(&mut call)?;
     range(memory, ptr, cap)?;
@@ -145,7 +142,7 @@ async fn fetch_read(mut call: Call<'_>, (fetch, ptr, cap): (u32, u32, u32)) -> R
         return Ok(code::INVALID);
     }
     state.flush().await;
-    let most = (cap as usize).min(turn::PIECE);
+    let most = (cap as usize).min(memory::PIECE);
     match state.run.fetches().open.get_mut(fetch)?.read(most).await {
         Ok(piece) => {
             let (memory, _) = parts(&mut call)?;
@@ -156,7 +153,7 @@ async fn fetch_read(mut call: Call<'_>, (fetch, ptr, cap): (u32, u32, u32)) -> R
     }
 }
 
-fn fetch_drop(mut call: Call<'_>, fetch: u32) {
+pub(super) fn fetch_drop(mut call: Call<'_>, fetch: u32) {
     call.data_mut().run.fetches().open.remove(fetch);
 }
 

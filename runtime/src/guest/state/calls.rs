@@ -1,4 +1,4 @@
-//! A guest's calls of other functions.
+//! A guest's calls of other functions, and its requests to other hosts.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -9,6 +9,8 @@ use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::guest::capabilities::{Capabilities, Ended, HeldFailure, StartedCall};
 use crate::limits::bytes::ByteBudget;
+#[cfg(feature = "server")]
+use crate::outbound::Fetch;
 use crate::outcome::{Outcome, Usage};
 use crate::spawn::Task;
 
@@ -145,5 +147,42 @@ impl Drop for Pending {
         if let Some(ctx) = self.ctx.take() {
             ctx.end(Cause::ParentDone);
         }
+    }
+}
+
+#[cfg(feature = "server")]
+impl Resource for Fetch {
+    const NAME: &'static str = "fetch";
+    /// Calls never have such a handle, so one list may contain both.
+    const FIRST: u32 = 1 << 30;
+    /// Refused and finished ones count: each holds a response's head.
+    const MAX: usize = hourglass_abi::limit::FETCHES;
+}
+
+/// Whether a handle belongs to a fetch.
+#[cfg(feature = "server")]
+pub(crate) fn is_fetch(handle: u32) -> bool {
+    handle & Fetch::FIRST != 0
+}
+
+/// The fetches of one invocation.
+#[cfg(feature = "server")]
+#[derive(Default)]
+pub(crate) struct Fetches {
+    pub(crate) open: HandleTable<Fetch>,
+    /// How many were made in all.
+    pub(crate) made: u32,
+}
+
+#[cfg(feature = "server")]
+impl Fetches {
+    /// The number of fetches under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.open.iter().filter(|fetch| fetch.is_under_way()).count()
+    }
+
+    /// Ends all fetches at the end of their invocation.
+    pub(crate) fn cancel_all(&mut self) {
+        self.open.drain().for_each(Fetch::cancel);
     }
 }

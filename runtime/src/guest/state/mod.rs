@@ -3,20 +3,17 @@
 //! # Layout
 //! - [`State`]: an instance's part; [`run`]: the part of one invocation.
 //! - [`response`]: the response that the guest writes.
-//! - [`handles`]: a handle table; [`contexts`], [`calls`], `fetches`: what is
-//!   in them; [`files`]: the open files.
-//! - [`stdio`]: the standard streams; [`log_quota`]: the limit on log output.
+//! - [`handles`]: a handle table; [`contexts`], [`calls`]: what is in them;
+//!   [`files`]: the open files.
+//! - [`output`]: the standard streams, and the limit on log output.
 
 pub(crate) mod calls;
 pub(crate) mod contexts;
-#[cfg(feature = "server")]
-pub(crate) mod fetches;
 pub(crate) mod files;
 pub(crate) mod handles;
-pub(crate) mod log_quota;
+pub(crate) mod output;
 pub(crate) mod response;
 pub(crate) mod run;
-pub(crate) mod stdio;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,13 +22,12 @@ use wasmtime::{Caller, Memory, ResourceLimiter, Result};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
-use self::log_quota::LogSource;
+use self::output::{LogSource, Stdio};
 use self::run::{Inputs, Run};
-use self::stdio::Stdio;
 use super::capabilities::Capabilities;
+use super::cgi::{Cgi, Style};
 use crate::context::{Cause, Context};
 use crate::log::About;
-use crate::outcome::Outcome;
 
 /// The shortest tick.
 const TICK: Duration = Duration::from_millis(1);
@@ -70,7 +66,9 @@ impl State {
     /// Starts one invocation. The state must be new or [cleared](Self::clear).
     pub(crate) fn begin(&mut self, inputs: Inputs) {
         self.run.begin(inputs);
-        self.prepare();
+        if self.is_cgi() {
+            self.run.cgi = Some(Cgi::new(self.run.body.body.len()));
+        }
         self.memory.refused = false;
         self.memory.limited = false;
     }
@@ -124,6 +122,11 @@ impl State {
         read && !self.memory.limited && self.run.ctx.err().is_none()
     }
 
+    /// Whether the guest's standard output is its response.
+    pub(crate) fn is_cgi(&self) -> bool {
+        self.capabilities.style == Style::Cgi
+    }
+
     /// Whether the grace period is over.
     pub(crate) fn overdue(&self) -> bool {
         overdue(&self.run.ctx, self.capabilities.limits.grace)
@@ -145,12 +148,6 @@ impl State {
     pub(crate) fn end_output(&mut self) {
         let (stdio, source) = self.output();
         stdio.finish(&source);
-    }
-
-    /// The reason why the request's or the response's body broke off, if one
-    /// did.
-    pub(crate) fn body_failure(&mut self) -> Option<Outcome> {
-        self.run.body.failure.take().or_else(|| self.run.overflow.take())
     }
 
     /// WASI's own state, created at the first call that only `wasmtime-wasi`
@@ -212,18 +209,6 @@ impl ResourceLimiter for MemoryMeter {
         self.refused = true;
         self.limited = true;
         Ok(())
-    }
-
-    fn instances(&self) -> usize {
-        1
-    }
-
-    fn memories(&self) -> usize {
-        1
-    }
-
-    fn tables(&self) -> usize {
-        1
     }
 }
 

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::body::{Body, Response};
 use crate::context::Context;
-use crate::guest::bulk::Bulk;
 use crate::guest::code;
+use crate::limits::bytes::Bulk;
 use crate::outcome::Outcome;
 
 /// The largest piece that one write takes, in bytes.

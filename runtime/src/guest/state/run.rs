@@ -9,12 +9,12 @@ use http::request::Parts;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::calls::Calls;
-use super::contexts::Contexts;
 #[cfg(feature = "server")]
-use super::fetches::{self, Fetches};
+use super::calls::{Fetches, is_fetch};
+use super::contexts::Contexts;
 use super::files::Files;
+use super::output::Stdio;
 use super::response::{Outgoing, ResponseSender};
-use super::stdio::Stdio;
 use crate::admission::CallTree;
 use crate::body::{Body, Request, Response};
 use crate::context::Context;
@@ -193,7 +193,7 @@ impl Run {
     /// The handle is not known.
     pub(crate) fn check(&mut self, handle: u32) -> Result<(), Misuse> {
         #[cfg(feature = "server")]
-        if fetches::is_fetch(handle) {
+        if is_fetch(handle) {
             return self.fetches().open.get(handle).map(drop);
         }
         self.calls.open.get(handle).map(drop)
@@ -207,7 +207,7 @@ impl Run {
         capabilities: &Capabilities,
     ) -> Poll<()> {
         #[cfg(feature = "server")]
-        if fetches::is_fetch(handle) {
+        if is_fetch(handle) {
             let fetch = self.fetches().open.get_mut(handle);
             return fetch.map_or(Poll::Pending, |fetch| fetch.poll_head(cx));
         }

@@ -7,11 +7,11 @@
 //! cache and run on the guest's thread: they take less time than a round trip
 //! to another thread. Nothing here waits for anything but a disk.
 
-use wasmtime::Linker;
+use wasmtime::{FuncType, Linker, Val, ValType};
 
 use super::MODULE;
 use super::errno::{AGAIN, BADF, CANCELED, INVAL, IO, NAMETOOLONG};
-use super::errno::{OVERFLOW, ROFS, SPIPE, SUCCESS};
+use super::errno::{NOTSOCK, OVERFLOW, ROFS, SPIPE, SUCCESS};
 use super::folder::{self, Lookup};
 use crate::guest::memory::{self, bytes, parts, paste, range, write};
 use crate::guest::state::files::FIRST;
@@ -36,6 +36,31 @@ const APPEND: u32 = 1 << 0;
 /// follow links and read metadata.
 const READ: u64 = 1 << 1;
 const RIGHTS: u64 = READ | 1 << 2 | 1 << 5 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 21;
+
+/// The calls that would change files, and those that sync or prepare a change. A
+/// function can't change any file, so they fail. Sockets are not available
+/// either. Each has the types of its parameters (`i` has 32 bits, `I` has 64), the
+/// index of the descriptor among them, and the result for a valid descriptor.
+const READ_ONLY: [(&str, &str, usize, i32); 18] = [
+    ("path_create_directory", "iii", 0, ROFS),
+    ("path_remove_directory", "iii", 0, ROFS),
+    ("path_unlink_file", "iii", 0, ROFS),
+    ("path_rename", "iiiiii", 0, ROFS),
+    ("path_link", "iiiiiii", 0, ROFS),
+    ("path_symlink", "iiiii", 2, ROFS),
+    ("path_filestat_set_times", "iiiiIIi", 0, ROFS),
+    ("fd_filestat_set_times", "iIIi", 0, ROFS),
+    ("fd_filestat_set_size", "iI", 0, ROFS),
+    ("fd_allocate", "iII", 0, ROFS),
+    ("fd_advise", "iIIi", 0, SUCCESS),
+    ("fd_pwrite", "iiiIi", 0, BADF),
+    ("sock_accept", "iii", 0, NOTSOCK),
+    ("sock_recv", "iiiiii", 0, NOTSOCK),
+    ("sock_send", "iiiii", 0, NOTSOCK),
+    ("sock_shutdown", "ii", 0, NOTSOCK),
+    ("fd_sync", "i", 0, SUCCESS),
+    ("fd_datasync", "i", 0, SUCCESS),
+];
 
 /// The reason why a call fails: a code for the guest, or a trap.
 pub(crate) enum Fault {
@@ -65,11 +90,28 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         async fd_seek, fd_read, fd_pread, fd_readdir, fd_filestat_get, path_filestat_get,
         path_readlink, path_open
     );
+    for (name, parameters, descriptor, code) in READ_ONLY {
+        let parameters = parameters.chars().map(|kind| match kind {
+            'I' => ValType::I64,
+            _ => ValType::I32,
+        });
+        let signature = FuncType::new(linker.engine(), parameters, [ValType::I32]);
+        linker.func_new(MODULE, name, signature, move |mut call, arguments, results| {
+            let fd = arguments.get(descriptor).and_then(Val::i32).unwrap_or(-1).cast_unsigned();
+            let code = match code {
+                NOTSOCK if fd < FIRST => NOTSOCK,
+                BADF if fd < FIRST => SPIPE,
+                code => known(call.data_mut(), fd, code),
+            };
+            results.fill(Val::I32(code));
+            Ok(())
+        })?;
+    }
     Ok(())
 }
 
 /// Returns a code, if the descriptor is valid.
-pub(crate) fn known(state: &mut State, fd: u32, code: i32) -> i32 {
+fn known(state: &mut State, fd: u32, code: i32) -> i32 {
     state.opened(fd).map_or_else(|code| code, |_| code)
 }
 

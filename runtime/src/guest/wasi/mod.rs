@@ -12,7 +12,6 @@
 pub(crate) mod errno;
 pub(crate) mod files;
 pub(crate) mod folder;
-pub(crate) mod read_only;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,10 +20,9 @@ use rustix::rand::GetRandomFlags;
 use wasmtime::{Linker, Result};
 
 use self::errno::{BADF, INTR, INVAL, IO, SUCCESS};
-use super::memory::{self, bytes, parts, range, write};
-use super::state::stdio::Sink;
+use super::memory::{self, Turn, bytes, parts, range, write};
+use super::state::output::Sink;
 use super::state::{Call, State};
-use super::turn::Turn;
 
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
@@ -59,9 +57,10 @@ impl Exit {
 pub(crate) fn add_to(linker: &mut Linker<State>) -> Result<()> {
     define!(
         linker, MODULE:
-        args_sizes_get, args_get, environ_sizes_get, environ_get, clock_time_get, fd_write,
-        proc_exit;
-        async random_get, poll_oneoff
+        self {
+            args_sizes_get, args_get, environ_sizes_get, environ_get, clock_time_get, fd_write,
+            proc_exit
+        } { random_get, poll_oneoff },
     );
     Ok(())
 }
