@@ -21,7 +21,7 @@ use crate::error::DeployError;
 use crate::limits::bytes::ByteBudget;
 use crate::outbound::{Client, FetchError, Hosts, Upload, client};
 use crate::outcome::Outcome;
-use crate::propagation::{self, hop_by_hop};
+use crate::propagation::headers;
 use crate::runtime::Runtime;
 
 /// The largest accepted response, in bytes.
@@ -123,14 +123,14 @@ impl Remote {
         let budget = head.extensions.remove::<Arc<ByteBudget>>();
         head.uri = target::below(&self.base, &head.method, &head.uri)
             .map_err(|error| Outcome::BadRequest(error.to_string()))?;
-        hop_by_hop::strip(&mut head.headers);
-        propagation::inject(ctx, &self.baggage, &mut head.headers);
+        headers::strip_hop_by_hop(&mut head.headers);
+        headers::inject(ctx, &self.baggage, &mut head.headers);
         let body = body.bytes().await.map_err(|error| Outcome::BadRequest(error.to_string()))?;
         let (body, _gone) = Upload::whole(body);
         let request = http::Request::from_parts(head, body);
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let (mut head, body) = response.into_parts();
-        hop_by_hop::strip(&mut head.headers);
+        headers::strip_hop_by_hop(&mut head.headers);
         let mut body = Body::stream(Limited::new(body, MAX_BODY));
         // Charged to the caller while it arrives: many responses may be in
         // transit.

@@ -25,7 +25,7 @@ use crate::error::InvokeError;
 use crate::log;
 use crate::outcome::Outcome;
 use crate::propagation::trace::{TRACE, TRACE_STATE};
-use crate::propagation::{baggage, request_id, timeout, trace_headers};
+use crate::propagation::{baggage, headers};
 use crate::runtime::response_budget;
 use crate::runtime::{Call, Caller, InFlight};
 
@@ -93,7 +93,7 @@ impl RequestFuture {
     ) -> Self {
         let refusal = Refusal::of(&request, connection.state.headers);
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
-        let id = request_id::extract(request.headers_mut(), connection.number, number);
+        let id = headers::request_id(request.headers_mut(), connection.number, number);
         let only_head = *request.method() == Method::HEAD;
         // The end of a malformed request is unknown.
         let closes = refusal.is_some() && request.version() < Version::HTTP_2;
@@ -130,7 +130,7 @@ fn invoke(
     let started = if route.is_served {
         let call = Call {
             ctx: &ctx,
-            timeout: timeout::extract(request.headers()),
+            timeout: headers::timeout(request.headers()),
             // A client of HTTP/1.0 takes the end of the connection for the end
             // of a body without a length: a truncated body would look complete.
             streams: request.version() != Version::HTTP_10,
@@ -168,7 +168,7 @@ fn context(
         let key = Key::from_wire(format!("{ROUTE_PREFIX}{name}"));
         ctx = ctx.with_value(&key, value.into_owned());
     }
-    if let Some((trace, trace_state)) = trace_headers::extract(headers) {
+    if let Some((trace, trace_state)) = headers::trace(headers) {
         ctx = ctx.with_value(&TRACE, trace.child());
         if let Some(trace_state) = trace_state {
             ctx = ctx.with_value(&TRACE_STATE, trace_state);
@@ -199,7 +199,7 @@ impl Future for RequestFuture {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let id = response_budget::kept(&mut response, this.id.clone());
-        response.headers_mut().insert(request_id::HEADER, id);
+        response.headers_mut().insert(headers::ID, id);
         Poll::Ready(Ok(response))
     }
 }

@@ -10,14 +10,14 @@ use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 
 use crate::body::{Response, announced};
-use crate::propagation::hop_by_hop;
+use crate::propagation::headers;
 
 /// Makes a response's head agree with its body, and both with the request: only
 /// a head, or a whole response.
 pub(super) fn settle(response: &mut Response, only_head: bool) {
     // A function must not set hop-by-hop headers. With them goes its length.
-    if hop_by_hop::any(response.headers()) {
-        hop_by_hop::strip(response.headers_mut());
+    if headers::has_hop_by_hop(response.headers()) {
+        headers::strip_hop_by_hop(response.headers_mut());
     }
     match response.status() {
         StatusCode::NO_CONTENT => {

@@ -28,8 +28,8 @@ use crate::body::{Body, REQUEST_ID, Response, announced};
 use crate::context::{Cancel, Cause, Context, Done};
 use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
+use crate::propagation::headers::{inject, strip_hop_by_hop};
 use crate::propagation::trace::{TRACE, Trace};
-use crate::propagation::{self, hop_by_hop};
 
 /// The most pieces of a response that wait for the function.
 const AHEAD: usize = 2;
@@ -322,8 +322,8 @@ impl Outbound {
         *sent.uri_mut() = request.uri()?;
         let headers = sent.headers_mut();
         *headers = request.headers.clone();
-        hop_by_hop::strip(headers);
-        propagation::inject(ctx, &self.baggage, headers);
+        strip_hop_by_hop(headers);
+        inject(ctx, &self.baggage, headers);
         if is_empty && [Method::POST, Method::PUT, Method::PATCH].contains(&request.method) {
             // Some servers require an explicit length of 0.
             headers.insert(CONTENT_LENGTH, 0.into());
@@ -331,7 +331,7 @@ impl Outbound {
         let response = self.client.request(sent).await;
         let mut response = response.map_err(|error| FetchError::from_client(&error))?;
         let length = response.headers().get(CONTENT_LENGTH).cloned();
-        hop_by_hop::strip(response.headers_mut());
+        strip_hop_by_hop(response.headers_mut());
         // The response to HEAD describes its body only in this header.
         if let Some(length) = length.filter(|_| request.method == Method::HEAD) {
             response.headers_mut().insert(CONTENT_LENGTH, length);

@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use super::percent;
 use crate::context::Context;
 
-const HEADER: HeaderName = HeaderName::from_static("baggage");
+pub(super) const HEADER: HeaderName = HeaderName::from_static("baggage");
 
 /// The most members that are read, in all headers together.
 const MAX_MEMBERS: usize = 64;
@@ -48,19 +48,14 @@ pub(crate) fn allowed<'a>(headers: &HeaderMap, names: &'a [Arc<str>]) -> Vec<(&'
     values
 }
 
-/// Replaces the headers by the values of these names.
-pub(crate) fn inject(ctx: &Context, names: &[Arc<str>], headers: &mut HeaderMap) {
-    headers.remove(&HEADER);
+/// The values of these names as one header, if there are any.
+pub(super) fn text(ctx: &Context, names: &[Arc<str>]) -> Option<String> {
     let member = |name: &Arc<str>| {
         let text = ctx.value_text(name).filter(|text| text.len() <= MAX_VALUE)?;
         Some(format!("{name}={}", percent::encode(&text)))
     };
     let text = names.iter().filter_map(member).collect::<Vec<_>>().join(",");
-    if let Ok(value) = HeaderValue::try_from(text)
-        && !value.is_empty()
-    {
-        headers.insert(HEADER, value);
-    }
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The members of all headers, within the bounds.
@@ -169,10 +164,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("grpc-timeout", HeaderValue::from_static("9H"));
         headers.insert("baggage", HeaderValue::from_static("secret=forged"));
-        crate::propagation::inject(&ctx, &["tenant".into(), "gone".into()], &mut headers);
+        crate::propagation::headers::inject(&ctx, &["tenant".into(), "gone".into()], &mut headers);
         assert_eq!(headers["x-request-id"], "id-1");
         assert_eq!(headers["baggage"], "tenant=a%2C%20b");
-        let left = crate::propagation::timeout::extract(&headers).expect("a timeout");
+        let left = crate::propagation::headers::timeout(&headers).expect("a timeout");
         assert!(
             left <= std::time::Duration::from_secs(60) && left > std::time::Duration::from_secs(30),
             "{left:?}"
