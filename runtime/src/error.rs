@@ -81,10 +81,7 @@ pub enum BuildError {
         "the system refuses threads; raise the limit (`ulimit -u`, `pids.max` of the control \
          group, `TasksMax` of the service)"
     )]
-    Threads {
-        /// The system's error.
-        source: io::Error,
-    },
+    Threads(#[source] io::Error),
     /// The Wasm engine could not be created.
     #[error("the engine could not be made: {0}")]
     Engine(String),
@@ -150,12 +147,9 @@ pub enum CacheError {
     #[error(
         "{} is both the cache and the state directory; name two, so that the key is not kept with \
          the files that it vouches for",
-        path.display()
+        .0.display()
     )]
-    SameDirectory {
-        /// The directory.
-        path: PathBuf,
-    },
+    SameDirectory(PathBuf),
 }
 
 /// A function can't be deployed.
@@ -174,27 +168,19 @@ pub enum DeployError {
     #[error(
         "`{}` can't be a function's name: use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, \
          not a `.` in front",
-        OneLine(name)
+        OneLine(.0)
     )]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// An entry of the allowed hosts is invalid.
-    #[error("{}", OneLine(reason))]
-    AllowHosts {
-        /// Which entry, what is wrong with it, and the correct notation.
-        reason: String,
-    },
+    Name(String),
+    /// An entry of the allowed hosts is invalid. The text says which, what is wrong
+    /// with it, and the correct notation.
+    #[error("{}", OneLine(.0))]
+    AllowHosts(String),
     /// A value's name can't be used in baggage.
     #[error(
         "the value `{}` can't go along as baggage: a name has letters, digits and some of !#$%&'*+-.^_`|~",
-        OneLine(name)
+        OneLine(.0)
     )]
-    Baggage {
-        /// The name.
-        name: String,
-    },
+    Baggage(String),
     /// A setting or a secret is invalid. The error does not contain its value.
     #[error("`{}` can't be a setting: {reason}", OneLine(name))]
     Setting {
@@ -241,33 +227,24 @@ pub enum DeployError {
         /// The limit.
         limit: u64,
     },
-    /// The file is not a WebAssembly module.
+    /// The file is not a WebAssembly module. The text says what is wrong with it.
     #[error(
         "this is not a core WebAssembly module ({}); build it with \
          `cargo build --release --target wasm32-wasip1`",
-        OneLine(reason)
+        OneLine(.0)
     )]
-    NotWasm {
-        /// What is wrong with it.
-        reason: String,
-    },
+    NotWasm(String),
     /// The module lacks an export that the host calls.
     #[error(
-        "the module does not export {what}; build a program (a crate with `fn main`), not a library"
+        "the module does not export {0}; build a program (a crate with `fn main`), not a library"
     )]
-    MissingExport {
-        /// The missing export.
-        what: &'static str,
-    },
+    MissingExport(&'static str),
     /// The module exports a name that is reserved for the host.
     #[error(
         "the module exports `{}`, but names that begin with `hourglass:` are the host's own; rename it",
-        OneLine(name)
+        OneLine(.0)
     )]
-    PrivateExport {
-        /// The export's name.
-        name: String,
-    },
+    PrivateExport(String),
     /// The module uses another version of the context ABI.
     #[error(
         "the module imports `{}`, this host speaks `{spoken}`; \
@@ -303,50 +280,37 @@ pub enum DeployError {
     /// The module can't be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// The engine refused to instantiate the module.
-    #[error("the module can't be made ready: {}", OneLine(reason))]
-    Instantiate {
-        /// The engine's error.
-        reason: String,
-    },
+    /// The engine refused to instantiate the module. The text is the engine's
+    /// error.
+    #[error("the module can't be made ready: {}", OneLine(.0))]
+    Instantiate(String),
 }
 
 /// A module could not be compiled to native code.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The compiler refused the module.
-    #[error("the module can't be compiled: {}", OneLine(reason))]
-    Invalid {
-        /// The compiler's error.
-        reason: String,
-    },
+    /// The compiler refused the module. The text is the compiler's error.
+    #[error("the module can't be compiled: {}", OneLine(.0))]
+    Invalid(String),
     /// Compiling took too long. See
     /// [`Compiler::timeout`](crate::Compiler::timeout).
     #[error(
-        "the compiler was stopped after {limit:?}; simplify the module, or raise `compile_timeout`"
+        "the compiler was stopped after {0:?}; simplify the module, or raise `compile_timeout`"
     )]
-    TimedOut {
-        /// The limit.
-        limit: Duration,
-    },
+    TimedOut(Duration),
     /// Compiling took too much memory. See
-    /// [`Compiler::memory`](crate::Compiler::memory).
+    /// [`Compiler::memory`](crate::Compiler::memory). The limit is in bytes.
     #[error(
         "the compiler needs more than {} MiB of memory; simplify the module, or raise \
          `compile_memory`",
-        limit >> 20
+        .0 >> 20
     )]
-    OutOfMemory {
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// The native code is longer than the host loads.
-    #[error("the module's native code is longer than {} MiB; split the module", limit >> 20)]
-    TooMuchCode {
-        /// The limit in bytes.
-        limit: usize,
-    },
+    OutOfMemory(u64),
+    /// The native code is longer than the host loads. The limit is in
+    /// bytes.
+    #[error("the module's native code is longer than {} MiB; split the module", .0 >> 20)]
+    TooMuchCode(usize),
     /// The compiler process was killed from outside.
     #[error(
         "the compiler process was killed, perhaps because the machine has no memory left; try \
@@ -363,13 +327,10 @@ pub enum CompileError {
     },
     /// The system gives the compiler too few threads.
     #[error(
-        "the system refuses the compiler its threads ({reason}); raise the limit (`ulimit -u`, \
+        "the system refuses the compiler its threads ({0}); raise the limit (`ulimit -u`, \
          `pids.max` of the control group, `TasksMax` of the service)"
     )]
-    Threads {
-        /// The system's error.
-        reason: String,
-    },
+    Threads(String),
     /// The compiler process can't be started, or communication with it fails.
     #[error(
         "the compiler process can't be run as {}: {reason}; name a program of this version, or \

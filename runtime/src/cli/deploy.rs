@@ -67,8 +67,9 @@ impl Module {
     /// Reads the module. `flags` take precedence over the configuration.
     pub(crate) fn function(&self, flags: &FunctionOptions) -> anyhow::Result<Function> {
         let function = Function::from_file(&self.name, &self.path)?;
-        let function = self.section.apply(flags, function);
-        Ok(function.environment(self.environment.clone()).mounts(self.mounts.clone()))
+        let mut function = self.section.apply(flags, function);
+        (function.environment, function.mounts) = (self.environment.clone(), self.mounts.clone());
+        Ok(function)
     }
 }
 

@@ -10,6 +10,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 
+use super::Context;
 use super::cause::Cause;
 use super::node::Node;
 
@@ -22,21 +23,29 @@ pub struct AfterFunc {
     node: Arc<Node>,
 }
 
-impl AfterFunc {
-    /// Registers `func` to run once `parent` is done; never without a parent.
-    pub(super) fn register(
-        parent: Option<&Arc<Node>>,
-        func: impl FnOnce() + Send + 'static,
-    ) -> AfterFunc {
+impl Context {
+    /// Calls `func` once this context is done: at once, if it already is.
+    ///
+    /// The call is a task of the tokio runtime that is current now, so it must
+    /// not block. Without a runtime it runs on a separate thread. A cancel does
+    /// not wait for it. It is not called if it is [stopped](AfterFunc::stop)
+    /// first, if the context never ends, if the runtime has shut down by then,
+    /// or if the system refuses a thread.
+    ///
+    /// With a deadline, a task (or a thread, without a runtime) waits for it;
+    /// such a runtime must have timers enabled.
+    pub fn after_func(&self, func: impl FnOnce() + Send + 'static) -> AfterFunc {
         let runtime = Handle::try_current().ok();
         let job = Box::new(Job { func: Box::new(func), runtime: runtime.clone() });
-        let node = Node::derive(parent, None, Some(job));
+        let node = Node::derive(self.node.as_ref(), None, Some(job));
         if node.deadline().is_some() && node.done().is_none() {
             watch(node.clone(), runtime);
         }
         AfterFunc { node }
     }
+}
 
+impl AfterFunc {
     /// Prevents the call. Returns true if this call did so; false means that
     /// the function was already started, or that it was stopped before.
     ///

@@ -149,46 +149,10 @@ impl Context {
         self.derive(Some(&Deadline { at, cause }))
     }
 
-    /// A context that also carries `value`, and otherwise ends as `self` does.
-    /// Hides any value that `self` has under the same key.
-    ///
-    /// Use values for data that belongs to the request and crosses every
-    /// boundary, not for arguments. A guest can read all of them: data that a
-    /// guest must not know does not belong here, or must display as nothing.
-    pub fn with_value<T>(&self, key: &Key<T>, value: T) -> Context
-    where
-        T: fmt::Display + Send + Sync + 'static,
-    {
-        Context { node: self.node.clone(), values: self.values.with(key, value) }
-    }
-
     /// A context with the values of `self` that does not end when `self` does:
     /// no deadline, never done. For work that must outlive its request.
     pub fn without_cancel(&self) -> Context {
         Context { node: None, values: self.values.clone() }
-    }
-
-    /// The nearest value under `key`. Takes time in proportion to the number of
-    /// values that were added after it.
-    pub fn value<T: Clone + 'static>(&self, key: &Key<T>) -> Option<T> {
-        self.values.get(key).cloned()
-    }
-
-    /// Whether a value of that name is under a [protected](Key::protected) key,
-    /// so that no function may hide it.
-    pub fn is_protected(&self, name: &str) -> bool {
-        self.values.are_protected(name)
-    }
-
-    /// The nearest value of that name as text, in its wire form.
-    pub fn value_text(&self, name: &str) -> Option<String> {
-        self.values.text(name)
-    }
-
-    /// The names and texts of all values in their wire form, nearest first;
-    /// each name once.
-    pub fn values(&self) -> impl Iterator<Item = (&str, String)> {
-        self.values.texts()
     }
 
     /// The latest time at which this context will be done; `None` if time does
@@ -253,20 +217,6 @@ impl Context {
             Some(node) => node.ended().await,
             None => future::pending().await,
         }
-    }
-
-    /// Calls `func` once this context is done: at once, if it already is.
-    ///
-    /// The call is a task of the tokio runtime that is current now, so it must
-    /// not block. Without a runtime it runs on a separate thread. A cancel does
-    /// not wait for it. It is not called if it is [stopped](AfterFunc::stop)
-    /// first, if the context never ends, if the runtime has shut down by then,
-    /// or if the system refuses a thread.
-    ///
-    /// With a deadline, a task (or a thread, without a runtime) waits for it;
-    /// such a runtime must have timers enabled.
-    pub fn after_func(&self, func: impl FnOnce() + Send + 'static) -> AfterFunc {
-        AfterFunc::register(self.node.as_ref(), func)
     }
 
     /// The number of contexts and after-functions that are attached to this one

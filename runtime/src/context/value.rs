@@ -11,6 +11,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::Context;
+
 /// The key of a context value: a name for the wire and a type for the host.
 ///
 /// ```
@@ -82,58 +84,68 @@ struct Link {
 }
 
 /// The operations of a value after type erasure.
-trait Value: Any + Send + Sync {
-    fn text(&self) -> String;
-}
+trait Value: Any + fmt::Display + Send + Sync {}
 
-impl<T: fmt::Display + Send + Sync + 'static> Value for T {
-    fn text(&self) -> String {
-        self.to_string()
+impl<T: Any + fmt::Display + Send + Sync> Value for T {}
+
+impl Context {
+    /// A context that also carries `value`, and otherwise ends as `self` does.
+    /// Hides any value that `self` has under the same key.
+    ///
+    /// Use values for data that belongs to the request and crosses every
+    /// boundary, not for arguments. A guest can read all of them: data that a
+    /// guest must not know does not belong here, or must display as nothing.
+    pub fn with_value<T>(&self, key: &Key<T>, value: T) -> Context
+    where
+        T: fmt::Display + Send + Sync + 'static,
+    {
+        let link = Link {
+            name: key.name.clone(),
+            protected: key.protected,
+            value: Box::new(value),
+            next: self.values.clone(),
+        };
+        Context { node: self.node.clone(), values: Values(Some(Arc::new(link))) }
+    }
+
+    /// The nearest value under `key`. Takes time in proportion to the number of
+    /// values that were added after it.
+    pub fn value<T: Clone + 'static>(&self, key: &Key<T>) -> Option<T> {
+        let mut links = self.values.links().filter(|link| link.name == key.name);
+        links.find_map(|link| {
+            let value: &dyn Any = &*link.value;
+            value.downcast_ref().cloned()
+        })
+    }
+
+    /// Whether a value of that name is under a [protected](Key::protected) key,
+    /// so that no function may hide it.
+    pub fn is_protected(&self, name: &str) -> bool {
+        self.values.links().any(|link| link.protected && link.name == name)
+    }
+
+    /// The nearest value of that name as text, in its wire form.
+    pub fn value_text(&self, name: &str) -> Option<String> {
+        let mut links = self.values.links();
+        Some(links.find(|link| link.name == name)?.value.to_string())
+    }
+
+    /// The names and texts of all values in their wire form, nearest first;
+    /// each name once.
+    pub fn values(&self) -> impl Iterator<Item = (&str, String)> {
+        self.values.visible().map(|link| (&*link.name, link.value.to_string()))
     }
 }
 
 impl Values {
-    pub(super) fn with<T>(&self, key: &Key<T>, value: T) -> Values
-    where
-        T: fmt::Display + Send + Sync + 'static,
-    {
-        Values(Some(Arc::new(Link {
-            name: key.name.clone(),
-            protected: key.protected,
-            value: Box::new(value),
-            next: self.clone(),
-        })))
-    }
-
-    pub(super) fn get<T: 'static>(&self, key: &Key<T>) -> Option<&T> {
-        self.links().filter(|link| link.name == key.name).find_map(|link| {
-            let value: &dyn Any = &*link.value;
-            value.downcast_ref()
-        })
-    }
-
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.links().find(|link| link.name == name).map(|link| link.value.text())
-    }
-
-    /// Whether a value of that name must not be hidden.
-    pub(super) fn are_protected(&self, name: &str) -> bool {
-        self.links().any(|link| link.protected && link.name == name)
-    }
-
-    /// The names and texts of the visible values, nearest first.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, String)> {
-        self.visible().map(|link| (link.name.as_ref(), link.value.text()))
-    }
-
     /// The names of the visible values, nearest first.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.visible().map(|link| link.name.as_ref())
+        self.visible().map(|link| &*link.name)
     }
 
     fn visible(&self) -> impl Iterator<Item = &Link> {
         let mut seen = HashSet::new();
-        self.links().filter(move |link| seen.insert(link.name.as_ref()))
+        self.links().filter(move |link| seen.insert(&*link.name))
     }
 
     fn links(&self) -> impl Iterator<Item = &Link> {

@@ -97,8 +97,7 @@ impl Engine {
             Cache::open(cache, &wasm)
                 .map_err(|source| BuildError::Cache { dir: cache.dir.clone(), source })
         });
-        let ticker = Ticker::start(wasm.clone(), settings.tick)
-            .map_err(|source| BuildError::Threads { source })?;
+        let ticker = Ticker::start(wasm.clone(), settings.tick).map_err(BuildError::Threads)?;
         Ok(Arc::new(Self {
             wasm,
             ticker,

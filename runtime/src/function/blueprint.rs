@@ -71,7 +71,7 @@ impl Blueprint {
                 table_limit: checked.table.max(TABLE_PAGE),
                 calls: function.calls.clone(),
                 #[cfg(feature = "server")]
-                outbound: function.outbound()?,
+                outbound: outbound(function)?,
                 rate: Rate::of_output(),
                 mounts: function.mounts.open()?,
                 dispatcher: dispatcher.clone(),
@@ -148,7 +148,7 @@ impl Blueprint {
 
 impl ExportIndices {
     fn find(module: &Module, checked: &ValidModule<'_>) -> Result<Self, DeployError> {
-        let missing = |what| DeployError::MissingExport { what };
+        let missing = DeployError::MissingExport;
         let index = |name: &str| module.get_export_index(name);
         let globals = checked.proof.as_ref().map_or(&[][..], |proof| &proof.globals);
         Ok(Self {
@@ -180,6 +180,23 @@ impl ExportIndices {
     }
 }
 
+/// The client for the hosts that a function may reach, if there are any.
+///
+/// # Errors
+/// An entry is not a valid host, or a name is not valid in baggage.
+#[cfg(feature = "server")]
+fn outbound(function: &Function) -> Result<Option<Arc<crate::outbound::Outbound>>, DeployError> {
+    use crate::outbound::{Hosts, Outbound};
+    use crate::propagation::baggage;
+
+    let hosts = Hosts::new(&*function.hosts);
+    let hosts = hosts.map_err(|error| DeployError::AllowHosts(error.to_string()))?;
+    if let Some(name) = function.baggage.iter().find(|name| !baggage::is_name(name)) {
+        return Err(DeployError::Baggage(name.to_string()));
+    }
+    Ok(Outbound::new(hosts, function.baggage.clone(), &function.limits))
+}
+
 fn unlinkable(error: wasmtime::Error) -> DeployError {
     match error.downcast_ref::<wasmtime::UnknownImportError>() {
         Some(import) => DeployError::UnknownImport {
@@ -191,5 +208,5 @@ fn unlinkable(error: wasmtime::Error) -> DeployError {
 }
 
 fn uninstantiable(error: wasmtime::Error) -> DeployError {
-    DeployError::Instantiate { reason: format!("{error:#}") }
+    DeployError::Instantiate(format!("{error:#}"))
 }

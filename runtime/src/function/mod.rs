@@ -6,8 +6,7 @@
 //!   function, from which an invocation checks out an instance.
 //! - [`settings`]: the settings of a function before it is deployed.
 //! - [`module`]: reads a module, and rewrites it if the host needs that.
-//! - [`size`]: limits on a module's size; [`weight`]: the cost of validating
-//!   its code.
+//! - [`size`]: limits on a module's size, and on the cost of validating it.
 //! - [`proof`]: whether its instances can be reset in place.
 //! - [`blueprint`]: the template for its instances, and their initial state.
 //! - [`instance`]: one instance, from its creation to its end.
@@ -23,7 +22,6 @@ mod proof;
 mod registry;
 mod settings;
 mod size;
-mod weight;
 
 use std::fmt;
 use std::path::Path;
@@ -71,8 +69,8 @@ pub struct Function {
     hosts: Arc<[Box<str>]>,
     #[cfg(feature = "server")]
     baggage: Arc<[Arc<str>]>,
-    environment: Environment,
-    mounts: Mounts,
+    pub(crate) environment: Environment,
+    pub(crate) mounts: Mounts,
 }
 
 /// The permitted source of a function's fresh instances.
@@ -122,7 +120,7 @@ impl Function {
     ) -> Result<Self, DeployError> {
         let name = name.as_ref();
         if !is_name(name) {
-            return Err(DeployError::Name { name: name.to_owned() });
+            return Err(DeployError::Name(name.to_owned()));
         }
         Ok(Self {
             name: name.into(),

@@ -72,7 +72,7 @@ struct Totals {
 pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, DeployError> {
     size::limited("bytes", wasm.len() as u64, size::MAX_MODULE)?;
     if !wasm.starts_with(b"\0asm") {
-        return Err(DeployError::NotWasm { reason: "it does not begin with `\\0asm`".into() });
+        return Err(DeployError::NotWasm("it does not begin with `\\0asm`".into()));
     }
     let (mut found, mut size) = (Totals::default(), Size::new(max_functions));
     for payload in Parser::new(0).parse_all(wasm) {
@@ -81,10 +81,10 @@ pub(crate) fn check(wasm: &[u8], max_functions: u32) -> Result<ValidModule<'_>, 
         found.read(payload)?;
     }
     if !found.entry {
-        return Err(DeployError::MissingExport { what: "`_start`" });
+        return Err(DeployError::MissingExport("`_start`"));
     }
     let Some(memory) = size.memory.filter(|_| found.memory) else {
-        return Err(DeployError::MissingExport { what: "its `memory`" });
+        return Err(DeployError::MissingExport("its `memory`"));
     };
     let proof = proof::prove(wasm);
     let added = found.added(size.table, proof.as_ref().ok());
@@ -103,7 +103,7 @@ impl Totals {
         match payload {
             Payload::Version { encoding: Encoding::Component, .. } => {
                 let reason = "it is a component, built for wasm32-wasip2".into();
-                return Err(DeployError::NotWasm { reason });
+                return Err(DeployError::NotWasm(reason));
             }
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
@@ -116,7 +116,7 @@ impl Totals {
                 for export in exports {
                     let export = export.map_err(malformed)?;
                     if export.name.starts_with(PRIVATE) {
-                        return Err(DeployError::PrivateExport { name: short(export.name) });
+                        return Err(DeployError::PrivateExport(short(export.name)));
                     }
                     self.entry |= export.name == "_start" && export.kind == ExternalKind::Func;
                     self.memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
@@ -227,5 +227,5 @@ fn exports_with(
 }
 
 pub(super) fn malformed(error: wasmparser::BinaryReaderError) -> DeployError {
-    DeployError::NotWasm { reason: error.to_string() }
+    DeployError::NotWasm(error.to_string())
 }

@@ -5,17 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Function, InstancePolicy};
-#[cfg(feature = "cli")]
-use crate::environment::Environment;
-#[cfg(feature = "server")]
-use crate::error::DeployError;
 use crate::limits::Limits;
-#[cfg(feature = "cli")]
-use crate::mounts::Mounts;
-#[cfg(feature = "server")]
-use crate::outbound::{Hosts, Outbound};
-#[cfg(feature = "server")]
-use crate::propagation::baggage;
 
 /// Defines the methods that set one limit each.
 macro_rules! limits {
@@ -133,13 +123,6 @@ impl Function {
         self
     }
 
-    /// Sets all of its settings at once.
-    #[cfg(feature = "cli")]
-    pub(crate) fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
     /// Lets it read a folder of the host, with everything below it, at an
     /// absolute path of its own, such as `/data`. A relative `folder` is
     /// relative to the process's working directory. Default: it reads no file
@@ -164,26 +147,5 @@ impl Function {
     pub fn mount(mut self, path: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
         self.mounts.add(path.into(), folder.into());
         self
-    }
-
-    /// Sets all of its folders at once.
-    #[cfg(feature = "cli")]
-    pub(crate) fn mounts(mut self, mounts: Mounts) -> Self {
-        self.mounts = mounts;
-        self
-    }
-
-    /// The client for the hosts that it may reach, if there are any.
-    ///
-    /// # Errors
-    /// An entry is not a valid host, or a name is not valid in baggage.
-    #[cfg(feature = "server")]
-    pub(super) fn outbound(&self) -> Result<Option<Arc<Outbound>>, DeployError> {
-        let hosts = Hosts::new(&*self.hosts);
-        let hosts = hosts.map_err(|error| DeployError::AllowHosts { reason: error.to_string() })?;
-        if let Some(name) = self.baggage.iter().find(|name| !baggage::is_name(name)) {
-            return Err(DeployError::Baggage { name: name.to_string() });
-        }
-        Ok(Outbound::new(hosts, self.baggage.clone(), &self.limits))
     }
 }

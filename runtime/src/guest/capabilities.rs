@@ -96,11 +96,6 @@ pub(crate) struct StartedCall {
 pub(crate) type Ended = Result<HeldResponse, HeldFailure>;
 
 impl Capabilities {
-    /// The function of that name, if the guest may call it.
-    pub(crate) fn callee(&self, name: &str) -> Option<&Arc<str>> {
-        self.calls.iter().find(|allowed| ***allowed == *name)
-    }
-
     /// The runtime for calls that take longer. There is one whenever a guest is
     /// polled, but not always when one is dropped.
     pub(crate) fn tasks(&self) -> Option<Handle> {

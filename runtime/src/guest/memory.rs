@@ -121,11 +121,7 @@ pub(crate) fn copy_short(range: &[u8], reservation: Option<Reservation>) -> Byte
     if range.is_empty() {
         return Bytes::new();
     }
-    let copied = Bytes::copy_from_slice(range);
-    match reservation {
-        Some(reservation) => reservation.attach(copied),
-        None => copied,
-    }
+    Bulk { bytes: range.to_vec(), reservation }.freeze()
 }
 
 /// Copies a range out of the guest's memory, whatever its length. Long ranges

@@ -88,7 +88,7 @@ impl AsRef<[u8]> for Reserved {
 #[derive(Default)]
 pub(crate) struct Bulk {
     pub(crate) bytes: Vec<u8>,
-    reservation: Option<Reservation>,
+    pub(crate) reservation: Option<Reservation>,
 }
 
 impl Bulk {

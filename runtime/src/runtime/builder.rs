@@ -190,7 +190,7 @@ impl RuntimeBuilder {
             max_functions: self.max_functions,
         })?;
         let limits = IdleLimits { instances: sizing.idle, bytes: self.idle_memory };
-        let evictor = Evictor::start(limits).map_err(|source| BuildError::Threads { source })?;
+        let evictor = Evictor::start(limits).map_err(BuildError::Threads)?;
         let linkers =
             Linkers::new(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
         let (root, end) = Context::background().with_cancel();

@@ -264,10 +264,7 @@ async fn a_compilation_that_times_out_does_not_delay_requests() -> Result<()> {
         served.push(Instant::now());
     }
     let (error, ended) = compiling.await?;
-    assert!(
-        matches!(error, CompileError::TimedOut { limit: named } if named == limit),
-        "{error:?}"
-    );
+    assert!(matches!(error, CompileError::TimedOut(named) if named == limit), "{error:?}");
     assert!(error.to_string().contains("raise `compile_timeout`"), "{error}");
     assert!(served.iter().any(|at| *at < ended), "no request was served during the compilation");
     Ok(())
@@ -277,7 +274,7 @@ async fn a_compilation_that_times_out_does_not_delay_requests() -> Result<()> {
 fn a_compilation_that_exceeds_its_memory_is_stopped() {
     let runtime = with(Compiler::process(PROGRAM).memory(mib(128)));
     let error = why(&runtime, costly());
-    assert!(matches!(error, CompileError::OutOfMemory { limit } if limit == mib(128)), "{error:?}");
+    assert!(matches!(error, CompileError::OutOfMemory(limit) if limit == mib(128)), "{error:?}");
     assert!(error.to_string().contains("128 MiB"), "{error}");
 }
 

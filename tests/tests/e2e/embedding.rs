@@ -156,7 +156,7 @@ fn a_module_without_an_entry_point_is_refused() {
     let mut module = Module::with_memory(1);
     module.code(0, |_| ());
     let error = refused(module.entry("run").finish());
-    assert!(matches!(error, DeployError::MissingExport { what: "`_start`" }), "{error:?}");
+    assert!(matches!(error, DeployError::MissingExport("`_start`")), "{error:?}");
     let mut module = Module::without_memory();
     module.code(0, |_| ());
     let error = refused(module.finish());
@@ -228,7 +228,7 @@ fn memory_and_tables_have_limits() {
 fn invalid_names_and_files_are_errors() {
     for name in ["", ".hidden", "a/b", "a b", "\u{e4}", &"x".repeat(65)] {
         let error = Function::from_bytes(name, modules::silent()).unwrap_err();
-        assert!(matches!(&error, DeployError::Name { name: found } if found == name), "{error:?}");
+        assert!(matches!(&error, DeployError::Name(found) if found == name), "{error:?}");
     }
     let missing = guests::module("hello").with_file_name("missing.wasm");
     let error = Function::from_file("missing", &missing).unwrap_err();

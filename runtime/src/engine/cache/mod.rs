@@ -21,6 +21,7 @@ mod eviction;
 mod key;
 
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::path::PathBuf;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
@@ -68,7 +69,7 @@ impl Cache {
         let state = Directory::open(&state_dir.ok_or(CacheError::NoStateDirectory)?)?;
         let dir = Directory::open(&settings.dir)?;
         if dir.is_same(&state)? {
-            return Err(CacheError::SameDirectory { path: settings.dir.clone() });
+            return Err(CacheError::SameDirectory(settings.dir.clone()));
         }
         let key = key::load(&state)?;
         let mut hasher = std::hash::DefaultHasher::new();
@@ -78,26 +79,23 @@ impl Cache {
 
     /// The compiled code of a module, if the cache has it.
     pub(crate) fn load(&self, engine: &Engine, wasm: &[u8]) -> Option<Module> {
-        let name = self.name(wasm);
-        let warn = |error: &dyn std::fmt::Display| {
+        self.read(engine, &self.name(wasm)).unwrap_or_else(|error| {
             tracing::warn!(%error, "a file in the code cache is not used; its module is compiled");
-        };
-        let changed = || CacheError::Unusable {
-            path: self.dir.path_of(&name),
-            problem: "is not what this cache wrote",
-        };
-        let file = self.dir.open_file(&name).map_err(|error| warn(&error)).ok()??;
-        let content = self.dir.read(&file, &name, MAX_CODE + TAG);
-        let content = content.map_err(|error| warn(&error)).ok()?;
-        let Some((code, tag)) = content.split_last_chunk::<TAG>() else {
-            warn(&changed());
-            return None;
-        };
+            None
+        })
+    }
+
+    fn read(&self, engine: &Engine, name: &str) -> Result<Option<Module>, CacheError> {
+        let Some(file) = self.dir.open_file(name)? else { return Ok(None) };
+        let content = self.dir.read(&file, name, MAX_CODE + TAG)?;
         // `Hash` compares in constant time.
-        if blake3::Hash::from_bytes(*tag) != self.tag(&name, code) {
-            warn(&changed());
-            return None;
-        }
+        let is_own = |(code, tag): &(&[u8], &[u8; TAG])| {
+            blake3::Hash::from_bytes(**tag) == self.tag(name, code)
+        };
+        let Some((code, _)) = content.split_last_chunk::<TAG>().filter(is_own) else {
+            let (path, problem) = (self.dir.path_of(name), "is not what this cache wrote");
+            return Err(CacheError::Unusable { path, problem });
+        };
         // Eviction removes the file with the oldest time. If this call fails,
         // only the order is worse.
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
@@ -106,13 +104,11 @@ impl Cache {
         // given: the code of a module, compiled by an engine with this version
         // and these settings. They are in this process's memory, so they stay
         // as they were verified.
-        match unsafe { Module::deserialize(engine, code) } {
-            Ok(module) => Some(module),
-            Err(error) => {
-                warn(&format!("{}: {error:#}", self.dir.path_of(&name).display()));
-                None
-            }
-        }
+        let module = unsafe { Module::deserialize(engine, code) };
+        module.map(Some).map_err(|error| CacheError::Io {
+            path: self.dir.path_of(name),
+            source: io::Error::other(format!("{error:#}")),
+        })
     }
 
     /// Stores the code of a module, and then evicts files beyond the limit. A

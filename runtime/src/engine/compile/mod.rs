@@ -175,10 +175,9 @@ impl Engine {
         // process and in another. Three more are for the compiler process
         // itself, and for reading its output.
         cores::try_threads(cores::count() + 3)
-            .map_err(|error| CompileError::Threads { reason: error.to_string() })?;
-        let invalid = |error: wasmtime::Error| CompileError::Invalid {
-            reason: words(format!("{error:#}").as_bytes()),
-        };
+            .map_err(|error| CompileError::Threads(error.to_string()))?;
+        let invalid =
+            |error: wasmtime::Error| CompileError::Invalid(words(format!("{error:#}").as_bytes()));
         let Some(program) = &self.compiler.program else {
             let module = Module::from_binary(&self.wasm, wasm).map_err(invalid)?;
             if let Some(cache) = &self.cache {

@@ -41,7 +41,7 @@ pub(super) fn compile(
         program: program.to_owned(),
         reason: error.to_string(),
     };
-    let timed_out = || CompileError::TimedOut { limit: limits.timeout };
+    let timed_out = || CompileError::TimedOut(limits.timeout);
     let _slot = Slot::acquire();
     let deadline = Instant::now() + limits.timeout.min(Duration::from_secs(86_400));
     let mut process = Process::start(program, limits, wasm).map_err(unavailable)?;
@@ -55,7 +55,7 @@ pub(super) fn compile(
     };
     let output = receive(output)?;
     if output.len() > MAX_CODE + 1 {
-        return Err(CompileError::TooMuchCode { limit: MAX_CODE });
+        return Err(CompileError::TooMuchCode(MAX_CODE));
     }
     let errors = receive(errors)?;
     loop {
@@ -99,7 +99,7 @@ fn result(
         return Ok(output);
     }
     if status.success() && kind == Some(REFUSED) {
-        return Err(CompileError::Invalid { reason: words(&output) });
+        return Err(CompileError::Invalid(words(&output)));
     }
     let said = words(errors);
     // The messages of Rust before it aborts, and of the system about a thread's
@@ -112,10 +112,10 @@ fn result(
         "ThreadPoolBuildError",
     ];
     if out_of_memory.iter().any(|words| said.contains(words)) {
-        return Err(CompileError::OutOfMemory { limit: limits.memory });
+        return Err(CompileError::OutOfMemory(limits.memory));
     }
     Err(match status.signal().and_then(Signal::from_named_raw) {
-        Some(Signal::XCPU) => CompileError::TimedOut { limit: limits.timeout },
+        Some(Signal::XCPU) => CompileError::TimedOut(limits.timeout),
         Some(Signal::KILL) => CompileError::Killed,
         _ => CompileError::Crashed { how: status.to_string(), said },
     })

@@ -254,7 +254,7 @@ fn an_export_under_the_hosts_own_name_is_refused() {
         let sample = Sample { exports: vec!["_start", taken], ..Sample::default() };
         let wasm = sample.finish();
         let Err(error) = module::check(&wasm, u32::MAX) else { panic!("`{taken}` is taken") };
-        let named = matches!(&error, DeployError::PrivateExport { name } if name == taken);
+        let named = matches!(&error, DeployError::PrivateExport(name) if name == taken);
         assert!(named, "{taken}: {error:?}");
     }
     let near = Sample { exports: vec!["_start", "hourglass"], ..Sample::default() };

@@ -14,10 +14,10 @@ use percent_encoding::percent_decode_str;
 use wasmtime::Result;
 
 use crate::body::{FUNCTION, ROUTE_PREFIX};
-use crate::guest::memory::{parts, write};
+use crate::guest::memory::parts;
 use crate::guest::state::run::Run;
 use crate::guest::state::{Call, State};
-use crate::guest::wasi::errno::SUCCESS;
+use crate::guest::wasi::{write_sizes, write_texts};
 
 /// The most bytes of a request's variables in total. Variables beyond that are
 /// left out, headers first.
@@ -55,32 +55,20 @@ pub(crate) fn is_requests_own(name: &str) -> bool {
     FIXED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// An environment in the layout of WASI.
+/// An environment in the layout of WASI: `NAME=value`, each followed by a zero
+/// byte.
 #[derive(Default)]
-pub(crate) struct Variables {
-    /// `NAME=value`, each followed by a zero byte.
-    text: Vec<u8>,
-    /// The offset of each variable.
-    starts: Vec<u32>,
-}
+pub(crate) struct Variables(Vec<u8>);
 
 pub(crate) fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
     let variables = variables(state);
-    write(memory, count, &(variables.starts.len() as u32).to_le_bytes())?;
-    write(memory, size, &(variables.text.len() as u32).to_le_bytes())?;
-    Ok(SUCCESS)
+    write_sizes(memory, (count, size), (variables.each().count(), variables.0.len()))
 }
 
 pub(crate) fn environ_get(mut call: Call<'_>, pointers: u32, text: u32) -> Result<i32> {
     let (memory, state) = parts(&mut call)?;
-    let variables = variables(state);
-    for (index, start) in (0..).zip(&variables.starts) {
-        let at = pointers.saturating_add(4_u32.saturating_mul(index));
-        write(memory, at, &text.saturating_add(*start).to_le_bytes())?;
-    }
-    write(memory, text, &variables.text)?;
-    Ok(SUCCESS)
+    write_texts(memory, (pointers, text), variables(state).each())
 }
 
 /// Created at the first call: the two calls have to return the same.
@@ -106,12 +94,15 @@ impl Variables {
         request.variables
     }
 
+    /// The value has no zero byte.
     fn add(&mut self, name: &[u8], value: &[u8]) {
-        // The settings come from an operator, and are far below 4 GiB.
-        self.starts.push(self.text.len() as u32);
         for part in [name, b"=", value, b"\0"] {
-            self.text.extend_from_slice(part);
+            self.0.extend_from_slice(part);
         }
+    }
+
+    fn each(&self) -> impl Iterator<Item = [&[u8]; 1]> {
+        self.0.split_inclusive(|&byte| byte == 0).map(|variable| [variable])
     }
 }
 
@@ -311,8 +302,8 @@ mod tests {
         request.add("AB", "\0");
         request.add("AB", "012345");
         request.add("C", "");
-        assert_eq!(request.variables.text, b"AB=012345\0");
-        assert_eq!(request.variables.starts, [0]);
+        assert_eq!(request.variables.0, b"AB=012345\0");
+        assert_eq!(request.variables.each().count(), 1);
     }
 
     proptest! {

@@ -46,8 +46,8 @@ pub(crate) struct Cgi {
     /// The environment, once the guest has read it.
     variables: Option<Variables>,
     /// Whether the input ended because the context is done, unknown to the
-    /// guest.
-    cut: bool,
+    /// guest. Once the guest knows it, its later output is a deliberate answer.
+    pub(crate) cut: bool,
 }
 
 /// Adds the calls of CGI guests to a linker of their own, which allows
@@ -65,12 +65,6 @@ impl Cgi {
     /// The state for a request with a body of this length, if it is known.
     pub(crate) fn new(length: Option<u64>) -> Box<Self> {
         Box::new(Self { length, ..Self::default() })
-    }
-
-    /// Records that the guest knows that its context is done. Its later output
-    /// is then a deliberate answer.
-    pub(crate) fn notice_done(&mut self) {
-        self.cut = false;
     }
 }
 

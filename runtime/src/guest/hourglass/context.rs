@@ -11,7 +11,7 @@ use crate::body::FUNCTION;
 use crate::context::Cause;
 use crate::guest::memory::{bytes, parts, write_if_fits};
 use crate::guest::state::Call;
-use crate::guest::state::contexts::{Derived, Refused};
+use crate::guest::state::contexts::Derived;
 use crate::guest::{Misuse, code, wire};
 use crate::limits::fixed::{ELLIPSIS, HEAD, TEXT};
 use crate::propagation::trace::TRACE;
@@ -22,7 +22,7 @@ pub(super) fn context_err(mut call: Call<'_>, ctx: u32) -> Result<i32> {
     if let Some(cgi) = &mut run.cgi
         && ctx == 0
     {
-        cgi.notice_done();
+        cgi.cut = false;
     }
     Ok(code::done(done))
 }
@@ -121,8 +121,7 @@ pub(super) fn context_with_value(
     };
     match run.contexts.with_value(&parent, name, value)? {
         Ok(ctx) => Ok(run.contexts.derived.add(Derived { ctx, cancel: None, free })?),
-        Err(Refused::Invalid) => Ok(code::INVALID),
-        Err(Refused::Reserved) => Ok(code::RESERVED),
+        Err(code) => Ok(code),
     }
 }
 

@@ -76,7 +76,8 @@ fn admit(
         return exceeded(format!("the invocation has made {most} fetches, which is the most"));
     }
     fetches.made += 1;
-    if fetches.under_way() >= at_once as usize {
+    let under_way = fetches.open.iter().filter(|fetch| fetch.is_under_way()).count();
+    if under_way >= at_once as usize {
         return exceeded(format!("{at_once} fetches are under way, which is the most"));
     }
     let full = || FetchError::full(uploads.limit);

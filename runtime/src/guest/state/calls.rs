@@ -34,7 +34,8 @@ pub(crate) struct Pending {
     task: Task<Ended>,
     /// The callee's context, until the callee has ended.
     ctx: Option<Context>,
-    ended: Option<Ended>,
+    /// Its result, if it has ended.
+    pub(crate) ended: Option<Ended>,
     /// Whether the call may outlive the invocation.
     free: bool,
 }
@@ -119,11 +120,6 @@ impl Pending {
         self.ctx = None;
     }
 
-    /// Its result, if it has ended.
-    pub(crate) fn ended(&self) -> Option<&Ended> {
-        self.ended.as_ref()
-    }
-
     /// Its processor time.
     pub(crate) fn cpu(&self) -> Duration {
         match &self.ended {
@@ -172,17 +168,4 @@ pub(crate) struct Fetches {
     pub(crate) open: HandleTable<Fetch>,
     /// How many were made in all.
     pub(crate) made: u32,
-}
-
-#[cfg(feature = "server")]
-impl Fetches {
-    /// The number of fetches under way.
-    pub(crate) fn under_way(&self) -> usize {
-        self.open.iter().filter(|fetch| fetch.is_under_way()).count()
-    }
-
-    /// Ends all fetches at the end of their invocation.
-    pub(crate) fn cancel_all(&mut self) {
-        self.open.drain().for_each(Fetch::cancel);
-    }
 }

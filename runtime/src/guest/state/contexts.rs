@@ -12,7 +12,7 @@ use hourglass_abi::limit;
 use super::handles::{HandleTable, Resource};
 use crate::body::is_hosts_own;
 use crate::context::{Cancel, Cause, Context, Key};
-use crate::guest::Misuse;
+use crate::guest::{Misuse, code};
 use crate::limits::bytes::{ByteBudget, Reservation};
 
 /// The most memory that a guest's values may take, in bytes.
@@ -51,18 +51,19 @@ impl Contexts {
     /// Derives a context from `ctx` with a value of the guest.
     ///
     /// # Errors
-    /// The value is refused, or the guest's values would take too much memory.
+    /// The guest's values would take too much memory; or the code for the guest:
+    /// the value has no name, or one that is reserved for the host.
     pub(crate) fn with_value(
         &mut self,
         ctx: &Context,
         name: &str,
         text: &str,
-    ) -> Result<Result<Context, Refused>, Misuse> {
+    ) -> Result<Result<Context, i32>, Misuse> {
         if name.is_empty() {
-            return Ok(Err(Refused::Invalid));
+            return Ok(Err(code::INVALID));
         }
         if is_hosts_own(name) || ctx.is_protected(name) {
-            return Ok(Err(Refused::Reserved));
+            return Ok(Err(code::RESERVED));
         }
         let budget = self.values.get_or_insert_with(|| ByteBudget::new(MAX_VALUES));
         let bytes = (text.len() + name.len() + OVERHEAD) as u64;
@@ -100,15 +101,6 @@ impl Contexts {
     }
 }
 
-/// The reason why a guest's value is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// It has no name.
-    Invalid,
-    /// The name is reserved for the host.
-    Reserved,
-}
-
 /// A value of a guest.
 struct Value {
     text: Box<str>,
@@ -134,7 +126,7 @@ mod tests {
         let reserved = ["request-id", "function", "principal", "client-address", "traceparent"];
         for name in reserved.into_iter().chain(["tracestate", "route.id", "tenant"]) {
             let refused = contexts.with_value(&ctx, name, "forged").expect("there is room");
-            assert_eq!(refused.err(), Some(Refused::Reserved), "{name}");
+            assert_eq!(refused.err(), Some(code::RESERVED), "{name}");
         }
         let free = contexts.with_value(&ctx, "colour", "red").expect("there is room");
         let Ok(free) = free else { panic!("any guest may set it") };

@@ -86,7 +86,7 @@ impl State {
     fn end_work(&mut self) {
         #[cfg(feature = "server")]
         if let Some(mut fetches) = self.run.fetches.take() {
-            fetches.cancel_all();
+            fetches.open.drain().for_each(crate::outbound::Fetch::cancel);
         }
         let Run { contexts, calls, .. } = &mut self.run;
         if contexts.is_empty() && calls.is_empty() {
@@ -222,7 +222,25 @@ pub(crate) type HostFuture<'a, T> = Box<dyn Future<Output = Result<T>> + Send + 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::Request;
     use crate::limits::Limits;
+
+    impl Inputs {
+        /// An empty request.
+        pub(crate) fn empty() -> Self {
+            Self {
+                ctx: Context::background(),
+                started: Instant::now(),
+                request: Request::default(),
+                body_limit: 0,
+                id: None,
+                depth: 0,
+                tree: None,
+                trace: None,
+                sender: None,
+            }
+        }
+    }
 
     #[test]
     fn a_limit_that_was_met_is_not_forgotten() {

@@ -221,24 +221,6 @@ impl Run {
     }
 }
 
-#[cfg(test)]
-impl Inputs {
-    /// An empty request.
-    pub(crate) fn empty() -> Self {
-        Self {
-            ctx: Context::background(),
-            started: Instant::now(),
-            request: Request::default(),
-            body_limit: 0,
-            id: None,
-            depth: 0,
-            tree: None,
-            trace: None,
-            sender: None,
-        }
-    }
-}
-
 impl Incoming {
     fn new(body: Body, limit: u64) -> Self {
         Self { body, piece: Bytes::new(), left: limit, failure: None, limit }

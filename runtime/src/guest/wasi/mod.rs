@@ -69,46 +69,57 @@ fn proc_exit(_: Call<'_>, code: i32) -> Result<()> {
     Err(wasmtime::Error::new(Exit(code)))
 }
 
-/// A program's only argument is its own name.
-fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
-    let (memory, state) = parts(&mut call)?;
-    let len = state.capabilities.function.len() as u32 + 1;
-    write(memory, count, &1u32.to_le_bytes())?;
-    write(memory, size, &len.to_le_bytes())?;
+/// Writes how many texts there are, and their size in bytes.
+pub(super) fn write_sizes(
+    memory: &mut [u8],
+    (count, size): (u32, u32),
+    (texts, bytes): (usize, usize),
+) -> Result<i32> {
+    write(memory, count, &(texts as u32).to_le_bytes())?;
+    write(memory, size, &(bytes as u32).to_le_bytes())?;
     Ok(SUCCESS)
 }
 
-fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> Result<i32> {
-    let (memory, state) = parts(&mut call)?;
-    write(memory, pointers, &text.to_le_bytes())?;
-    let room = range(memory, text, state.capabilities.function.len() as u32 + 1)?;
-    if let Some((end, name)) = room.split_last_mut() {
-        name.copy_from_slice(state.capabilities.function.as_bytes());
-        *end = 0;
-    }
-    Ok(SUCCESS)
-}
-
-fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
-    let (memory, state) = parts(&mut call)?;
-    let environment = &state.capabilities.environment;
-    write(memory, count, &(environment.variables().len() as u32).to_le_bytes())?;
-    write(memory, size, &(environment.len() as u32).to_le_bytes())?;
-    Ok(SUCCESS)
-}
-
-/// The function's settings. Nothing of the host's environment is passed on.
-fn environ_get(mut call: Call<'_>, mut pointers: u32, mut text: u32) -> Result<i32> {
-    let (memory, state) = parts(&mut call)?;
-    for variable in state.capabilities.environment.variables() {
+/// Writes the addresses of texts, and the texts. Each consists of parts, and
+/// ends with a zero byte.
+pub(super) fn write_texts<'a, const PARTS: usize>(
+    memory: &mut [u8],
+    (mut pointers, mut text): (u32, u32),
+    texts: impl Iterator<Item = [&'a [u8]; PARTS]>,
+) -> Result<i32> {
+    for parts in texts {
         write(memory, pointers, &text.to_le_bytes())?;
         pointers = pointers.saturating_add(4);
-        for part in variable {
+        for part in parts {
             write(memory, text, part)?;
             text = text.saturating_add(part.len() as u32);
         }
     }
     Ok(SUCCESS)
+}
+
+/// A program's only argument is its own name.
+fn args_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    write_sizes(memory, (count, size), (1, state.capabilities.function.len() + 1))
+}
+
+fn args_get(mut call: Call<'_>, pointers: u32, text: u32) -> Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let name = [state.capabilities.function.as_bytes(), b"\0"];
+    write_texts(memory, (pointers, text), [name].into_iter())
+}
+
+fn environ_sizes_get(mut call: Call<'_>, count: u32, size: u32) -> Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    let environment = &state.capabilities.environment;
+    write_sizes(memory, (count, size), (environment.variables().len(), environment.len()))
+}
+
+/// The function's settings. Nothing of the host's environment is passed on.
+fn environ_get(mut call: Call<'_>, pointers: u32, text: u32) -> Result<i32> {
+    let (memory, state) = parts(&mut call)?;
+    write_texts(memory, (pointers, text), state.capabilities.environment.variables())
 }
 
 /// The monotonic clock starts with the invocation, so that it reveals nothing
@@ -197,7 +208,13 @@ async fn poll_oneoff(
     if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Ok(INVAL);
     }
-    let subscriptions = subscriptions(&mut call, list, count)?;
+    let (memory, state) = parts(&mut call)?;
+    let mut subscriptions = Vec::new();
+    for index in 0..count {
+        let at = list.saturating_add(index * SUBSCRIPTION);
+        let subscription = bytes(memory, at, SUBSCRIPTION)?;
+        subscriptions.push(Subscription::read(subscription, state.run.started));
+    }
     let wait = subscriptions.iter().map(|each| each.after).min().unwrap_or_default();
     if !wait.is_zero() {
         call.data_mut().flush().await;
@@ -217,16 +234,6 @@ async fn poll_oneoff(
     }
     write(memory, written, &stored.to_le_bytes())?;
     Ok(SUCCESS)
-}
-
-fn subscriptions(call: &mut Call<'_>, list: u32, count: u32) -> Result<Vec<Subscription>> {
-    let (memory, state) = parts(call)?;
-    (0..count)
-        .map(|index| {
-            let at = list.saturating_add(index * SUBSCRIPTION);
-            Ok(Subscription::read(bytes(memory, at, SUBSCRIPTION)?, state.run.started))
-        })
-        .collect()
 }
 
 impl Subscription {
