@@ -8,10 +8,9 @@
 //! - A stack that a guest used deeply is returned to the system; see
 //!   [`stacks`].
 //! - The engine's epoch preempts running guests. [`ticker`] advances it, and
-//!   fires the [`alarms`] of guests that wait.
+//!   fires the alarms of guests that wait.
 //! - [`compile`] turns modules into native code; [`cache`] keeps it on disk.
 
-pub(crate) mod alarms;
 pub(crate) mod cache;
 pub(crate) mod compile;
 pub(crate) mod faults;

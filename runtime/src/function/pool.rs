@@ -56,12 +56,8 @@ pub(crate) struct Idle {
     evictor: Arc<EvictorState>,
 }
 
-type Stack = Mutex<VecDeque<IdleEntry>>;
-
-struct IdleEntry {
-    ready: ReadyInstance,
-    since: Instant,
-}
+/// Instances, and the times since which they have been idle.
+type Stack = Mutex<VecDeque<(Instant, ReadyInstance)>>;
 
 /// The limits on idle instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -245,10 +241,10 @@ impl Idle {
     /// Takes an instance for an invocation, if there is one.
     pub(super) fn take(&self) -> Option<ReadyInstance> {
         let mut stacks = self.stacks.iter();
-        if let Some(entry) = lock(stacks.next()?).pop_back() {
-            return Some(entry.ready);
+        if let Some((_, ready)) = lock(stacks.next()?).pop_back() {
+            return Some(ready);
         }
-        stacks.find_map(|other| Some(other.try_lock().ok()?.pop_back()?.ready))
+        stacks.find_map(|other| Some(other.try_lock().ok()?.pop_back()?.1))
     }
 
     /// Keeps an instance that is indistinguishable from a new one, if the
@@ -258,7 +254,7 @@ impl Idle {
         if self.evictor.admit(&mut ready)
             && let Some(stack) = self.stacks.own()
         {
-            lock(stack).push_back(IdleEntry { ready, since });
+            lock(stack).push_back((since, ready));
         }
     }
 
@@ -267,7 +263,7 @@ impl Idle {
         for stack in self.stacks.iter() {
             // One at a time and outside of the lock: dropping takes long, and
             // each instance holds a slot until it is dropped.
-            let next = || lock(stack).pop_front_if(|oldest| oldest.since <= then);
+            let next = || lock(stack).pop_front_if(|(since, _)| *since <= then);
             while let Some(oldest) = next() {
                 drop(oldest);
             }
@@ -279,7 +275,7 @@ impl Idle {
         let mut ages = Vec::new();
         for stack in self.stacks.iter() {
             let stack = lock(stack);
-            ages.extend(stack.iter().filter_map(|IdleEntry { ready, since }| {
+            ages.extend(stack.iter().filter_map(|(since, ready)| {
                 Some((*since, ready.0.reservation.as_ref()?.memory.bytes))
             }));
         }

@@ -141,7 +141,7 @@ pub(crate) async fn copy(
     if is_short(len) {
         return Ok(copy_short(whole, reservation));
     }
-    let mut copied = Bulk::with_capacity(whole.len(), reservation);
+    let mut copied = Bulk { bytes: Vec::with_capacity(whole.len()), reservation };
     let mut turn = Turn::begin();
     loop {
         // The guest's memory does not change while the guest waits for this

@@ -92,11 +92,6 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
-    /// A buffer with the given capacity in bytes.
-    pub(crate) fn with_capacity(bytes: usize, reservation: Option<Reservation>) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), reservation }
-    }
-
     /// Reserves capacity for `bytes` in all, so that the buffer is not moved
     /// again.
     pub(crate) fn reserve(&mut self, bytes: usize) {
@@ -174,7 +169,8 @@ mod tests {
     #[tokio::test]
     async fn a_large_buffer_keeps_its_place_until_it_is_freed() {
         let budget = ByteBudget::new(4 << 20);
-        let mut bulk = Bulk::with_capacity(4 << 20, budget.reserve(4 << 20));
+        let reservation = budget.reserve(4 << 20);
+        let mut bulk = Bulk { bytes: Vec::with_capacity(4 << 20), reservation };
         bulk.bytes.extend_from_slice(b"bytes");
         let bytes = bulk.freeze();
         let part = bytes.slice(1..3);
@@ -194,7 +190,8 @@ mod tests {
     #[test]
     fn without_an_executor_it_is_freed_at_once() {
         let budget = ByteBudget::new(2 << 20);
-        drop(Bulk::with_capacity(2 << 20, budget.reserve(2 << 20)).freeze());
+        let reservation = budget.reserve(2 << 20);
+        drop(Bulk { bytes: Vec::with_capacity(2 << 20), reservation }.freeze());
         assert!(budget.reserve(2 << 20).is_some());
     }
 }

@@ -31,7 +31,7 @@ pub(crate) const MESSAGE: usize = 1 << 10;
 const ENTRY: usize = 128;
 
 /// Marks the end of a truncated text.
-pub(crate) const ELLIPSIS: &str = "…";
+const ELLIPSIS: &str = "…";
 
 /// Headers as bytes.
 pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -13,7 +13,7 @@ use crate::guest::memory::{bytes, parts, write_if_fits};
 use crate::guest::state::Call;
 use crate::guest::state::contexts::Derived;
 use crate::guest::{Misuse, code, wire};
-use crate::limits::fixed::{ELLIPSIS, HEAD, TEXT};
+use crate::limits::fixed::{HEAD, TEXT, cut};
 use crate::propagation::trace::TRACE;
 
 pub(super) fn context_err(mut call: Call<'_>, ctx: u32) -> Result<i32> {
@@ -158,19 +158,17 @@ pub(super) fn context_drop(mut call: Call<'_>, ctx: u32) {
 /// A guest's text, truncated to [`TEXT`] bytes; `None` if those bytes are not
 /// UTF-8.
 fn truncated(text: &[u8]) -> Option<Cow<'_, str>> {
-    if text.len() <= TEXT {
-        return str::from_utf8(text).ok().map(Cow::Borrowed);
-    }
-    let kept = text.get(..TEXT - ELLIPSIS.len())?;
-    let valid = match str::from_utf8(kept) {
+    // The longest text, and a character more, which shows that it is cut.
+    let start = text.get(..TEXT + 4).unwrap_or(text);
+    let valid = match str::from_utf8(start) {
         Ok(valid) => valid,
         // The cut is inside the last character.
-        Err(error) if error.error_len().is_none() => {
-            str::from_utf8(kept.get(..error.valid_up_to())?).ok()?
+        Err(error) if start.len() < text.len() && error.error_len().is_none() => {
+            str::from_utf8(start.get(..error.valid_up_to())?).ok()?
         }
         Err(_) => return None,
     };
-    Some(Cow::Owned([valid, ELLIPSIS].concat()))
+    Some(cut(valid, TEXT))
 }
 
 /// Parses a cause that a guest names. A cause that only the host can set

@@ -162,19 +162,14 @@ impl Incoming {
         };
         match next {
             None => Ok(()),
-            Some(Ok(piece)) => self.accept(piece),
+            Some(Ok(piece)) => match self.left.checked_sub(piece.len() as u64) {
+                Some(left) => {
+                    (self.left, self.piece) = (left, piece);
+                    Ok(())
+                }
+                None => Err(self.fail(Outcome::BodyTooLarge { limit: self.limit })),
+            },
             Some(Err(error)) => Err(self.fail(Outcome::BadRequest(error.to_string()))),
-        }
-    }
-
-    fn accept(&mut self, piece: Bytes) -> Result<(), i32> {
-        match self.left.checked_sub(piece.len() as u64) {
-            Some(left) => {
-                self.left = left;
-                self.piece = piece;
-                Ok(())
-            }
-            None => Err(self.fail(Outcome::BodyTooLarge { limit: self.limit })),
         }
     }
 

@@ -116,15 +116,8 @@ impl Files {
             self.begun = true;
             for (index, mount) in mounts.iter().enumerate() {
                 let (file, disk) = (mount.folder.clone(), mount.disk.clone());
-                let mount = Some(index);
-                self.open.insert(OpenFile {
-                    file,
-                    kind: FOLDER,
-                    disk,
-                    position: 0,
-                    mount,
-                    _permit: None,
-                });
+                let (kind, position, mount, _permit) = (FOLDER, 0, Some(index), None);
+                self.open.insert(OpenFile { file, kind, disk, position, mount, _permit });
             }
         }
         Ok(fd.checked_sub(FIRST).ok_or(errno::BADF)? as usize)

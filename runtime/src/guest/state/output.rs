@@ -40,15 +40,6 @@ pub(crate) enum Sink {
     Err,
 }
 
-impl Sink {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Out => "stdout",
-            Self::Err => "stderr",
-        }
-    }
-}
-
 impl Stdio {
     /// Takes bytes that the guest wrote, and logs at most `lines` lines,
     /// because logging takes time. Returns the number of bytes accepted.
@@ -142,7 +133,7 @@ impl Stdio {
         let mut line = std::mem::take(self.line(sink));
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let origin = Origin::Stream(sink.name());
+        let origin = Origin::Stream(if sink == Sink::Out { "stdout" } else { "stderr" });
         self.quota.add(source, &LogRecord { level: Level::INFO, message: text, origin });
         // The next line reuses the buffer.
         line.clear();
