@@ -32,8 +32,8 @@
 //! [`Begun`](super::Begun).
 //!
 //! # Locks
-//! A tree's lock is taken before that of [`Growth`](super::permits::Growth). Permits are
-//! handed over after both are released, because that wakes tasks.
+//! A tree's lock is taken before that of [`Growth`](super::permits::Growth).
+//! Permits are handed over after both are released, because that wakes tasks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -122,7 +122,7 @@ impl Admission {
             Err(waiting) => waiting,
         };
         // Boxed, so that the future of a call that does not wait stays small.
-        let admitted = async {
+        let admitted = async move {
             tokio::select! {
                 biased;
                 Ok(permit) = &mut waiting.permit => Ok(permit),

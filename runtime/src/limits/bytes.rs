@@ -56,6 +56,7 @@ impl Reservation {
 
     /// Ties the reservation to bytes. It is released when the last clone or
     /// slice of them is dropped.
+    #[cfg(feature = "server")]
     pub(crate) fn attach(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Reserved { bytes, _reservation: self })
     }
@@ -68,11 +69,13 @@ impl Drop for Reservation {
 }
 
 /// Bytes and their reservation.
+#[cfg(feature = "server")]
 struct Reserved {
     bytes: Bytes,
     _reservation: Reservation,
 }
 
+#[cfg(feature = "server")]
 impl AsRef<[u8]> for Reserved {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
