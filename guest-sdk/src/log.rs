@@ -67,21 +67,19 @@ mod guest {
             if !self.enabled(record.metadata()) {
                 return;
             }
-            let mut fields = Pairs(Fields::default());
+            let mut fields = Fields::default();
             // An error means that a field cannot be formatted.
             let _ = record.key_values().visit(&mut fields);
             let level = record.level() as i32;
-            note(host::log::send(level, record.target(), record.args(), &fields.0));
+            note(host::log::send(level, record.target(), record.args(), &fields));
         }
 
         fn flush(&self) {}
     }
 
-    struct Pairs(Fields);
-
-    impl<'kvs> VisitSource<'kvs> for Pairs {
+    impl<'kvs> VisitSource<'kvs> for Fields {
         fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-            value.visit(OneValue(key.as_str(), &mut self.0))
+            value.visit(OneValue(key.as_str(), self))
         }
     }
 

@@ -94,12 +94,13 @@ enum Waited {
 }
 
 impl<E: Failure> Pending<E> {
-    pub(crate) fn new(ctx: &Context, target: String, started: Result<Started<E>, E>) -> Self {
-        Self { target, ctx: ctx.clone(), started, late: None }
-    }
-
-    pub(crate) fn late(self, late: Option<Late<E>>) -> Self {
-        Self { late, ..self }
+    pub(crate) fn new(
+        ctx: &Context,
+        target: String,
+        started: Result<Started<E>, E>,
+        late: Option<Late<E>>,
+    ) -> Self {
+        Self { target, ctx: ctx.clone(), started, late }
     }
 
     /// Waits for the response.

@@ -24,7 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Current, Id, Record};
-use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber};
+use tracing_core::{Event, LevelFilter, Metadata, Subscriber};
 
 use crate::record::Fields;
 
@@ -140,10 +140,6 @@ fn place(id: &Id) -> usize {
 }
 
 impl Subscriber for Host {
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
-    }
-
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= self.level
     }

@@ -54,6 +54,6 @@ impl Context {
     /// reported by the wait.
     pub fn start<B: Into<Body>>(&self, function: &str, request: Request<B>) -> Pending {
         let started = platform::start_call(self, function, request.map(Into::into));
-        Pending::new(self, function.to_owned(), started)
+        Pending::new(self, function.to_owned(), started, None)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Context, Key};
-use crate::native::{Addition, Handler, Node};
+use crate::native::Node;
 use crate::{IntoResponse, Request};
 
 /// Contexts for tests. These methods do not exist inside a host: there the first context is the
@@ -27,7 +27,8 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_host_value<T: fmt::Display>(&self, key: &Key<T>, value: T) -> Self {
-        Self(self.0.derive(Addition::Value(key.name().to_owned(), value.to_string())))
+        let value = (key.name().to_owned(), value.to_string());
+        Self(self.0.extended(|scope| scope.values.push(value)))
     }
 
     /// Returns a context of a function that has this setting.
@@ -41,7 +42,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_config(&self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self(self.0.derive(Addition::Config(name.into(), value.into())))
+        Self(self.0.extended(|scope| scope.config.push((name.into(), value.into()))))
     }
 
     /// Returns a context under which `handler` answers calls of the function `name`. It replaces an
@@ -75,8 +76,8 @@ impl Context {
         H: Fn(&Self, Request) -> R + Send + Sync + 'static,
         R: IntoResponse,
     {
-        let handler: Handler = Arc::new(move |ctx, req| handler(ctx, req).into_response());
-        Self(self.0.derive(Addition::Function(name.into(), handler)))
+        let handler = Arc::new(move |ctx: &Self, req| handler(ctx, req).into_response());
+        Self(self.0.extended(|scope| scope.functions.push((name.into(), handler))))
     }
 
     /// Returns a context under which `handler` answers every fetch. The handler receives the
@@ -102,7 +103,7 @@ impl Context {
         H: Fn(&Self, Request) -> R + Send + Sync + 'static,
         R: IntoResponse,
     {
-        let handler: Handler = Arc::new(move |ctx, req| handler(ctx, req).into_response());
-        Self(self.0.derive(Addition::Fetcher(handler)))
+        let handler = Arc::new(move |ctx: &Self, req| handler(ctx, req).into_response());
+        Self(self.0.extended(|scope| scope.fetcher = Some(handler)))
     }
 }

@@ -70,7 +70,7 @@ impl Context {
         let url = request.uri().to_string();
         let late = request.extensions().get().and_then(|limit| late(&url, *limit));
         let started = platform::start_fetch(self, &url, request);
-        Pending::new(self, url, started).late(late)
+        Pending::new(self, url, started, late)
     }
 }
 

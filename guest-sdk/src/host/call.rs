@@ -73,7 +73,8 @@ pub(crate) fn call(ctx: &Context, function: &str, request: Request) -> Result<Re
             read(function, Bytes::copy_from_slice(result))
         }
         (handle, _) => {
-            Pending::new(ctx, function.to_owned(), Ok(Started::new(handle as i32))).wait()
+            let started = Ok(Started::new(handle as i32));
+            Pending::new(ctx, function.to_owned(), started, None).wait()
         }
     }
 }

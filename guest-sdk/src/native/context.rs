@@ -23,6 +23,7 @@ pub(crate) type Handler = Arc<dyn Fn(&Context, Request) -> Result<Response> + Se
 #[derive(Clone)]
 pub(crate) struct Node {
     inner: Arc<Inner>,
+    scope: Arc<Scope>,
     /// `None` if there is no context to keep from being canceled.
     lease: Option<Arc<Lease>>,
 }
@@ -41,30 +42,28 @@ impl Drop for Lease {
     }
 }
 
+/// The part of a context that ends.
+#[derive(Default)]
 struct Inner {
+    /// `None` if it does not end with another context.
     parent: Option<Arc<Inner>>,
-    adds: Addition,
+    deadline: Option<Instant>,
     /// Set at most once, and only with the lock held.
     canceled: OnceLock<End>,
 }
 
-/// A handler may have any captured state, but code that catches its panic finds the contexts
-/// unchanged.
-impl RefUnwindSafe for Inner {}
-impl RefUnwindSafe for Lease {}
-
-/// What a context adds to its parent.
-pub(crate) enum Addition {
-    /// Nothing, except that it can be canceled separately.
-    Nothing,
-    Deadline(Instant),
-    /// It is not done when its parent is.
-    WithoutCancel,
-    Value(String, String),
-    Function(String, Handler),
-    Fetcher(Handler),
-    Config(String, String),
+/// What a context has and its descendants inherit. The last entry of a name counts.
+#[derive(Clone, Default)]
+pub(crate) struct Scope {
+    pub(crate) values: Vec<(String, String)>,
+    pub(crate) config: Vec<(String, String)>,
+    pub(crate) functions: Vec<(String, Handler)>,
+    pub(crate) fetcher: Option<Handler>,
 }
+
+/// A handler may have any captured state, but code that catches its panic finds the scope
+/// unchanged.
+impl RefUnwindSafe for Scope {}
 
 /// When, how and why a context was done.
 #[derive(Clone)]
@@ -97,53 +96,53 @@ impl Context {
 
     /// Returns the handler of calls of this function.
     pub(crate) fn function(&self, name: &str) -> Option<Handler> {
-        self.0.inner.ancestors().find_map(|node| match &node.adds {
-            Addition::Function(known, handler) if known == name => Some(handler.clone()),
-            _ => None,
-        })
+        last(&self.0.scope.functions, name)
     }
 
     /// Returns the handler of fetches.
     pub(crate) fn fetcher(&self) -> Option<Handler> {
-        self.0.inner.ancestors().find_map(|node| match &node.adds {
-            Addition::Fetcher(handler) => Some(handler.clone()),
-            _ => None,
-        })
+        self.0.scope.fetcher.clone()
     }
 
     /// Returns the context of a callee, and the guard that cancels it. It does not keep this
     /// context from being canceled.
     pub(crate) fn for_callee(&self) -> (Self, CancelOnDrop) {
-        let inner = Inner::under(&self.0.inner, Addition::Nothing);
-        let cancel = Cancel(Self(Node { inner: inner.clone(), lease: None }));
-        (Self(Node { inner, lease: None }), CancelOnDrop(cancel))
+        let inner = Inner::under(&self.0.inner, None);
+        let ctx = Self(Node { inner, lease: None, ..self.0.clone() });
+        (ctx.clone(), CancelOnDrop(Cancel(ctx)))
     }
+}
+
+/// Returns the last value of this name.
+fn last<T: Clone>(entries: &[(String, T)], name: &str) -> Option<T> {
+    entries.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone())
 }
 
 impl Node {
     pub(crate) fn background() -> Self {
-        Self { inner: Inner::new(None, Addition::Nothing), lease: None }
+        Self { inner: Arc::default(), scope: Arc::default(), lease: None }
     }
 
-    /// Returns a child that ends with this context and cannot be canceled separately.
-    pub(crate) fn derive(&self, adds: Addition) -> Self {
-        Self { inner: Inner::under(&self.inner, adds), lease: self.lease.clone() }
+    /// Returns a context that ends with this one and has more in its scope.
+    pub(crate) fn extended(&self, add: impl FnOnce(&mut Scope)) -> Self {
+        let mut scope = Scope::clone(&self.scope);
+        add(&mut scope);
+        Self { scope: Arc::new(scope), ..self.clone() }
     }
 
     /// Returns a child that can be canceled.
-    fn cancelable(&self, adds: Addition) -> Self {
-        let inner = Inner::under(&self.inner, adds);
+    fn cancelable(&self, deadline: Option<Instant>) -> Self {
+        let inner = Inner::under(&self.inner, deadline);
         let lease = Lease { inner: inner.clone(), _above: self.lease.clone() };
-        Self { inner, lease: Some(Arc::new(lease)) }
+        Self { inner, scope: self.scope.clone(), lease: Some(Arc::new(lease)) }
     }
 
     pub(crate) fn with_timeout(&self, after: Option<Duration>) -> Self {
-        let deadline = after.and_then(|after| Instant::now().checked_add(after));
-        self.cancelable(deadline.map_or(Addition::Nothing, Addition::Deadline))
+        self.cancelable(after.and_then(|after| Instant::now().checked_add(after)))
     }
 
     pub(crate) fn with_deadline(&self, at: Instant) -> Self {
-        self.cancelable(Addition::Deadline(at))
+        self.cancelable(Some(at))
     }
 
     /// Returns a context with a value. An error is the code that a host would return.
@@ -154,11 +153,11 @@ impl Node {
         if name.is_empty() || name.len() > abi::MAX_NAME || value.len() > abi::MAX_VALUE {
             return Err(abi::INVALID);
         }
-        Ok(self.derive(Addition::Value(name.to_owned(), value)))
+        Ok(self.extended(|scope| scope.values.push((name.to_owned(), value))))
     }
 
     pub(crate) fn without_cancel(&self) -> Self {
-        Self { inner: Inner::under(&self.inner, Addition::WithoutCancel), lease: None }
+        Self { scope: self.scope.clone(), ..Self::background() }
     }
 
     pub(crate) fn cancel(&self, cause: Cause) {
@@ -185,21 +184,18 @@ impl Node {
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<String> {
-        self.inner.named().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+        last(&self.scope.values, name)
     }
 
     pub(crate) fn config(&self, name: &str) -> Option<String> {
-        self.inner.ancestors().find_map(|node| match &node.adds {
-            Addition::Config(known, value) if known == name => Some(value.clone()),
-            _ => None,
-        })
+        last(&self.scope.config, name)
     }
 
     pub(crate) fn values(&self) -> Vec<(String, String)> {
         let mut values: Vec<(String, String)> = Vec::new();
-        for (name, value) in self.inner.named() {
-            if values.iter().all(|(nearer, _)| nearer != name) {
-                values.push((name.to_owned(), value.to_owned()));
+        for value in self.scope.values.iter().rev() {
+            if values.iter().all(|(nearer, _)| *nearer != value.0) {
+                values.push(value.clone());
             }
         }
         values
@@ -237,12 +233,8 @@ impl Node {
 }
 
 impl Inner {
-    fn new(parent: Option<Arc<Self>>, adds: Addition) -> Arc<Self> {
-        Arc::new(Self { parent, adds, canceled: OnceLock::new() })
-    }
-
-    fn under(parent: &Arc<Self>, adds: Addition) -> Arc<Self> {
-        Self::new(Some(parent.clone()), adds)
+    fn under(parent: &Arc<Self>, deadline: Option<Instant>) -> Arc<Self> {
+        Arc::new(Self { parent: Some(parent.clone()), deadline, canceled: OnceLock::new() })
     }
 
     fn cancel(&self, cause: Cause) {
@@ -255,11 +247,7 @@ impl Inner {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let deadline = |node: &Self| match node.adds {
-            Addition::Deadline(at) => Some(at),
-            _ => None,
-        };
-        self.enders().filter_map(deadline).min()
+        self.enders().filter_map(|node| node.deadline).min()
     }
 
     /// Returns the earliest end of this context and its ancestors. Call it only with the lock held:
@@ -278,22 +266,6 @@ impl Inner {
 
     /// Iterates over this context and the ancestors that end it.
     fn enders(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |node| match &node.parent {
-            Some(parent) if !matches!(node.adds, Addition::WithoutCancel) => Some(&**parent),
-            _ => None,
-        })
-    }
-
-    /// Iterates over all values, the nearest first.
-    fn named(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.ancestors().filter_map(|node| match &node.adds {
-            Addition::Value(name, value) => Some((name.as_str(), value.as_str())),
-            _ => None,
-        })
-    }
-
-    /// Iterates over this context and all its ancestors.
-    fn ancestors(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |node| node.parent.as_deref())
     }
 }

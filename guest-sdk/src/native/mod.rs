@@ -12,7 +12,7 @@ use std::thread;
 
 pub(crate) use self::call::start as start_call;
 use self::context::wake_waiters;
-pub(crate) use self::context::{Addition, Handler, Node};
+pub(crate) use self::context::{Handler, Node};
 pub(crate) use self::fetch::{Incoming, start as start_fetch};
 use crate::context::CancelOnDrop;
 use crate::pending::private::Failure;

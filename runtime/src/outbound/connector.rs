@@ -4,8 +4,10 @@
 //! checked, and exactly those addresses are connected to. There is no second
 //! lookup in between, so DNS rebinding gains nothing (TOCTOU).
 
+use std::convert::Infallible;
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context as TaskContext, Poll};
@@ -53,7 +55,7 @@ static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
 });
 
 type BoxError = Box<dyn Error + Send + Sync>;
-type Boxed<T, E = BoxError> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Makes connections, with TLS if the URL requires it.
 #[derive(Clone)]
@@ -112,95 +114,64 @@ impl Service<Uri> for CheckedConnector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let Self { hosts, resolver, slots } = self.clone();
-        Box::pin(async move {
-            let slot = slots.take().ok_or_else(|| {
-                let text = "as many connections are open as may be";
-                FetchError::new(failure::FETCHES_EXCEEDED, text)
-            })?;
-            let destination = Destination::new(&url, hosts)?;
-            // A literal address bypasses the resolver.
-            if let Some(address) = address::literal(&destination.host) {
-                destination.check(address)?;
-            }
-            let resolver = CheckedResolver { destination, resolver };
-            let mut connector = HttpConnector::new_with_resolver(resolver);
-            connector.enforce_http(false);
-            // Disables Nagle's algorithm: a request could wait for the other
-            // side's acknowledgment.
-            connector.set_nodelay(true);
-            // All addresses of a name share it, so that no address uses up all
-            // the time.
-            connector.set_connect_timeout(Some(LONGEST / 2));
-            Ok(Connection::new(connector.call(url).await?, slot))
-        })
+        Box::pin(self.clone().connect(url))
     }
 }
 
-/// The destination of one connection.
-#[derive(Clone)]
-struct Destination {
-    hosts: Arc<Hosts>,
-    scheme: &'static str,
-    host: String,
-    port: u16,
-}
-
-impl Destination {
-    fn new(url: &Uri, hosts: Arc<Hosts>) -> Result<Self, FetchError> {
+impl CheckedConnector {
+    async fn connect(self, url: Uri) -> Result<Connection, BoxError> {
+        let slot = self.slots.take().ok_or_else(|| {
+            let text = "as many connections are open as may be";
+            FetchError::new(failure::FETCHES_EXCEEDED, text)
+        })?;
         let (Some(scheme), Some(host)) = (url.scheme_str().and_then(scheme), url.host()) else {
             let text = format!("{url} is no address of HTTP");
-            return Err(FetchError::new(failure::FORBIDDEN, text));
+            return Err(FetchError::new(failure::FORBIDDEN, text).into());
         };
         let port = url.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-        Ok(Self { hosts, scheme, host: host.to_owned(), port })
-    }
-
-    /// Checks an address that the host leads to.
-    ///
-    /// # Errors
-    /// The address is not allowed. The error hides it from the function:
-    /// private addresses must not leak.
-    fn check(&self, address: IpAddr) -> Result<(), FetchError> {
-        if self.hosts.allow_address(self.scheme, address, self.port) {
-            return Ok(());
+        let addresses = match address::literal(host) {
+            Some(address) => vec![(address, port).into()],
+            None => self.resolver.resolve(host.to_owned()).await.map_err(|error| {
+                let text = format!("the name can't be resolved: {error}");
+                FetchError::new(failure::UNRESOLVED, text)
+            })?,
+        };
+        // One forbidden address rejects all: no honest name has both kinds. The
+        // error hides it from the function: private addresses must not leak.
+        if !addresses.iter().all(|to| self.hosts.allow_address(scheme, to.ip(), port)) {
+            let text = format!(
+                "`{host}` leads to an address that is not public, and not named in the function's \
+                 `allow_hosts`"
+            );
+            return Err(FetchError::new(failure::FORBIDDEN, text).into());
         }
-        let text = format!(
-            "`{}` leads to an address that is not public, and not named in the function's \
-             `allow_hosts`",
-            self.host
-        );
-        Err(FetchError::new(failure::FORBIDDEN, text))
+        let mut connector = HttpConnector::new_with_resolver(Resolved(addresses));
+        connector.enforce_http(false);
+        // Disables Nagle's algorithm: a request could wait for the other side's
+        // acknowledgment.
+        connector.set_nodelay(true);
+        // All addresses of a name share it, so that no address uses up all the
+        // time.
+        connector.set_connect_timeout(Some(LONGEST / 2));
+        Ok(Connection::new(connector.call(url).await?, slot))
     }
 }
 
-/// Resolves a name and returns only checked addresses.
+/// The checked addresses of a name. A literal address asks for none.
 #[derive(Clone)]
-struct CheckedResolver {
-    destination: Destination,
-    resolver: Resolver,
-}
+struct Resolved(Vec<SocketAddr>);
 
-impl Service<Name> for CheckedResolver {
+impl Service<Name> for Resolved {
     type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = FetchError;
-    type Future = Boxed<Self::Response, FetchError>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), FetchError>> {
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        let Self { destination, resolver } = self.clone();
-        Box::pin(async move {
-            let addresses = resolver.resolve(name.as_str().to_owned()).await.map_err(|error| {
-                let text = format!("the name can't be resolved: {error}");
-                FetchError::new(failure::UNRESOLVED, text)
-            })?;
-            // One forbidden address rejects all: no honest name has both kinds.
-            addresses.iter().try_for_each(|to| destination.check(to.ip()))?;
-            Ok(addresses.into_iter())
-        })
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(std::mem::take(&mut self.0).into_iter()))
     }
 }
 
