@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::SocketAddr;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -12,9 +12,11 @@ use hourglass::http::Admin;
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::{lines, program};
+use hourglass_tests::lines;
 use http::{Method, Response};
 use serde_json::{Value, json};
+
+use super::command::hourglass;
 
 const LONG: Duration = Duration::from_secs(600);
 const TOKEN: &str = "0123456789abcdef";
@@ -166,10 +168,6 @@ async fn an_idle_connection_is_closed() -> Result<()> {
     half.ended().await?;
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     Ok(())
-}
-
-fn hourglass(arguments: &[&str]) -> Command {
-    program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), arguments)
 }
 
 /// Runs a command without blocking the executor, and returns its exit code and output.

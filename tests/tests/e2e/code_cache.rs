@@ -3,32 +3,34 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use hourglass::{BuildError, Context, Function, Runtime, RuntimeBuilder};
-use hourglass_tests::{guests, host, modules, program};
+use hourglass_tests::{guests, host, modules};
 use http::Request;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
+use super::command::hourglass;
+
 /// A cache with its state directory.
-struct Place {
+pub(super) struct Place {
     folder: TempDir,
     cache: PathBuf,
     state: PathBuf,
 }
 
 impl Place {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (cache, state) = (folder.path().join("made/on/demand"), folder.path().join("state"));
         Ok(Self { folder, cache, state })
     }
 
-    fn builder(&self) -> RuntimeBuilder {
+    pub(super) fn builder(&self) -> RuntimeBuilder {
         Runtime::builder().max_in_flight(2).cache_dir(&self.cache).state_dir(&self.state)
     }
 
@@ -49,7 +51,7 @@ impl Place {
     }
 
     /// The files of compiled code, each with its inode, which changes when the file is rewritten.
-    fn compiled(&self) -> Vec<(PathBuf, u64)> {
+    pub(super) fn compiled(&self) -> Vec<(PathBuf, u64)> {
         let files = fs::read_dir(&self.cache).unwrap().map(|entry| entry.unwrap());
         let code = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "code"));
         let mut code: Vec<_> =
@@ -60,12 +62,12 @@ impl Place {
 }
 
 /// A module that responds with this status.
-fn with_status(status: u16) -> Vec<u8> {
+pub(super) fn with_status(status: u16) -> Vec<u8> {
     modules::responding(&modules::head(status, &[]), 1, |_| ())
 }
 
 /// Deploys and runs modules that respond with these statuses.
-async fn run(builder: RuntimeBuilder, statuses: &[u16]) -> Result<()> {
+pub(super) async fn run(builder: RuntimeBuilder, statuses: &[u16]) -> Result<()> {
     let runtime = host::with(builder, []);
     for status in statuses {
         runtime.deploy(Function::from_bytes("f", with_status(*status))?)?;
@@ -106,7 +108,7 @@ fn fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(super) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
@@ -327,10 +329,6 @@ async fn the_least_recently_used_code_is_evicted() -> Result<()> {
     Ok(())
 }
 
-fn hourglass(arguments: &[&str]) -> Command {
-    program::command(env!("CARGO_BIN_EXE_hourglass-under-test"), arguments)
-}
-
 #[tokio::test]
 async fn concurrent_starts_agree_on_one_key() -> Result<()> {
     let place = Place::new()?;
@@ -351,93 +349,5 @@ async fn concurrent_starts_agree_on_one_key() -> Result<()> {
     assert_eq!(before.len(), 1);
     assert!(start()?.wait()?.success());
     assert_eq!(place.compiled(), before);
-    Ok(())
-}
-
-/// A project that contains a cache in which the code of one module has the name of another one. A
-/// matching key is in every place where a key may be searched.
-struct Planted {
-    project: TempDir,
-    home: TempDir,
-}
-
-impl Planted {
-    async fn new() -> Result<Self> {
-        let attacker = Place::new()?;
-        run(attacker.builder(), &[202]).await?;
-        let (evil, _) = attacker.compiled().remove(0);
-        run(attacker.builder(), &[201]).await?;
-        let mut both = attacker.compiled().into_iter().map(|(path, _)| path);
-        let victim = both.find(|path| *path != evil).unwrap();
-        let name = victim.file_name().unwrap().to_str().unwrap();
-
-        let (project, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
-        let cache = project.path().join("cache");
-        fs::create_dir(&cache)?;
-        let mut content = fs::read(&evil)?;
-        content.truncate(content.len() - blake3::OUT_LEN);
-        let key = [7; blake3::KEY_LEN];
-        let mut tag = blake3::Hasher::new_keyed(&key);
-        tag.update(name.as_bytes()).update(&content);
-        content.extend(tag.finalize().as_bytes());
-        for (file, content) in [(name, &*content), ("key", &key), ("cache-key", &key)] {
-            fs::write(cache.join(file), content)?;
-            set_mode(&cache.join(file), 0o600);
-        }
-        fs::write(project.path().join("hourglass.toml"), "cache = \"cache\"\n")?;
-        fs::write(project.path().join("victim.wasm"), with_status(201))?;
-        Ok(Self { project, home })
-    }
-
-    /// Invokes the module in the project, and returns its status and the log.
-    fn invoke(&self, arguments: &[&str]) -> Result<(u64, String)> {
-        let mut command = hourglass(&["invoke", "victim.wasm", "--json"]);
-        command.args(arguments).current_dir(self.project.path()).env("HOME", self.home.path());
-        for unset in ["HOURGLASS_CACHE", "HOURGLASS_STATE_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"]
-        {
-            command.env_remove(unset);
-        }
-        let ended = command.output()?;
-        let said = String::from_utf8(ended.stderr)?;
-        assert!(ended.status.success(), "{said}");
-        let report: serde_json::Value = serde_json::from_slice(&ended.stdout)?;
-        Ok((report["status"].as_u64().unwrap(), said))
-    }
-}
-
-#[tokio::test]
-async fn code_planted_in_a_project_does_not_run() -> Result<()> {
-    let planted = Planted::new().await?;
-    let (status, said) = planted.invoke(&[])?;
-    assert_eq!(status, 201, "the planted code was run");
-    assert!(said.contains("hourglass.toml:1:9: `cache` is ignored"), "{said}");
-    let cache = planted.home.path().join(".cache/hourglass");
-    assert_eq!(fs::read_dir(cache)?.count(), 1);
-    assert!(planted.home.path().join(".local/state/hourglass/cache-key").exists());
-    Ok(())
-}
-
-#[tokio::test]
-async fn code_planted_in_the_configured_cache_does_not_run() -> Result<()> {
-    let planted = Planted::new().await?;
-    let (status, said) = planted.invoke(&["--cache", "cache"])?;
-    assert_eq!(status, 201, "the planted code was run");
-    assert!(said.contains("is not what this cache wrote"), "{said}");
-    // The compiled code has replaced it.
-    assert_eq!(planted.invoke(&["--cache", "cache"])?, (201, String::new()));
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_program_runs_without_a_cache_if_none_is_safe() -> Result<()> {
-    let planted = Planted::new().await?;
-    fs::remove_file(planted.project.path().join("hourglass.toml"))?;
-    let cache = planted.home.path().join(".cache/hourglass");
-    fs::create_dir_all(&cache)?;
-    set_mode(&cache, 0o777);
-    let (status, said) = planted.invoke(&[])?;
-    assert_eq!(status, 201);
-    assert!(said.contains("compiled code is not kept") && said.contains("chmod go-w"), "{said}");
-    assert_eq!(fs::read_dir(&cache)?.count(), 0);
     Ok(())
 }

@@ -1,0 +1,83 @@
+//! Functions that the program builds from source.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use hourglass_tests::client::Client;
+use hourglass_tests::guests::{module, repository};
+use hourglass_tests::program::{Serving, Started};
+use hourglass_tests::{poll, process};
+use rustix::process::Signal;
+
+use super::command::{hourglass, path};
+
+/// A separate crate that depends on the SDK, with the versions of this repository.
+fn new_crate(folder: &Path, name: &str, main: &str) -> Result<()> {
+    let folder = folder.join(name);
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(folder.join("src/main.rs"), main)?;
+    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nhourglass-sdk = \
+         {{ path = {:?} }}\n[profile.release]\ndebug = \"line-tables-only\"\n",
+        repository().join("guest-sdk")
+    );
+    Ok(fs::write(folder.join("Cargo.toml"), manifest)?)
+}
+
+/// `up` in a folder with a function that does not build: its compiler errors are printed, and the
+/// other function is served.
+#[tokio::test]
+async fn up_builds_and_serves_functions() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let good = "fn main() { hourglass_sdk::serve(|_: &hourglass_sdk::Context, _| \"built\") }";
+    new_crate(folder.path(), "good", good)?;
+    new_crate(folder.path(), "bad", "fn main() { let number: u32 = \"text\"; }")?;
+    // Reuses the build artifacts of this repository.
+    let release = module("hello").parent().unwrap();
+    let target = release.ancestors().nth(2).unwrap();
+    let mut command = hourglass(&["up", path(folder.path()), "--listen", "127.0.0.1:0"]);
+    command.env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true");
+    let serving = Serving::start(&mut command)?;
+    let said = serving.told("`bad` does not build");
+    let said = said + &serving.told("mismatched types");
+    assert!(said.contains("error[E0308]"), "{said}");
+    let mut client = Client::connect(serving.address).await?;
+    assert_eq!(client.get("/good").await?.body(), b"built");
+    assert_eq!(client.get("/bad").await?.status(), 404);
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.ended()?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_signal_ends_the_builds() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    new_crate(folder.path(), "slow", "fn main() {}")?;
+    // A `cargo` that never ends and has a child process. Both write their ids.
+    let cargo = folder.path().join("cargo");
+    let ids = folder.path().join("ids");
+    let script = format!(
+        "#!/bin/sh\nmkfifo {0:?}.wait\nsh -c 'echo $$ >> {0:?}; read x < {0:?}.wait' &\n\
+         echo $$ >> {0:?}\necho started >&2\nread x < {0:?}.wait\n",
+        ids.to_str().unwrap()
+    );
+    let script = script.replace('"', "");
+    fs::write(&cargo, script)?;
+    fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let mut command = hourglass(&["up", path(folder.path())]);
+    let started = Started::new(command.env("CARGO", &cargo))?;
+    let both = poll::until_blocking(|| {
+        let ids = fs::read_to_string(&ids).unwrap_or_default();
+        let ids: Vec<u32> = ids.lines().filter_map(|id| id.parse().ok()).collect();
+        if ids.len() == 2 { Ok(ids) } else { Err(ids) }
+    });
+    started.signal(Signal::TERM);
+    assert_eq!(started.ended()?.code(), Some(143));
+    poll::until_blocking(|| match both.iter().find(|id| process::is_running(**id)) {
+        Some(id) => Err(format!("process {id} goes on")),
+        None => Ok(()),
+    });
+    Ok(())
+}
