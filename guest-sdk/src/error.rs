@@ -174,11 +174,7 @@ impl Error {
         self.links().find_map(Verdict::from_error)
     }
 
-    /// Iterates over the error and all of its sources, without the wrappers around them.
-    fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        self.links().filter(|error| !error.is::<Wrapped>())
-    }
-
+    /// Iterates over the error and all of its sources.
     fn links(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         let first: &(dyn StdError + 'static) = &*self.0;
         std::iter::successors(Some(first), |&error: &&(dyn StdError + 'static)| {
@@ -331,7 +327,7 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last = self.to_string();
         f.write_str(&last)?;
-        for source in self.chain().skip(1) {
+        for source in self.links().filter(|error| !error.is::<Wrapped>()).skip(1) {
             let text = source.to_string();
             if text != last {
                 write!(f, "\n  because: {text}")?;

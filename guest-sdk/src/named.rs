@@ -22,6 +22,12 @@ macro_rules! named {
         { $($variant:ident = $name:path,)+ $(; $other:ident = $other_name:path, $other_text:literal)? }
     ) => {
         impl $error {
+            /// Returns the failure's name, as in the host's log: `forbidden`, `bad-request`, ...
+            #[must_use]
+            pub fn name(&self) -> &str {
+                self.parts().0
+            }
+
             /// Returns the name and the description, which is empty for `Done`.
             fn parts(&self) -> (&str, &str) {
                 match self {

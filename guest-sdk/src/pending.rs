@@ -10,8 +10,7 @@ use crate::{CallError, Context, Done, FetchError, Response};
 /// This trait is sealed.
 pub trait Failure: private::Failure {}
 
-impl Failure for CallError {}
-impl Failure for FetchError {}
+impl<E: private::Failure> Failure for E {}
 
 /// The private part of [`Failure`].
 pub(crate) mod private {

@@ -220,22 +220,16 @@ struct Recorded {
     fields: Fields,
 }
 
+macro_rules! literals {
+    ($($record:ident: $Type:ty),+) => {$(
+        fn $record(&mut self, field: &Field, value: $Type) {
+            self.fields.literal(field.name(), value);
+        }
+    )+};
+}
+
 impl Visit for Recorded {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.fields.literal(field.name(), value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.fields.literal(field.name(), value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.fields.literal(field.name(), value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.fields.literal(field.name(), value);
-    }
+    literals!(record_f64: f64, record_i64: i64, record_u64: u64, record_bool: bool);
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));

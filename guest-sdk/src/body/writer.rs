@@ -19,12 +19,15 @@ pub(crate) type Closure = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
 ///
 /// A write fails once the context is done, and once the receiver is gone. In the first case, `?`
 /// makes an [`Error`](crate::Error) that reports the context.
-pub struct Writer<'a>(pub(crate) &'a mut (dyn Write + Send));
+pub struct Writer<'a>(pub(crate) SendPiece<'a>);
+
+/// Sends a piece, and returns the number of bytes that were accepted.
+pub(crate) type SendPiece<'a> = &'a mut (dyn FnMut(&[u8]) -> io::Result<usize> + Send);
 
 /// Runs a closure and collects what it writes.
 pub(crate) fn written(write: Closure) -> Result<Bytes> {
     let mut body = Vec::new();
-    write(&mut Writer(&mut body))?;
+    write(&mut Writer(&mut |piece| body.write(piece)))?;
     Ok(body.into())
 }
 
@@ -66,7 +69,7 @@ impl Writer<'_> {
 
 impl Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        (self.0)(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -98,12 +98,6 @@ named! {
 }
 
 impl CallError {
-    /// Returns the outcome's name, as in the host's log and metrics: `not-found`, `busy`, ...
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.parts().0
-    }
-
     /// Makes the failure of a call if its request's body cannot be read.
     pub(crate) fn body(ctx: &Context, function: &str, error: BodyError) -> Self {
         match error {

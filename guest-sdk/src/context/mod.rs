@@ -8,7 +8,6 @@
 
 mod cancel;
 mod cause;
-mod done;
 mod key;
 pub mod keys;
 #[cfg(not(target_arch = "wasm32"))]
@@ -20,8 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use cancel::Cancel;
 pub(crate) use cancel::CancelOnDrop;
-pub use cause::Cause;
-pub use done::Done;
+pub use cause::{Cause, Done};
 pub use key::Key;
 
 use crate::abi;

@@ -80,12 +80,6 @@ named! {
 }
 
 impl FetchError {
-    /// Returns the failure's name, as in the host's log: `forbidden`, `unreachable`, ...
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.parts().0
-    }
-
     /// Returns the status of the response to a handler that returns this error.
     pub(crate) fn status(&self) -> StatusCode {
         match self {

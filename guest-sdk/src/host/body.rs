@@ -107,18 +107,10 @@ pub(super) fn copy(body: &mut Body, writer: &mut Writer<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// The client, as the receiver of a response whose head is committed.
-pub(super) struct Client;
-
-impl Write for Client {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // SAFETY: the range is borrowed for the duration of the call, and only read.
-        length(unsafe { respond_write(bytes.as_ptr(), bytes.len()) }).map_err(failed)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Sends a piece of the response, whose head must be committed, to the client.
+pub(super) fn send_client(piece: &[u8]) -> io::Result<usize> {
+    // SAFETY: the range is borrowed for the duration of the call, and only read.
+    length(unsafe { respond_write(piece.as_ptr(), piece.len()) }).map_err(failed)
 }
 
 /// Makes the error for a write that failed with this code from the host.

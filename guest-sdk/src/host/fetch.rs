@@ -1,7 +1,5 @@
 //! Requests to other hosts, each identified by a handle.
 
-use std::io::{self, Write};
-
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
@@ -77,7 +75,14 @@ pub(crate) fn start(
         return begin(&head, head.as_ptr(), PASSED);
     }
     let started = begin(&head, head.as_ptr(), FOLLOWS)?;
-    let mut upload = Upload { fetch: started.0, is_refused: false };
+    let mut is_refused = false;
+    let mut upload = |piece: &[u8]| match piece {
+        [] => Ok(0),
+        _ => send(started.0, piece).map_err(|code| {
+            is_refused = true;
+            failed(code)
+        }),
+    };
     let mut writer = Writer(&mut upload);
     let sent = match source {
         Source::Written(write) => write(&mut writer),
@@ -85,44 +90,19 @@ pub(crate) fn start(
     };
     match sent {
         // A failure to send the end is ignored: the response shows the result.
-        Ok(()) => drop(upload.send(&[])),
-        // The response or the failure says what happened to the body.
-        Err(_) if upload.is_refused => {}
+        Ok(()) => drop(send(started.0, &[])),
+        // The other host has stopped accepting the body. The response or the failure says why.
+        Err(_) if is_refused => {}
         Err(error) => return Err(FetchError::body(ctx, url, error)),
     }
     Ok(started)
 }
 
-/// The body of a fetch's request, sent piece by piece.
-struct Upload {
-    fetch: i32,
-    /// Whether the other host has stopped accepting the body. Its response says why.
-    is_refused: bool,
-}
-
-impl Upload {
-    /// Sends a piece, and returns the number of bytes that were accepted. An empty piece ends the
-    /// body. An error is the host's code.
-    fn send(&self, piece: &[u8]) -> Result<usize, i32> {
-        // SAFETY: the range is borrowed for the length of the call, and only read.
-        length(unsafe { fetch_write(self.fetch, piece.as_ptr(), piece.len()) })
-    }
-}
-
-impl Write for Upload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        self.send(bytes).map_err(|code| {
-            self.is_refused = true;
-            failed(code)
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Sends a piece of a request's body, and returns the number of bytes that were accepted. An empty
+/// piece ends the body. An error is the host's code.
+fn send(fetch: i32, piece: &[u8]) -> Result<usize, i32> {
+    // SAFETY: the range is borrowed for the length of the call, and only read.
+    length(unsafe { fetch_write(fetch, piece.as_ptr(), piece.len()) })
 }
 
 impl Failure for FetchError {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 
-use super::body::{Client, Incoming, append_client, copy};
+use super::body::{Incoming, append_client, copy, send_client};
 use super::log;
 use super::{Node, sized};
 use crate::body::Source;
@@ -37,18 +37,14 @@ where
 {
     panic::set_hook(Box::new(panicked));
     let ctx = Context(Node::INVOCATION);
-    let response = handler(&ctx, receive()).into_response().and_then(readable);
+    let response = handler(&ctx, receive()).into_response();
+    // Reading the response's body may have failed.
+    let response = response.and_then(|response| Ok(response.body().check().map(|()| response)?));
     match response.or_else(|error| fail(&ctx, &error, on_error)) {
         Ok(response) => answer(&ctx, response),
         // Returning costs the host less than an exit, which unwinds the stack.
         Err(_done) => {}
     }
-}
-
-/// Returns the response, unless reading its body failed.
-fn readable(response: Response) -> Result<Response, Error> {
-    response.body().check()?;
-    Ok(response)
 }
 
 /// Reads the request. Its body may still be in transit.
@@ -127,12 +123,12 @@ fn answer(ctx: &Context, response: Response) {
         Ok(Source::Incoming(fetched, length)) => {
             begin_sized(&response, length);
             let mut body = Body::from_source(Source::Incoming(fetched, length));
-            let sent = copy(&mut body, &mut Writer(&mut Client));
+            let sent = copy(&mut body, &mut Writer(&mut send_client));
             sent.unwrap_or_else(|error| break_off(ctx, &error.into()));
         }
         Ok(Source::Written(write)) => {
             begin(&response);
-            write(&mut Writer(&mut Client)).unwrap_or_else(|error| break_off(ctx, &error));
+            write(&mut Writer(&mut send_client)).unwrap_or_else(|error| break_off(ctx, &error));
         }
         Ok(Source::Gone) => send(&response, &[]),
     }
@@ -177,10 +173,11 @@ fn echo(ctx: &Context, response: &Response, length: Option<u64>) {
     }
     begin_sized(response, length);
     let rest = || -> Result<(), Error> {
-        let mut client = Client;
-        client.write_all(&start)?;
+        let mut send = send_client;
+        let mut writer = Writer(&mut send);
+        writer.write_all(&start)?;
         let mut rest = Body::from_source(Source::Incoming(Incoming::Client, None));
-        Ok(copy(&mut rest, &mut Writer(&mut client))?)
+        Ok(copy(&mut rest, &mut writer)?)
     };
     rest().unwrap_or_else(|error| break_off(ctx, &error));
 }

@@ -174,7 +174,7 @@ mod tests {
     fn a_manifest_that_cannot_be_read_is_reported_in_cargos_words() {
         let origin = Origin::Unreadable("error: unclosed array".to_owned());
         let function = FunctionCrate { name: "broken".to_owned(), dir: PathBuf::new(), origin };
-        let built = build(&[function], &mut Progress::quiet());
+        let built = build(&[function], &mut Progress::new(|_| ()));
         let outcomes: Vec<_> = built
             .into_iter()
             .map(|built| built.outcome.map_err(|error| error.to_string()))

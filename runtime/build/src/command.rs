@@ -102,14 +102,11 @@ pub(crate) fn output(
 /// the program.
 fn read_lines(from: impl Read + Send + 'static, kind: fn(String) -> Line, to: Sender<Line>) {
     std::thread::spawn(move || {
-        let mut from = BufReader::new(from);
-        let mut line = Vec::new();
-        while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
             let text = String::from_utf8_lossy(&line);
-            if to.send(kind(text.trim_end_matches(['\r', '\n']).to_owned())).is_err() {
+            if to.send(kind(text.trim_end_matches('\r').to_owned())).is_err() {
                 return;
             }
-            line.clear();
         }
     });
 }

@@ -86,7 +86,10 @@ impl Messages {
         if let Some(module) = self.modules.get(&(package.clone(), program.to_owned())) {
             return Ok(module.clone());
         }
-        let mut messages = self.messages(|error| error.package == *package && error.stops(program));
+        let mut messages = self.messages(|error| {
+            let is_of_program = error.program.as_deref().is_none_or(|name| name == program);
+            error.package == *package && is_of_program
+        });
         if messages.is_empty() {
             messages = self.messages(|error| error.program.is_none());
             if messages.is_empty() || self.stderr.lines().any(|line| line.starts_with("error")) {
@@ -102,13 +105,6 @@ impl Messages {
             .filter(|error| about(error))
             .map(|error| error.messages.as_str())
             .collect()
-    }
-}
-
-impl CompilerError {
-    /// Whether it prevents this program of its own package from being built.
-    fn stops(&self, program: &str) -> bool {
-        self.program.as_deref().is_none_or(|name| name == program)
     }
 }
 

@@ -45,12 +45,6 @@ impl<'a> Progress<'a> {
         Self { report: Box::new(report), is_colored: false }
     }
 
-    /// Discards all reports.
-    #[must_use]
-    pub fn quiet() -> Self {
-        Self::new(|_| ())
-    }
-
     /// Writes to standard error: a progress bar on a terminal, lines without the
     /// details otherwise.
     #[must_use]

@@ -8,35 +8,22 @@
 //!
 //! # Layout
 //! - [`settings!`]: declares a struct of settings.
-//! - `setting`: the description of one setting.
-//! - `partial`: settings from one source, and how sources merge.
-//! - `unit`: how values are written; `period`, `size`, `number`, `text`: the
-//!   units.
+//! - `setting`: the description of one setting; settings from one source, and how
+//!   sources merge.
+//! - `unit`: how values are written, and the units.
 
 #[cfg(feature = "cli")]
-mod number;
-#[cfg(feature = "cli")]
-mod partial;
-#[cfg(feature = "cli")]
-mod period;
-#[cfg(feature = "cli")]
 mod setting;
-#[cfg(feature = "cli")]
-mod size;
-#[cfg(feature = "cli")]
-mod text;
 #[cfg(feature = "cli")]
 mod unit;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::{
-    number::{Count, Share},
-    partial::Partial,
-    period::Period,
-    setting::{Schema, Setting},
-    size::Size,
-    text::{Address, Choice, FilePath, Switch, UrlPath},
-    unit::{Form, Notation, Unit, ValueError},
+    setting::{Partial, Schema, Setting},
+    unit::{
+        Address, Choice, Count, FilePath, Form, Notation, Period, Share, Size, Switch, Unit,
+        UrlPath, ValueError,
+    },
 };
 
 /// Declares a struct of settings.

@@ -46,7 +46,7 @@ fn a_stage_throws_away_what_was_left_in_it_and_itself() -> Outcome {
 #[test]
 fn the_lock_keeps_others_out_until_it_is_dropped() -> Outcome {
     let rustlib = tempfile::tempdir()?;
-    let held = lock(rustlib.path(), &mut Progress::quiet())?;
+    let held = lock(rustlib.path(), &mut Progress::new(|_| ()))?;
     let other = File::open(rustlib.path())?;
     assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
     drop(held);

@@ -235,7 +235,7 @@ impl Config {
 
     /// The path of the file. Empty if there is no file.
     pub(crate) fn path(&self) -> &Path {
-        self.source.path()
+        &self.source.path
     }
 
     /// An error about a function of the file.

@@ -12,8 +12,9 @@ use crate::escape::OneLine;
 /// shows a value of it.
 #[derive(Clone, Default)]
 pub(crate) struct Source {
-    path: PathBuf,
-    text: String,
+    /// The path of the file. Empty if there is no file.
+    pub(super) path: PathBuf,
+    pub(super) text: String,
 }
 
 impl fmt::Debug for Source {
@@ -27,15 +28,6 @@ impl Source {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} can't be read", OneLine(path.display())))?;
         Ok(Self { path: path.to_owned(), text })
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The path of the file. Empty if there is no file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The directory of the file, which its paths are relative to.

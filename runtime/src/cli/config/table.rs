@@ -24,7 +24,7 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     /// The whole file.
     pub(super) fn parse(source: &'a Source) -> anyhow::Result<Self> {
-        let entries = DeTable::parse(source.text())
+        let entries = DeTable::parse(&source.text)
             .map_err(|error| source.toml_error(&error, Range::default()))?;
         Ok(Self::new(source, entries.into_inner()))
     }

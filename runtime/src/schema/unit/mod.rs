@@ -1,6 +1,16 @@
 //! How the values of settings are written.
 
+mod number;
+mod period;
+mod size;
+mod text;
+
 use std::ffi::OsStr;
+
+pub(crate) use self::number::{Count, Share};
+pub(crate) use self::period::Period;
+pub(crate) use self::size::Size;
+pub(crate) use self::text::{Address, Choice, FilePath, Switch, UrlPath};
 
 /// A unit and a range: it parses values, checks them, and shows them.
 pub(crate) trait Unit {
