@@ -31,3 +31,6 @@ pub mod process;
 pub mod program;
 pub mod tls;
 pub mod upstream;
+
+/// A time that no test reaches.
+pub const LONG: std::time::Duration = std::time::Duration::from_secs(600);

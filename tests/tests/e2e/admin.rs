@@ -12,13 +12,12 @@ use hourglass::http::Admin;
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::lines;
+use hourglass_tests::{LONG, lines};
 use http::{Method, Response};
 use serde_json::{Value, json};
 
 use super::command::hourglass;
 
-const LONG: Duration = Duration::from_secs(600);
 const TOKEN: &str = "0123456789abcdef";
 
 /// Starts an admin listener for a runtime in the background.

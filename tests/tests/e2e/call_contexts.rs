@@ -3,11 +3,11 @@
 use anyhow::Result;
 use hourglass::{Cause, Context, Key, Outcome, TRACE, Trace};
 use hourglass_tests::guests::function;
-use hourglass_tests::{host, lines};
+use hourglass_tests::{LONG, host, lines};
 use http::Request;
 use serde_json::Value;
 
-use super::calls::{LONG, ask, ask_under, caller};
+use super::calls::{ask, ask_under, caller};
 
 #[tokio::test]
 async fn values_reach_the_callee_and_host_values_cannot_be_forged() -> Result<()> {

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use hourglass::{Cause, Context, Function, InvokeError, Response, Runtime};
 use hourglass_tests::guests::function;
-use hourglass_tests::{host, poll};
+use hourglass_tests::{LONG, host, poll};
 use http::Request;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-
-const LONG: Duration = Duration::from_secs(600);
 
 /// How long a test waits before it fails as hung.
 const LIMIT: Duration = Duration::from_secs(60);

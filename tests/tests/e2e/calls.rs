@@ -7,12 +7,10 @@ use anyhow::Result;
 use hourglass::{Body, Context, Function, Outcome, Runtime, Usage, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::modules::{CONTEXT, Module};
-use hourglass_tests::{host, input};
+use hourglass_tests::{LONG, host, input};
 use http::Request;
 use tokio::sync::Notify;
 use wasm_encoder::ValType;
-
-pub(super) const LONG: Duration = Duration::from_secs(600);
 
 /// A function that may call these functions.
 pub(super) fn caller(calls: &[&'static str]) -> Function {

@@ -6,11 +6,10 @@ use anyhow::Result;
 use hourglass::{Cause, Context, Function, InvokeError, Response, Runtime};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::{input, lines};
+use hourglass_tests::{LONG, input, lines};
 use http::Request;
 use tokio::task::JoinHandle;
 
-const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(40);
 const GRACE: Duration = Duration::from_millis(20);
 

@@ -8,13 +8,11 @@ use hourglass::{Body, Context, Function, InvokeError, Key, Outcome, Response, Ru
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::{lines, modules};
+use hourglass_tests::{LONG, lines, modules};
 use http::{Method, Request};
 use wasm_encoder::ValType;
 
 use super::command::hourglass;
-
-pub(super) const LONG: Duration = Duration::from_secs(600);
 
 pub(super) fn cgi(name: &str) -> Function {
     function(name, "cgi").timeout(LONG)

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use hourglass::{Body, Function, Outcome};
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::{input, lines, modules};
+use hourglass_tests::{LONG, input, lines, modules};
 use wasm_encoder::ValType;
 
-use super::cgi::{LONG, asked, cgi, invoked};
+use super::cgi::{asked, cgi, invoked};
 
 /// A module that calls a WASI function, and exits with its result.
 fn exiting(name: &str, arguments: [i32; 4]) -> Vec<u8> {

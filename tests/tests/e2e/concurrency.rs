@@ -6,11 +6,9 @@ use anyhow::Result;
 use hourglass::{Body, Context, Done, Outcome};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::input;
+use hourglass_tests::{LONG, input};
 use http::Request;
 use tokio::task::JoinSet;
-
-const LONG: Duration = Duration::from_secs(600);
 
 /// How an invocation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,8 @@ use anyhow::Result;
 use hourglass::Function;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::lines;
+use hourglass_tests::{LONG, lines};
 
-const LONG: Duration = Duration::from_secs(600);
 const GRACE: Duration = Duration::from_millis(20);
 
 /// Sends a request to a stuck function and disconnects.

@@ -7,11 +7,9 @@ use hourglass::{Context, Outcome};
 use hourglass_tests::client;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::{input, lines};
+use hourglass_tests::{LONG, input, lines};
 use http::{Method, Request};
 use serde_json::Value;
-
-const LONG: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn invocations_in_flight_may_finish() -> Result<()> {

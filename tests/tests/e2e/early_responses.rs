@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use hourglass::{Function, mib};
+use hourglass_tests::LONG;
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::http2::{self, DATA, END, Frame, HEADERS, get};
 use tokio::time::timeout;
-
-const LONG: Duration = Duration::from_secs(600);
 
 /// How long a test waits for a frame.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,16 +8,14 @@ use hourglass::{Context, Function};
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::lines;
 use hourglass_tests::program::{self, Serving};
 use hourglass_tests::tls::Pair;
 use hourglass_tests::upstream::{Told, Upstream, ok, redirect};
+use hourglass_tests::{LONG, lines};
 use http::{Request, Response};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
 use tracing::Level;
-
-pub(super) const LONG: Duration = Duration::from_secs(600);
 
 /// A function that may fetch from this machine.
 pub(super) fn fetcher(name: &str) -> Function {

@@ -7,12 +7,10 @@ use hourglass::{Function, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::http2::{self, Client, Frame, get, piece, url};
-use hourglass_tests::{input, lines, modules};
+use hourglass_tests::{LONG, input, lines, modules};
 use http::{Method, Request, Version};
 use serde_json::Value;
 use tokio::task::JoinSet;
-
-const LONG: Duration = Duration::from_secs(600);
 
 /// The last stream of a first GOAWAY: the server does not know it yet.
 const ANY: u32 = u32::MAX >> 1;

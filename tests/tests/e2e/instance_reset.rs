@@ -13,10 +13,8 @@ use hourglass_tests::guests::function;
 use hourglass_tests::input::{self, Feed};
 use hourglass_tests::modules::keeps::{self, WAY, Way};
 use hourglass_tests::modules::{self, lax};
-use hourglass_tests::{host, lines, process};
+use hourglass_tests::{LONG, host, lines, process};
 use http::Request;
-
-const LONG: Duration = Duration::from_secs(600);
 
 /// A function that responds with this status.
 fn keeps(name: &str, status: u16) -> Function {

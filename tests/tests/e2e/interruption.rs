@@ -8,11 +8,10 @@ use hourglass::{Cause, Context, Done, Function, InvokeError, Outcome, Response, 
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::input::{self, Feed};
-use hourglass_tests::{lines, modules};
+use hourglass_tests::{LONG, lines, modules};
 use http::Request;
 
 /// Too long to be the reason why something ended.
-const LONG: Duration = Duration::from_secs(600);
 /// Short, but long enough to tell early from late.
 const SHORT: Duration = Duration::from_millis(60);
 const GRACE: Duration = Duration::from_millis(40);

@@ -8,10 +8,8 @@ use anyhow::Result;
 use hourglass::{Context, Done, Function, InvokeError, Outcome, Response, Runtime, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::modules::dirty::{self, Dirt, End};
-use hourglass_tests::{host, lines};
+use hourglass_tests::{LONG, host, lines};
 use http::Request;
-
-const LONG: Duration = Duration::from_secs(600);
 
 async fn get(runtime: &Runtime, name: &str, path: &str) -> Result<Response, InvokeError> {
     let request = Request::get(path).body(()).unwrap();

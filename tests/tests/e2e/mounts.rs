@@ -10,12 +10,10 @@ use hourglass::{DeployError, Function, InstanceReuse, MountError};
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::hung::Hung;
-use hourglass_tests::{lines, program};
+use hourglass_tests::{LONG, lines, program};
 use http::{Method, Request, Response};
 use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
-
-const LONG: Duration = Duration::from_secs(600);
 
 /// A folder to mount, and one beside it that must stay unreachable.
 ///

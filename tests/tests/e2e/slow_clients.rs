@@ -8,13 +8,12 @@ use hourglass::{Function, mib};
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::http2::{self, Frame, get, piece, url};
-use hourglass_tests::{input, lines};
+use hourglass_tests::{LONG, input, lines};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::Value;
 
-const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_secs(1);
 
 fn stream(name: &str) -> Function {

@@ -8,9 +8,7 @@ use hourglass::{Context, Function, Outcome, mib};
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::function;
 use hourglass_tests::host::{self, Host};
-use hourglass_tests::{http2, input, lines};
-
-const LONG: Duration = Duration::from_secs(600);
+use hourglass_tests::{LONG, http2, input, lines};
 
 fn stream(name: &str) -> Function {
     function(name, "stream").timeout(LONG).request_body(mib(1 << 10))

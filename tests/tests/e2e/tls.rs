@@ -12,12 +12,10 @@ use hourglass_tests::client::Client;
 use hourglass_tests::guests::{function, module};
 use hourglass_tests::host::{self, Host};
 use hourglass_tests::http2::{self, piece};
-use hourglass_tests::lines;
 use hourglass_tests::program::{self, Serving};
 use hourglass_tests::tls::{Pair, Trust};
+use hourglass_tests::{LONG, lines};
 use rustix::process::Signal;
-
-const LONG: Duration = Duration::from_secs(600);
 
 async fn serve(functions: impl IntoIterator<Item = Function>) -> Result<(Host, Pair, Trust)> {
     let (pair, trust) = Pair::new()?;
