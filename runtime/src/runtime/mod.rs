@@ -139,9 +139,11 @@ impl Runtime {
     /// Its code is freed with the last of them, unless another function has the
     /// same module.
     pub fn remove(&self, name: &str) -> bool {
-        let removed = self.0.functions.remove(name);
-        if removed {
-            self.0.telemetry.remove(name);
+        let Shared { functions, provided, telemetry, .. } = &*self.0;
+        let removed = functions.remove(name);
+        // A host function of that name has the same counters.
+        if removed && provided.find(name).is_none() {
+            telemetry.remove(name);
         }
         removed
     }

@@ -60,6 +60,7 @@ impl<T: Resource> HandleTable<T> {
         self.0.drain()
     }
 
+    #[cfg(feature = "server")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, resource)| resource)
     }
