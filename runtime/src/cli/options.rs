@@ -135,7 +135,7 @@ mod tests {
             .filter(|arg| arg.get_action().takes_values())
             .map(|arg| (arg.get_long().map(str::to_owned), arg.get_env().map(ToOwned::to_owned)))
             .collect();
-        assert_eq!(variables.len(), 34, "{variables:?}");
+        assert_eq!(variables.len(), 35, "{variables:?}");
         for (flag, variable) in variables {
             let flag = flag.expect("a long flag").to_uppercase().replace('-', "_");
             assert_eq!(variable, Some(format!("HOURGLASS_{flag}").into()));
