@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::escape::OneLine;
+use crate::limits::bytes;
 use crate::mounts::MountError;
 use crate::outcome::{Outcome, Usage};
 
@@ -259,7 +260,8 @@ pub enum DeployError {
     },
     /// The module imports something that the host does not offer.
     #[error(
-        "the module imports `{}::{}`, which this host does not offer",
+        "the module imports `{}::{}`, which this host does not offer; build the module without it \
+         (docs/guest-interface.md lists what it can import)",
         OneLine(module),
         OneLine(name)
     )]
@@ -270,7 +272,12 @@ pub enum DeployError {
         name: String,
     },
     /// The module's memory is initially larger than its limit.
-    #[error("the module's memory starts with {needed} bytes, its limit is {limit}; raise `memory`")]
+    #[error(
+        "the module's memory starts with {needed}, and its limit is {}; raise `memory` to at least \
+         {needed}",
+        bytes::shown(*limit),
+        needed = bytes::shown(*needed)
+    )]
     Memory {
         /// The initial size in bytes.
         needed: u64,

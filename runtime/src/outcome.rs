@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::context::{Cause, Done};
 use crate::escape::OneLine;
-use crate::limits::fixed;
+use crate::limits::{bytes, fixed};
 
 /// How an invocation ended.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -25,8 +25,8 @@ pub enum Outcome {
     /// responses that clients have not read yet use up the budget of the
     /// [front](crate::http).
     #[error(
-        "as many invocations are in flight, or as many bytes of responses wait for their clients, as \
-         the host allows"
+        "the host is full: `max_in_flight` invocations are in flight, or responses that clients have \
+         not received fill `response_memory`"
     )]
     Busy,
     /// The runtime accepts no more invocations because it is shutting down.
@@ -42,7 +42,7 @@ pub enum Outcome {
     #[error("the guest exited with code {0}")]
     Exit(i32),
     /// The guest reached its memory limit and gave up.
-    #[error("the guest needed more than its {limit} bytes of memory")]
+    #[error("the guest needed more than its {} of memory; raise `memory`", bytes::shown(*limit))]
     OutOfMemory {
         /// The limit in bytes.
         limit: u64,

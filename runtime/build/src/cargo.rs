@@ -46,7 +46,7 @@ pub fn build(functions: &[FunctionCrate], progress: &mut Progress<'_>) -> Vec<Bu
 
     let outcome = |function: &FunctionCrate| match &function.origin {
         Origin::Unreadable(messages) => Err(messages.clone()),
-        Origin::Package { id, workspace } => match outputs.get(workspace.as_path()) {
+        Origin::Package { id, workspace, .. } => match outputs.get(workspace.as_path()) {
             Some(Ok(messages)) => messages.outcome(id, &function.name),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("cargo was not called".to_owned()),
@@ -67,7 +67,7 @@ type Wanted<'a> = BTreeSet<(&'a PackageId, &'a str)>;
 fn by_workspace(functions: &[FunctionCrate]) -> BTreeMap<&Path, Wanted<'_>> {
     let mut workspaces: BTreeMap<&Path, Wanted<'_>> = BTreeMap::new();
     for function in functions {
-        if let Origin::Package { id, workspace } = &function.origin {
+        if let Origin::Package { id, workspace, .. } = &function.origin {
             workspaces.entry(workspace).or_default().insert((id, &function.name));
         }
     }

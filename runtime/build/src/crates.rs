@@ -11,6 +11,7 @@ use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, Packa
 
 use super::cargo;
 use super::command::{self, CommandError};
+use super::target::TARGET;
 
 /// A program that depends on this package is a function.
 const SDK: &str = "hourglass-sdk";
@@ -29,8 +30,8 @@ pub struct FunctionCrate {
 /// The package that a function belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A package, and the root of its workspace.
-    Package { id: PackageId, workspace: PathBuf },
+    /// A package, the root of its workspace, and the `target` folder of that.
+    Package { id: PackageId, workspace: PathBuf, target: PathBuf },
     /// cargo can't read the manifest; this is its message.
     Unreadable(String),
 }
@@ -41,6 +42,14 @@ impl FunctionCrate {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The path at which [`build`](super::build()) puts its module. `None` if
+    /// cargo can't read its manifest.
+    #[must_use]
+    pub fn module(&self) -> Option<PathBuf> {
+        let Origin::Package { target, .. } = &self.origin else { return None };
+        Some(target.join(TARGET).join("release").join(&self.name).with_added_extension("wasm"))
     }
 }
 
@@ -129,6 +138,7 @@ fn of_workspace(
             origin: Origin::Package {
                 id: package.id.clone(),
                 workspace: metadata.workspace_root.clone().into_std_path_buf(),
+                target: metadata.target_directory.clone().into_std_path_buf(),
             },
         }));
     }
@@ -170,7 +180,8 @@ fn broken(manifest: &Path, message: String) -> Option<FunctionCrate> {
     let text = fs::read_to_string(manifest).ok()?;
     let dir = manifest.parent()?.to_owned();
     let name = dir.file_name()?.to_string_lossy().into_owned();
-    let is_function = text.contains(SDK) && text.contains("[package]");
+    // The header itself may be malformed.
+    let is_function = text.contains(SDK) && text.contains("[package");
     is_function.then_some(FunctionCrate { name, dir, origin: Origin::Unreadable(message) })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::access::AccessOptions;
 use super::output;
@@ -14,9 +14,14 @@ use super::output;
 #[derive(Debug, clap::Args)]
 pub(crate) struct CancelArgs {
     /// The invocation's id, as `hourglass ps` shows it
+    #[arg(value_parser = id)]
     id: u64,
     #[command(flatten)]
     server: AccessOptions,
+}
+
+fn id(text: &str) -> anyhow::Result<u64> {
+    text.parse().context("write the number that `hourglass ps` shows as ID")
 }
 
 pub(crate) fn run(args: &CancelArgs) -> anyhow::Result<()> {

@@ -39,6 +39,8 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
         // An error may contain text from the module, such as import names.
         output::line(&format!("{}: {}", OneLine(module.path.display()), OneLine(verdict)))?;
     }
+    let names = modules.iter().map(|module| &*module.name);
+    deploy::warn_of_missing_callees(&config, &modules, names);
     match refused {
         0 => Ok(()),
         refused => bail!("{refused} of {} would not deploy", modules.len()),

@@ -66,7 +66,16 @@ impl Module {
 
     /// Reads the module. `flags` take precedence over the configuration.
     pub(crate) fn function(&self, flags: &FunctionOptions) -> anyhow::Result<Function> {
-        let function = Function::from_file(&self.name, &self.path)?;
+        let function = Function::from_file(&self.name, &self.path).map_err(|error| {
+            let is_missing = !self.path.exists() && self.path.extension().is_none();
+            let error = anyhow::Error::from(error);
+            if is_missing {
+                return error.context(
+                    "name the file of a module, such as target/wasm32-wasip1/release/hello.wasm",
+                );
+            }
+            error
+        })?;
         let mut function = self.section.apply(flags, function);
         (function.environment, function.mounts) = (self.environment.clone(), self.mounts.clone());
         Ok(function)
@@ -84,7 +93,7 @@ pub(crate) fn deploy(
 }
 
 /// Lets functions call those on other hosts in the configuration, and warns
-/// about callees that do not exist. `flags` take precedence over the
+/// about callees that are not deployed. `flags` take precedence over the
 /// configuration.
 pub(crate) fn link(
     runtime: &Runtime,
@@ -97,14 +106,20 @@ pub(crate) fn link(
         remote.clone().provide(runtime, name, timeout)?;
     }
     let deployed = runtime.functions();
-    let exists = |name: &str| {
-        config.remotes.contains_key(name) || deployed.iter().any(|there| **there == *name)
-    };
+    warn_of_missing_callees(config, modules, deployed.iter().map(|name| &**name));
+    Ok(())
+}
+
+/// Warns about callees that are neither in `functions` nor on other hosts.
+pub(crate) fn warn_of_missing_callees<'a>(
+    config: &'a Config,
+    modules: &[Module],
+    functions: impl Iterator<Item = &'a str>,
+) {
+    let known: Vec<_> = functions.chain(config.remotes.keys().map(String::as_str)).collect();
     for Module { name, section, .. } in modules {
-        for callee in section.calls().filter(|callee| !exists(callee)) {
-            let known = config.remotes.keys().map(String::as_str);
-            let known = known.chain(deployed.iter().map(|name| &**name));
-            let instead = match nearest(callee, known) {
+        for callee in section.calls().filter(|callee| !known.contains(callee)) {
+            let instead = match nearest(callee, known.iter().copied()) {
                 Some(nearest) => format!("write `{nearest}`"),
                 None => format!("add `[function.{callee}]`"),
             };
@@ -114,7 +129,6 @@ pub(crate) fn link(
             ));
         }
     }
-    Ok(())
 }
 
 /// Whether a path is that of a configuration, not of a module.
@@ -134,6 +148,13 @@ pub(crate) fn sources(paths: &[PathBuf]) -> anyhow::Result<(Config, Vec<Module>)
     }
     if let Some(path) = paths.iter().find(|path| is_config(path)) {
         bail!("{} must be given alone; or name modules, such as hello.wasm", path.display());
+    }
+    if let Some(folder) = paths.iter().find(|path| path.is_dir()) {
+        let folder = folder.display();
+        bail!(
+            "{folder} is a directory; name modules or a hourglass.toml in it, or build and serve its \
+             functions with `hourglass up {folder}`"
+        );
     }
     let modules: Vec<_> =
         paths.iter().map(|path| Module::named_after_file(path)).collect::<Result<_, _>>()?;

@@ -1,9 +1,48 @@
 //! Reports the error of a command.
 
+use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 use super::output;
+
+/// The error of a command line, without clap's advice to pass an unknown flag as
+/// a file, and with the name of the variable if the value is not that of a flag.
+pub(super) fn clarified(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let advice = error.get(ContextKind::Suggested).map(ToString::to_string);
+            if advice.is_some_and(|advice| advice.contains(" as a value")) {
+                error.remove(ContextKind::Suggested);
+            }
+        }
+        ErrorKind::ValueValidation => {
+            if let Some(name) =
+                error.get(ContextKind::InvalidArg).and_then(|arg| variable(arg, args))
+            {
+                error.insert(ContextKind::InvalidArg, ContextValue::String(name));
+            }
+        }
+        _ => {}
+    }
+    error
+}
+
+/// The variable that has the value of a flag, if the flag is not among `args`.
+fn variable(flag: &ContextValue, args: &[OsString]) -> Option<String> {
+    let shown = flag.to_string();
+    let name = shown.split_whitespace().next()?.strip_prefix("--")?;
+    let flag = format!("--{name}");
+    let is_flag = |arg: &OsString| {
+        let arg = arg.to_string_lossy();
+        arg.split_once('=').map_or(&*arg, |(flag, _)| flag) == flag
+    };
+    let variable = format!("HOURGLASS_{}", name.to_uppercase().replace('-', "_"));
+    (env::var_os(&variable).is_some() && !args.iter().any(is_flag)).then_some(variable)
+}
 
 /// Prints an error to standard error, and returns the exit code. Requested
 /// text, such as the help, goes to standard output.

@@ -27,7 +27,7 @@ use hourglass_build::TARGET;
 #[derive(Debug, clap::Args)]
 pub(crate) struct InvokeArgs {
     /// A module; or the name of a function in hourglass.toml, or of one built
-    /// in this folder
+    /// from this folder
     #[arg(value_name = "FILE|NAME")]
     function: String,
     /// The request's body: a text, @FILE for a file's content, or - for
@@ -145,29 +145,42 @@ fn find(args: &InvokeArgs) -> anyhow::Result<(Config, Module)> {
         return Ok((config, Module::named_after_file(path)?));
     }
     let module = module(&config, name)?.with_context(|| {
+        let file = config.path().display().to_string();
+        let file = if file.is_empty() {
+            format!("there is no {FILE_NAME}")
+        } else {
+            format!("{file} names no file for it")
+        };
         format!(
-            "no function `{name}`: {} names no file for it, and there is no {}; \
-             build it with `hourglass build`, or give its file",
-            args.config.as_deref().unwrap_or(Path::new(FILE_NAME)).display(),
-            built(name).display()
+            "no function `{name}`: {file}, and no module of that name was built in this directory; \
+             build it with `hourglass build`, or give its file"
         )
     })?;
     Ok((config, module))
 }
 
 /// The module of the function with that name: the one in the configuration, or
-/// else one built in this folder.
+/// else one that was built from this folder.
 fn module(config: &Config, name: &str) -> anyhow::Result<Option<Module>> {
     let named = match config.functions.get(name) {
         Some(function) => config.module(function)?,
         None => None,
     };
-    let path = named.or_else(|| Some(built(name)).filter(|path| path.is_file()));
+    let path = named.or_else(|| built(name));
     path.map(|path| Module::named(config, name.to_owned(), path)).transpose()
 }
 
-fn built(name: &str) -> PathBuf {
-    Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"))
+/// The module that `hourglass build` has built from this folder.
+fn built(name: &str) -> Option<PathBuf> {
+    let own = Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"));
+    if own.is_file() {
+        return Some(own);
+    }
+    // Each crate may have a `target` of its own, or share that of a workspace
+    // above this folder.
+    let functions = hourglass_build::functions(Path::new(".")).unwrap_or_default();
+    let function = functions.iter().find(|function| function.name() == name)?;
+    function.module().filter(|module| module.is_file())
 }
 
 /// A function, followed by the functions it may call, those they may call, and

@@ -106,7 +106,8 @@ fn try_run(args: Vec<OsString>) -> anyhow::Result<()> {
     if let Some(ended) = Compiler::child(args.iter().cloned()) {
         return Ok(ended?);
     }
-    let args = Args::try_parse_from(args);
+    let parsed = Args::try_parse_from(&args);
+    let args = parsed.map_err(|error| error::clarified(error, &args));
     if let Err(error) = &args
         && !error.use_stderr()
     {

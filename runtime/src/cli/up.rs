@@ -13,7 +13,7 @@ use hourglass_build::FunctionCrate;
 
 /// Builds the functions under a path and serves them.
 ///
-/// A function that does not build is reported, and the others are served. A
+/// A function that does not build is reported, and the others are served. An
 /// hourglass.toml in the path sets their limits and routes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArgs {
@@ -27,6 +27,12 @@ pub(crate) struct UpArgs {
 
 pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
     let UpArgs { path, options } = args;
+    if path.is_file() && !path.ends_with("Cargo.toml") {
+        let path = path.display();
+        bail!(
+            "{path} is not a folder; serve modules or a hourglass.toml with `hourglass serve {path}`"
+        );
+    }
     // Report errors that can be found immediately before the build.
     let config = Config::find(if path.is_file() { path.parent().unwrap_or(path) } else { path })?;
     let functions = hourglass_build::functions(path)?;

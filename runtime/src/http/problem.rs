@@ -19,6 +19,7 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// The description of an outcome that a client may see.
 fn detail(outcome: &Outcome) -> String {
     match outcome {
+        Outcome::NotFound => "no route or function at this path".into(),
         Outcome::Trap(_) => "the function crashed".into(),
         Outcome::Exit(_) => "the function gave up".into(),
         Outcome::OutOfMemory { .. } => "the function ran out of memory".into(),
@@ -113,7 +114,7 @@ mod tests {
             "type": "about:blank",
             "title": "Not Found",
             "status": 404,
-            "detail": "no function of that name is deployed",
+            "detail": "no route or function at this path",
             "outcome": "not-found",
             "function": name,
             "request_id": "id-1",

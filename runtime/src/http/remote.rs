@@ -62,9 +62,9 @@ impl Remote {
     ///
     /// # Errors
     /// [`RemoteError`] if the URL is invalid, or its scheme is not HTTP or
-    /// HTTPS.
+    /// HTTPS. It does not show a user, a password or a query.
     pub fn new(url: &str) -> Result<Self, RemoteError> {
-        let refuse = |reason: String| RemoteError { url: url.to_owned(), reason };
+        let refuse = |reason: String| RemoteError { url: redacted(url), reason };
         let base: Uri = url.parse().map_err(|error| refuse(format!("{error}")))?;
         let is_http = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&base.scheme());
         if !is_http || base.host().is_none_or(str::is_empty) {
@@ -149,9 +149,43 @@ impl Remote {
     }
 }
 
+/// The URL, which may be malformed, without the parts that may be secrets: all
+/// before the last `@` but the scheme, and the query.
+fn redacted(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    // A malformed password may contain any character.
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => ("...@", rest),
+        None => ("", rest),
+    };
+    match rest.split_once(['?', '#']) {
+        Some((rest, _)) => format!("{scheme}{user}{rest}?..."),
+        None => format!("{scheme}{user}{rest}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_shows_no_user_password_or_query() {
+        for (url, shown) in [
+            ("http://hush:hush@h/", "`http://...@h/`"),
+            ("htp://hush:hush@h:1/f", "`htp://...@h:1/f`"),
+            ("http://hush:hu/s@h#?@h/f", "`http://...@h/f`"),
+            ("hush:hush@h", "`...@h`"),
+            ("http:/hush:hush@h/", "`...@h/`"),
+            ("http://h h/f?token=hush", "`http://h h/f?...`"),
+            ("http://h/f?token=hush", "`http://h/f?...`"),
+            ("http://h/../f", "`http://h/../f`"),
+        ] {
+            let error = Remote::new(url).expect_err(url).to_string();
+            assert!(error.starts_with(shown), "{error}");
+            assert!(!error.contains("hush"), "{error}");
+        }
+    }
 
     #[test]
     fn an_address_that_can_not_be_called_says_why() {

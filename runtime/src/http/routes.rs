@@ -123,11 +123,23 @@ impl Routes {
             return Err(internal(function));
         }
         self.table.insert(pattern, route.clone()).map_err(|error| {
-            refuse(format!("{error}; write a different path, or keep one of the two"))
+            let reason = match &error {
+                matchit::InsertError::Conflict { with } => self.conflict(with),
+                error => error.to_string(),
+            };
+            refuse(format!("{reason}; write a different path, or keep one of the two"))
         })?;
         let Route { pattern, function, .. } = route;
         self.functions.entry(function).or_default().patterns.push(pattern);
         Ok(())
+    }
+
+    /// Describes the existing route that another conflicts with.
+    fn conflict(&self, pattern: &str) -> String {
+        let has = |paths: &Paths| paths.patterns.iter().any(|own| own == pattern);
+        let owner = self.functions.iter().find(|(_, paths)| has(paths));
+        let owner = owner.map(|(name, _)| format!(" of the function `{name}`"));
+        format!("the route `{pattern}`{} matches the same paths", owner.unwrap_or_default())
     }
 
     /// Serves a function by its name, `/NAME` and all paths below it, although
@@ -331,7 +343,8 @@ mod tests {
         assert!(routes.add("images", "f").is_err());
         assert!(routes.add("/{", "f").is_err());
         routes.add("/{a}", "f").expect("a good route");
-        assert!(routes.add("/{b}", "g").is_err());
+        let error = routes.add("/{b}", "g").expect_err("it matches the same paths").to_string();
+        assert!(error.contains("the route `/{a}` of the function `f`"), "{error}");
     }
 
     #[test]

@@ -23,6 +23,15 @@ pub(crate) struct Reservation {
     pub(crate) bytes: u64,
 }
 
+/// A number of bytes in a sentence, such as `64MiB`.
+pub(crate) fn shown(bytes: u64) -> String {
+    let unit = |(_, unit): &(&str, u64)| bytes > 0 && bytes.is_multiple_of(*unit);
+    match [("MiB", 1 << 20), ("KiB", 1 << 10)].into_iter().find(unit) {
+        Some((name, unit)) => format!("{}{name}", bytes / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 impl ByteBudget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
         Arc::new(Self { reserved: AtomicU64::new(0), limit })
@@ -138,6 +147,12 @@ impl Drop for Bulk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_of_bytes_has_the_largest_unit_that_fits() {
+        let shown = [0, 1_000, 1 << 10, 1_114_112, 128 << 20].map(shown);
+        assert_eq!(shown, ["0 bytes", "1000 bytes", "1KiB", "1088KiB", "128MiB"]);
+    }
 
     #[test]
     fn no_more_is_held_than_there_is_room_for() {

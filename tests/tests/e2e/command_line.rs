@@ -42,6 +42,8 @@ fn a_command_line_error_suggests_a_fix() -> Result<()> {
         (&["--log", "verbose"], None, "error, warn, info, debug and trace"),
         (&[], Some(("HOURGLASS_LOG", "hourglas=debug")), "error, warn, info, debug and trace"),
         (&[], Some(("HOURGLASS_TIMEOUT", "0s")), "`10s`"),
+        (&[], Some(("HOURGLASS_TIMEOUT", "0s")), "for 'HOURGLASS_TIMEOUT'"),
+        (&["--timeout=0s"], Some(("HOURGLASS_TIMEOUT", "1s")), "for '--timeout <TIME>'"),
         (&[], Some(("HOURGLASS_TIMEOUT", "")), "HOURGLASS_TIMEOUT is empty"),
         (&[], Some(("HOURGLASS_TLS_CERT", "")), "HOURGLASS_TLS_CERT is empty"),
         (&["--max-in-flight", "0"], None, "from 1 to 4294967295"),
@@ -55,6 +57,13 @@ fn a_command_line_error_suggests_a_fix() -> Result<()> {
         assert!(said.err.contains(instead), "{arguments:?} {variable:?}: {}", said.err);
         assert!(!said.err.contains("hush"), "{}", said.err);
     }
+    for flag in ["--port", "-v", "--config"] {
+        let said = say(&mut hourglass(&["serve", flag, "none.wasm"]))?;
+        assert_eq!(said.status.code(), Some(2), "{flag}: {}", said.err);
+        assert!(said.err.contains(flag) && !said.err.contains("-- -"), "{}", said.err);
+    }
+    let said = say(&mut hourglass(&["cancel", "x"]))?;
+    assert!(said.err.contains("the number that `hourglass ps` shows"), "{}", said.err);
     for (arguments, instead) in [
         (["-X", "get"], "write `GET`"),
         (["--method", "Post"], "write `POST`"),

@@ -110,7 +110,14 @@ fn an_unusable_function_is_an_error_with_a_reason() -> Result<()> {
     let said = fails(&["serve", path(&missing)])?;
     assert!(said.contains(path(&missing)), "{said}");
 
+    let said = fails(&["serve", path(folder.path())])?;
+    assert!(said.contains(&format!("`hourglass up {}`", path(folder.path()))), "{said}");
+    let said = fails(&["serve", "hello"])?;
+    assert!(said.contains("release/hello.wasm"), "{said}");
+
     let hello = path(module("hello"));
+    let said = fails(&["up", hello])?;
+    assert!(said.contains(&format!("`hourglass serve {hello}`")), "{said}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
     let said = fails(&["serve", hello, "--listen", &address])?;
@@ -191,5 +198,12 @@ fn an_unknown_callee_is_reported_with_a_suggestion() -> Result<()> {
         Started::new(&mut hourglass(&["serve", path(&config), "--listen", "127.0.0.1:0"]))?;
     let said = started.told("names `prise`");
     assert!(said.contains("write `price`"), "{said}");
+    let said = say(&mut hourglass(&["check", path(&config)]))?;
+    assert!(said.status.success(), "{}", said.err);
+    assert!(
+        said.err.contains("names `prise`") && said.err.contains("write `price`"),
+        "{}",
+        said.err
+    );
     Ok(())
 }

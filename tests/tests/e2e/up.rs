@@ -10,7 +10,7 @@ use hourglass_tests::program::{Serving, Started};
 use hourglass_tests::{poll, process};
 use rustix::process::Signal;
 
-use super::command::{hourglass, path};
+use super::command::{hourglass, path, say};
 
 /// A separate crate that depends on the SDK, with the versions of this repository.
 fn new_crate(folder: &Path, name: &str, main: &str) -> Result<()> {
@@ -79,5 +79,35 @@ fn a_signal_ends_the_builds() -> Result<()> {
         Some(id) => Err(format!("process {id} goes on")),
         None => Ok(()),
     });
+    Ok(())
+}
+
+/// `invoke NAME` finds the module in the `target` folder of the crate or of its workspace.
+#[test]
+fn invoke_finds_what_was_built() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let invoke = |name: &str, folder: &Path| say(hourglass(&["invoke", name]).current_dir(folder));
+    new_crate(folder.path(), "own", "fn main() {}")?;
+    let workspace = folder.path().join("workspace");
+    new_crate(&workspace.join("functions"), "shared", "fn main() {}")?;
+    let manifest = workspace.join("functions/shared/Cargo.toml");
+    let member = fs::read_to_string(&manifest)?.replace("[workspace]\n", "");
+    fs::write(&manifest, member.split("[profile").next().unwrap_or_default())?;
+    fs::write(workspace.join("Cargo.toml"), "[workspace]\nmembers = [\"functions/*\"]\n")?;
+    for (name, target) in [("own", folder.path().join("own")), ("shared", workspace.clone())] {
+        let from = match name {
+            "own" => folder.path(),
+            _ => &workspace.join("functions"),
+        };
+        let said = invoke(name, from)?;
+        assert_eq!(said.status.code(), Some(1));
+        assert!(said.err.contains("there is no hourglass.toml"), "{}", said.err);
+        assert!(said.err.contains("`hourglass build`"), "{}", said.err);
+        let release = target.join("target/wasm32-wasip1/release");
+        fs::create_dir_all(&release)?;
+        fs::copy(module("hello"), release.join(name).with_extension("wasm"))?;
+        let said = invoke(name, from)?;
+        assert!(said.out.starts_with("hello world"), "{}{}", said.out, said.err);
+    }
     Ok(())
 }

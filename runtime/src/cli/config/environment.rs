@@ -105,8 +105,9 @@ impl RawValue {
             Self::Value(value) => Ok(value.clone()),
             Self::File(file) => {
                 let file = folder.join(file);
-                let text = std::fs::read_to_string(&file)
-                    .map_err(|cause| format!("{} can't be read: {cause}", file.display()))?;
+                let text = std::fs::read_to_string(&file).map_err(|cause| {
+                    format!("{} can't be read: {cause}; name the secret's file", file.display())
+                })?;
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
             }

@@ -16,6 +16,9 @@ use crate::http::Route;
 use crate::mounts::Mounts;
 use crate::schema::FilePath;
 
+/// How the names of baggage are written.
+pub(super) const NAMES: &str = "[\"tenant\"]";
+
 /// A function. A function with a `url` is on another host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FunctionConfig {
@@ -49,11 +52,11 @@ impl FunctionConfig {
         Ok(Self {
             options: FunctionOptions { limits: table.settings()?, instances: table.settings()? },
             file: table.unit("file", &FilePath("FILE"))?,
-            url: table.take("url")?,
-            baggage: table.take("baggage")?,
-            calls: table.take("calls")?.unwrap_or_default(),
-            allow_hosts: table.take("allow_hosts")?.unwrap_or_default(),
-            public: table.take("public")?,
+            url: table.take("url", "\"https://host:port/function\"")?,
+            baggage: table.take("baggage", NAMES)?,
+            calls: table.take("calls", "[\"price\"]")?.unwrap_or_default(),
+            allow_hosts: table.take("allow_hosts", "[\"api.example.com\"]")?.unwrap_or_default(),
+            public: table.take("public", "false")?,
             routes: RouteEntry::take(table)?,
             environment: EnvironmentTable::take(table)?,
             mounts: table.units("mounts", &FilePath("DIR"))?,
@@ -88,7 +91,10 @@ impl FunctionConfig {
             // All earlier ones could be opened, so an error is about this one.
             if let Err(error) = mounts.open() {
                 let cause = error.source().map(|cause| format!(": {cause}"));
-                let reason = format!("{error}{}", cause.unwrap_or_default());
+                let reason = format!(
+                    "{error}{}; create the directory, or name another",
+                    cause.unwrap_or_default()
+                );
                 return Err(source.error(path.span(), reason));
             }
         }
@@ -103,7 +109,14 @@ impl RouteEntry {
         let span = value.span();
         let entries = match value.into_inner() {
             DeValue::Array(entries) => entries,
-            other => return Err(wrong_type(source, span, &other, "a sequence of routes")),
+            other => {
+                return Err(wrong_type(
+                    source,
+                    span,
+                    &other,
+                    "a sequence of routes, such as [\"/images/{id}\"]",
+                ));
+            }
         };
         entries.into_iter().map(|entry| Self::read(source, entry)).collect()
     }
@@ -116,10 +129,10 @@ impl RouteEntry {
             DeValue::String(path) => Self { path: path.into_owned(), baggage: Vec::new() },
             DeValue::Table(entries) => {
                 let mut table = Table::new(source, entries);
-                let path = table.take("path")?;
+                let path = table.take("path", "\"/images/{id}\"")?;
                 let path = path.ok_or_else(|| source.error(span.clone(), "missing key `path`"))?;
-                let baggage = table.take("baggage")?.unwrap_or_default();
-                table.finish()?;
+                let baggage = table.take("baggage", NAMES)?.unwrap_or_default();
+                table.finish(|_| None)?;
                 Self { path, baggage }
             }
             other => return Err(wrong_type(source, span, &other, EXPECTED)),

@@ -28,13 +28,15 @@ use toml::Spanned;
 pub(crate) use self::function::FunctionConfig;
 use self::source::Source;
 use self::table::Table;
-use super::settings::{ClientSettings, CompilerSettings, FunctionOptions, ServerSettings};
+use super::settings::{
+    ClientSettings, CodeCacheSettings, CompilerSettings, FunctionOptions, ServerSettings,
+};
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::http::{AdminToken, Remote, Routes};
 use crate::mounts::Mounts;
 use crate::outbound::Hosts;
-use crate::schema::{FilePath, Partial};
+use crate::schema::{FilePath, Partial, Schema as _};
 
 /// The name of the file, unless another is given.
 pub(crate) const FILE_NAME: &str = "hourglass.toml";
@@ -65,6 +67,15 @@ pub(crate) struct Config {
     source: Source,
 }
 
+/// What to write instead of a key that does not belong at the top of the file.
+fn elsewhere(key: &str) -> Option<String> {
+    if Table::keys_of(FunctionConfig::take).contains(&key) {
+        return Some("write it in the table of a function, `[function.NAME]`".to_owned());
+    }
+    let setting = CodeCacheSettings::SETTINGS.iter().find(|setting| setting.name == key)?;
+    Some(format!("it is not a key: use the flag --{} or {}", setting.flag(), setting.variable()))
+}
+
 impl Config {
     /// Reads a file.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
@@ -72,7 +83,7 @@ impl Config {
         let source = config.source.clone();
         let mut table = Table::parse(&source)?;
         config.take(&mut table)?;
-        table.finish()?;
+        table.finish(elsewhere)?;
         Ok(config)
     }
 
@@ -97,12 +108,12 @@ impl Config {
         });
         self.compiler = table.settings()?;
         self.cache = table.remove("cache").map(|cache| cache.span());
-        if let Some(names) = table.take::<Spanned<Vec<String>>>("baggage")? {
+        if let Some(names) = table.take::<Spanned<Vec<String>>>("baggage", function::NAMES)? {
             let span = names.span();
             let set = self.routes.baggage(names.into_inner());
             set.map_err(|error| source.error(span, error))?;
         }
-        if let Some(name) = table.take::<Spanned<String>>("principal_header")? {
+        if let Some(name) = table.take::<Spanned<String>>("principal_header", "\"x-user\"")? {
             let header = name.get_ref().parse().map_err(|error| {
                 source.error(name.span(), format!("{error}; write the name of a header"))
             })?;
@@ -115,7 +126,7 @@ impl Config {
         for (name, mut table) in table.tables("function")? {
             let function =
                 FunctionConfig { name: name.span(), ..FunctionConfig::take(&mut table)? };
-            table.finish()?;
+            table.finish(|_| None)?;
             self.add(name, function)?;
         }
         Ok(())
@@ -204,8 +215,9 @@ impl Config {
     pub(crate) fn admin_token(&self) -> anyhow::Result<Option<AdminToken>> {
         let Some((file, span)) = &self.admin_token else { return Ok(None) };
         let error = |reason: String| self.source.error(span.clone(), reason);
-        let text = std::fs::read_to_string(file)
-            .map_err(|cause| error(format!("{} can't be read: {cause}", file.display())))?;
+        let text = std::fs::read_to_string(file).map_err(|cause| {
+            error(format!("{} can't be read: {cause}; write the token to it", file.display()))
+        })?;
         let token = text.trim_ascii().parse();
         token.map(Some).map_err(|cause| error(format!("{} is {cause}", file.display())))
     }

@@ -150,7 +150,39 @@ fn a_bad_value_is_refused_with_its_line_and_what_to_write() {
         ("listen = \"8080\"", "hourglass.toml:1:10: `8080`", "`127.0.0.1:8080`"),
         ("listen = 8080", "hourglass.toml:1:10: invalid type: integer `8080`", "127.0.0.1:8080"),
         ("max_in_flight = 0", "hourglass.toml:1:17: `0` is not allowed", "from 1 to 4294967295"),
-        ("[function.f]\nroutes = \"/a\"", "hourglass.toml:2:10: invalid type: string", "sequence"),
+        (
+            "[function.f]\nroutes = \"/a\"",
+            "hourglass.toml:2:10: invalid type: string",
+            "[\"/images",
+        ),
+        (
+            "[function.f]\ncalls = \"price\"",
+            "hourglass.toml:2:9: invalid type: string",
+            "`calls = [\"price\"]`",
+        ),
+        (
+            "[function.f]\nallow_hosts = \"a\"",
+            "hourglass.toml:2:15: invalid type: string",
+            "`allow_hosts = [\"api.example.com\"]`",
+        ),
+        (
+            "baggage = \"a\"",
+            "hourglass.toml:1:11: invalid type: string",
+            "`baggage = [\"tenant\"]`",
+        ),
+        ("[function.f]\nurl = 7", "hourglass.toml:2:7: invalid type: integer", "https://host"),
+        ("timeout = \"1s\"", "hourglass.toml:1:1: unknown key `timeout`", "`[function.NAME]`"),
+        ("calls = [\"a\"]", "hourglass.toml:1:1: unknown key `calls`", "`[function.NAME]`"),
+        (
+            "cache_size = \"1GiB\"",
+            "hourglass.toml:1:1: unknown key `cache_size`",
+            "--cache-size or HOURGLASS_CACHE_SIZE",
+        ),
+        (
+            "[function.f]\nmounts = { \"/a\" = \"none\" }",
+            "hourglass.toml:2:12: none can't be mounted",
+            "create the directory",
+        ),
         (
             "[function.f]\nroutes = [\"/a\", 7]",
             "hourglass.toml:2:17: invalid type: integer `7`",
@@ -202,7 +234,7 @@ fn a_bad_value_is_refused_with_its_line_and_what_to_write() {
         (
             "[function.f.secrets]\nA = { file = \"none\" }",
             "hourglass.toml:2:5: none can't be read",
-            "",
+            "name the secret's file",
         ),
         (
             "[function.f.env]\nA = \"\"\n[function.f.secrets]\nA = { file = \"a\" }",
@@ -250,7 +282,7 @@ fn a_value_without_effect_is_refused_with_what_to_write() {
         ("[function.f]\nroutes = [\"/a\", \"/a\"]", "keep one of the two"),
         ("[function.f]\npublic = false\nroutes = [\"/a\"]", "`public = false`"),
         ("[function.f]\nurl = \"http://h/f\"\npublic = true", "remove `public`"),
-        ("[function.f]\npublic = \"no\"", "boolean"),
+        ("[function.f]\npublic = \"no\"", "`public = false`"),
         ("call_share = \"0.5\"", "without quotes"),
         ("call_share = 0", "such as 0.5"),
         ("[function.f]\nroutes = [\"/{a}/{a}\"]", "a name of its own"),
