@@ -300,3 +300,20 @@ mod tests {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_the_host_is_shown_with_its_setting() {
+        let memory = Outcome::OutOfMemory { limit: 128 << 20 };
+        for (outcome, parts) in [
+            (Outcome::Busy, ["`max_in_flight`", "`response_memory`"]),
+            (memory, ["128MiB", "`memory`"]),
+        ] {
+            let text = outcome.to_string();
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
+    }
+}

@@ -66,6 +66,30 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref().is_some_and(is_closed) {
         return ExitCode::SUCCESS;
     }
-    output::message(&format!("error: {error:#}"));
+    output::message(&format!("error: {}", chain(error)));
     ExitCode::FAILURE
+}
+
+/// The error with its causes, but without a cause that it already quotes.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_shown_once() {
+        let error = anyhow!("refused").context("nothing listens (refused)").context("no list");
+        assert_eq!(chain(&error), "no list: nothing listens (refused)");
+    }
 }
