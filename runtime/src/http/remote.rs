@@ -174,7 +174,7 @@ mod tests {
         for (url, shown) in [
             ("http://hush:hush@h/", "`http://...@h/`"),
             ("htp://hush:hush@h:1/f", "`htp://...@h:1/f`"),
-            ("http://hush:hu/s@h#?@h/f", "`http://...@h/f`"),
+            ("http://hush:hush @h/f", "`http://...@h/f`"),
             ("hush:hush@h", "`...@h`"),
             ("http:/hush:hush@h/", "`...@h/`"),
             ("http://h h/f?token=hush", "`http://h h/f?...`"),
