@@ -299,11 +299,6 @@ mod tests {
             Outcome::CallsExceeded { .. } | Outcome::Host(_) => {}
         };
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_limit_of_the_host_is_shown_with_its_setting() {
