@@ -58,11 +58,11 @@ fn a_command_line_error_suggests_a_fix() -> Result<()> {
         assert!(!said.err.contains("hush"), "{}", said.err);
     }
     for flag in ["--port", "-v", "--config"] {
-        let said = say(&mut hourglass(&["serve", flag, "none.wasm"]))?;
+        let said = run(&mut hourglass(&["serve", flag, "none.wasm"]))?;
         assert_eq!(said.status.code(), Some(2), "{flag}: {}", said.err);
         assert!(said.err.contains(flag) && !said.err.contains("-- -"), "{}", said.err);
     }
-    let said = say(&mut hourglass(&["cancel", "x"]))?;
+    let said = run(&mut hourglass(&["cancel", "x"]))?;
     assert!(said.err.contains("the number that `hourglass ps` shows"), "{}", said.err);
     for (arguments, instead) in [
         (["-X", "get"], "write `GET`"),

@@ -198,7 +198,7 @@ fn an_unknown_callee_is_reported_with_a_suggestion() -> Result<()> {
         Started::new(&mut hourglass(&["serve", path(&config), "--listen", "127.0.0.1:0"]))?;
     let said = started.told("names `prise`");
     assert!(said.contains("write `price`"), "{said}");
-    let said = say(&mut hourglass(&["check", path(&config)]))?;
+    let said = run(&mut hourglass(&["check", path(&config)]))?;
     assert!(said.status.success(), "{}", said.err);
     assert!(
         said.err.contains("names `prise`") && said.err.contains("write `price`"),

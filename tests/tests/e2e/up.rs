@@ -10,7 +10,7 @@ use hourglass_tests::program::{Serving, Started};
 use hourglass_tests::{poll, process};
 use rustix::process::Signal;
 
-use super::command::{hourglass, path, say};
+use super::command::{hourglass, path, run};
 
 /// A separate crate that depends on the SDK, with the versions of this repository.
 fn new_crate(folder: &Path, name: &str, main: &str) -> Result<()> {
@@ -86,7 +86,7 @@ fn a_signal_ends_the_builds() -> Result<()> {
 #[test]
 fn invoke_finds_what_was_built() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let invoke = |name: &str, folder: &Path| say(hourglass(&["invoke", name]).current_dir(folder));
+    let invoke = |name: &str, folder: &Path| run(hourglass(&["invoke", name]).current_dir(folder));
     new_crate(folder.path(), "own", "fn main() {}")?;
     let workspace = folder.path().join("workspace");
     new_crate(&workspace.join("functions"), "shared", "fn main() {}")?;
