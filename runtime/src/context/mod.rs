@@ -229,6 +229,12 @@ impl Context {
         self.node.as_ref().map_or(0, Node::children)
     }
 
+    /// The number of contexts and after-functions below this one, at any depth,
+    /// which [`children`](Context::children) counts.
+    pub(crate) fn descendants(&self) -> usize {
+        self.node.as_ref().map_or(0, Node::descendants)
+    }
+
     /// A context with the values of `self` that ends when `root` does.
     pub(crate) fn moved_to(&self, root: &Context) -> Context {
         Context { node: root.node.clone(), values: self.values.clone() }

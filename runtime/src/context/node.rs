@@ -199,6 +199,17 @@ impl Node {
         self.state().children.0.len()
     }
 
+    /// The number of nodes below it.
+    pub(super) fn descendants(self: &Arc<Node>) -> usize {
+        let (mut count, mut open) = (0, vec![self.clone()]);
+        while let Some(node) = open.pop() {
+            let state = node.state();
+            count += state.children.0.len();
+            open.extend(state.children.0.iter().cloned());
+        }
+        count
+    }
+
     /// Removes the job, so that it will not be launched.
     pub(super) fn take_job(&self) -> Option<Box<Job>> {
         self.state().job.take()

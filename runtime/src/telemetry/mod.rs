@@ -81,8 +81,8 @@ impl Telemetry {
         }
     }
 
-    /// The sums over all cores.
-    pub(crate) fn snapshot(&self, compiler: &CompileCounters) -> Metrics {
+    /// The sums over all cores. `contexts` are alive.
+    pub(crate) fn snapshot(&self, compiler: &CompileCounters, contexts: usize) -> Metrics {
         let named: Vec<_> = lock(&self.functions).values().cloned().collect();
         let functions = [&self.unnamed].into_iter().chain(&named);
         let functions = functions.map(|counters| counters.snapshot());
@@ -95,6 +95,7 @@ impl Telemetry {
                 .filter(|function| !function.function.is_empty() || !function.outcomes.is_empty())
                 .collect(),
             rejections: rejections.filter(|(_, count)| *count > 0).collect(),
+            contexts,
             connections: self.front.opened(),
             open_connections: self.front.open(),
             http_responses: self.front.responses(),

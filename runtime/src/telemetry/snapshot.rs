@@ -21,6 +21,10 @@ pub struct Metrics {
     /// Invocations that were refused before their guest ran, by the name of the
     /// [`Outcome`](crate::Outcome): only those that occurred.
     pub rejections: Vec<(&'static str, u64)>,
+    /// Live contexts below [`Runtime::context`](crate::Runtime::context): one of
+    /// each connection, of each invocation for a client, and those that
+    /// functions derived.
+    pub contexts: usize,
     /// Connections of clients that a [`Server`](crate::http::Server) accepted.
     pub connections: u64,
     /// Those of them that are open.

@@ -136,6 +136,8 @@ async fn every_value_is_what_was_done() -> Result<()> {
         ("hourglass_connections_total", 1.0),
         ("hourglass_open_connections", 1.0),
         ("hourglass_in_flight", 0.0),
+        // That of the connection.
+        ("hourglass_contexts", 1.0),
         ("hourglass_max_in_flight", 64.0),
         ("hourglass_draining", 0.0),
     ] {

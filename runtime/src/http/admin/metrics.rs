@@ -213,6 +213,7 @@ impl Exposition {
                 "Limit on invocations in flight",
                 capacity.in_flight as u64,
             ),
+            ("hourglass_contexts", "Live contexts", metrics.contexts as u64),
             ("hourglass_draining", "1 while the host shuts down", self.draining.into()),
             ("hourglass_open_connections", "Open connections of clients", metrics.open_connections),
             ("hourglass_idle_instances", "Instances kept for later", idle.instances as u64),
