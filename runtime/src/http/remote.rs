@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http_body_util::{LengthLimitError, Limited};
 
 use super::target;
@@ -72,6 +72,13 @@ impl Remote {
         }
         if base.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(refuse("a user and a password in it are not sent".into()));
+        }
+        // A password with a `/` ends the authority, and looks like a port.
+        let is_plain = |authority: &Authority| {
+            authority.as_str() == authority.host() || authority.port_u16().is_some()
+        };
+        if !base.authority().is_some_and(is_plain) {
+            return Err(refuse("its port is not a number up to 65535".into()));
         }
         if base.query().is_some() {
             return Err(refuse("a query belongs to a call".into()));
@@ -177,6 +184,7 @@ mod tests {
             ("http://hush:hush @h/f", "`http://...@h/f`"),
             ("hush:hush@h", "`...@h`"),
             ("http:/hush:hush@h/", "`...@h/`"),
+            ("http://hush:hu/sh@h/f", "`http://...@h/f`"),
             ("http://h h/f?token=hush", "`http://h h/f?...`"),
             ("http://h/f?token=hush", "`http://h/f?...`"),
             ("http://h/../f", "`http://h/../f`"),
@@ -196,6 +204,9 @@ mod tests {
             "https://",
             "http://",
             "ftp://h/f",
+            "http://h:port/f",
+            "http://h:65536/f",
+            "http://h:/f",
             "http://h/f?q",
             "http://h/../f",
             "http://h/f/%2e%2e",
