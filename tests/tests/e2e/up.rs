@@ -86,7 +86,11 @@ fn a_signal_ends_the_builds() -> Result<()> {
 #[test]
 fn invoke_finds_what_was_built() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let invoke = |name: &str, folder: &Path| run(hourglass(&["invoke", name]).current_dir(folder));
+    let invoke = |name: &str, folder: &Path| {
+        let mut command = hourglass(&["invoke", name]);
+        // With it cargo would name another folder.
+        run(command.current_dir(folder).env_remove("CARGO_TARGET_DIR"))
+    };
     new_crate(folder.path(), "own", "fn main() {}")?;
     let workspace = folder.path().join("workspace");
     new_crate(&workspace.join("functions"), "shared", "fn main() {}")?;
