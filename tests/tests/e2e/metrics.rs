@@ -178,7 +178,7 @@ async fn a_full_host_counts_what_it_refuses() -> Result<()> {
     assert_eq!(scrape.of_outcome("hourglass_invocations_total", "m-full", "busy"), None);
 
     drop(client);
-    host::nothing_left(&host.runtime).await;
+    host::in_flight(&host.runtime, 0).await;
     let scrape = Scrape::of(admin).await?;
     let canceled = scrape.of_outcome("hourglass_invocations_total", "m-full", "canceled");
     assert_eq!(canceled, Some(1.0));
