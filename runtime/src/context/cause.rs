@@ -160,6 +160,7 @@ mod tests {
             (Cause::limit_exceeded("memory: 64 MiB"), "limit-exceeded: memory: 64 MiB"),
             (Cause::custom("the moon is full"), "custom: the moon is full"),
         ];
+        assert_eq!(causes.each_ref().map(|(cause, _)| cause.name()), Cause::NAMES);
         for (cause, text) in causes {
             assert_eq!(cause.to_string(), text);
             assert_eq!(text.split(':').next(), Some(cause.name()));

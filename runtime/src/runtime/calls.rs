@@ -102,10 +102,9 @@ enum Callee {
 
 impl Shared {
     fn callee(&self, name: &str) -> Result<Callee, InvokeError> {
-        match self.find(name) {
-            Ok(function) => Ok(Callee::Function(function)),
-            Err(error) => self.provided.find(name).map(Callee::Provided).ok_or(error),
-        }
+        let deployed = self.functions.find(name).map(Callee::Function);
+        let callee = deployed.or_else(|| self.provided.find(name).map(Callee::Provided));
+        callee.ok_or_else(|| self.refuse(name, Outcome::NotFound))
     }
 }
 

@@ -306,6 +306,20 @@ async fn an_embedder_reads_the_same_values_without_a_server() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_call_of_a_host_function_is_no_rejection() -> Result<()> {
+    let runtime = host::runtime([function("m-calls-host", "caller").calls(["m-host"])]);
+    runtime.provide("m-host", LONG, async |_, _| Ok(Response::new("here")))?;
+    let request = Request::get("/m-calls-host/call/m-host").body("")?;
+    runtime.invoke(&Context::background(), "m-calls-host", request).await?;
+    let metrics = runtime.metrics();
+    assert_eq!(metrics.rejections, []);
+    let named = |name: &str| metrics.functions.iter().find(|function| &*function.function == name);
+    let outcomes = &named("m-host").context("it is listed")?.outcomes;
+    assert_eq!((outcomes[0].outcome, outcomes[0].invocations), ("response", 1));
+    Ok(())
+}
+
+#[tokio::test]
 async fn health_tells_a_host_that_drains_from_one_that_serves() -> Result<()> {
     let stuck = function("m-health", "stuck").timeout(LONG).grace(Duration::ZERO);
     let settings = |server: hourglass::http::Server| server.health("/-").drain(LONG);
