@@ -23,6 +23,7 @@ use crate::outbound::Outbound;
 use crate::outcome::Outcome;
 use crate::propagation::trace::Trace;
 use crate::spawn::Run;
+use crate::telemetry::recorder::SpanBuffer;
 
 /// What a function has and may do. All of its instances share it.
 pub(crate) struct Capabilities {
@@ -76,6 +77,8 @@ pub(crate) struct CallerInfo {
     pub(crate) trace: Trace,
     /// The call tree of the caller and the callee.
     pub(crate) tree: Arc<CallTree>,
+    /// Where the callee's span is recorded, if the request is.
+    pub(crate) spans: Option<Arc<SpanBuffer>>,
     /// The budget that holds the response until the guest takes it.
     pub(crate) budget: Arc<ByteBudget>,
     /// The reservation for the request's head in that budget, kept while the

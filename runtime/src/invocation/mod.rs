@@ -31,6 +31,7 @@ use crate::function::{Deployed, Instance};
 use crate::guest::{Exit, Inputs, Misuse, State, give_up_at, overdue};
 use crate::limits::fixed;
 use crate::outcome::{Outcome, Trap, Usage};
+use crate::telemetry::Trail;
 
 /// The maximum number of frames of a backtrace, and the maximum length of a
 /// name that is demangled, in bytes.
@@ -48,6 +49,14 @@ pub(crate) struct Invocation<'a> {
     checkout: Duration,
     alarms: &'a Alarms,
     _ticking: Ticking<'a>,
+}
+
+/// An invocation that has ended.
+pub(crate) struct Finished {
+    pub(crate) result: Result<Response, Outcome>,
+    pub(crate) usage: Usage,
+    /// What is recorded of it besides.
+    pub(crate) trail: Option<Box<Trail>>,
 }
 
 impl<'a> Invocation<'a> {
@@ -73,10 +82,11 @@ impl<'a> Invocation<'a> {
     ///
     /// # Cancel safety
     /// Dropping the future ends the guest at once, without a grace period.
-    pub(crate) async fn finish(mut self) -> (Result<Response, Outcome>, Usage) {
+    pub(crate) async fn finish(mut self) -> Finished {
         let Self { function, ctx, started, checkout, .. } = self;
         let Some(instance) = &mut self.instance else {
-            return (Err(Outcome::Host("it has no instance".into())), Usage::default());
+            let result = Err(Outcome::Host("it has no instance".into()));
+            return Finished { result, usage: Usage::default(), trail: None };
         };
         let (mut meter, grace) = (Meter::default(), function.limits.grace);
         let ended = tokio::select! {
@@ -96,6 +106,9 @@ impl<'a> Invocation<'a> {
         let peak_memory = state.memory.peak;
         let cpu = meter.cpu.saturating_sub(state.run.callee_cpu);
         let result = conclude(state, ended, function);
+        let is_failed =
+            result.as_ref().map_or(true, |response| response.status().is_server_error());
+        let trail = state.run.trail(is_failed);
         let (faults, mut used) = (&mut meter.faults, self.instance.take());
         if ordinary && result.is_ok() {
             used = used.and_then(|instance| function.check_in(instance, started, faults).err());
@@ -117,7 +130,7 @@ impl<'a> Invocation<'a> {
             calls,
             fetches,
         };
-        (result, usage)
+        Finished { result, usage, trail }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::time::Instant;
 
 use tracing::Level;
 
@@ -9,6 +10,8 @@ use super::fields::Fields;
 use super::text::{Word, shown};
 use super::{About, at_level, line};
 use crate::escape::OneLine;
+use crate::limits::fixed;
+use crate::telemetry::recorder::LogLine;
 
 /// The target of guest output, for filters.
 const GUEST: &str = "hourglass::guest";
@@ -70,6 +73,16 @@ impl LogRecord<'_> {
             };
         }
         at_level!(self.level, log);
+    }
+
+    /// The line as it is kept for operators.
+    pub(crate) fn recorded(&self, span: Option<u64>) -> LogLine {
+        let source = match self.origin {
+            Origin::Stream(stream) => stream.into(),
+            Origin::Module(module, _) => fixed::lossy(module).into(),
+        };
+        let text = fixed::display(&self.message(), fixed::MESSAGE).into();
+        LogLine { at: Instant::now(), span, level: self.level, source, text }
     }
 
     fn message(&self) -> impl Display {

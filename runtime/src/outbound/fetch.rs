@@ -22,6 +22,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::Outbound;
 use super::connection::AbortHandle;
 use super::error::FetchError;
+use super::record::FetchRecord;
 use super::request::FetchRequest;
 use super::upload::{Gone, Upload};
 use crate::body::{Body, REQUEST_ID, Response, announced};
@@ -77,14 +78,16 @@ impl Fetch {
         outbound: &Arc<Outbound>,
         ctx: &Context,
         step: Trace,
-        request: FetchRequest,
+        mut request: FetchRequest,
         passed: Option<Body>,
         tasks: &Handle,
     ) -> Self {
+        let (ctx, cancel) = ctx.with_value(&TRACE, step).with_cancel();
+        let record = FetchRecord::begin(&mut request);
         if let Err(error) = request.check(&outbound.hosts) {
+            record.end(&ctx, Some(&error));
             return Self::failed(error);
         }
-        let (ctx, cancel) = ctx.with_value(&TRACE, step).with_cancel();
         let (sender, pieces) = mpsc::channel(AHEAD);
         let (upload, body) = match (&request.body, passed) {
             (Some(whole), _) => (None, Upload::whole(whole.clone())),
@@ -94,7 +97,7 @@ impl Fetch {
                 (Some(upload), body)
             }
         };
-        tasks.spawn(outbound.clone().run(ctx.clone(), request, body, sender));
+        tasks.spawn(outbound.clone().run(ctx.clone(), request, record, body, sender));
         let ctx = Some((ctx, cancel));
         Self { ctx, upload, pieces: Some(pieces), ..Self::default() }
     }
@@ -203,6 +206,7 @@ impl Outbound {
         self: Arc<Self>,
         ctx: Context,
         request: FetchRequest,
+        mut record: FetchRecord,
         (body, mut gone): (Upload, Gone),
         pieces: mpsc::Sender<Result<Piece, FetchError>>,
     ) {
@@ -210,7 +214,9 @@ impl Outbound {
         let mut connection = None;
         let fetched = tokio::select! {
             biased;
-            fetched = self.fetch(&ctx, request, body, &pieces, &mut connection) => fetched,
+            fetched = self.fetch(&ctx, request, body, &pieces, (&mut record, &mut connection)) => {
+                fetched
+            }
             done = ctx.done() => Err(FetchError::done(done, ctx.cause().unwrap_or(Cause::Canceled))),
         };
         let (failure, trace) = (fetched.as_ref().err(), ctx.value(&TRACE));
@@ -224,6 +230,7 @@ impl Outbound {
             wall = ?started.elapsed(),
             "fetched{}", failure.map(|error| format!(": {error}")).unwrap_or_default()
         );
+        record.end(&ctx, failure);
         if let Err(error) = fetched {
             tokio::select! {
                 biased;
@@ -249,10 +256,11 @@ impl Outbound {
         request: FetchRequest,
         body: Upload,
         pieces: &mpsc::Sender<Result<Piece, FetchError>>,
-        connection: &mut Option<AbortHandle>,
+        (record, connection): (&mut FetchRecord, &mut Option<AbortHandle>),
     ) -> Result<(), FetchError> {
         let (mut head, mut body) = self.respond(ctx, request, body).await?.into_parts();
         *connection = head.extensions.remove();
+        record.responded(head.status);
         let (length, mut left) = (body.len(), self.body_limit);
         let too_large = || {
             let limit = self.body_limit;
@@ -279,6 +287,7 @@ impl Outbound {
             let piece =
                 piece.map_err(|error| FetchError::from_client(&*error))?.unwrap_or_default();
             left = left.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
+            record.received(piece.len());
             next = Piece::Data(piece);
         }
     }

@@ -26,6 +26,7 @@ mod connector;
 mod error;
 mod fetch;
 mod hosts;
+mod record;
 mod request;
 mod resolver;
 mod upload;

@@ -16,6 +16,7 @@ use super::hosts::{Hosts, scheme};
 use crate::body::Response;
 use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
+use crate::telemetry::recorder::SpanParent;
 
 /// The most redirects followed, whatever a function asks for.
 const MAX_REDIRECTS: u32 = 20;
@@ -30,6 +31,8 @@ pub(crate) struct FetchRequest {
     pub(super) body: Option<Bytes>,
     /// The most redirects to follow.
     pub(super) redirects: u32,
+    /// Where it is recorded, if its request is.
+    pub(super) recorded_in: Option<SpanParent>,
     /// The reservation for the head, for as long as any copy of it exists.
     _head: Arc<Reservation>,
 }
@@ -63,8 +66,14 @@ impl FetchRequest {
             headers: parts.headers,
             body,
             redirects: redirects.min(MAX_REDIRECTS),
+            recorded_in: None,
             _head: Arc::new(head),
         })
+    }
+
+    /// Records it as a step of the request that led to it.
+    pub(crate) fn recorded_in(self, parent: Option<SpanParent>) -> Self {
+        Self { recorded_in: parent, ..self }
     }
 
     /// The next request after a redirect; `None` if the response is not a

@@ -45,6 +45,8 @@ const FLAGS: u8 = 0b01 | RANDOM;
 pub struct Trace {
     trace: TraceId,
     span: SpanId,
+    /// The span that it was derived from.
+    parent: Option<SpanId>,
     flags: u8,
 }
 
@@ -70,13 +72,13 @@ impl Trace {
     pub fn root() -> Self {
         let id = u128::from(random()) << 64 | u128::from(random());
         let trace = TraceId(NonZero::new(id).unwrap_or(NonZero::<u128>::MIN));
-        Self { trace, span: SpanId::new(), flags: RANDOM }
+        Self { trace, span: SpanId::new(), parent: None, flags: RANDOM }
     }
 
     /// A child span: of the same trace, with the same flags.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { span: SpanId::new(), ..*self }
+        Self { span: SpanId::new(), parent: Some(self.span), ..*self }
     }
 
     /// The id of the trace.
@@ -87,6 +89,12 @@ impl Trace {
     /// The id of this span.
     pub fn span_id(&self) -> SpanId {
         self.span
+    }
+
+    /// The id of the span that this one is a [child](Self::child) of. A parsed
+    /// span has none: the header does not tell.
+    pub fn parent_id(&self) -> Option<SpanId> {
+        self.parent
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -102,6 +110,7 @@ impl Trace {
         Some(Self {
             trace: TraceId(NonZero::new(trace)?),
             span: SpanId(NonZero::new(span as u64)?),
+            parent: None,
             flags: flags as u8 & FLAGS,
         })
     }
@@ -230,6 +239,8 @@ mod tests {
         let child = parent.child();
         assert_eq!((child.trace_id(), child.flags), (parent.trace_id(), parent.flags));
         assert_ne!(child.span_id(), parent.span_id());
+        assert_eq!(child.parent_id(), Some(parent.span_id()));
+        assert_eq!(parent.parent_id(), None);
         assert_ne!(Trace::root().trace_id(), Trace::root().trace_id());
     }
 

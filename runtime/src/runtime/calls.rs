@@ -28,7 +28,7 @@ impl Dispatcher for Shared {
         name: &str,
         mut request: Request,
     ) -> Result<StartedCall, InvokeError> {
-        let CallerInfo { id, depth, trace, tree, budget, head } = caller;
+        let CallerInfo { id, depth, trace, tree, spans, budget, head } = caller;
         let refused = |outcome| self.refuse(name, outcome);
         if depth >= self.max_depth {
             return Err(refused(Outcome::DepthExceeded { limit: self.max_depth }));
@@ -51,7 +51,7 @@ impl Dispatcher for Shared {
         let run = Box::pin(async move {
             let _held = (head, begun);
             let (depth, tree) = (depth + 1, Some(tree));
-            let info = CallInfo { parent: id, depth, trace: Some(step), tree };
+            let info = CallInfo { parent: id, depth, trace: Some(step), tree, spans };
             let ended = match &callee {
                 Callee::Function(function) => self.run(function, &ctx, request, info, None).await,
                 // Boxed, so that it does not enlarge the future of every other

@@ -19,7 +19,8 @@ use crate::guest::too_long;
 use crate::limits::fixed;
 use crate::log::Rate;
 use crate::outcome::{Outcome, Usage};
-use crate::telemetry::FunctionCounters;
+use crate::telemetry::recorder::{SpanKind, SpanRecorder};
+use crate::telemetry::{FunctionCounters, Start, Trail};
 
 /// The handler of a host function.
 type Handler = dyn Fn(Context, Request) -> Answering + Send + Sync;
@@ -121,8 +122,10 @@ impl Shared {
         let refused = |outcome| self.refuse(name.clone(), outcome);
         let _permit = self.admit(&info, ctx).await.map_err(refused)?;
         let started = Instant::now();
-        let counted = provided.counters.begin(started);
-        let _listed = self.listing.enter(self.listing.id(), name, info.parent, ctx, started);
+        let (id, parent, kind) = (self.listing.id(), info.parent, SpanKind::HostFunction);
+        let counters = &provided.counters;
+        let live = self.telemetry.begin(Start { counters, ctx, kind, id, parent, started });
+        let _listed = self.listing.enter(id, name, parent, ctx, started);
         let answer = tokio::select! {
             biased;
             answer = answer(handler, ctx, request) => answer,
@@ -130,7 +133,10 @@ impl Shared {
         };
         // Processor time is counted for guests only.
         let usage = Usage { wall: started.elapsed(), ..Usage::default() };
-        counted.end(answer.as_ref().err().unwrap_or(&Outcome::Response), &usage);
+        let (failure, status) = (answer.as_ref().err(), answer.as_ref().ok().map(Response::status));
+        let (spans, status) = (SpanRecorder::of_call(info.spans), status.map(|s| s.as_u16()));
+        let trail = Trail::new(spans, info.trace, failure.is_some(), || None);
+        live.end(failure.unwrap_or(&Outcome::Response), status, &usage, trail);
         match answer {
             Ok(response) => Ok((response, usage)),
             Err(outcome) => Err(InvokeError::new(name.clone(), outcome, usage)),

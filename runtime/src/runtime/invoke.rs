@@ -21,10 +21,12 @@ use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
 use crate::guest::{Inputs, ResponseSender};
-use crate::invocation::Invocation;
+use crate::invocation::{Finished, Invocation};
 use crate::limits::fixed;
 use crate::outcome::{Outcome, Usage};
 use crate::propagation::trace::{TRACE, Trace};
+use crate::telemetry::Start;
+use crate::telemetry::recorder::{SpanBuffer, SpanKind, SpanRecorder};
 
 /// The position of an invocation in the calls of one request. The default is
 /// that of a root.
@@ -38,6 +40,9 @@ pub(super) struct CallInfo {
     pub(super) trace: Option<Trace>,
     /// Its call tree, if a function called it.
     pub(super) tree: Option<Arc<CallTree>>,
+    /// Where its span is recorded, if a function called it and the request is
+    /// recorded.
+    pub(super) spans: Option<Arc<SpanBuffer>>,
 }
 
 /// The permit of an invocation, held until its end.
@@ -211,7 +216,11 @@ impl Shared {
         check(function, ctx, &request).map_err(refused)?;
         let (started, id) = (Instant::now(), self.listing.id());
         let queue = asked.map_or(Duration::ZERO, |asked| started - asked);
-        let CallInfo { parent, depth, trace, tree } = info;
+        let CallInfo { parent, depth, trace, tree, spans } = info;
+        let spans = match depth {
+            0 => self.telemetry.recorder.begin(),
+            _ => SpanRecorder::of_call(spans),
+        };
         let inputs = Inputs {
             ctx: ctx.clone(),
             started,
@@ -221,13 +230,16 @@ impl Shared {
             depth,
             tree,
             trace,
+            spans,
             sender,
         };
         let invocation = Invocation::start(&self.engine, function, ctx, inputs).map_err(refused)?;
-        let counted = function.counters.begin(started);
+        let counters = &function.counters;
+        let kind = SpanKind::Invocation;
+        let live = self.telemetry.begin(Start { counters, ctx, kind, id, parent, started });
         let mut finishing = pin!(invocation.finish());
         let first = poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await;
-        let (result, mut usage) = match first {
+        let Finished { result, mut usage, trail } = match first {
             Poll::Ready(ended) => ended,
             Poll::Pending => {
                 let _listed = self.listing.enter(id, &function.name, parent, ctx, started);
@@ -235,7 +247,8 @@ impl Shared {
             }
         };
         usage.queue = queue;
-        counted.end(result.as_ref().err().unwrap_or(&Outcome::Response), &usage);
+        let status = result.as_ref().ok().map(|response| response.status().as_u16());
+        live.end(result.as_ref().err().unwrap_or(&Outcome::Response), status, &usage, trail);
         match result {
             Ok(response) => Ok((response, usage)),
             Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),

@@ -8,11 +8,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::histogram::{AtomicHistogram, Histogram};
 use super::snapshot::{FunctionMetrics, InstanceCounts, OutcomeMetrics};
-use crate::context::{Cause, Done};
+use crate::context::Cause;
 use crate::cores::PerCore;
 use crate::outcome::{Outcome, Usage};
 
@@ -49,12 +49,6 @@ struct OutcomeCounters {
     fetches: AtomicU64,
 }
 
-/// An invocation in flight. If its future is dropped it counts as canceled.
-pub(crate) struct CountedInvocation<'a> {
-    counters: &'a FunctionCounters,
-    started: Instant,
-}
-
 /// The source of an invocation's instance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum InstanceSource {
@@ -71,13 +65,8 @@ impl FunctionCounters {
         Arc::new(Self { name, cores: PerCore::new(|_, _| CoreCounters::default()) })
     }
 
-    /// Begins to count an invocation that was admitted at `started`.
-    pub(crate) fn begin(&self, started: Instant) -> CountedInvocation<'_> {
-        CountedInvocation { counters: self, started }
-    }
-
     /// Counts an invocation that has ended.
-    fn ended(&self, outcome: &Outcome, usage: &Usage) {
+    pub(super) fn ended(&self, outcome: &Outcome, usage: &Usage) {
         let Some(core) = self.cores.own() else { return };
         if let Some(cause) = outcome.cause() {
             increment(&core.causes, index(&Cause::NAMES, cause.name()));
@@ -136,22 +125,6 @@ impl FunctionCounters {
             instances: InstanceCounts { reset, none_idle, new_each_time },
             lateness,
         }
-    }
-}
-
-impl CountedInvocation<'_> {
-    /// Counts it with its outcome.
-    pub(crate) fn end(self, outcome: &Outcome, usage: &Usage) {
-        self.counters.ended(outcome, usage);
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for CountedInvocation<'_> {
-    fn drop(&mut self) {
-        let outcome = Outcome::Done(Done::Canceled, Cause::Canceled);
-        let usage = Usage { wall: self.started.elapsed(), ..Usage::default() };
-        self.counters.ended(&outcome, &usage);
     }
 }
 

@@ -1,15 +1,20 @@
-//! Metrics: counters of every function, which are written by each core for
-//! itself and summed when they are read.
+//! What operators see of a runtime: counters of every function, and recordings
+//! of recent requests. Each core writes counters of its own, which are summed
+//! when they are read.
 //!
 //! # Layout
-//! - [`Telemetry`]: the counters of a runtime.
+//! - [`Telemetry`]: the counters and recordings of a runtime.
+//! - [`invocation`]: an invocation in flight, until its end is counted.
 //! - [`counters`]: those of one function; [`front`]: those of the HTTP front;
 //!   [`histogram`]: durations.
-//! - [`snapshot`]: what a reader gets.
+//! - [`snapshot`]: what a reader of the counters gets.
+//! - [`recorder`]: recent requests, with the spans of everything they started.
 
 mod counters;
 mod front;
 mod histogram;
+mod invocation;
+pub(crate) mod recorder;
 mod snapshot;
 
 use std::collections::BTreeMap;
@@ -21,12 +26,15 @@ pub(crate) use self::counters::{FunctionCounters, InstanceSource};
 use self::counters::{increment, index};
 pub(crate) use self::front::FrontCounters;
 pub use self::histogram::Histogram;
+use self::invocation::LiveInvocation;
+pub(crate) use self::invocation::{Start, Trail};
+use self::recorder::Recorder;
 pub use self::snapshot::{FunctionMetrics, InstanceCounts, Metrics, OutcomeMetrics};
 use crate::cores::PerCore;
 use crate::outcome::Outcome;
 use crate::sync::lock;
 
-/// The counters of a runtime.
+/// The counters and recordings of a runtime.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     /// By name. There are as many as functions are deployed or provided.
@@ -35,6 +43,7 @@ pub(crate) struct Telemetry {
     unnamed: Arc<FunctionCounters>,
     rejections: PerCore<[AtomicU64; Outcome::NAMES.len()]>,
     pub(crate) front: FrontCounters,
+    pub(crate) recorder: Recorder,
 }
 
 /// The counters of the compiler.
@@ -53,6 +62,7 @@ impl Telemetry {
             unnamed: FunctionCounters::new("".into()),
             rejections: PerCore::new(zeros),
             front: FrontCounters::new(),
+            recorder: Recorder::default(),
         }
     }
 
@@ -71,6 +81,11 @@ impl Telemetry {
     /// Drops the counters of a function that is removed.
     pub(crate) fn remove(&self, name: &str) {
         lock(&self.functions).remove(name);
+    }
+
+    /// Follows an invocation that was admitted.
+    pub(crate) fn begin<'a>(&'a self, start: Start<'a>) -> LiveInvocation<'a> {
+        LiveInvocation::new(&self.recorder, start)
     }
 
     /// Counts an invocation that was refused before its guest ran.

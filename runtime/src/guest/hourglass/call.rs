@@ -139,7 +139,9 @@ fn dispatch(call: &mut Call<'_>, ctx: u32, admitted: Admitted, body: Bytes) -> R
     };
     let run = &mut call.data_mut().run;
     let (trace, tree, held) = (run.trace(), run.tree(), budget.clone());
-    let caller = CallerInfo { id: run.id, depth: run.depth, trace, tree, budget: held, head };
+    let spans = run.spans.buffer().cloned();
+    let (id, depth) = (run.id, run.depth);
+    let caller = CallerInfo { id, depth, trace, tree, spans, budget: held, head };
     let (free, request) = (run.is_free(ctx), request.map(|()| Body::from(body)));
     Ok(match dispatcher.call(caller, run.context(ctx)?, &callee, request) {
         Ok(called) => Pending::new(called, budget, free),

@@ -96,6 +96,7 @@ fn begin(state: &mut State, ctx: u32, request: FetchRequest, passes_body: bool) 
     };
     let ctx = state.run.context(ctx)?.clone();
     let passed = passes_body.then(|| state.run.body.take());
+    let request = request.recorded_in(state.run.span_parent());
     Ok(Fetch::begin(outbound, &ctx, step, request, passed, &tasks))
 }
 

@@ -139,9 +139,9 @@ impl State {
 
     /// Its standard streams, and the invocation that they are logged for.
     pub(crate) fn output(&mut self) -> (&mut Stdio, LogSource<'_>) {
-        let Self { capabilities, run: Run { ctx, trace, stdio, .. }, .. } = self;
+        let Self { capabilities, run: Run { ctx, id, trace, spans, stdio, .. }, .. } = self;
         let about = About { function: &capabilities.function, ctx, step: *trace };
-        (stdio, LogSource { about, rate: &capabilities.rate })
+        (stdio, LogSource { about, rate: &capabilities.rate, spans, id: *id })
     }
 
     /// Logs the rest of its output. Call it when the guest has ended.
@@ -224,6 +224,7 @@ mod tests {
     use super::*;
     use crate::body::Request;
     use crate::limits::Limits;
+    use crate::telemetry::recorder::SpanRecorder;
 
     impl Inputs {
         /// An empty request.
@@ -236,6 +237,7 @@ mod tests {
                 id: None,
                 depth: 0,
                 tree: None,
+                spans: SpanRecorder::off(),
                 trace: None,
                 sender: None,
             }

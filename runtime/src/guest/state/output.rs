@@ -9,6 +9,7 @@
 use tracing::Level;
 
 use crate::log::{self, About, LogRecord, Origin, Rate, RateDecision};
+use crate::telemetry::recorder::SpanRecorder;
 
 /// The most bytes of standard error that a trap's report carries.
 const TAIL: usize = 4 << 10;
@@ -154,6 +155,9 @@ pub(crate) struct LogQuota {
 pub(crate) struct LogSource<'a> {
     pub(crate) about: About<'a>,
     pub(crate) rate: &'a Rate,
+    pub(crate) spans: &'a SpanRecorder,
+    /// The invocation's id.
+    pub(crate) id: Option<u64>,
 }
 
 impl LogQuota {
@@ -164,7 +168,10 @@ impl LogQuota {
             None if let Some(shown) = self.shown(line) => {
                 let cost = shown.saturating_add(RECORD);
                 self.logged = self.logged.saturating_add(cost);
-                source.log(len, cost, |about| line.log(about));
+                source.log(len, cost, |about| {
+                    line.log(about);
+                    source.record(line);
+                });
             }
             _ => self.leave_out(source, len),
         }
@@ -197,6 +204,13 @@ impl LogQuota {
 }
 
 impl LogSource<'_> {
+    /// Adds a line to the recording of the request.
+    fn record(&self, line: &LogRecord<'_>) {
+        if let Some(buffer) = self.spans.buffer() {
+            buffer.add_line(line.recorded(self.id));
+        }
+    }
+
     /// Logs that output is left out.
     fn mark(&self, bytes: Option<u64>, why: &str) {
         self.log(0, RECORD, |about| log::left_out(about, bytes, why));
@@ -231,7 +245,9 @@ mod tests {
     fn the_tail_is_the_end() {
         let (ctx, rate) = (Context::background(), Rate::of_output());
         let about = About { function: "f", ctx: &ctx, step: None };
-        let (source, mut stdio) = (LogSource { about, rate: &rate }, Stdio::default());
+        let spans = SpanRecorder::off();
+        let source = LogSource { about, rate: &rate, spans: &spans, id: None };
+        let mut stdio = Stdio::default();
         stdio.write(Sink::Err, &[b'a'; TAIL], &source, &mut 9);
         stdio.write(Sink::Err, b"the end", &source, &mut 9);
         stdio.write(Sink::Out, b"not this", &source, &mut 9);

@@ -1,5 +1,6 @@
 //! The state of one invocation, for its host calls.
 
+use std::mem::take;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
@@ -23,6 +24,10 @@ use crate::guest::capabilities::Capabilities;
 use crate::guest::cgi::Cgi;
 use crate::outcome::Outcome;
 use crate::propagation::trace::{TRACE, Trace};
+use crate::telemetry::Trail;
+#[cfg(feature = "server")]
+use crate::telemetry::recorder::SpanParent;
+use crate::telemetry::recorder::SpanRecorder;
 
 /// The state of one invocation, for its host calls.
 pub(crate) struct Run {
@@ -55,6 +60,8 @@ pub(crate) struct Run {
     pub(crate) fetches: Option<Box<Fetches>>,
     /// Its span of a trace, once it was needed.
     pub(crate) trace: Option<Trace>,
+    /// Records what it starts and what it logs.
+    pub(crate) spans: SpanRecorder,
     /// Processor time of its callees that was counted as its own.
     pub(crate) callee_cpu: Duration,
     pub(crate) wasi: Option<Box<WasiP1Ctx>>,
@@ -76,6 +83,7 @@ pub(crate) struct Inputs {
     pub(crate) tree: Option<Arc<CallTree>>,
     /// Its span, if a function called it.
     pub(crate) trace: Option<Trace>,
+    pub(crate) spans: SpanRecorder,
     /// The sender for a response that starts before the invocation has ended.
     pub(crate) sender: Option<ResponseSender>,
 }
@@ -117,6 +125,7 @@ impl Run {
             #[cfg(feature = "server")]
             fetches: None,
             trace: None,
+            spans: SpanRecorder::off(),
             callee_cpu: Duration::ZERO,
             wasi: None,
         }
@@ -126,18 +135,19 @@ impl Run {
     /// [`none`](Self::none). It sets each field in place, because this state is
     /// large and a move copies it.
     pub(super) fn begin(&mut self, inputs: Inputs) {
-        let Inputs { ctx, started, request, body_limit, id, depth, tree, trace, sender } = inputs;
+        let Inputs { ctx, started, request, body_limit, id, depth, tree, trace, spans, sender } =
+            inputs;
         let (head, body) = request.into_parts();
         (self.ctx, self.started) = (ctx, started);
         (self.head, self.body) = (head, Incoming::new(body, body_limit));
         (self.id, self.depth, self.tree, self.trace) = (id, depth, tree, trace);
-        self.sender = sender;
+        (self.spans, self.sender) = (spans, sender);
     }
 
     /// The response of the guest, unless it was already sent.
     pub(crate) fn take_response(&mut self) -> Option<Response> {
         let mut response = self.response.take()?;
-        if let Some(body) = std::mem::take(&mut self.outgoing).whole() {
+        if let Some(body) = take(&mut self.outgoing).whole() {
             *response.body_mut() = body.into();
         }
         Some(response)
@@ -157,6 +167,21 @@ impl Run {
         #[cfg(not(feature = "server"))]
         let fetches = 0;
         (self.calls.made, fetches)
+    }
+
+    /// What is recorded of it besides its outcome. Call it when it has ended.
+    pub(crate) fn trail(&mut self, is_failed: bool) -> Option<Box<Trail>> {
+        let spans = std::mem::replace(&mut self.spans, SpanRecorder::off());
+        let head = &mut self.head;
+        Trail::new(spans, self.trace, is_failed, || {
+            (self.depth == 0).then(|| (take(&mut head.method), take(&mut head.uri)))
+        })
+    }
+
+    /// Where the spans of what it starts are recorded.
+    #[cfg(feature = "server")]
+    pub(crate) fn span_parent(&self) -> Option<SpanParent> {
+        self.spans.buffer().map(|buffer| SpanParent { buffer: buffer.clone(), id: self.id })
     }
 
     /// Its span of the request's trace, or of a trace of its own.

@@ -1,0 +1,136 @@
+//! An invocation in flight. Its end is counted and recorded here, whether it
+//! ends by itself or its future is dropped.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, Uri};
+
+use super::counters::FunctionCounters;
+use super::recorder::{
+    Recorded, Recorder, Recording, Span, SpanBuffer, SpanDone, SpanKind, SpanRecorder,
+};
+use crate::context::{Cause, Context, Done};
+use crate::limits::fixed;
+use crate::outcome::{Outcome, Usage};
+use crate::propagation::trace::{TRACE, Trace};
+
+/// What is known of an invocation when it begins.
+pub(crate) struct Start<'a> {
+    pub(crate) counters: &'a FunctionCounters,
+    pub(crate) ctx: &'a Context,
+    pub(crate) kind: SpanKind,
+    pub(crate) id: Option<u64>,
+    /// The invocation that called it.
+    pub(crate) parent: Option<u64>,
+    /// When it was admitted.
+    pub(crate) started: Instant,
+}
+
+/// What is recorded of an invocation besides its outcome and its usage.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    recorded: Recorded,
+    /// What it started.
+    buffer: Option<Arc<SpanBuffer>>,
+    /// The request that led to it, unless a function called it.
+    request: Option<(Method, Uri)>,
+    /// Its span of a trace.
+    trace: Option<Trace>,
+}
+
+/// An invocation in flight. If its future is dropped it counts as canceled.
+pub(crate) struct LiveInvocation<'a> {
+    recorder: &'a Recorder,
+    start: Start<'a>,
+}
+
+impl Trail {
+    /// The trail of an invocation that has ended, if any of it may be kept. The
+    /// request is computed only then.
+    pub(crate) fn new(
+        spans: SpanRecorder,
+        trace: Option<Trace>,
+        is_failed: bool,
+        request: impl FnOnce() -> Option<(Method, Uri)>,
+    ) -> Option<Box<Self>> {
+        let recorded = spans.recorded();
+        let buffer = spans.into_buffer();
+        let is_kept = match recorded {
+            Recorded::Nothing => false,
+            Recorded::Failures => is_failed || buffer.is_some(),
+            Recorded::All => true,
+        };
+        is_kept.then(|| Box::new(Self { recorded, buffer, request: request(), trace }))
+    }
+}
+
+impl<'a> LiveInvocation<'a> {
+    pub(super) fn new(recorder: &'a Recorder, start: Start<'a>) -> Self {
+        Self { recorder, start }
+    }
+
+    /// Counts and records its end. `status` is that of its response.
+    pub(crate) fn end(
+        self,
+        outcome: &Outcome,
+        status: Option<u16>,
+        usage: &Usage,
+        trail: Option<Box<Trail>>,
+    ) {
+        self.start.counters.ended(outcome, usage);
+        if let Some(trail) = trail {
+            self.record(outcome, status, usage, *trail);
+        }
+        std::mem::forget(self);
+    }
+
+    #[cold]
+    fn record(&self, outcome: &Outcome, status: Option<u16>, usage: &Usage, trail: Trail) {
+        let Trail { recorded, buffer, request, trace } = trail;
+        let span = self.span(outcome, status, usage, trace);
+        match buffer {
+            Some(buffer) if span.parent.is_some() => buffer.add_span(span),
+            buffer => {
+                let recording = Recording::new(span, buffer).about(self.start.ctx, request);
+                if recorded == Recorded::All || recording.is_failed() {
+                    self.recorder.keep(recording);
+                }
+            }
+        }
+    }
+
+    fn span(
+        &self,
+        outcome: &Outcome,
+        status: Option<u16>,
+        usage: &Usage,
+        trace: Option<Trace>,
+    ) -> Span {
+        let Start { counters, ctx, kind, id, parent, started } = self.start;
+        let is_response = matches!(outcome, Outcome::Response);
+        Span {
+            id,
+            parent,
+            kind,
+            name: counters.name.clone(),
+            started: started.checked_sub(usage.queue).unwrap_or(started),
+            ended: started + usage.wall,
+            deadline: ctx.deadline(),
+            done: SpanDone::of(ctx),
+            outcome: outcome.name(),
+            message: (!is_response).then(|| fixed::display(outcome, fixed::MESSAGE).into()),
+            status,
+            usage: *usage,
+            trace: trace.or_else(|| ctx.value(&TRACE)),
+        }
+    }
+}
+
+impl Drop for LiveInvocation<'_> {
+    fn drop(&mut self) {
+        let outcome = Outcome::Done(Done::Canceled, Cause::Canceled);
+        let usage = Usage { wall: self.start.started.elapsed(), ..Usage::default() };
+        self.start.counters.ended(&outcome, &usage);
+    }
+}

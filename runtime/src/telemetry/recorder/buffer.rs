@@ -1,0 +1,183 @@
+//! The spans and log lines of one request, from everything that it started.
+//!
+//! The invocations of a request share one buffer. It is created when the first
+//! of them calls, fetches or logs.
+//!
+//! # Bounds
+//! [`SPANS`] spans, [`LINES`] log lines, and [`TEXT`] bytes of text. What
+//! exceeds them is counted.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::span::{LogLine, Span};
+use crate::sync::lock;
+
+/// The most spans and log lines of a request, and the most bytes of their
+/// texts.
+const SPANS: usize = 128;
+const LINES: usize = 256;
+const TEXT: usize = 64 << 10;
+
+/// Collects what one request starts.
+#[derive(Debug, Default)]
+pub(crate) struct SpanBuffer(Mutex<Buffered>);
+
+/// What was collected.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffered {
+    /// In the order in which they ended.
+    pub(crate) spans: Vec<Span>,
+    pub(crate) lines: Vec<LogLine>,
+    /// The number of spans and lines that exceeded the bounds.
+    pub(crate) left_out: u64,
+    /// Whether a span has failed.
+    has_failed: bool,
+    text: usize,
+}
+
+/// An invocation's access to the buffer of its request.
+#[derive(Debug)]
+pub(crate) struct SpanRecorder {
+    recorded: Recorded,
+    buffer: OnceLock<Arc<SpanBuffer>>,
+}
+
+/// Where the spans of what an invocation starts are recorded.
+#[derive(Clone, Debug)]
+pub(crate) struct SpanParent {
+    pub(crate) buffer: Arc<SpanBuffer>,
+    /// The invocation's id.
+    pub(crate) id: Option<u64>,
+}
+
+/// What is kept of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    Nothing,
+    Failures,
+    All,
+}
+
+impl SpanRecorder {
+    /// Records nothing.
+    pub(crate) const fn off() -> Self {
+        Self { recorded: Recorded::Nothing, buffer: OnceLock::new() }
+    }
+
+    pub(super) fn new(is_watched: bool) -> Self {
+        let recorded = if is_watched { Recorded::All } else { Recorded::Failures };
+        Self { recorded, ..Self::off() }
+    }
+
+    /// Records into the buffer of the caller, if that has one.
+    pub(crate) fn of_call(buffer: Option<Arc<SpanBuffer>>) -> Self {
+        match buffer {
+            Some(buffer) => Self { recorded: Recorded::All, buffer: buffer.into() },
+            None => Self::off(),
+        }
+    }
+
+    pub(crate) fn recorded(&self) -> Recorded {
+        self.recorded
+    }
+
+    /// The request's buffer, if it is recorded.
+    pub(crate) fn buffer(&self) -> Option<&Arc<SpanBuffer>> {
+        match self.recorded {
+            Recorded::Nothing => None,
+            Recorded::Failures | Recorded::All => Some(self.buffer.get_or_init(Arc::default)),
+        }
+    }
+
+    /// The request's buffer, if anything was recorded.
+    pub(crate) fn into_buffer(self) -> Option<Arc<SpanBuffer>> {
+        self.buffer.into_inner()
+    }
+}
+
+impl SpanBuffer {
+    pub(crate) fn add_span(&self, span: Span) {
+        let mut buffered = lock(&self.0);
+        buffered.has_failed |= span.is_failed();
+        let fits = buffered.spans.len() < SPANS;
+        if buffered.takes(fits, span.len()) {
+            buffered.spans.push(span);
+        }
+    }
+
+    pub(crate) fn add_line(&self, line: LogLine) {
+        let mut buffered = lock(&self.0);
+        let fits = buffered.lines.len() < LINES;
+        if buffered.takes(fits, line.source.len() + line.text.len()) {
+            buffered.lines.push(line);
+        }
+    }
+
+    /// Whether a span has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.0).has_failed
+    }
+
+    /// What has been collected so far. A callee may still add to it after its
+    /// caller has ended.
+    pub(crate) fn read(&self) -> Buffered {
+        lock(&self.0).clone()
+    }
+}
+
+impl Buffered {
+    /// Whether an entry with this many bytes of text is taken.
+    fn takes(&mut self, fits: bool, text: usize) -> bool {
+        let is_taken = fits && self.text + text <= TEXT;
+        if is_taken {
+            self.text += text;
+        } else {
+            self.left_out += 1;
+        }
+        is_taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tracing::Level;
+
+    use super::*;
+
+    fn line(text: &str) -> LogLine {
+        let (at, level) = (Instant::now(), Level::INFO);
+        LogLine { at, span: None, level, source: "stderr".into(), text: text.into() }
+    }
+
+    #[test]
+    fn a_buffer_is_bounded_and_counts_the_rest() {
+        let (buffer, now) = (SpanBuffer::default(), Instant::now());
+        for id in 0..1_000 {
+            buffer.add_span(Span::example(id, now, now, "response"));
+            buffer.add_line(line("short"));
+        }
+        let read = buffer.read();
+        assert_eq!((read.spans.len(), read.lines.len()), (SPANS, LINES));
+        assert_eq!(read.left_out as usize, 2_000 - SPANS - LINES);
+        assert!(!buffer.has_failed());
+        // A failure is noticed even if the span does not fit.
+        buffer.add_span(Span::example(0, now, now, "trap"));
+        assert!(buffer.has_failed());
+
+        let buffer = SpanBuffer::default();
+        (0..100).for_each(|_| buffer.add_line(line(&"x".repeat(8 << 10))));
+        assert_eq!(buffer.read().lines.len(), 7);
+    }
+
+    #[test]
+    fn a_callee_records_into_its_callers_buffer() {
+        let caller = SpanRecorder::new(false);
+        let callee = SpanRecorder::of_call(caller.buffer().cloned());
+        let now = Instant::now();
+        callee.buffer().expect("one").add_span(Span::example(2, now, now, "response"));
+        assert_eq!(caller.into_buffer().expect("one").read().spans.len(), 1);
+        assert!(SpanRecorder::off().buffer().is_none());
+    }
+}
