@@ -88,7 +88,7 @@ pub(crate) fn serve(
             .with_context(|| cannot_listen(&settings.listen, "--listen"))?;
         let admin = match access {
             Some(access) => {
-                let admin = admin(access, runtime.clone()).await?;
+                let admin = admin(access, runtime.clone()).await?.routes(config.routes.clone());
                 Some(clients.apply_to_admin(admin))
             }
             None => None,

@@ -154,6 +154,34 @@ impl Function {
     }
 }
 
+/// What a function is and may do, for operators.
+#[cfg(feature = "server")]
+#[derive(Clone, Debug)]
+pub(crate) struct FunctionInfo {
+    pub(crate) name: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) calls: Arc<[Arc<str>]>,
+    pub(crate) allow_hosts: Arc<[Box<str>]>,
+    /// The folders' paths in the function.
+    pub(crate) mounts: Vec<String>,
+    /// The names of its variables.
+    pub(crate) environment: Vec<String>,
+}
+
+#[cfg(feature = "server")]
+impl FunctionInfo {
+    fn new(function: &Function) -> Self {
+        Self {
+            name: function.name.clone(),
+            limits: function.limits.clone(),
+            calls: function.calls.clone(),
+            allow_hosts: function.hosts.clone(),
+            mounts: function.mounts.paths().map(str::to_owned).collect(),
+            environment: function.environment.names().map(str::to_owned).collect(),
+        }
+    }
+}
+
 /// Names go into paths, logs and metric labels.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -175,6 +203,8 @@ pub(crate) struct Deployed {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) reuse: InstanceReuse,
+    #[cfg(feature = "server")]
+    pub(crate) info: FunctionInfo,
     /// Limits the logging of its failures.
     pub(crate) failures: Rate,
     pub(crate) counters: Arc<FunctionCounters>,
@@ -225,6 +255,8 @@ impl Deployed {
             blueprint: Blueprint::new(context, function, &checked)?,
             idle: (reuse == InstanceReuse::ResetInPlace).then(|| evictor.pool()),
             reuse,
+            #[cfg(feature = "server")]
+            info: FunctionInfo::new(function),
         })
     }
 

@@ -58,6 +58,12 @@ pub enum MountError {
 }
 
 impl Mounts {
+    /// The folders' paths in the function.
+    #[cfg(feature = "server")]
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(path, _)| &**path)
+    }
+
     /// Adds a folder at a path.
     pub(crate) fn add(&mut self, path: String, folder: PathBuf) {
         self.0.push((path, folder));

@@ -100,6 +100,15 @@ impl Runtime {
 }
 
 impl Catalogue {
+    /// The names with their timeouts, sorted.
+    #[cfg(feature = "server")]
+    pub(super) fn list(&self) -> Vec<(Arc<str>, Duration)> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = all.values().map(|one| (one.name.clone(), one.timeout)).collect();
+        list.sort_unstable();
+        list
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<Arc<Provided>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }

@@ -39,12 +39,16 @@ use crate::admission::Admission;
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::Engine;
 use crate::error::DeployError;
+#[cfg(feature = "server")]
+use crate::function::FunctionInfo;
 use crate::function::{
     DeployContext, Deployed, Evictor, Function, IdleStats, InstanceReuse, Registry,
 };
 use crate::guest::{Dispatcher, Linkers};
 #[cfg(feature = "server")]
 use crate::telemetry::FrontCounters;
+#[cfg(feature = "server")]
+use crate::telemetry::recorder::Recorder;
 use crate::telemetry::{Metrics, Telemetry};
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
@@ -197,6 +201,24 @@ impl Runtime {
     pub fn metrics(&self) -> Metrics {
         let Shared { telemetry, engine, root, .. } = &*self.0;
         telemetry.snapshot(&engine.compile_counters, root.descendants())
+    }
+
+    /// The recordings of recent requests.
+    #[cfg(feature = "server")]
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.0.telemetry.recorder
+    }
+
+    /// What a deployed function is and may do.
+    #[cfg(feature = "server")]
+    pub(crate) fn function_info(&self, name: &str) -> Option<FunctionInfo> {
+        Some(self.0.functions.find(name)?.info.clone())
+    }
+
+    /// The host functions with their timeouts, sorted by name.
+    #[cfg(feature = "server")]
+    pub(crate) fn host_functions(&self) -> Vec<(Arc<str>, Duration)> {
+        self.0.provided.list()
     }
 
     /// The counters of the front.

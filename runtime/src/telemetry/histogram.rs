@@ -45,6 +45,45 @@ impl Histogram {
         bounded.chain([None])
     }
 
+    /// An estimate of the duration that this share of all durations does not
+    /// exceed, between 0 and 1: exact to the bounds of its bucket, and linear
+    /// within. In the last bucket it is the lower bound. `None` without
+    /// durations.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let rank = share.clamp(0.0, 1.0) * self.count() as f64;
+        let (mut below, mut lower) = (0.0, Duration::ZERO);
+        for (bound, count) in Self::bounds().zip(self.buckets) {
+            let count = count as f64;
+            if count > 0.0 && below + count >= rank {
+                let width = bound.map_or(Duration::ZERO, |bound| bound - lower);
+                return Some(lower + width.mul_f64(((rank - below) / count).clamp(0.0, 1.0)));
+            }
+            below += count;
+            lower = bound.unwrap_or(lower);
+        }
+        None
+    }
+
+    /// The durations that were added since an earlier snapshot. If that is not
+    /// one of the same function, the result is this snapshot.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut recent = *self;
+        for (count, before) in recent.buckets.iter_mut().zip(earlier.buckets) {
+            let Some(left) = count.checked_sub(before) else { return *self };
+            *count = left;
+        }
+        recent.sum = self.sum.saturating_sub(earlier.sum);
+        recent
+    }
+
+    /// Adds all durations of another histogram.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, count) in self.buckets.iter_mut().zip(other.buckets) {
+            *sum += count;
+        }
+        self.sum += other.sum;
+    }
+
     /// Adds durations that were not recorded one by one because they are zero.
     pub(super) fn add_zeros(&mut self, count: u64) {
         self.buckets[0] += count;
@@ -93,6 +132,18 @@ mod tests {
             };
             assert_eq!(Some(bucket(nanos)), bounds.iter().position(fits), "{nanos} ns");
         }
+    }
+
+    #[test]
+    fn a_quantile_is_within_its_bucket() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.quantile(0.5), None);
+        (histogram.buckets[0], histogram.buckets[10]) = (1, 99);
+        let quantile = |share| histogram.quantile(share).expect("a duration").as_micros();
+        assert_eq!((quantile(0.0), quantile(0.01), quantile(1.0)), (0, 1, 1_024));
+        assert!((513..1_024).contains(&quantile(0.5)), "{}", quantile(0.5));
+        histogram.buckets[BUCKETS - 1] = 1_000;
+        assert_eq!(histogram.quantile(0.99), Some(Duration::from_micros(1 << 25)));
     }
 
     #[test]

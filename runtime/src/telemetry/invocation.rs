@@ -70,7 +70,8 @@ impl<'a> LiveInvocation<'a> {
         Self { recorder, start }
     }
 
-    /// Counts and records its end. `status` is that of its response.
+    /// Counts and records its end. `status` is that of its response; that of a
+    /// failure follows from its outcome.
     pub(crate) fn end(
         self,
         outcome: &Outcome,
@@ -120,7 +121,7 @@ impl<'a> LiveInvocation<'a> {
             done: SpanDone::of(ctx),
             outcome: outcome.name(),
             message: (!is_response).then(|| fixed::display(outcome, fixed::MESSAGE).into()),
-            status,
+            status: Some(status.unwrap_or_else(|| outcome.status().as_u16())),
             usage: *usage,
             trace: trace.or_else(|| ctx.value(&TRACE)),
         }

@@ -85,7 +85,9 @@ async fn invocations_in_flight_are_listed_and_canceled() -> Result<()> {
 #[tokio::test]
 async fn unknown_paths_and_ids_get_a_problem_document() -> Result<()> {
     let admin = admin(host::runtime([]), None).await?;
-    for what in ["GET /", "GET /invocations/", "DELETE /invocations/7", "DELETE /invocations/x"] {
+    for what in
+        ["GET /nothing", "GET /invocations/", "DELETE /invocations/7", "DELETE /invocations/x"]
+    {
         // GET of a single invocation is not supported.
         let expected = if what == "GET /invocations/" { 405 } else { 404 };
         let (status, problem) = ask_plainly(admin, what).await?;

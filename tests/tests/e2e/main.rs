@@ -28,6 +28,7 @@ mod compilation;
 mod compiler_processes;
 mod concurrency;
 mod context_values;
+mod dashboard;
 mod descriptor_limits;
 mod disconnects;
 mod docs;

@@ -19,27 +19,61 @@ pub(super) struct Connections {
 
 struct OpenConnection {
     task: AbortHandle,
+    state: Arc<ConnectionState>,
+}
+
+/// The state of one connection.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionState {
     /// Whether its request has arrived.
-    begun: Arc<AtomicBool>,
+    begun: AtomicBool,
+    busy: AtomicBool,
+}
+
+/// Keeps a connection open for longer than its usual lifetime, until it is
+/// dropped.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<ConnectionState>);
+
+impl ConnectionState {
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.busy.store(true, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Connections {
     /// Serves one more connection. If there are too many, the oldest one
     /// without a request is closed, or, if each has a request, the oldest.
-    pub(super) fn add<F>(&mut self, serve: impl FnOnce(Arc<AtomicBool>) -> F)
+    pub(super) fn add<F>(&mut self, serve: impl FnOnce(Arc<ConnectionState>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         while self.tasks.try_join_next().is_some() {}
         self.forget_ended();
         if self.open.len() >= MAX_OPEN {
-            let silent = self.open.iter().position(|one| !one.begun.load(Ordering::Relaxed));
+            let begun = |one: &OpenConnection| one.state.begun.load(Ordering::Relaxed);
+            let silent = self.open.iter().position(|one| !begun(one));
             self.open.remove(silent.unwrap_or(0)).task.abort();
             tracing::debug!("an operator's connection was closed for a newer one");
         }
-        let begun = Arc::new(AtomicBool::new(false));
-        let task = self.tasks.spawn(serve(begun.clone()));
-        self.open.push(OpenConnection { task, begun });
+        let state = Arc::new(ConnectionState::default());
+        let task = self.tasks.spawn(serve(state.clone()));
+        self.open.push(OpenConnection { task, state });
     }
 
     /// Waits until a connection ends. Without connections it waits forever.
@@ -74,10 +108,12 @@ mod tests {
             }
         }
         let told = Told(number, ended.clone());
-        connections.add(|asked| async move {
+        connections.add(|state| async move {
             // Capture the whole value, not its number alone.
             let told = told;
-            asked.store(told.0 < 2, Ordering::Relaxed);
+            if told.0 < 2 {
+                state.begin();
+            }
             std::future::pending::<()>().await;
         });
     }

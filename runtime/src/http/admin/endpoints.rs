@@ -1,63 +1,102 @@
 //! The endpoints of the admin listener and their responses.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http_body::Body as HttpBody;
 use serde::Serialize;
 
+use super::connections::ConnectionState;
+use super::dashboard::events::Streams;
+use super::dashboard::{functions, invoke, recordings};
 use super::guard::{AdminGuard, Denial};
 use super::listing::{Canceled, Listed};
-use super::metrics;
-use crate::body::Response;
+use super::{metrics, page};
+use crate::body::{BodyError, Response};
 use crate::http::header_limits::HeaderLimits;
 use crate::http::health;
 use crate::http::problem;
 use crate::http::refusal::Refusal;
+use crate::http::routes::Routes;
 use crate::runtime::Runtime;
 
 /// All endpoints, behind the guard.
 pub(super) struct Endpoints {
     pub(super) runtime: Runtime,
+    pub(super) routes: Routes,
     pub(super) guard: AdminGuard,
     pub(super) headers: HeaderLimits,
+    pub(super) streams: Streams,
 }
 
 impl Endpoints {
-    /// The response to a request; the body is ignored.
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
-        let mut response = match Refusal::of(request, self.headers) {
-            Some(refusal) => malformed(refusal),
-            None => match health::response(request, "", &self.runtime) {
-                Some(health) => health,
-                None => match self.guard.admit(request.headers()) {
-                    Ok(()) => self.dispatch(request),
-                    Err(denial) => denied(denial),
-                },
-            },
+    /// The response to a request of a connection.
+    pub(super) async fn answer<B>(
+        &self,
+        request: Request<B>,
+        connection: &Arc<ConnectionState>,
+    ) -> Response
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BodyError>>,
+    {
+        let mut response = match self.open(&request) {
+            Some(response) => response,
+            None => self.dispatch(request, connection).await,
         };
-        // The list is private, and outdated as soon as it is sent.
+        // Everything is private, and outdated as soon as it is sent.
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
 
-    fn dispatch<B>(&self, request: &Request<B>) -> Response {
-        let segments: Vec<_> = request.uri().path().split('/').skip(1).collect();
-        match (request.method(), segments.as_slice()) {
-            (&Method::GET, ["metrics"]) => {
-                let (kind, body) = metrics::exposition(&self.runtime, request.headers());
+    /// The response to a request that is malformed, that is not authorized, or
+    /// that needs no authorization.
+    fn open<B>(&self, request: &Request<B>) -> Option<Response> {
+        if let Some(refusal) = Refusal::of(request, self.headers) {
+            return Some(malformed(refusal));
+        }
+        if let Some(health) = health::response(request, "", &self.runtime) {
+            return Some(health);
+        }
+        if let Some(page) = page::response(request) {
+            return Some(page);
+        }
+        self.guard.admit(request.headers()).err().map(denied)
+    }
+
+    async fn dispatch<B>(&self, request: Request<B>, connection: &Arc<ConnectionState>) -> Response
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BodyError>>,
+    {
+        let (runtime, uri) = (&self.runtime, request.uri().clone());
+        let segments: Vec<_> = uri.path().split('/').skip(1).collect();
+        let is = |method| request.method() == method;
+        match segments.as_slice() {
+            ["metrics"] if is(Method::GET) => {
+                let (kind, body) = metrics::exposition(runtime, request.headers());
                 with(Response::new(body.into()), CONTENT_TYPE, kind)
             }
-            (_, ["metrics"]) => only("GET"),
-            (&Method::GET, ["invocations"]) => self.list(),
-            (_, ["invocations"]) => only("GET"),
-            (&Method::DELETE, ["invocations", id]) => self.cancel(id),
-            (_, ["invocations", _]) => only("DELETE"),
-            _ => problem::refusal(
-                StatusCode::NOT_FOUND,
-                "there are GET /invocations, DELETE /invocations/ID, GET /metrics, GET /livez and \
-                 GET /readyz",
-            ),
+            ["invocations"] if is(Method::GET) => self.list(),
+            ["invocations", id] if is(Method::DELETE) => self.cancel(id),
+            ["events"] if is(Method::GET) => self.streams.open(runtime, connection.busy()),
+            ["requests"] if is(Method::GET) => recordings::list(runtime, &uri),
+            ["requests", id] if is(Method::GET) => recordings::show(runtime, id),
+            ["functions"] if is(Method::GET) => functions::list(runtime, &self.routes),
+            ["functions", name, "invoke"] if is(Method::POST) => {
+                let _busy = connection.busy();
+                invoke::run(runtime, name, request).await
+            }
+            ["metrics" | "invocations" | "events" | "requests" | "functions"] | ["requests", _] => {
+                only("GET")
+            }
+            ["invocations", _] => only("DELETE"),
+            ["functions", _, "invoke"] => only("POST"),
+            _ => {
+                problem::refusal(StatusCode::NOT_FOUND, "see docs/operations.md for what there is")
+            }
         }
     }
 
@@ -77,14 +116,14 @@ impl Endpoints {
     }
 }
 
-fn json(value: &impl Serialize) -> Response {
-    // Serializing a list or a number to JSON can't fail.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    // Serializing texts, lists and numbers to JSON can't fail.
     let mut body = serde_json::to_vec(value).unwrap_or_default();
     body.push(b'\n');
     with(Response::new(body.into()), CONTENT_TYPE, "application/json")
 }
 
-fn only(method: &'static str) -> Response {
+pub(super) fn only(method: &'static str) -> Response {
     let detail = format!("only {method} can be asked of this");
     with(problem::refusal(StatusCode::METHOD_NOT_ALLOWED, &detail), ALLOW, method)
 }
@@ -94,7 +133,7 @@ fn malformed(refusal: Refusal) -> Response {
     tracing::debug!(%refusal, "a request to the admin listener was refused");
     let mut response = refusal.response();
     if let Some(allowed) = response.headers_mut().get_mut(ALLOW) {
-        *allowed = HeaderValue::from_static("GET, DELETE");
+        *allowed = HeaderValue::from_static("GET, POST, DELETE");
     }
     response
 }
@@ -108,7 +147,7 @@ fn denied((status, detail): Denial) -> Response {
     }
 }
 
-fn with(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+pub(super) fn with(mut response: Response, name: HeaderName, value: &'static str) -> Response {
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }

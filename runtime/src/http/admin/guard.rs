@@ -1,5 +1,6 @@
 //! Authorizes requests. With a token, every request must present it; without
-//! one, any client that can connect is allowed, except web pages.
+//! one, any client that can connect is allowed, except web pages other than the
+//! dashboard.
 //!
 //! A page in an operator's browser can send requests to this machine. With DNS
 //! rebinding, a name that resolves first to the page's own server and then to
@@ -8,7 +9,7 @@
 
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::token::AdminToken;
 use crate::outbound::address::literal;
@@ -26,8 +27,9 @@ pub(super) type Denial = (StatusCode, &'static str);
 const TOKEN: Denial =
     (StatusCode::UNAUTHORIZED, "show the token, as `Authorization: Bearer TOKEN`");
 
-/// A web page sent the request.
-const PAGE: Denial = (StatusCode::FORBIDDEN, "without a token no web page is let in");
+/// A web page of another origin sent the request.
+const PAGE: Denial =
+    (StatusCode::FORBIDDEN, "without a token no web page is let in but the dashboard");
 
 /// The request's host is in a form that a web page could produce.
 const HOST_NAME: Denial = (
@@ -40,7 +42,7 @@ impl AdminGuard {
         match &self.0 {
             Some(token) if shown(headers).is_some_and(|shown| token.is(shown)) => Ok(()),
             Some(_) => Err(TOKEN),
-            None if is_from_page(headers) => Err(PAGE),
+            None if is_from_another_page(headers) => Err(PAGE),
             None if !is_named_plainly(headers) => Err(HOST_NAME),
             None => Ok(()),
         }
@@ -53,8 +55,16 @@ fn shown(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
 }
 
-fn is_from_page(headers: &HeaderMap) -> bool {
-    headers.contains_key(ORIGIN) || headers.get(FETCH_SITE).is_some_and(|site| site != "none")
+/// Whether a web page sent a request that is not from this listener. All that
+/// is served here is the dashboard.
+fn is_from_another_page(headers: &HeaderMap) -> bool {
+    let is_own = |origin: &HeaderValue| {
+        let host = origin.as_bytes().strip_prefix(b"http://");
+        host.is_some() && host == headers.get(HOST).map(HeaderValue::as_bytes)
+    };
+    let sites = ["none", "same-origin"];
+    headers.get_all(ORIGIN).iter().any(|origin| !is_own(origin))
+        || headers.get_all(FETCH_SITE).iter().any(|site| !sites.iter().any(|own| site == own))
 }
 
 /// Whether the host is named exactly once, by an IP address or as `localhost`.
@@ -111,11 +121,31 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_no_web_page_is_let_in() {
-        let from = |name, value| admit(false, &[(HOST, "localhost"), (name, value)]);
-        assert_eq!(from(ORIGIN, "http://localhost"), Err(PAGE));
-        assert_eq!(from(ORIGIN, "null"), Err(PAGE));
-        assert_eq!(from(FETCH_SITE, "cross-site"), Err(PAGE));
+    fn without_a_token_no_other_web_page_is_let_in() {
+        let from = |name, value| admit(false, &[(HOST, "localhost:9090"), (name, value)]);
+        for origin in
+            ["http://localhost", "http://localhost:8080", "https://localhost:9090", "null"]
+        {
+            assert_eq!(from(ORIGIN, origin), Err(PAGE), "{origin}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            assert_eq!(from(FETCH_SITE, site), Err(PAGE), "{site}");
+        }
         assert_eq!(from(FETCH_SITE, "none"), Ok(()));
+    }
+
+    #[test]
+    fn the_dashboard_is_let_in() {
+        let own = [
+            (HOST, "localhost:9090"),
+            (ORIGIN, "http://localhost:9090"),
+            (FETCH_SITE, "same-origin"),
+        ];
+        assert_eq!(admit(false, &own), Ok(()));
+        // Under a name that a page could make lead here, it is not.
+        let rebound = [(HOST, "attacker.example"), (ORIGIN, "http://attacker.example")];
+        assert_eq!(admit(false, &rebound), Err(HOST_NAME));
+        let twice = [(HOST, "localhost"), (ORIGIN, "http://localhost"), (ORIGIN, "http://a")];
+        assert_eq!(admit(false, &twice), Err(PAGE));
     }
 }

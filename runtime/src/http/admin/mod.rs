@@ -1,4 +1,5 @@
-//! The admin listener: health, metrics, and the invocations in flight.
+//! The admin listener: health, metrics, the invocations in flight, and the
+//! dashboard.
 //!
 //! It is separate from the listener for clients and has its own address, so
 //! permission to invoke functions does not include permission to cancel the
@@ -11,16 +12,19 @@
 //! - `guard`: authorizes requests.
 //! - `endpoints`: the requests it answers.
 //! - `listing`: an invocation in flight, as JSON.
+//! - `page`: the dashboard's page; `dashboard`: the endpoints that it reads.
 //! - `metrics`: the metrics as text; `process`: those of the process.
 //! - `client`: the client that the program's commands use.
 
 #[cfg(feature = "cli")]
 pub(crate) mod client;
 mod connections;
+mod dashboard;
 mod endpoints;
 mod guard;
 pub(crate) mod listing;
 mod metrics;
+mod page;
 mod process;
 mod token;
 
@@ -29,7 +33,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -37,19 +40,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
-use self::connections::Connections;
+use self::connections::{ConnectionState, Connections};
+use self::dashboard::events::Streams;
 use self::endpoints::Endpoints;
 use self::guard::AdminGuard;
 pub use self::token::{AdminToken, AdminTokenError};
 use super::accept::Acceptor;
 use super::header_limits::{self, HeaderLimits};
+use super::routes::Routes;
 use crate::runtime::Runtime;
 
 /// Timeout for the head of an operator's request.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// The longest a connection may last, from its first byte to its last. It
-/// serves one request.
+/// The longest a connection may last, from its first byte to its last, unless
+/// its request takes longer. It serves one request.
 const LIFETIME: Duration = Duration::from_secs(10);
 
 /// An HTTP/1.1 listener for the operators of a [`Runtime`].
@@ -57,6 +62,10 @@ const LIFETIME: Duration = Duration::from_secs(10);
 /// - `GET /livez` is 200 while the process serves. `GET /readyz` is 200 while
 ///   the runtime accepts invocations, and 503 once it drains. Both are plain
 ///   text and need no token.
+/// - `GET /` is the dashboard, a page for browsers. It reads the endpoints
+///   `/events`, `/requests` and `/functions`, which are documented in
+///   `docs/dashboard.md`, and runs functions with
+///   `POST /functions/NAME/invoke`.
 /// - `GET /metrics` has the [metrics](Runtime::metrics) and those of the
 ///   process: as OpenMetrics if the `accept` header names it, else in the text
 ///   format of Prometheus.
@@ -66,14 +75,19 @@ const LIFETIME: Duration = Duration::from_secs(10);
 ///   of invocations ended.
 ///
 /// With a [token](Self::token) every other request must present it, as
-/// `Authorization: Bearer TOKEN`. Without one, any client that can connect is
-/// allowed, except web pages: a request that a browser marks as a page's is
+/// `Authorization: Bearer TOKEN`, for which the page asks. Without one, any
+/// client that can connect is allowed, except web pages other than the
+/// dashboard: a request that a browser marks as one of another origin is
 /// refused, and so is one whose host is neither an IP address nor `localhost`.
 ///
 /// A connection serves one request and lasts at most 10 seconds, 5 of them
-/// until the request's head has arrived. If more than 64 connections are open,
+/// until the request's head has arrived; one with a stream of events or an
+/// invocation lasts as long as that. If more than 64 connections are open,
 /// the oldest one without a request is closed, so idle connections can't block
 /// an operator.
+///
+/// While a page reads events, the last 256 requests are kept in memory, with
+/// the 64 slowest; the last 128 that failed are kept always.
 ///
 /// ```no_run
 /// # async fn example(runtime: hourglass::Runtime) -> Result<(), Box<dyn std::error::Error>> {
@@ -88,6 +102,7 @@ const LIFETIME: Duration = Duration::from_secs(10);
 pub struct Admin {
     listener: TcpListener,
     runtime: Runtime,
+    routes: Routes,
     token: Option<AdminToken>,
     headers: HeaderLimits,
 }
@@ -99,7 +114,15 @@ impl Admin {
     /// The system's error.
     pub async fn bind(address: impl ToSocketAddrs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, runtime, token: None, headers: header_limits::DEFAULT })
+        let (routes, headers) = (Routes::default(), header_limits::DEFAULT);
+        Ok(Self { listener, runtime, routes, token: None, headers })
+    }
+
+    /// Sets the routes, for the dashboard to show. Default: none.
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
     }
 
     /// Sets the token that every request must present. Default: none, which is
@@ -144,12 +167,14 @@ impl Admin {
     /// Dropping the future closes the connections, as `stop` does.
     /// Cancellations already made are not undone.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, runtime, token, headers } = self;
+        let Self { listener, runtime, routes, token, headers } = self;
         if token.is_none() && !listener.local_addr()?.ip().is_loopback() {
             let reason = "an address that other machines may reach needs a token";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
         }
-        let endpoints = Arc::new(Endpoints { runtime, guard: AdminGuard(token), headers });
+        runtime.recorder().turn_on();
+        let (guard, streams) = (AdminGuard(token), Streams::default());
+        let endpoints = Arc::new(Endpoints { runtime, routes, guard, headers, streams });
         let mut acceptor = Acceptor::new(listener, "operators");
         let (mut connections, mut stop) = (Connections::default(), pin!(stop));
         loop {
@@ -157,31 +182,34 @@ impl Admin {
                 () = &mut stop => return Ok(()),
                 () = connections.ended() => {}
                 stream = acceptor.accept() => {
-                    connections.add(|begun| serve(stream, endpoints.clone(), begun));
+                    connections.add(|state| serve(stream, endpoints.clone(), state));
                 }
             }
         }
     }
 }
 
-/// Serves one request and records when its head has arrived. Its body is not
-/// read.
-async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, begun: Arc<AtomicBool>) {
+/// Serves one request and records when its head has arrived.
+async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, state: Arc<ConnectionState>) {
     let mut settings = http1::Builder::new();
     endpoints.headers.apply_to_http1(&mut settings);
-    let service = service_fn(move |request| {
-        begun.store(true, Ordering::Relaxed);
-        let answer = endpoints.answer(&request);
-        async { Ok::<_, Infallible>(answer) }
+    let service = service_fn(|request| {
+        state.begin();
+        let answer = endpoints.answer(request, &state);
+        async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = settings
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(LIFETIME, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "an operator's connection broke off"),
-        Err(_elapsed) => tracing::debug!("an operator's connection took too long"),
+    let mut connection = pin!(connection);
+    loop {
+        match tokio::time::timeout(LIFETIME, &mut connection).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => return tracing::debug!(%error, "an operator's connection broke off"),
+            Err(_elapsed) if state.is_busy() => {}
+            Err(_elapsed) => return tracing::debug!("an operator's connection took too long"),
+        }
     }
 }

@@ -41,6 +41,14 @@ impl Process {
         })
     }
 
+    pub(super) fn cpu(&self) -> Duration {
+        self.cpu
+    }
+
+    pub(super) fn resident(&self) -> u64 {
+        self.resident
+    }
+
     pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         seconds(encoder, "process_cpu_seconds", "Processor time of this process", self.cpu)?;
         for (name, help, value) in [

@@ -118,6 +118,11 @@ impl SpanBuffer {
         lock(&self.0).has_failed
     }
 
+    /// The number of spans that were collected.
+    pub(crate) fn span_count(&self) -> usize {
+        lock(&self.0).spans.len()
+    }
+
     /// What has been collected so far. A callee may still add to it after its
     /// caller has ended.
     pub(crate) fn read(&self) -> Buffered {

@@ -56,6 +56,11 @@ impl Recording {
         self.root.is_failed() || self.rest.as_ref().is_some_and(|rest| rest.has_failed())
     }
 
+    /// The number of spans, with the root.
+    pub(crate) fn span_count(&self) -> usize {
+        1 + self.rest.as_ref().map_or(0, |rest| rest.span_count())
+    }
+
     /// The other spans, and the log lines.
     pub(crate) fn rest(&self) -> Buffered {
         self.rest.as_ref().map(|rest| rest.read()).unwrap_or_default()
