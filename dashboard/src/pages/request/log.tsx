@@ -1,0 +1,44 @@
+import { useState } from "preact/hooks";
+import type { Recording } from "../../api/types";
+import { duration, named } from "../../format";
+import { Empty } from "../../ui/empty";
+
+interface Props {
+  recording: Recording;
+  selected: number | null;
+  onSelect: (span: number) => void;
+}
+
+/** The log lines of the request, in the order of time. */
+export function Log({ recording, selected, onSelect }: Props) {
+  const [only, setOnly] = useState(false);
+  const names = new Map(recording.spans.map((span) => [span.id, named(span.name)]));
+  const lines = recording.logs
+    .filter((line) => !only || line.span === selected)
+    .sort((a, b) => a.at_us - b.at_us);
+  return (
+    <section class="panel log" aria-labelledby="log-title">
+      <div class="panel-head">
+        <h2 id="log-title">Log</h2>
+        <label class="inline"><input type="checkbox" checked={only} onChange={(event) => setOnly(event.currentTarget.checked)} /> only the selected context</label>
+      </div>
+      {lines.length === 0
+        ? <Empty title={recording.logs.length === 0 ? "The request has logged nothing." : "The selected context has logged nothing."} />
+        : <div class="log-scroll" tabIndex={0} role="region" aria-label="Log lines">
+            <table class="log-lines">
+              <thead class="visually-hidden"><tr><th>Time</th><th>Level</th><th>Context</th><th>Text</th></tr></thead>
+              <tbody>
+                {lines.map((line, index) => (
+                  <tr key={index} class={line.span === selected ? "of-selected" : ""}>
+                    <td class="num">{duration(line.at_us)}</td>
+                    <td><span class={`level level-${line.level.toLowerCase()}`}>{line.level}</span></td>
+                    <td><button type="button" class="link" onClick={() => onSelect(line.span)}>{names.get(line.span) ?? "–"}</button></td>
+                    <td class="mono text">{line.source !== "" && <span class="faint-text">{line.source} </span>}{line.text}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>}
+    </section>
+  );
+}

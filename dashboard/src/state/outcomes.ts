@@ -1,0 +1,46 @@
+/** Outcomes in groups that a reader tells apart by color and by shape. */
+
+export type Group = "response" | "deadline" | "canceled" | "fault" | "refused" | "host";
+
+export const GROUPS: readonly Group[] = [
+  "response", "deadline", "canceled", "fault", "refused", "host",
+];
+
+export const GROUP_LABELS: Record<Group, string> = {
+  response: "response",
+  deadline: "deadline",
+  canceled: "canceled",
+  fault: "failed",
+  refused: "refused",
+  host: "host",
+};
+
+const GROUP_OF: Record<string, Group> = {
+  response: "response",
+  "deadline-exceeded": "deadline",
+  canceled: "canceled",
+  trap: "fault",
+  exit: "fault",
+  "out-of-memory": "fault",
+  "bad-response": "fault",
+  "response-too-large": "fault",
+  "body-too-large": "refused",
+  "bad-request": "refused",
+  "not-found": "refused",
+  busy: "refused",
+  draining: "refused",
+  forbidden: "refused",
+  "depth-exceeded": "refused",
+  "calls-exceeded": "refused",
+  host: "host",
+};
+
+/** The group of an outcome. A name that this page doesn't know is a failure. */
+export function group(outcome: string): Group {
+  return GROUP_OF[outcome.replaceAll("_", "-")] ?? "fault";
+}
+
+/** Whether a request counts as failed: it has no response, or its status is 5xx. */
+export function isFailed(request: { outcome: string; status: number | null }): boolean {
+  return group(request.outcome) !== "response" || (request.status ?? 0) >= 500;
+}
