@@ -46,7 +46,7 @@ impl Write for Escaping<'_, '_> {
 
 /// A line of JSON in which every character that [`OneLine`] escapes is escaped
 /// in JSON's way. JSON allows these characters only inside strings.
-#[cfg(feature = "cli")]
+#[cfg(feature = "server")]
 pub(crate) fn json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {

@@ -44,6 +44,12 @@ enum Format {
     Json,
 }
 
+impl LogOptions {
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.log_format, Format::Json)
+    }
+}
+
 /// Checks the directives of a filter. A bare level applies to this program only:
 /// its dependencies stay silent unless they are named.
 fn filter(text: &str) -> Result<String, String> {
@@ -120,7 +126,7 @@ impl io::Write for Records {
 
 /// Starts logging.
 pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
-    let is_json = matches!(options.log_format, Format::Json);
+    let is_json = options.is_json();
     let is_colored = !is_json && output::is_colored();
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::builder().parse(&options.log)?)

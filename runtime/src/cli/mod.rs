@@ -21,6 +21,7 @@
 //! the async runtime, which is created in one place.
 
 mod access;
+mod access_log;
 mod build;
 mod cancel;
 mod check;
@@ -124,9 +125,9 @@ fn try_run(args: Vec<OsString>) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     match args.command {
-        Command::Up(up) => up::run(&up, signals),
+        Command::Up(up) => up::run(&up, &args.log, signals),
         Command::Build(build) => build::run(&build),
-        Command::Serve(serve) => serve::run(&serve, signals),
+        Command::Serve(serve) => serve::run(&serve, &args.log, signals),
         Command::Invoke(invoke) => invoke::run(&invoke, signals),
         Command::Check(check) => check::run(&check),
         Command::Ps(ps) => ps::run(&ps),

@@ -2,6 +2,7 @@
 //! precedence over the file, and the file over the defaults.
 
 use super::access::Access;
+use super::access_log::AccessLogOptions;
 use super::code::CodeOptions;
 use super::config::Config;
 use super::settings::{ClientSettings, FunctionOptions, ServerSettings};
@@ -21,6 +22,8 @@ pub(crate) struct ServeOptions {
     admin_token: Option<AdminToken>,
     #[command(flatten)]
     clients: Partial<ClientSettings>,
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogOptions,
     #[command(flatten)]
     code: CodeOptions,
     #[command(flatten)]
@@ -135,7 +138,7 @@ mod tests {
             .filter(|arg| arg.get_action().takes_values())
             .map(|arg| (arg.get_long().map(str::to_owned), arg.get_env().map(ToOwned::to_owned)))
             .collect();
-        assert_eq!(variables.len(), 35, "{variables:?}");
+        assert_eq!(variables.len(), 38, "{variables:?}");
         for (flag, variable) in variables {
             let flag = flag.expect("a long flag").to_uppercase().replace('-', "_");
             assert_eq!(variable, Some(format!("HOURGLASS_{flag}").into()));
@@ -159,6 +162,8 @@ mod tests {
             ("response_memory", "512MiB"),
             ("header_bytes", "64KiB"),
             ("header_count", "100"),
+            ("access_log", "stderr"),
+            ("access_log_sample", "1"),
             ("cache_size", "1GiB"),
             ("compile_timeout", "1m"),
             ("compile_memory", "2GiB"),

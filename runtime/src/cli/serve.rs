@@ -12,11 +12,12 @@ use anyhow::{Context as _, bail};
 use super::access::Access;
 use super::config::Config;
 use super::deploy;
+use super::logging::LogOptions;
 use super::options::ServeOptions;
 use super::output;
 use super::signals::Signals;
 use crate::function::InstanceReuse;
-use crate::http::{Admin, Routes, Server};
+use crate::http::{AccessLog, Admin, Routes, Server};
 use crate::runtime::Runtime;
 use crate::schema::Period;
 
@@ -30,7 +31,7 @@ pub(crate) struct ServeArgs {
     options: ServeOptions,
 }
 
-pub(crate) fn run(args: &ServeArgs, signals: Signals) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ServeArgs, log: &LogOptions, signals: Signals) -> anyhow::Result<()> {
     let (config, modules) = deploy::sources(&args.files)?;
     let mut names = HashSet::new();
     if let Some(module) = modules.iter().find(|module| !names.insert(&module.name)) {
@@ -39,13 +40,14 @@ pub(crate) fn run(args: &ServeArgs, signals: Signals) -> anyhow::Result<()> {
             module.name
         );
     }
+    let access_log = args.options.access_log.start(log, false)?;
     let runtime = args.options.runtime(&config)?;
     check_addresses(&args.options, &config)?;
     for module in &modules {
         deploy::deploy(&runtime, module, &args.options.functions)?;
     }
     deploy::link(&runtime, &config, &modules, &args.options.functions)?;
-    serve(runtime, &args.options, config, signals)
+    serve(runtime, &args.options, access_log, config, signals)
 }
 
 /// Fails if an address or the certificate can't be used, before the functions
@@ -77,6 +79,7 @@ fn cannot_listen(address: &str, flag: &str) -> String {
 pub(crate) fn serve(
     runtime: Runtime,
     options: &ServeOptions,
+    access_log: Option<AccessLog>,
     config: Config,
     signals: Signals,
 ) -> anyhow::Result<()> {
@@ -113,6 +116,9 @@ pub(crate) fn serve(
         if let Some(tls) = tls {
             server = server.tls(tls);
         }
+        if let Some(log) = &access_log {
+            server = server.access_log(log.clone());
+        }
         if let Some(path) = &settings.health {
             server = server.health(path);
         }
@@ -133,6 +139,9 @@ pub(crate) fn serve(
             drained = server.run(stop) => drained,
             Err(error) = answering => return Err(error.into()),
         };
+        if let Some(log) = access_log {
+            log.flush();
+        }
         tracing::info!(canceled = drained.canceled, "everything has ended");
         Ok(())
     })

@@ -2,7 +2,8 @@
 //! [`InstanceSettings`].
 //!
 //! A setting of the program is a flag and a variable. All but those of
-//! [`CodeCacheSettings`] are also keys of `hourglass.toml`.
+//! [`CodeCacheSettings`] and [`AccessLogSettings`] are also keys of
+//! `hourglass.toml`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -104,6 +105,36 @@ settings! {
         pub(crate) state_dir: Option<PathBuf> = None, FilePath("DIR"),
             "hourglass in $XDG_STATE_HOME or ~/.local/state";
     }
+}
+
+settings! {
+    /// The access log. The file can't set it: the log is written to any path,
+    /// and the file may be part of a project that is not trusted.
+    #[derive(Clone, Debug)]
+    pub(crate) struct AccessLogSettings {
+        /// Where requests are logged: `off`, `stderr`, or a file, which is
+        /// appended to.
+        pub(crate) access_log: PathBuf = "stderr".into(), FilePath("DEST"), "stderr";
+        /// How requests are logged.
+        pub(crate) access_log_format: Option<AccessLogFormat> = None,
+            Choice(&[
+                ("text", AccessLogFormat::Text),
+                ("json", AccessLogFormat::Json),
+                ("compact", AccessLogFormat::Compact),
+            ]),
+            "that of the log; `up` is compact on a terminal";
+        /// The share of the requests that is logged; those that fail always
+        /// are.
+        pub(crate) access_log_sample: f64 = 1.0, Share;
+    }
+}
+
+/// How requests are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccessLogFormat {
+    Text,
+    Json,
+    Compact,
 }
 
 settings! {

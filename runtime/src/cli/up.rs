@@ -6,6 +6,7 @@ use anyhow::bail;
 
 use super::config::Config;
 use super::deploy::{self, Module};
+use super::logging::LogOptions;
 use super::options::ServeOptions;
 use super::signals::Signals;
 use super::{build, output, serve};
@@ -25,7 +26,7 @@ pub(crate) struct UpArgs {
     options: ServeOptions,
 }
 
-pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
+pub(crate) fn run(args: &UpArgs, log: &LogOptions, signals: Signals) -> anyhow::Result<()> {
     let UpArgs { path, options } = args;
     if path.is_file() && !path.ends_with("Cargo.toml") {
         let path = path.display();
@@ -55,7 +56,8 @@ pub(crate) fn run(args: &UpArgs, signals: Signals) -> anyhow::Result<()> {
         bail!("nothing to serve: no function in {} could be built", path.display());
     }
     deploy::link(&runtime, &config, &modules, &options.functions)?;
-    serve::serve(runtime, options, config, signals)
+    let access_log = options.access_log.start(log, true)?;
+    serve::serve(runtime, options, access_log, config, signals)
 }
 
 /// The functions of the configuration that are not built from source. Their

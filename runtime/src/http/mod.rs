@@ -46,6 +46,7 @@ mod tls;
 mod unread;
 mod workers;
 
+pub use crate::log::access::{AccessFormat, AccessLog};
 pub use admin::{Admin, AdminToken, AdminTokenError};
 pub use remote::{Remote, RemoteError};
 pub use routes::{Route, RouteError, Routes};

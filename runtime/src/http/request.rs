@@ -23,6 +23,7 @@ use crate::body::{Body, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, ROUTE_PREFIX, Res
 use crate::context::{Context, Key};
 use crate::error::InvokeError;
 use crate::log;
+use crate::log::access::AccessRecord;
 use crate::outcome::Outcome;
 use crate::propagation::trace::{TRACE, TRACE_STATE};
 use crate::propagation::{baggage, headers};
@@ -53,6 +54,7 @@ impl ClientConnection {
             runtime: state.runtime.clone(),
             tasks: state.tasks.clone(),
             responses: Some(state.responses.clone()),
+            access_log: state.access_log.clone(),
             _end: Some(end),
         });
         let (requests, unread) = (AtomicU32::new(0), Arc::default());
@@ -77,6 +79,8 @@ pub(super) struct RequestFuture {
     /// Whether the connection closes after the response, which only HTTP/1.1
     /// announces.
     closes: bool,
+    /// The request's record in the access log, unless the invocation has it.
+    access: Option<Box<AccessRecord>>,
 }
 
 /// The source of a response.
@@ -97,14 +101,16 @@ impl RequestFuture {
         let only_head = *request.method() == Method::HEAD;
         // The end of a malformed request is unknown.
         let closes = refusal.is_some() && request.version() < Version::HTTP_2;
+        let log = connection.caller.access_log.as_ref();
+        let mut access = log.map(|_| Box::new(AccessRecord::new(&request, &connection.ctx, &id)));
         let source = match refusal {
             Some(refusal) => {
                 tracing::debug!(%refusal, "a request was refused");
                 ResponseSource::Document(Some(refusal.response()))
             }
-            None => invoke(connection, request, &id),
+            None => invoke(connection, request, &id, &mut access),
         };
-        Self { caller: connection.caller.clone(), source, id, only_head, closes }
+        Self { caller: connection.caller.clone(), source, id, only_head, closes, access }
     }
 }
 
@@ -113,6 +119,7 @@ fn invoke(
     connection: &ClientConnection,
     mut request: hyper::Request<RequestBody>,
     id: &HeaderValue,
+    access: &mut Option<Box<AccessRecord>>,
 ) -> ResponseSource {
     name_host(&mut request);
     let state = &connection.state;
@@ -127,24 +134,34 @@ fn invoke(
     let uri = request.uri().clone();
     let route = state.routes.find(uri.path());
     let ctx = context(connection, &route, request.headers(), id);
-    let started = if route.is_served {
-        let call = Call {
-            ctx: &ctx,
-            timeout: headers::timeout(request.headers()),
-            // A client of HTTP/1.0 takes the end of the connection for the end
-            // of a body without a length: a truncated body would look complete.
-            streams: request.version() != Version::HTTP_10,
-            request: request.map(body),
-        };
-        connection.caller.invoke(route.function, call)
+    if let Some(record) = access {
+        record.set_context(&ctx, route.pattern);
+    }
+    let found = if route.is_served {
+        connection.caller.find(route.function)
     } else {
         Err(InvokeError::refused(route.function.into(), Outcome::NotFound))
     };
-    match started {
-        Ok(in_flight) => ResponseSource::Function(in_flight),
+    match found {
+        Ok(function) => {
+            let call = Call {
+                ctx: &ctx,
+                timeout: headers::timeout(request.headers()),
+                // A client of HTTP/1.0 takes the end of the connection for the
+                // end of a body without a length: a truncated body would look
+                // complete.
+                streams: request.version() != Version::HTTP_10,
+                request: request.map(body),
+                access: access.take(),
+            };
+            ResponseSource::Function(connection.caller.invoke(function, call))
+        }
         Err(error) => {
             let status = error.outcome().status().as_u16();
             log::failure(&error, &ctx, None, Some(status), None);
+            if let Some(record) = access {
+                record.set_outcome(None, error.outcome());
+            }
             ResponseSource::Document(Some(problem::response(&error, text(id))))
         }
     }
@@ -194,7 +211,12 @@ impl Future for RequestFuture {
             ResponseSource::Document(document) => document.take().unwrap_or_default(),
         };
         response_head::settle(&mut response, this.only_head);
-        this.caller.runtime.front().responded(response.status().as_u16());
+        let status = response.status().as_u16();
+        this.caller.runtime.front().responded(status);
+        if let (Some(log), Some(mut record)) = (&this.caller.access_log, this.access.take()) {
+            record.document = response.body().len();
+            log.write(&record, status, None);
+        }
         if this.closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -26,7 +26,7 @@ use crate::propagation::{baggage, percent};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Route {
-    pattern: String,
+    pattern: Arc<str>,
     function: Arc<str>,
     /// The names of the baggage that it allows.
     baggage: Arc<[Arc<str>]>,
@@ -49,7 +49,7 @@ struct Paths {
     /// Whether its name and all paths below it do.
     name: bool,
     internal: bool,
-    patterns: Vec<String>,
+    patterns: Vec<Arc<str>>,
 }
 
 /// Why a route, or an allow-list, can't be used.
@@ -67,6 +67,8 @@ pub(super) struct Match<'a> {
     pub(super) is_served: bool,
     /// The names of the allowed baggage.
     pub(super) baggage: &'a [Arc<str>],
+    /// The pattern of the route, if one matches.
+    pub(super) pattern: Option<&'a Arc<str>>,
     parameters: Option<matchit::Params<'a, 'a>>,
 }
 
@@ -76,7 +78,7 @@ impl Route {
     ///
     /// The value of a parameter is percent-decoded if the result is UTF-8, so
     /// one segment may contain a `/`.
-    pub fn new(pattern: impl Into<String>, function: impl Into<Arc<str>>) -> Self {
+    pub fn new(pattern: impl Into<Arc<str>>, function: impl Into<Arc<str>>) -> Self {
         Self { pattern: pattern.into(), function: function.into(), baggage: Arc::default() }
     }
 
@@ -122,7 +124,7 @@ impl Routes {
         if self.functions.get(function).is_some_and(|paths| paths.internal) {
             return Err(internal(function));
         }
-        self.table.insert(pattern, route.clone()).map_err(|error| {
+        self.table.insert(&**pattern, route.clone()).map_err(|error| {
             let reason = match &error {
                 matchit::InsertError::Conflict { with } => self.conflict(with),
                 error => error.to_string(),
@@ -136,7 +138,7 @@ impl Routes {
 
     /// Describes the existing route that another conflicts with.
     fn conflict(&self, pattern: &str) -> String {
-        let has = |paths: &Paths| paths.patterns.iter().any(|own| own == pattern);
+        let has = |paths: &Paths| paths.patterns.iter().any(|own| **own == *pattern);
         let owner = self.functions.iter().find(|(_, paths)| has(paths));
         let owner = owner.map(|(name, _)| format!(" of the function `{name}`"));
         format!("the route `{pattern}`{} matches the same paths", owner.unwrap_or_default())
@@ -180,9 +182,8 @@ impl Routes {
         if self.is_served_by_name(function) {
             paths.push(format!("/{function}"));
         }
-        paths.extend(
-            self.functions.get(function).into_iter().flat_map(|paths| paths.patterns.clone()),
-        );
+        let patterns = self.functions.get(function).into_iter().flat_map(|paths| &paths.patterns);
+        paths.extend(patterns.map(ToString::to_string));
         paths
     }
 
@@ -221,14 +222,15 @@ impl Routes {
         if !self.functions.is_empty()
             && let Ok(route) = self.table.at(path)
         {
-            let Route { function, baggage, .. } = route.value;
-            let parameters = Some(route.params);
-            return Match { function, is_served: true, baggage, parameters };
+            let Route { function, baggage, pattern } = route.value;
+            let (pattern, parameters) = (Some(pattern), Some(route.params));
+            return Match { function, is_served: true, baggage, pattern, parameters };
         }
         let path = path.strip_prefix('/').unwrap_or(path);
         let function = path.split_once('/').map_or(path, |(first, _)| first);
         let is_served = self.is_served_by_name(function);
-        Match { function, is_served, baggage: &self.baggage, parameters: None }
+        let baggage = &self.baggage;
+        Match { function, is_served, baggage, pattern: None, parameters: None }
     }
 }
 

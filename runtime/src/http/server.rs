@@ -22,6 +22,7 @@ use super::workers::Workers;
 use crate::cores;
 use crate::limits::mib;
 use crate::limits::stall::StallLimits;
+use crate::log::access::AccessLog;
 use crate::runtime::Runtime;
 use crate::runtime::response_budget::ResponseBudget;
 
@@ -87,6 +88,7 @@ pub(super) struct ServerState {
     /// `None` means no encryption.
     pub(super) tls: Option<Tls>,
     pub(super) responses: ResponseBudget,
+    pub(super) access_log: Option<AccessLog>,
     /// The slots of clients that keep sending after their responses.
     pub(super) lingering: Arc<Semaphore>,
     /// Where invocations continue if they do not finish at once.
@@ -131,6 +133,7 @@ impl Server {
             headers: header_limits::DEFAULT,
             tls: None,
             responses: ResponseBudget::new(RESPONSE_MEMORY),
+            access_log: None,
             lingering: linger::slots(),
             tasks: Handle::current(),
             connections: AtomicU64::new(0),
@@ -283,6 +286,13 @@ impl Server {
     #[must_use]
     pub fn health(mut self, path: &str) -> Self {
         self.state.health = Some(path.trim_end_matches('/').into());
+        self
+    }
+
+    /// Logs every request. Default: no log.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.state.access_log = Some(log);
         self
     }
 

@@ -1,8 +1,10 @@
 //! Log records of invocations: one at the end of each, and the output of its
-//! guest ([`guest`]). Every record has the same fields under the same names.
+//! guest ([`guest`]). The log of clients' requests is [`access`]. Every record has the same fields under the same names.
 //! For guest text see [`text`], for a guest's own fields [`fields`], and for
 //! the limits per function and second [`rate`].
 
+#[cfg(feature = "server")]
+pub(crate) mod access;
 mod fields;
 mod guest;
 mod text;

@@ -172,7 +172,7 @@ thread_local! {
 ///
 /// This is Lehmer's generator. Its state has 128 bits, so the sequences of two
 /// threads never overlap.
-pub(super) fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     let state = STATE.get().wrapping_mul(0xda94_2042_e4dd_58b5);
     STATE.set(state);
     // The lower half is less random.

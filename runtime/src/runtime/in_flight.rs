@@ -31,7 +31,10 @@ use crate::context::{Cancel, Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
 #[cfg(feature = "server")]
-use crate::log;
+use crate::log::{
+    self,
+    access::{AccessLog, AccessRecord},
+};
 use crate::outcome::{Outcome, Usage};
 use crate::spawn::Task;
 
@@ -49,11 +52,19 @@ pub(crate) struct Caller {
     /// until the client has taken them, and results are logged.
     #[cfg(feature = "server")]
     pub(crate) responses: Option<ResponseBudget>,
+    #[cfg(feature = "server")]
+    pub(crate) access_log: Option<AccessLog>,
     /// For a connection: cancels its context, once the connection and all of its
     /// invocations have ended.
     #[cfg(feature = "server")]
     pub(crate) _end: Option<Cancel>,
 }
+
+#[cfg(feature = "server")]
+pub(crate) type Access = Box<AccessRecord>;
+/// Without a server there is no access log.
+#[cfg(not(feature = "server"))]
+pub(crate) type Access = std::convert::Infallible;
 
 /// A request to a function, and how its response is wanted.
 pub(crate) struct Call<'a> {
@@ -64,6 +75,8 @@ pub(crate) struct Call<'a> {
     pub(crate) request: Request,
     /// Whether the response may begin before the invocation ends.
     pub(crate) streams: bool,
+    /// The request's record in the access log.
+    pub(crate) access: Option<Access>,
 }
 
 /// An invocation in flight. Resolves to its response, which may still stream.
@@ -83,18 +96,19 @@ pub(super) struct CancelGuard {
 }
 
 impl Caller {
-    /// Starts an invocation of the function of a name.
+    /// The function of a name.
     ///
     /// # Errors
     /// [`Outcome::NotFound`].
     #[cfg(feature = "server")]
-    pub(crate) fn invoke(
-        self: &Arc<Self>,
-        name: &str,
-        call: Call<'_>,
-    ) -> Result<InFlight, InvokeError> {
-        let function = self.runtime.0.find(name)?;
-        Ok(InFlight::start(self.clone(), function, call, None))
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
+        self.runtime.0.find(name)
+    }
+
+    /// Starts an invocation of a function.
+    #[cfg(feature = "server")]
+    pub(crate) fn invoke(self: &Arc<Self>, function: Arc<Entry>, call: Call<'_>) -> InFlight {
+        InFlight::start(self.clone(), function, call, None)
     }
 
     /// Takes the result of an invocation, whether or not anything waits for it.
@@ -103,6 +117,7 @@ impl Caller {
         ended: Result<(Response, Usage), InvokeError>,
         function: &Entry,
         ctx: &Context,
+        access: Option<Access>,
     ) -> Ended {
         #[cfg(feature = "server")]
         if let Some(responses) = &self.responses {
@@ -111,9 +126,12 @@ impl Caller {
                 held.map_err(|outcome| InvokeError::new(function.name.clone(), outcome, usage))
             });
             log::answered(&held, &function.name, ctx, &function.failures);
+            if let (Some(log), Some(record)) = (&self.access_log, access) {
+                log.answered(record, &held, &function.name);
+            }
             return held.map(|(response, _)| response);
         }
-        let _ = (function, ctx);
+        let _ = (function, ctx, access);
         ended.map(|(mut response, usage)| {
             response.extensions_mut().insert(usage);
             response
@@ -129,7 +147,7 @@ impl InFlight {
         call: Call<'_>,
         ends: Option<Ends>,
     ) -> Self {
-        let Call { ctx, timeout, request, streams } = call;
+        let Call { ctx, timeout, request, streams, access } = call;
         let (limit, detach) = (function.limits.timeout, function.limits.detach);
         let (ctx, cancel) = ctx.with_timeout(timeout.map_or(limit, |timeout| timeout.min(limit)));
         let (sender, early) = streams.then(oneshot::channel).unzip();
@@ -141,7 +159,7 @@ impl InFlight {
             if let Some(ends) = ends {
                 ends.tell(ended.as_ref().map_or_else(InvokeError::usage, |(_, usage)| *usage));
             }
-            caller.take(ended, &function, &ctx)
+            caller.take(ended, &function, &ctx, access)
         });
         Self { function: name, task: Task::New(run), early, guard }
     }

@@ -158,11 +158,13 @@ impl Runtime {
             #[cfg(feature = "server")]
             responses: None,
             #[cfg(feature = "server")]
+            access_log: None,
+            #[cfg(feature = "server")]
             _end: None,
         };
         let (ends, usage) = FinalUsage::new();
         let ctx = &child_span(ctx);
-        let call = Call { ctx, timeout: None, request, streams: true };
+        let call = Call { ctx, timeout: None, request, streams: true, access: None };
         let in_flight = InFlight::start(Arc::new(caller), function, call, Some(ends));
         let mut response = in_flight.await?;
         response.extensions_mut().insert(usage);

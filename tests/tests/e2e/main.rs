@@ -13,6 +13,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod access_log;
 mod admin;
 mod architecture;
 mod call_contexts;

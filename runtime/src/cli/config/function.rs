@@ -142,6 +142,6 @@ impl RouteEntry {
 
     /// The route to a function.
     pub(super) fn to(&self, function: &str) -> Route {
-        Route::new(&self.path, function).baggage(self.baggage.iter().map(String::as_str))
+        Route::new(&*self.path, function).baggage(self.baggage.iter().map(String::as_str))
     }
 }
