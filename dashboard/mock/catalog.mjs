@@ -16,11 +16,11 @@ export const FUNCTIONS = [
   { name: "markdown", rate: 6, time: 3_100, spread: 0.7, memory: 3.9, limits: limits("1s", "64MiB"), routes: ["/markdown"] },
   { name: "word-count", rate: 0, time: 1_400, spread: 0.4, memory: 1.6, limits: limits("1s", "64MiB"), routes: [] },
   { name: "summary", rate: 0, time: 9_500, spread: 0.9, memory: 4.4, limits: limits("1s", "64MiB"), routes: [], slow: 0.06 },
-  { name: "thumbnail", rate: 3, time: 38_000, spread: 0.6, memory: 24, faults: 0.03, limits: limits("1s", "32MiB"), routes: ["/thumbnail"], instances: "a new one each time (it exports a table that it changes)" },
+  { name: "thumbnail", rate: 3, time: 38_000, spread: 0.6, memory: 24, faults: 0.03, limits: limits("1s", "32MiB"), routes: ["/thumbnail"], instances: "it exports a table that it changes" },
   { name: "mandelbrot", rate: 0.7, time: 420_000, spread: 0.5, memory: 4.8, limits: limits("1s", "64MiB", { grace: "300ms" }), routes: ["/mandelbrot"], answersLate: true },
   { name: "proxy", rate: 5, time: 500, spread: 0.4, memory: 2.1, limits: limits("1s", "64MiB"), routes: ["/proxy"], hosts: ["https://api.example", "https://*.cdn.example"], body: proxy },
   { name: "spin", rate: 0.15, time: 1e12, spread: 0, memory: 1, limits: limits("2s", "16MiB"), routes: ["/spin"] },
-  { name: "ticker", rate: 0.3, time: 6_000_000, spread: 0.5, memory: 1.1, limits: limits("20s", "16MiB"), routes: ["/ticker"], instances: "a new one each time (its start function reads the clock)" },
+  { name: "ticker", rate: 0.3, time: 6_000_000, spread: 0.5, memory: 1.1, limits: limits("20s", "16MiB"), routes: ["/ticker"], instances: "its start function reads the clock" },
   { name: "", rate: 3, time: 2_500, spread: 0.7, memory: 1.4, limits: limits("1s", "64MiB"), routes: [] },
 ];
 
@@ -31,7 +31,7 @@ export function infos() {
   return FUNCTIONS.filter((one) => one.name !== "").map((one) => ({
     name: one.name,
     kind: one.kind ?? "function",
-    instances: one.instances ?? "reset in place",
+    instances: one.kind ? null : one.instances ? `every invocation gets a new instance, because ${one.instances}` : "its instances are reset in place",
     limits: one.limits,
     calls: one.calls ?? [],
     allow_hosts: one.hosts ?? [],

@@ -191,6 +191,7 @@ export class Host extends EventEmitter {
     return {
       id: root.id, function: root.name, ...summary, trace_id: trace, started, duration_us: root.end_us,
       outcome: root.outcome, cause: root.outcome === "response" ? null : root.cause, status: root.status,
+      span_count: spans.length,
       spans: spans.toSorted((a, b) => a.end_us - b.end_us),
       logs: logs.filter((line) => line.at_us <= root.end_us).toSorted((a, b) => a.at_us - b.at_us),
       left_out: 0,
@@ -236,8 +237,8 @@ export class Host extends EventEmitter {
   }
 }
 
-export function summaryOf({ logs, left_out, ...recording }) {
-  return { ...recording, spans: recording.spans.length };
+export function summaryOf({ logs, left_out, spans, ...recording }) {
+  return recording;
 }
 
 function counters(name) {

@@ -49,10 +49,9 @@ export interface Filter {
 }
 
 export async function requests(filter: Filter, signal: AbortSignal): Promise<Summary[]> {
-  const query = new URLSearchParams({ list: filter.list });
-  for (const name of ["function", "outcome", "trace"] as const) {
-    if (filter[name] !== "") query.set(name, filter[name]);
-  }
+  const names = ["list", "function", "outcome", "trace"] as const;
+  const set = names.filter((name) => filter[name] !== "");
+  const query = set.map((name) => `${name}=${encodeURIComponent(filter[name])}`).join("&");
   return (await json<{ requests: Summary[] }>(`requests?${query}`, { signal })).requests;
 }
 

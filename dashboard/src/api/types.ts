@@ -71,12 +71,13 @@ export interface Summary {
   outcome: string;
   cause: string | null;
   status: number | null;
-  spans: number;
+  span_count: number;
 }
 
 export type SpanKind = "invocation" | "host_function" | "fetch";
 
 export interface Span {
+  /** Negative if it is made up, for contexts that have none. */
   id: number;
   parent: number | null;
   kind: SpanKind;
@@ -103,14 +104,14 @@ export interface Span {
 
 export interface LogLine {
   at_us: number;
-  span: number;
+  span: number | null;
   level: string;
   source: string;
   text: string;
 }
 
-/** One request as the host recorded it. `spans` replaces the count of the summary. */
-export interface Recording extends Omit<Summary, "spans"> {
+/** One request as the host recorded it. */
+export interface Recording extends Summary {
   spans: Span[];
   logs: LogLine[];
   left_out: number;
@@ -119,7 +120,8 @@ export interface Recording extends Omit<Summary, "spans"> {
 export interface FunctionInfo {
   name: string;
   kind: "function" | "host_function";
-  instances: string;
+  /** Null for functions of the host. */
+  instances: string | null;
   /** As text, in the order in which they are shown. */
   limits: Record<string, string>;
   calls: string[];

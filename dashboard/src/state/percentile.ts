@@ -22,8 +22,8 @@ export function percentile(histogram: Histogram, share: number): number | null {
   for (const [upper, count] of bounds) {
     // The last bucket has no upper bound: its lower one is all that is known.
     if (upper === Infinity) return last;
-    // Within a bucket, observations count as evenly spread on a logarithmic scale.
-    if (rank <= count) return (upper / 2) * 2 ** Math.max(rank / count, 0);
+    // Within a bucket, observations count as evenly spread, as on the host.
+    if (rank <= count) return (upper / 2) * (1 + Math.max(rank / count, 0));
     rank -= count;
     last = upper;
   }

@@ -162,8 +162,8 @@ function Key({ look, kind = "invocation", text }: { look: string; kind?: Span["k
   return <li><span class={`key-swatch span-track kind-${kind}`} aria-hidden="true"><i class={`segment ${look}`} /></span>{text}</li>;
 }
 
-function bySpan(logs: readonly LogLine[]): Map<number, LogLine[]> {
-  const found = new Map<number, LogLine[]>();
+function bySpan(logs: readonly LogLine[]): Map<number | null, LogLine[]> {
+  const found = new Map<number | null, LogLine[]>();
   for (const line of logs) {
     const list = found.get(line.span);
     if (list) list.push(line);

@@ -19,7 +19,7 @@ export function FunctionDetails({ info }: { info: FunctionInfo }) {
           <h3>Limits and instances</h3>
           <dl class="pairs">
             {Object.entries(info.limits).map(([name, value]) => <div key={name}><dt>{words(name)}</dt><dd>{value}</dd></div>)}
-            {info.kind === "function" && <div><dt>instances</dt><dd>{info.instances}</dd></div>}
+            {info.instances !== null && <div><dt>instances</dt><dd>{info.instances.replace(/^its instances are /, "")}</dd></div>}
             {info.kind === "host_function" && <div><dt>runs</dt><dd>in the host</dd></div>}
           </dl>
         </div>
@@ -46,7 +46,7 @@ function Figures({ name }: { name: string }) {
   return (
     <div class="function-figures">
       <dl class="facts">
-        <div><dt>Invocations</dt><dd class="with-spark"><Sparkline values={row.rates} length={SPARK_SECONDS} /><span>{rate(row.rate)}/s</span></dd></div>
+        <div><dt>Invocations</dt><dd class="with-spark"><span>{rate(row.rate)}/s</span><Sparkline values={row.rates} length={SPARK_SECONDS} /></dd></div>
         <div><dt>In flight</dt><dd>{count(figures.in_flight)}</dd></div>
         <div><dt>p50</dt><dd>{time(row.p50)}</dd></div>
         <div><dt>p95</dt><dd>{time(row.p95)}</dd></div>

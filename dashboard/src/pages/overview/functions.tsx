@@ -87,8 +87,8 @@ function FunctionLine({ row }: { row: FunctionRow }) {
         {row.failureTotal === 0
           ? <span class="faint">0</span>
           : <a href={href("requests", "", { list: "failed", function: figures.name })} title={`${count(row.failureTotal)} of ${count(row.total)} since the start: ${outcomes(row)}`}>
-              {row.failureShare > 0 && <OutcomeIcon group="fault" />}
-              {row.failureShare > 0 ? percent(row.failureShare) : count(row.failureTotal)}
+              {row.failureShare > 0 && <><OutcomeIcon group="fault" /><span class="visually-hidden">now {percent(row.failureShare)}, in all </span></>}
+              {count(row.failureTotal)}
             </a>}
       </td>
       <td class="num col-p50">{time(row.p50)}</td>

@@ -32,7 +32,7 @@ export function Log({ recording, selected, onSelect }: Props) {
                   <tr key={index} class={line.span === selected ? "of-selected" : ""}>
                     <td class="num">{duration(line.at_us)}</td>
                     <td><span class={`level level-${line.level.toLowerCase()}`}>{line.level}</span></td>
-                    <td><button type="button" class="link" onClick={() => onSelect(line.span)}>{names.get(line.span) ?? "–"}</button></td>
+                    <td><SpanButton span={line.span} names={names} onSelect={onSelect} /></td>
                     <td class="mono text">{line.source !== "" && <span class="faint-text">{line.source} </span>}{line.text}</td>
                   </tr>
                 ))}
@@ -41,4 +41,17 @@ export function Log({ recording, selected, onSelect }: Props) {
           </div>}
     </section>
   );
+}
+
+interface SpanButtonProps {
+  span: number | null;
+  names: Map<number, string>;
+  onSelect: (span: number) => void;
+}
+
+/** Selects the context that logged a line. It may be beyond the limits of the recording. */
+function SpanButton({ span, names, onSelect }: SpanButtonProps) {
+  const name = span === null ? undefined : names.get(span);
+  if (span === null || name === undefined) return <span class="faint-text">–</span>;
+  return <button type="button" class="link" onClick={() => onSelect(span)}>{name}</button>;
 }

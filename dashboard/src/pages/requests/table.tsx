@@ -32,6 +32,7 @@ export function RequestTable({ list, onTrace }: Props) {
 }
 
 function Line({ one, longest, onTrace }: { one: Summary; longest: number; onTrace: (trace: string) => void }) {
+  const [time, milliseconds] = clock(one.started + one.duration_us / 1e3).split(".");
   const link = href("requests", one.id);
   const open = (event: MouseEvent) => {
     // The whole row leads to the request, except where it has a button or selected text.
@@ -40,7 +41,7 @@ function Line({ one, longest, onTrace }: { one: Summary; longest: number; onTrac
   };
   return (
     <tr class="clickable" onClick={open}>
-      <td class="num-left faint-text">{clock(one.started + one.duration_us / 1e3)}</td>
+      <td class="num-left faint-text">{time}<span class="milliseconds">.{milliseconds}</span></td>
       <th scope="row"><a href={link}>{named(one.function)}</a></th>
       <td class="col-path mono" title={one.path ?? undefined}>
         {one.method && <span class="method">{one.method}</span>}{one.path}
@@ -51,7 +52,7 @@ function Line({ one, longest, onTrace }: { one: Summary; longest: number; onTrac
         <span class="duration-bar" aria-hidden="true"><span style={{ transform: `scaleX(${Math.sqrt(one.duration_us / longest)})` }} /></span>
         {duration(one.duration_us)}
       </td>
-      <td class="num col-spans">{one.spans}</td>
+      <td class="num col-spans">{one.span_count}</td>
       <td class="col-trace">
         {one.trace_id && (
           <button type="button" class="link mono" title={`Only trace ${one.trace_id}`} onClick={() => onTrace(one.trace_id ?? "")}>
