@@ -192,7 +192,8 @@ fn announcement(
         capacity.in_flight, capacity.max_map_count, capacity.allowed
     );
     if let Some(admin) = admin {
-        let _ = write!(text, "\nwhat is in flight: hourglass ps --admin {admin}");
+        let page = self::url("http", admin);
+        let _ = write!(text, "\ndashboard: {page} (in a terminal: hourglass top --admin {admin})");
     }
     if let Some(next) = next {
         let world = if next == "/hello" { "/world" } else { "" };

@@ -180,7 +180,7 @@ async fn the_program_logs_to_standard_error_or_a_file() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("access.log");
     let echo = module("echo");
-    let serve = ["serve", path(&echo)];
+    let serve = ["serve", path(echo)];
     let get = async |serving: &Serving, target: &str| {
         Ok::<_, anyhow::Error>(Client::connect(serving.address).await?.get(target).await?.status())
     };
@@ -210,7 +210,7 @@ async fn the_program_logs_to_standard_error_or_a_file() -> Result<()> {
     }
 
     let bad = folder.path().join("missing/access.log");
-    let failed = fails(&["serve", path(&echo), "--access-log", path(&bad)])?;
+    let failed = fails(&["serve", path(echo), "--access-log", path(&bad)])?;
     assert!(failed.contains("can't be opened for the access log"), "{failed}");
     Ok(())
 }

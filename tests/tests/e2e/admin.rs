@@ -241,7 +241,10 @@ async fn the_program_serves_the_admin_listener() -> Result<()> {
     let mut command = hourglass(&[&serve[..], &["127.0.0.1:0"]].concat());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let told = lines.find_map(|line| Some(line.split_once("hourglass ps --admin ")?.1.to_owned()));
+    let told = lines.find_map(|line| {
+        let (url, _) = line.strip_prefix("dashboard: http://")?.split_once(' ')?;
+        Some(url.to_owned())
+    });
     let said = match &told {
         Some(address) => say(&["ps", "--admin", address]).await,
         None => Ok((None, "it did not say where".to_owned())),

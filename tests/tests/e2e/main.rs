@@ -30,6 +30,7 @@ mod compiler_processes;
 mod concurrency;
 mod context_values;
 mod dashboard;
+mod dashboard_page;
 mod descriptor_limits;
 mod disconnects;
 mod docs;
