@@ -21,6 +21,9 @@ export const FUNCTIONS = [
   { name: "proxy", rate: 5, time: 500, spread: 0.4, memory: 2.1, limits: limits("1s", "64MiB"), routes: ["/proxy"], hosts: ["https://api.example", "https://*.cdn.example"], body: proxy },
   { name: "spin", rate: 0.15, time: 1e12, spread: 0, memory: 1, limits: limits("2s", "16MiB"), routes: ["/spin"] },
   { name: "ticker", rate: 0.3, time: 6_000_000, spread: 0.5, memory: 1.1, limits: limits("20s", "16MiB"), routes: ["/ticker"], instances: "its start function reads the clock" },
+  { name: "crawl", rate: 0, time: 4_000, spread: 0.4, memory: 6, calls: ["extract", "index"], limits: limits("60s", "64MiB"), routes: ["/crawl"] },
+  { name: "extract", rate: 0, time: 2_000, spread: 0.4, memory: 3, calls: ["index"], limits: limits("60s", "64MiB"), routes: [] },
+  { name: "index", rate: 0, time: 1_000, spread: 0.4, memory: 9, calls: ["extract"], limits: limits("60s", "64MiB"), routes: [], environment: ["INDEX_URL"], hosts: ["https://index.example"] },
   { name: "", rate: 3, time: 2_500, spread: 0.7, memory: 1.4, limits: limits("1s", "64MiB"), routes: [] },
 ];
 

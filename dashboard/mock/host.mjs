@@ -57,10 +57,10 @@ export class Host extends EventEmitter {
   /** A tree of invocations that take seconds. */
   long() {
     const seconds = this.lasting * (0.2 + 1.6 * Math.random());
-    const made = plan("pipeline", { time: 1 });
+    const made = plan("crawl", { time: 1 });
     Object.assign(made.root, { end_us: seconds * 1e6, cpu_us: 4_000, deadline_us: seconds * 1e6 * (1 + Math.random() / 3) });
     for (let depth = Math.floor(Math.random() * 4), parent = made.root; depth > 0; depth--) {
-      const callee = plan(["markdown", "summary", "word-count"][depth - 1], { time: 1 }).root;
+      const callee = plan(["extract", "index", "extract"][depth - 1], { time: 1 }).root;
       Object.assign(callee, { parent: parent.id, start_us: parent.start_us + 500, end_us: parent.end_us - 500, deadline_us: made.root.deadline_us, trace_id: made.trace, outcome: "response", done: null, done_us: null, cause: null, grace_us: 0, status: 200 });
       made.spans.push(callee);
       parent = callee;

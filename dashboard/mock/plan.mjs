@@ -55,6 +55,11 @@ function invocation(request, name, parent, start, { budget, time }) {
   span.cpu_us = Math.min(busy, span.end_us - run) * 0.93;
 
   if (span.end_us > deadline) {
+    // What it would have started later does not happen.
+    const started = request.spans.filter((one, index) => index < children || one.start_us < deadline);
+    request.spans.splice(0, Infinity, ...started);
+    const ids = new Set(started.map((one) => one.id));
+    request.logs.splice(0, Infinity, ...request.logs.filter((line) => ids.has(line.span)));
     const late = what.answersLate ? vary(14_000, 0.3) : Math.min(grace, span.end_us - deadline) * (what.time > 1e9 ? 1 : 0.2 + Math.random() / 2);
     done(span, deadline, late, "deadline-exceeded", "deadline-exceeded");
     if (what.answersLate) {

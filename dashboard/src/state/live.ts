@@ -22,11 +22,14 @@ export function merge(previous: LiveState | null, event: LiveEvent): LiveState {
 
 /** `id` and all invocations below it. */
 export function subtree(state: LiveState, id: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const one of state.invocations.values()) {
+    if (one.parent !== null) children.set(one.parent, [...(children.get(one.parent) ?? []), one.id]);
+  }
   const found = new Set([id]);
-  // Ids grow, and a parent starts before its children.
-  const byId = [...state.invocations.values()].sort((a, b) => a.id - b.id);
-  for (const one of byId) {
-    if (one.parent !== null && found.has(one.parent)) found.add(one.id);
+  // A set is iterated over in the order of insertion, with what is added meanwhile.
+  for (const parent of found) {
+    for (const child of children.get(parent) ?? []) found.add(child);
   }
   return [...found];
 }

@@ -40,6 +40,14 @@ export function group(outcome: string): Group {
   return GROUP_OF[outcome.replaceAll("_", "-")] ?? "fault";
 }
 
+/** The group with the most of these outcomes, responses apart. */
+export function worst(outcomes: Record<string, number>): Group {
+  const [name] = Object.entries(outcomes)
+    .filter(([outcome]) => group(outcome) !== "response")
+    .reduce((most, one) => (one[1] > most[1] ? one : most), ["trap", 0]);
+  return group(name);
+}
+
 /** Whether a request counts as failed: it has no response, or its status is 5xx. */
 export function isFailed(request: { outcome: string; status: number | null }): boolean {
   return group(request.outcome) !== "response" || (request.status ?? 0) >= 500;

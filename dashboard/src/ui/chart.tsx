@@ -126,7 +126,7 @@ function options(props: Props, width: number, onHover: (index: number | null) =>
   return {
     width,
     height: HEIGHT,
-    padding: [8, 4, 0, 0],
+    padding: [8, 6, 0, 0],
     legend: { show: false },
     cursor: {
       sync: { key: "overview", setSeries: false },
@@ -145,7 +145,7 @@ function options(props: Props, width: number, onHover: (index: number | null) =>
         grid: { show: false },
         ticks: { stroke: line, size: 4, width: 1 },
         space: 70,
-        values: (_, marks) => marks.map(time),
+        values: ({ scales }, marks) => marks.map((mark) => (isCut(scales["x"], mark) ? "" : time(mark))),
       },
       {
         stroke: text, font, size: 58, gap: 4,
@@ -179,6 +179,12 @@ function spanned(seconds: number): number {
 /** An area is paler than its line, and opaque: areas of a stack lie over one another. */
 function filled(name: string): string {
   return `color-mix(in srgb, var(--${name}) 40%, var(--surface))`;
+}
+
+/** Whether the text at a mark would reach beyond the end of the axis. */
+function isCut(scale: uPlot.Scale | undefined, mark: number): boolean {
+  const [low, high] = [scale?.min ?? 0, scale?.max ?? 0];
+  return high - mark < (high - low) * 0.07;
 }
 
 function decades(low: number | null, high: number | null): uPlot.Range.MinMax {

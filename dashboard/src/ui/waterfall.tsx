@@ -17,12 +17,6 @@ interface Props {
   onSelect: (id: number) => void;
 }
 
-const KINDS: Record<Span["kind"], string> = {
-  invocation: "function",
-  host_function: "host function",
-  fetch: "fetch",
-};
-
 export function Waterfall({ name, recording, selected, onSelect }: Props) {
   const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
   const [zoomed, setZoomed] = useState<Span | null>(null);
@@ -103,7 +97,7 @@ function Cells({ row, view, marks, deadline, logs, onToggle }: CellsProps) {
       <TreeCell row={row} onToggle={onToggle}>
         {failed && <OutcomeIcon group={group(item.outcome)} />}
         <span class={item.kind === "fetch" ? "name mono" : "name"} title={named(item.name)}>{named(item.name)}</span>
-        {item.kind !== "invocation" && <span class="tag">{KINDS[item.kind]}</span>}
+        {item.kind === "host_function" && <span class="tag">host function</span>}
         {!row.expanded && row.children > 0 && <span class="tag">+{row.descendants}</span>}
       </TreeCell>
       <span role="gridcell" class="time">
@@ -144,6 +138,7 @@ function spoken(span: Span): string {
 
 function Legend({ recording }: { recording: Recording }) {
   const phases = new Set(recording.spans.flatMap(segments).map((one) => one.phase));
+  const deadline = root(recording)?.deadline_us;
   const has = (kind: Span["kind"]) => recording.spans.some((span) => span.kind === kind);
   return (
     <ul class="waterfall-legend" aria-label="Legend">
@@ -153,7 +148,7 @@ function Legend({ recording }: { recording: Recording }) {
       {has("host_function") && <Key look="phase-run" kind="host_function" text="host function" />}
       {has("fetch") && <Key look="phase-run" kind="fetch" text="fetch" />}
       {phases.has("grace") && <Key look="phase-grace" text="grace period" />}
-      {root(recording)?.deadline_us != null && <li><span class="key-line" aria-hidden="true" />deadline</li>}
+      {deadline != null && <li><span class="key-line" aria-hidden="true" />deadline {duration(deadline)}</li>}
     </ul>
   );
 }

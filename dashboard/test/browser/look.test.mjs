@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { background, hosted, invoke, open, violations } from "./setup.mjs";
+import { background, hosted, invoke, mockOnly, open, violations } from "./setup.mjs";
 
 /** All views, each with what has to be there before it is looked at. */
 async function views(host) {
@@ -48,6 +48,18 @@ test("axe finds nothing in a dialog, a notice and the form for the token", async
   const signIn = await open(context, closed, "", { expected: [/401/] });
   await signIn.getByLabel("Token", { exact: true }).waitFor();
   assert.deepEqual(await violations(signIn), []);
+});
+
+test("axe finds nothing where there is nothing to show", mockOnly, async (context) => {
+  const host = await hosted(context, { functions: false });
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open(context, host, "", { colorScheme, expected: [/404/] });
+    for (const [hash, text] of [["", "No function is deployed."], ["#/live", "Nothing is in flight."], ["#/requests", "Nothing is recorded yet."], ["#/requests/1", "not kept any more"], ["#/functions", "No function is deployed."], ["#/example", "not deployed on this host"]]) {
+      await page.goto(host.url + hash);
+      await page.getByText(text).waitFor();
+      assert.deepEqual(await violations(page), [], hash);
+    }
+  }
 });
 
 test("colors follow the system, and a switch overrules it", async (context) => {

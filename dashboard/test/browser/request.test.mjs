@@ -25,7 +25,7 @@ test("the waterfall shows deadline, done and grace period", async (context) => {
   assert.ok(Math.abs(line.x - grace.x) < 6, "the grace period begins at the deadline");
   assert.ok(Math.abs(mark.x + mark.width / 2 - grace.x) < 8, "the mark is where the context was done");
   assert.ok(run.x + run.width <= grace.x + 1, "the run ends where the grace period begins");
-  await page.getByText("deadline 80.0 ms").waitFor();
+  await page.locator(".deadline-label", { hasText: "deadline 80.0 ms" }).waitFor();
   await page.getByRole("complementary").getByText("cause: deadline exceeded").waitFor();
 });
 

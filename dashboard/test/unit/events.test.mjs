@@ -29,8 +29,8 @@ test("live events are merged", () => {
 });
 
 test("a cancellation reaches all that is below", () => {
-  const state = merge(null, event({ started: [invocation(1), invocation(2, 1), invocation(3), invocation(4, 2)] }));
-  assert.deepEqual(subtree(state, 1), [1, 2, 4]);
+  const state = merge(null, event({ started: [invocation(2, 9), invocation(9), invocation(3), invocation(1, 2)] }));
+  assert.deepEqual(subtree(state, 9), [9, 2, 1]);
   assert.deepEqual(subtree(state, 3), [3]);
 });
 

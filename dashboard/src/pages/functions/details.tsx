@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { FunctionInfo } from "../../api/types";
 import { bytes, count, duration, named, rate, words } from "../../format";
+import { worst } from "../../state/outcomes";
 import { overview, SPARK_SECONDS } from "../../state/overview";
 import { href } from "../../state/route";
 import { OutcomeIcon } from "../../ui/icons";
@@ -57,7 +58,7 @@ function Figures({ name }: { name: string }) {
       </dl>
       {failures.length > 0 && (
         <p class="failures">
-          <OutcomeIcon group="fault" />
+          <OutcomeIcon group={worst(figures.outcomes)} />
           {failures.map(([outcome, total], index) => (
             <span key={outcome}>{index > 0 && ", "}<a href={href("requests", "", { list: "failed", function: name, outcome })}>{count(total)} {words(outcome)}</a></span>
           ))}

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { bytes, count, duration, named, percent, rate } from "../../format";
 import { href } from "../../state/route";
+import { worst } from "../../state/outcomes";
 import { SPARK_SECONDS, type FunctionRow } from "../../state/overview";
 import { Empty } from "../../ui/empty";
 import { OutcomeIcon } from "../../ui/icons";
@@ -87,7 +88,7 @@ function FunctionLine({ row }: { row: FunctionRow }) {
         {row.failureTotal === 0
           ? <span class="faint">0</span>
           : <a href={href("requests", "", { list: "failed", function: figures.name })} title={`${count(row.failureTotal)} of ${count(row.total)} since the start: ${outcomes(row)}`}>
-              {row.failureShare > 0 && <><OutcomeIcon group="fault" /><span class="visually-hidden">now {percent(row.failureShare)}, in all </span></>}
+              {row.failureShare > 0 && <><OutcomeIcon group={worst(figures.outcomes)} /><span class="visually-hidden">now {percent(row.failureShare)}, in all </span></>}
               {count(row.failureTotal)}
             </a>}
       </td>

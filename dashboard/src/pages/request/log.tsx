@@ -1,7 +1,6 @@
 import { useState } from "preact/hooks";
 import type { Recording } from "../../api/types";
 import { duration, named } from "../../format";
-import { Empty } from "../../ui/empty";
 
 interface Props {
   recording: Recording;
@@ -23,7 +22,7 @@ export function Log({ recording, selected, onSelect }: Props) {
         <label class="inline"><input type="checkbox" checked={only} onChange={(event) => setOnly(event.currentTarget.checked)} /> only the selected context</label>
       </div>
       {lines.length === 0
-        ? <Empty title={recording.logs.length === 0 ? "The request has logged nothing." : "The selected context has logged nothing."} />
+        ? <p class="log-none muted">{recording.logs.length === 0 ? "The request has logged nothing." : "The selected context has logged nothing."}</p>
         : <div class="log-scroll" tabIndex={0} role="region" aria-label="Log lines">
             <table class="log-lines">
               <thead class="visually-hidden"><tr><th>Time</th><th>Level</th><th>Context</th><th>Text</th></tr></thead>
