@@ -260,7 +260,7 @@ impl Outbound {
     ) -> Result<(), FetchError> {
         let (mut head, mut body) = self.respond(ctx, request, body).await?.into_parts();
         *connection = head.extensions.remove();
-        record.responded(head.status);
+        record.responded(head.status.as_u16());
         let (length, mut left) = (body.len(), self.body_limit);
         let too_large = || {
             let limit = self.body_limit;

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use http::StatusCode;
-
 use super::error::FetchError;
 use super::request::FetchRequest;
 use crate::context::Context;
@@ -19,7 +17,7 @@ struct Begun {
     parent: SpanParent,
     name: String,
     started: Instant,
-    status: Option<StatusCode>,
+    status: Option<u16>,
     received: u64,
 }
 
@@ -34,7 +32,7 @@ impl FetchRecord {
     }
 
     /// The head of the response has arrived.
-    pub(super) fn responded(&mut self, status: StatusCode) {
+    pub(super) fn responded(&mut self, status: u16) {
         if let Some(begun) = &mut self.0 {
             begun.status = Some(status);
         }
@@ -62,7 +60,7 @@ impl FetchRecord {
             done: SpanDone::of(ctx),
             outcome: failure.map_or(Outcome::Response.name(), |error| error.name),
             message: failure.map(|error| fixed::display(error, fixed::MESSAGE).into()),
-            status: status.map(|status| status.as_u16()),
+            status,
             usage: Usage { wall: ended - started, response_bytes: received, ..Usage::default() },
             trace: ctx.value(&TRACE),
         });
