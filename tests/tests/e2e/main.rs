@@ -31,6 +31,7 @@ mod concurrency;
 mod context_values;
 mod dashboard;
 mod dashboard_page;
+mod deploy;
 mod descriptor_limits;
 mod disconnects;
 mod docs;

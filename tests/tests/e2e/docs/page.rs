@@ -64,7 +64,8 @@ pub(crate) fn all() -> Result<Vec<Page>> {
     names.into_iter().map(read).collect()
 }
 
-fn read(name: String) -> Result<Page> {
+/// A page by its path in the repository.
+pub(crate) fn read(name: String) -> Result<Page> {
     let text = fs::read_to_string(repository().join(&name))?;
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
