@@ -58,7 +58,8 @@ impl Kind {
 pub(crate) fn all() -> Result<Vec<Page>> {
     let mut names = vec!["README.md".to_owned(), "examples/README.md".to_owned()];
     for entry in fs::read_dir(repository().join("docs"))? {
-        names.push(format!("docs/{}", entry?.file_name().to_string_lossy()));
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
     }
     names.sort_unstable();
     names.into_iter().map(read).collect()
