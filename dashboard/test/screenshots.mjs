@@ -1,4 +1,4 @@
-/** Writes the pictures of the documentation: `npm run screenshots`. */
+/** Writes the pictures of the documentation, of the host at `DASHBOARD_URL` or of a mock. */
 
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -36,10 +36,6 @@ const dark = await open("", { colorScheme: "dark" });
 await overview.waitForTimeout(MINUTE);
 await write(overview, "overview");
 await write(dark, "dark");
-
-const live = await open("#/live");
-await live.locator("[role=row]").nth(5).waitFor();
-await write(live, "live");
 
 let ended;
 for (let tries = 0; tries < 50 && ended?.outcome !== "deadline-exceeded"; tries++) ended = await invoke();
