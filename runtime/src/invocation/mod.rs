@@ -108,7 +108,7 @@ impl<'a> Invocation<'a> {
         let result = conclude(state, ended, function);
         let is_failed =
             result.as_ref().map_or(true, |response| response.status().is_server_error());
-        let trail = state.run.trail(is_failed);
+        let trail = state.run.trail(is_failed, started.elapsed());
         let (faults, mut used) = (&mut meter.faults, self.instance.take());
         if ordinary && result.is_ok() {
             used = used.and_then(|instance| function.check_in(instance, started, faults).err());

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Runtime;
+use super::invoke::CallInfo;
 use crate::body::{Body, Response};
 use crate::context::Context;
 use crate::error::{DeployError, InvokeError};
@@ -74,7 +75,8 @@ impl FunctionHandle {
         ctx: &Context,
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
-        self.runtime.invoke_entry(&self.function, ctx, request.map(Into::into)).await
+        let info = CallInfo::default();
+        self.runtime.invoke_entry(&self.function, ctx, request.map(Into::into), info).await
     }
 
     /// Runs the function once, as [`Runtime::invoke_streaming`] does.

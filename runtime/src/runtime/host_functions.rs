@@ -143,8 +143,8 @@ impl Shared {
         // Processor time is counted for guests only.
         let usage = Usage { wall: started.elapsed(), ..Usage::default() };
         let (failure, status) = (answer.as_ref().err(), answer.as_ref().ok().map(Response::status));
-        let (spans, status) = (SpanRecorder::of_call(info.spans), status.map(|s| s.as_u16()));
-        let trail = Trail::new(spans, info.trace, failure.is_some(), || None);
+        let (spans, status) = (SpanRecorder::within(info.spans), status.map(|s| s.as_u16()));
+        let trail = Trail::new(spans, info.trace, (failure.is_some(), usage.wall), || None);
         live.end(failure.unwrap_or(&Outcome::Response), status, &usage, trail);
         match answer {
             Ok(response) => Ok((response, usage)),

@@ -81,7 +81,21 @@ impl Runtime {
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
         let function = self.0.find(name)?;
-        self.invoke_entry(&function, ctx, request.map(Into::into)).await
+        self.invoke_entry(&function, ctx, request.map(Into::into), CallInfo::default()).await
+    }
+
+    /// Runs a function as [`invoke`](Self::invoke) does, and keeps its
+    /// recording.
+    #[cfg(feature = "server")]
+    pub(crate) async fn invoke_recorded(
+        &self,
+        ctx: &Context,
+        name: &str,
+        request: Request,
+    ) -> Result<Response, InvokeError> {
+        let function = self.0.find(name)?;
+        let info = CallInfo { spans: Some(Arc::default()), ..CallInfo::default() };
+        self.invoke_entry(&function, ctx, request, info).await
     }
 
     /// Runs a function once as [`invoke`](Self::invoke) does, and returns its
@@ -136,9 +150,10 @@ impl Runtime {
         function: &Entry,
         ctx: &Context,
         request: Request,
+        info: CallInfo,
     ) -> Result<Response, InvokeError> {
         let (ctx, cancel) = child_span(ctx).with_timeout(function.limits.timeout);
-        let ended = self.0.run(function, &ctx, request, CallInfo::default(), None).await;
+        let ended = self.0.run(function, &ctx, request, info, None).await;
         // Everything that the guest started ends with it.
         cancel.cancel_with(Cause::ParentDone);
         let (mut response, usage) = ended?;
@@ -219,9 +234,9 @@ impl Shared {
         let (started, id) = (Instant::now(), self.listing.id());
         let queue = asked.map_or(Duration::ZERO, |asked| started - asked);
         let CallInfo { parent, depth, trace, tree, spans } = info;
-        let spans = match depth {
-            0 => self.telemetry.recorder.begin(),
-            _ => SpanRecorder::of_call(spans),
+        let spans = match spans {
+            None if depth == 0 => self.telemetry.recorder.begin(),
+            spans => SpanRecorder::within(spans),
         };
         let inputs = Inputs {
             ctx: ctx.clone(),

@@ -2,7 +2,7 @@
 //! ends by itself or its future is dropped.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, Uri};
 
@@ -51,16 +51,13 @@ impl Trail {
     pub(crate) fn new(
         spans: SpanRecorder,
         trace: Option<Trace>,
-        is_failed: bool,
+        (is_failed, wall): (bool, Duration),
         request: impl FnOnce() -> Option<(Method, Uri)>,
     ) -> Option<Box<Self>> {
         let recorded = spans.recorded();
         let buffer = spans.into_buffer();
-        let is_kept = match recorded {
-            Recorded::Nothing => false,
-            Recorded::Failures => is_failed || buffer.is_some(),
-            Recorded::All => true,
-        };
+        // With a buffer, something else may have failed.
+        let is_kept = buffer.is_some() || recorded.keeps(is_failed, wall);
         is_kept.then(|| Box::new(Self { recorded, buffer, request: request(), trace }))
     }
 }
@@ -94,7 +91,7 @@ impl<'a> LiveInvocation<'a> {
             Some(buffer) if span.parent.is_some() => buffer.add_span(span),
             buffer => {
                 let recording = Recording::new(span, buffer).about(self.start.ctx, request);
-                if recorded == Recorded::All || recording.is_failed() {
+                if recorded.keeps(recording.is_failed(), usage.wall) {
                     self.recorder.keep(recording);
                 }
             }

@@ -170,10 +170,10 @@ impl Run {
     }
 
     /// What is recorded of it besides its outcome. Call it when it has ended.
-    pub(crate) fn trail(&mut self, is_failed: bool) -> Option<Box<Trail>> {
+    pub(crate) fn trail(&mut self, is_failed: bool, wall: Duration) -> Option<Box<Trail>> {
         let spans = std::mem::replace(&mut self.spans, SpanRecorder::off());
         let head = &mut self.head;
-        Trail::new(spans, self.trace, is_failed, || {
+        Trail::new(spans, self.trace, (is_failed, wall), || {
             (self.depth == 0).then(|| (take(&mut head.method), take(&mut head.uri)))
         })
     }

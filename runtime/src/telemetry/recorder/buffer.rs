@@ -8,6 +8,7 @@
 //! exceeds them is counted.
 
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use super::span::{LogLine, Span};
 use crate::sync::lock;
@@ -54,8 +55,23 @@ pub(crate) struct SpanParent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recorded {
     Nothing,
+    /// If it failed.
     Failures,
+    /// If it failed, or took at least this long.
+    Slow(Duration),
     All,
+}
+
+impl Recorded {
+    /// Whether a request is kept.
+    pub(crate) fn keeps(self, is_failed: bool, duration: Duration) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Failures => is_failed,
+            Self::Slow(least) => is_failed || duration >= least,
+            Self::All => true,
+        }
+    }
 }
 
 impl SpanRecorder {
@@ -64,13 +80,12 @@ impl SpanRecorder {
         Self { recorded: Recorded::Nothing, buffer: OnceLock::new() }
     }
 
-    pub(super) fn new(is_watched: bool) -> Self {
-        let recorded = if is_watched { Recorded::All } else { Recorded::Failures };
+    pub(super) fn new(recorded: Recorded) -> Self {
         Self { recorded, ..Self::off() }
     }
 
-    /// Records into the buffer of the caller, if that has one.
-    pub(crate) fn of_call(buffer: Option<Arc<SpanBuffer>>) -> Self {
+    /// Records everything into a buffer, if there is one.
+    pub(crate) fn within(buffer: Option<Arc<SpanBuffer>>) -> Self {
         match buffer {
             Some(buffer) => Self { recorded: Recorded::All, buffer: buffer.into() },
             None => Self::off(),
@@ -85,7 +100,9 @@ impl SpanRecorder {
     pub(crate) fn buffer(&self) -> Option<&Arc<SpanBuffer>> {
         match self.recorded {
             Recorded::Nothing => None,
-            Recorded::Failures | Recorded::All => Some(self.buffer.get_or_init(Arc::default)),
+            Recorded::Failures | Recorded::Slow(_) | Recorded::All => {
+                Some(self.buffer.get_or_init(Arc::default))
+            }
         }
     }
 
@@ -178,8 +195,8 @@ mod tests {
 
     #[test]
     fn a_callee_records_into_its_callers_buffer() {
-        let caller = SpanRecorder::new(false);
-        let callee = SpanRecorder::of_call(caller.buffer().cloned());
+        let caller = SpanRecorder::new(Recorded::Failures);
+        let callee = SpanRecorder::within(caller.buffer().cloned());
         let now = Instant::now();
         callee.buffer().expect("one").add_span(Span::example(2, now, now, "response"));
         assert_eq!(caller.into_buffer().expect("one").read().spans.len(), 1);

@@ -2,9 +2,11 @@
 //! of everything that it started.
 //!
 //! # What is kept
-//! Failed requests always, all others only while an operator watches. The
-//! recorder is off until something asks for it, and then costs a request that
-//! succeeds unwatched one load, unless it calls, fetches or logs.
+//! Failed requests always. While an operator watches, also those that are among
+//! the slowest, and up to [`BUDGET`] others for each reading, so that a busy
+//! host spends its time on requests. The recorder is off until something asks
+//! for it, and then costs a request that succeeds unwatched one load, unless it
+//! calls, fetches or logs.
 //!
 //! # Bounds
 //! [`FAILED`], [`RECENT`] and [`SLOWEST`] recordings. For the size of one see
@@ -19,8 +21,9 @@ mod recording;
 mod span;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub(crate) use self::buffer::{Recorded, SpanBuffer, SpanParent, SpanRecorder};
 pub(crate) use self::recording::Recording;
@@ -32,11 +35,20 @@ pub(crate) const RECENT: usize = 256;
 pub(crate) const FAILED: usize = 128;
 pub(crate) const SLOWEST: usize = 64;
 
+/// The most requests that are kept between two readings although they are
+/// neither failed nor slow.
+pub(crate) const BUDGET: usize = 256;
+
 /// The recordings of a runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     is_on: AtomicBool,
     watchers: AtomicUsize,
+    /// How many more requests are kept until the next reading.
+    budget: AtomicUsize,
+    /// The shortest duration of the slowest requests, in nanoseconds, once their
+    /// list is full.
+    slow: AtomicU64,
     kept: Mutex<Kept>,
 }
 
@@ -65,7 +77,7 @@ pub(crate) enum List {
     Failed,
 }
 
-/// Makes the recorder keep all requests, until it is dropped.
+/// Makes the recorder keep requests that succeed, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch<'a>(&'a Recorder);
 
@@ -75,9 +87,11 @@ impl Recorder {
         self.is_on.store(true, Relaxed);
     }
 
-    /// Keeps all requests until the result is dropped.
+    /// Keeps requests that succeed until the result is dropped. Call
+    /// [`since`](Self::since) at intervals.
     pub(crate) fn watch(&self) -> Watch<'_> {
         self.watchers.fetch_add(1, Relaxed);
+        self.budget.store(BUDGET, Relaxed);
         Watch(self)
     }
 
@@ -86,7 +100,17 @@ impl Recorder {
         if !self.is_on.load(Relaxed) {
             return SpanRecorder::off();
         }
-        SpanRecorder::new(self.watchers.load(Relaxed) > 0)
+        if self.watchers.load(Relaxed) == 0 {
+            return SpanRecorder::new(Recorded::Failures);
+        }
+        // Once it is used up, nothing is written to the shared line.
+        let is_left = self.budget.load(Relaxed) > 0
+            && self.budget.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        SpanRecorder::new(if is_left {
+            Recorded::All
+        } else {
+            Recorded::Slow(Duration::from_nanos(self.slow.load(Relaxed)))
+        })
     }
 
     /// Keeps a request that has ended.
@@ -106,6 +130,10 @@ impl Recorder {
         if place < SLOWEST {
             slowest.insert(place, numbered);
             slowest.truncate(SLOWEST);
+        }
+        if let Some((_, last)) = slowest.get(SLOWEST - 1) {
+            let nanos = u64::try_from(last.root.duration().as_nanos());
+            self.slow.store(nanos.unwrap_or(u64::MAX), Relaxed);
         }
     }
 
@@ -127,8 +155,9 @@ impl Recorder {
     }
 
     /// The newest of the recordings with at least this number, at most `most`,
-    /// oldest first; and the number after the last.
+    /// oldest first; and the number after the last. Renews the budget.
     pub(crate) fn since(&self, number: u64, most: usize) -> (Vec<Arc<Recording>>, u64) {
+        self.budget.store(BUDGET, Relaxed);
         let kept = lock(&self.kept);
         let newer = kept.recent.iter().rev().take_while(|(own, _)| *own >= number);
         let mut newer: Vec<_> = newer.take(most).map(|(_, recording)| recording.clone()).collect();
@@ -211,6 +240,14 @@ mod tests {
         recorder.turn_on();
         assert_eq!(recorder.begin().recorded(), Recorded::Failures);
         let watch = recorder.watch();
+        assert_eq!(recorder.begin().recorded(), Recorded::All);
+        (1..BUDGET).for_each(|_| assert_eq!(recorder.begin().recorded(), Recorded::All));
+        // The list of the slowest is not full, so all are slow.
+        assert_eq!(recorder.begin().recorded(), Recorded::Slow(Duration::ZERO));
+        (0..SLOWEST as u64).for_each(|id| recorder.keep(recording(id, 5 + id, "response")));
+        let slow = Recorded::Slow(Duration::from_millis(5));
+        assert_eq!(recorder.begin().recorded(), slow);
+        recorder.since(u64::MAX, 0);
         assert_eq!(recorder.begin().recorded(), Recorded::All);
         drop(watch);
         assert_eq!(recorder.begin().recorded(), Recorded::Failures);

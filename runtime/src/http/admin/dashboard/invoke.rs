@@ -115,7 +115,6 @@ async fn invoke(
     request: Request<Body>,
     timeout: Option<Duration>,
 ) -> Answer {
-    let _watch = runtime.recorder().watch();
     let started = Instant::now();
     // The id is new with each invocation, so it finds the recording.
     let id = format!("dashboard-{}", crate::propagation::trace::Trace::root().span_id());
@@ -136,7 +135,7 @@ async fn call(
     name: &str,
     request: Request<Body>,
 ) -> Result<(StatusCode, HeaderMap, Bytes), InvokeError> {
-    let (head, body) = runtime.invoke(ctx, name, request).await?.into_parts();
+    let (head, body) = runtime.invoke_recorded(ctx, name, request).await?.into_parts();
     // It is whole.
     Ok((head.status, head.headers, body.bytes().await.unwrap_or_default()))
 }
