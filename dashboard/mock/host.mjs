@@ -191,6 +191,7 @@ export class Host extends EventEmitter {
     return {
       id: root.id, function: root.name, ...summary, trace_id: trace, started, duration_us: root.end_us,
       outcome: root.outcome, cause: root.outcome === "response" ? null : root.cause, status: root.status,
+      is_failed: spans.some((span) => span.outcome !== "response" || (span.status ?? 0) >= 500),
       span_count: spans.length,
       spans: spans.toSorted((a, b) => a.end_us - b.end_us),
       logs: logs.filter((line) => line.at_us <= root.end_us).toSorted((a, b) => a.at_us - b.at_us),

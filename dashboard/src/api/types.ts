@@ -71,6 +71,8 @@ export interface Summary {
   outcome: string;
   cause: string | null;
   status: number | null;
+  /** Whether it, or anything that it started, has failed. */
+  is_failed: boolean;
   span_count: number;
 }
 

@@ -47,8 +47,3 @@ export function worst(outcomes: Record<string, number>): Group {
     .reduce((most, one) => (one[1] > most[1] ? one : most), ["trap", 0]);
   return group(name);
 }
-
-/** Whether a request counts as failed: it has no response, or its status is 5xx. */
-export function isFailed(request: { outcome: string; status: number | null }): boolean {
-  return group(request.outcome) !== "response" || (request.status ?? 0) >= 500;
-}

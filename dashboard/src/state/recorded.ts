@@ -2,7 +2,6 @@
 
 import type { Filter } from "../api/client";
 import type { ListName, Summary } from "../api/types";
-import { isFailed } from "./outcomes";
 
 /** As many as the host returns. */
 export const MOST = 200;
@@ -25,7 +24,7 @@ export function matches(request: Summary, filter: Filter): boolean {
     (filter.function === "" || request.function === filter.function) &&
     (filter.outcome === "" || request.outcome === filter.outcome) &&
     (filter.trace === "" || request.trace_id === filter.trace) &&
-    (filter.list !== "failed" || isFailed(request))
+    (filter.list !== "failed" || request.is_failed)
   );
 }
 

@@ -34,7 +34,7 @@ test("a cancellation reaches all that is below", () => {
   assert.deepEqual(subtree(state, 3), [3]);
 });
 
-const summary = (id, more = {}) => ({ id, function: "hello", outcome: "response", status: 200, trace_id: null, started: id, duration_us: 1, ...more });
+const summary = (id, more = {}) => ({ id, function: "hello", outcome: "response", status: 200, trace_id: null, is_failed: false, started: id, duration_us: 1, ...more });
 const filter = { list: "recent", function: "", outcome: "", trace: "" };
 const ids = (list) => list.map((one) => one.id);
 
@@ -48,7 +48,7 @@ test("the slowest come first in their list", () => {
 });
 
 test("only what matches is added", () => {
-  const added = [summary(1, { function: "shop" }), summary(2, { outcome: "trap", status: 500 }), summary(3, { status: 503 }), summary(4, { trace_id: "ab" })];
+  const added = [summary(1, { function: "shop" }), summary(2, { outcome: "trap", is_failed: true }), summary(3, { is_failed: true }), summary(4, { trace_id: "ab" })];
   const with_ = (more) => ids(mergeRequests([], added, { ...filter, ...more }));
   assert.deepEqual(with_({ function: "shop" }), [1]);
   assert.deepEqual(with_({ outcome: "trap" }), [2]);

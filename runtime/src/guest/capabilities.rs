@@ -60,6 +60,9 @@ pub(crate) trait Dispatcher: Send + Sync {
         request: Request,
     ) -> Result<StartedCall, InvokeError>;
 
+    /// Counts a call that its caller's limits refuse.
+    fn refused(&self, outcome: &Outcome);
+
     /// The context of work that has no caller any more.
     fn root(&self) -> &Context;
 
@@ -198,6 +201,8 @@ mod tests {
                 ) -> Result<StartedCall, InvokeError> {
                     Err(InvokeError::refused(name.into(), Outcome::NotFound))
                 }
+
+                fn refused(&self, _: &Outcome) {}
 
                 fn root(&self) -> &Context {
                     unreachable!("it is never upgraded")

@@ -76,6 +76,10 @@ impl Dispatcher for Shared {
         Ok(StartedCall { callee: called, run, ctx: callee_ctx })
     }
 
+    fn refused(&self, outcome: &Outcome) {
+        self.telemetry.refused(outcome);
+    }
+
     fn root(&self) -> &Context {
         &self.root
     }

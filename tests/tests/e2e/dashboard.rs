@@ -205,6 +205,8 @@ async fn a_failure_is_kept_with_its_log_while_no_page_is_open() -> Result<()> {
     let names: Vec<_> =
         list["requests"].as_array().unwrap().iter().map(|one| &one["function"]).collect();
     assert_eq!(names, ["d-caller", "d-fail"], "{list}");
+    let failed = |request: &Value| request["is_failed"] == true;
+    assert!(list["requests"].as_array().unwrap().iter().all(failed), "{list}");
     let trap = recorded(admin, "d-fail").await?;
     assert_eq!((&trap["outcome"], &trap["path"]), (&json!("trap"), &json!("/d-fail/panic")));
     assert_eq!(trap["status"], 500);

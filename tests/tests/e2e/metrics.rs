@@ -306,6 +306,19 @@ async fn an_embedder_reads_the_same_values_without_a_server() -> Result<()> {
 }
 
 #[tokio::test]
+async fn calls_that_the_caller_may_not_make_are_rejections() -> Result<()> {
+    let caller = function("m-may-not", "caller").calls(["m-may-not"]).max_calls(1);
+    let runtime = host::runtime([caller]);
+    for path in ["/m-may-not/call/m-other", "/m-may-not/loop/m-may-not/2/derive/apart"] {
+        let request = Request::get(path).body("")?;
+        // The guest handles the refusal in its own way.
+        let _ = runtime.invoke(&Context::background(), "m-may-not", request).await;
+    }
+    assert_eq!(runtime.metrics().rejections, [("forbidden", 1), ("calls-exceeded", 1)]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_call_of_a_host_function_is_no_rejection() -> Result<()> {
     let runtime = host::runtime([function("m-calls-host", "caller").calls(["m-host"])]);
     runtime.provide("m-host", LONG, async |_, _| Ok(Response::new("here")))?;

@@ -123,6 +123,9 @@ fn admit(
     Ok(match reserve(state, known.is_some(), &budget, (head_len, body_len.into())) {
         Ok((head, body)) => Ok((Admitted { callee, request, budget, head }, body)),
         Err(outcome) => {
+            if let Some(dispatcher) = state.capabilities.dispatcher.upgrade() {
+                dispatcher.refused(&outcome);
+            }
             let error = InvokeError::refused(callee.clone(), outcome);
             Err(Some(Pending::refused(callee, budget, &error)))
         }

@@ -37,6 +37,8 @@ pub(super) struct Summary {
     outcome: &'static str,
     cause: Option<&'static str>,
     status: Option<u16>,
+    /// Whether it, or anything that it started, has failed.
+    is_failed: bool,
     span_count: usize,
 }
 
@@ -169,6 +171,7 @@ impl Summary {
             outcome: root.outcome,
             cause: root.done.as_ref().map(|done| done.cause.name()),
             status: root.status,
+            is_failed: recording.is_failed(),
             span_count: recording.span_count(),
         }
     }
