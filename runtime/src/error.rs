@@ -77,6 +77,9 @@ pub enum BuildError {
         /// What is wrong with the directory, or with its key.
         source: CacheError,
     },
+    /// The usage ledger can't be opened.
+    #[error("the usage ledger can't be opened")]
+    Usage(#[source] LedgerError),
     /// The system gives the process too few threads.
     #[error(
         "the system refuses threads; raise the limit (`ulimit -u`, `pids.max` of the control \
@@ -86,6 +89,42 @@ pub enum BuildError {
     /// The Wasm engine could not be created.
     #[error("the engine could not be made: {0}")]
     Engine(String),
+}
+
+/// A [usage ledger](crate::RuntimeBuilder::usage_dir) can't be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The system refuses access.
+    #[error("{}: {source}", OneLine(path.display()))]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Another host writes to it.
+    #[error(
+        "{} is in use by another host{}; give each host a directory of its own",
+        OneLine(dir.display()),
+        pid.map(|pid| format!(", process {pid}")).unwrap_or_default()
+    )]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// That host's process, if it is known.
+        pid: Option<u32>,
+    },
+    /// The directory has no files of a ledger.
+    #[error(
+        "{} is no usage ledger: it has no file `usage-*.log`; name the directory that the host has as \
+         `usage`",
+        OneLine(dir.display())
+    )]
+    NotALedger {
+        /// The directory.
+        dir: PathBuf,
+    },
 }
 
 /// The code cache, or a file of it, can't be used. Its directory, its key and

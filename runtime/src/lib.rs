@@ -88,7 +88,7 @@ pub mod isolation {}
 pub use body::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use engine::compile::Compiler;
-pub use error::{BuildError, CacheError, CompileError, DeployError, InvokeError};
+pub use error::{BuildError, CacheError, CompileError, DeployError, InvokeError, LedgerError};
 pub use function::{Function, IdleStats, InstancePolicy, InstanceReuse};
 pub use limits::{Limits, mib};
 pub use mounts::MountError;
@@ -96,7 +96,9 @@ pub use outcome::{Outcome, Trap, Usage};
 pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
 pub use runtime::listing::InvocationInfo;
 pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder};
-pub use telemetry::{FunctionMetrics, Histogram, InstanceCounts, Metrics, OutcomeMetrics};
+pub use telemetry::{
+    FunctionMetrics, Histogram, InstanceCounts, Metrics, OutcomeMetrics, UsageMetrics,
+};
 
 /// The pages about embedding: their code is tested with this crate.
 #[cfg(doctest)]

@@ -4,7 +4,8 @@
 //! from `hourglass.toml`, then from the defaults.
 //!
 //! # Layout
-//! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`: a command each.
+//! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`, `usage`: a command
+//!   each.
 //! - `report`: what `invoke` prints.
 //! - `settings`: the settings of the program; `flags`: their flags and variables.
 //! - `config`: `hourglass.toml`.
@@ -44,6 +45,7 @@ mod settings;
 mod signals;
 mod unshown;
 mod up;
+mod usage;
 mod variables;
 
 use std::ffi::OsString;
@@ -78,6 +80,7 @@ enum Command {
     Check(check::CheckArgs),
     Ps(ps::PsArgs),
     Cancel(cancel::CancelArgs),
+    Usage(usage::UsageArgs),
 }
 
 /// Runs the program with the given command line, whose first word is the
@@ -132,6 +135,7 @@ fn try_run(args: Vec<OsString>) -> anyhow::Result<()> {
         Command::Check(check) => check::run(&check),
         Command::Ps(ps) => ps::run(&ps),
         Command::Cancel(cancel) => cancel::run(&cancel),
+        Command::Usage(usage) => usage::run(&usage),
     }
 }
 

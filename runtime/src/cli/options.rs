@@ -5,7 +5,7 @@ use super::access::Access;
 use super::access_log::AccessLogOptions;
 use super::code::CodeOptions;
 use super::config::Config;
-use super::settings::{ClientSettings, FunctionOptions, ServerSettings};
+use super::settings::{ClientSettings, FunctionOptions, ServerSettings, UsageSettings};
 use super::unshown::Unshown;
 use crate::http::AdminToken;
 use crate::runtime::Runtime;
@@ -24,6 +24,8 @@ pub(crate) struct ServeOptions {
     clients: Partial<ClientSettings>,
     #[command(flatten)]
     pub(crate) access_log: AccessLogOptions,
+    #[command(flatten)]
+    usage: Partial<UsageSettings>,
     #[command(flatten)]
     code: CodeOptions,
     #[command(flatten)]
@@ -57,6 +59,10 @@ impl ServeOptions {
             .call_share(server.call_share);
         if let Some(most) = server.max_in_flight {
             builder = builder.max_in_flight(most as usize);
+        }
+        let UsageSettings { usage, usage_size, usage_age } = self.usage.over(&config.usage);
+        if let Some(dir) = usage {
+            builder = builder.usage_dir(dir).usage_size(usage_size).usage_age(usage_age);
         }
         self.code.build(builder, config)
     }
@@ -138,7 +144,7 @@ mod tests {
             .filter(|arg| arg.get_action().takes_values())
             .map(|arg| (arg.get_long().map(str::to_owned), arg.get_env().map(ToOwned::to_owned)))
             .collect();
-        assert_eq!(variables.len(), 38, "{variables:?}");
+        assert_eq!(variables.len(), 41, "{variables:?}");
         for (flag, variable) in variables {
             let flag = flag.expect("a long flag").to_uppercase().replace('-', "_");
             assert_eq!(variable, Some(format!("HOURGLASS_{flag}").into()));
@@ -164,6 +170,9 @@ mod tests {
             ("header_count", "100"),
             ("access_log", "stderr"),
             ("access_log_sample", "1"),
+            ("usage", "none"),
+            ("usage_size", "1GiB"),
+            ("usage_age", "720h"),
             ("cache_size", "1GiB"),
             ("compile_timeout", "1m"),
             ("compile_memory", "2GiB"),

@@ -47,6 +47,22 @@ settings! {
 }
 
 settings! {
+    /// The usage ledger.
+    #[derive(Clone, Debug)]
+    pub(crate) struct UsageSettings {
+        /// The directory of the usage ledger, which `hourglass usage` sums: a
+        /// record of each invocation. Each host needs one of its own.
+        pub(crate) usage: Option<PathBuf> = None, FilePath("DIR"), "none";
+        /// The size of the usage ledger; the oldest records are removed, and
+        /// their sum stays.
+        pub(crate) usage_size: u64 = builder::USAGE_SIZE,
+            Size::within(builder::LEAST_USAGE_SIZE, u64::MAX);
+        /// The age at which records of the usage ledger are removed.
+        pub(crate) usage_age: Duration = builder::USAGE_AGE, Period::POSITIVE;
+    }
+}
+
+settings! {
     /// Connections of clients.
     #[derive(Clone, Debug)]
     pub(crate) struct ClientSettings {

@@ -17,12 +17,17 @@ use crate::function::{Evictor, IdleLimits, Registry};
 use crate::guest::Linkers;
 use crate::limits::mib;
 use crate::telemetry::Telemetry;
+use crate::telemetry::ledger::{Ledger, LedgerSettings};
 
 pub(crate) const CACHE_SIZE: u64 = mib(1_024);
 pub(crate) const CALL_SHARE: f64 = 0.5;
 pub(crate) const IDLE_MEMORY: u64 = mib(256);
 pub(crate) const MAX_DEPTH: u32 = 16;
 pub(crate) const MAX_FUNCTIONS: u32 = 100_000;
+pub(crate) const USAGE_AGE: Duration = Duration::from_hours(30 * 24);
+pub(crate) const USAGE_SIZE: u64 = mib(1_024);
+/// The smallest size of a usage ledger.
+pub(crate) const LEAST_USAGE_SIZE: u64 = mib(1);
 
 /// Settings of a [`Runtime`].
 #[derive(Clone, Debug)]
@@ -37,6 +42,9 @@ pub struct RuntimeBuilder {
     idle_memory: u64,
     max_depth: u32,
     call_share: f64,
+    usage: Option<PathBuf>,
+    usage_size: u64,
+    usage_age: Duration,
 }
 
 impl RuntimeBuilder {
@@ -52,6 +60,9 @@ impl RuntimeBuilder {
             idle_memory: IDLE_MEMORY,
             max_depth: MAX_DEPTH,
             call_share: CALL_SHARE,
+            usage: None,
+            usage_size: USAGE_SIZE,
+            usage_age: USAGE_AGE,
         }
     }
 
@@ -169,9 +180,45 @@ impl RuntimeBuilder {
         self
     }
 
+    /// A directory for the usage ledger: a record of each invocation that ended,
+    /// with its function, principal, outcome and usage. `hourglass usage` sums
+    /// it. Default: none.
+    ///
+    /// It is created if it is missing, for its owner alone, because it names
+    /// principals. Each runtime needs a directory of its own. Records are
+    /// written about a tenth of a second after the end of their invocation, by
+    /// a thread that is parked while nothing runs. Those that are lost, because
+    /// the disk is too slow or full or the process was killed, are counted
+    /// exactly; see [`Metrics::usage`](crate::Metrics::usage).
+    /// [`Runtime::shutdown`] writes everything, and so does dropping the last
+    /// clone of the runtime.
+    #[must_use]
+    pub fn usage_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.usage = Some(dir.into());
+        self
+    }
+
+    /// The largest size of the usage ledger, in bytes. The oldest records are
+    /// removed first, and their sum stays. Default 1 GiB, which is some 25
+    /// million records; at least 1 MiB.
+    #[must_use]
+    pub fn usage_size(mut self, bytes: u64) -> Self {
+        self.usage_size = bytes.max(LEAST_USAGE_SIZE);
+        self
+    }
+
+    /// The age at which records of the usage ledger are removed, while the
+    /// runtime exists. Their sum stays. Records are removed file by file, up to
+    /// a sixty-fourth of that age later. Default 30 days.
+    #[must_use]
+    pub fn usage_age(mut self, age: Duration) -> Self {
+        self.usage_age = age;
+        self
+    }
+
     /// Builds the runtime. This reserves its address space, but not its memory.
     /// It starts two threads, which are parked while nothing runs and no
-    /// instance is kept.
+    /// instance is kept, and one more for a usage ledger.
     ///
     /// # Errors
     /// [`BuildError`] says what the machine does not allow.
@@ -193,6 +240,10 @@ impl RuntimeBuilder {
         let evictor = Evictor::start(limits).map_err(BuildError::Threads)?;
         let linkers =
             Linkers::new(&engine.wasm).map_err(|error| BuildError::Engine(format!("{error:#}")))?;
+        let ledger = self.usage.map(|dir| {
+            Ledger::open(&LedgerSettings { dir, size: self.usage_size, age: self.usage_age })
+        });
+        let ledger = ledger.transpose().map_err(BuildError::Usage)?;
         let (root, end) = Context::background().with_cancel();
         Ok(Runtime(Arc::new(Shared {
             engine,
@@ -204,7 +255,7 @@ impl RuntimeBuilder {
             max_depth: self.max_depth,
             tasks: RwLock::default(),
             evictor,
-            telemetry: Telemetry::new(),
+            telemetry: Telemetry::new(ledger),
             root,
             end,
             capacity: Capacity {

@@ -242,7 +242,8 @@ impl Runtime {
     /// [`Outcome::Draining`](crate::Outcome::Draining). Invocations in flight
     /// have until `drain` is over. Then everything under
     /// [`context`](Self::context) is canceled with [`Cause::Shutdown`]. Returns
-    /// the number of canceled invocations, once nothing is in flight.
+    /// the number of canceled invocations, once nothing is in flight and the
+    /// [usage ledger](RuntimeBuilder::usage_dir) is written.
     ///
     /// Invocations with a context that was not derived from
     /// [`context`](Self::context) are waited for, not canceled.
@@ -267,6 +268,7 @@ impl Runtime {
         };
         self.0.end.cancel_with(Cause::Shutdown);
         admission.idle().await;
+        self.0.telemetry.close().await;
         canceled
     }
 

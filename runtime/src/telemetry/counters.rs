@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::histogram::{AtomicHistogram, Histogram};
+use super::ledger::NameId;
 use super::snapshot::{FunctionMetrics, InstanceCounts, OutcomeMetrics};
 use crate::context::Cause;
 use crate::cores::PerCore;
@@ -20,6 +21,8 @@ use crate::outcome::{Outcome, Usage};
 #[derive(Debug)]
 pub(crate) struct FunctionCounters {
     pub(super) name: Arc<str>,
+    /// The function's id in the usage ledger, if there is one.
+    pub(super) usage_id: OnceLock<NameId>,
     cores: PerCore<CoreCounters>,
 }
 
@@ -62,7 +65,8 @@ pub(crate) enum InstanceSource {
 
 impl FunctionCounters {
     pub(crate) fn new(name: Arc<str>) -> Arc<Self> {
-        Arc::new(Self { name, cores: PerCore::new(|_, _| CoreCounters::default()) })
+        let cores = PerCore::new(|_, _| CoreCounters::default());
+        Arc::new(Self { name, usage_id: OnceLock::new(), cores })
     }
 
     /// Counts an invocation that has ended.

@@ -1,5 +1,6 @@
-//! An invocation in flight. Its end is counted and recorded here, whether it
-//! ends by itself or its future is dropped.
+//! An invocation in flight. Its end is counted and recorded here, in the
+//! counters and in the usage ledger, whether it ends by itself or its future is
+//! dropped.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use http::{Method, Uri};
 
 use super::counters::FunctionCounters;
+use super::ledger::Ledger;
 use super::recorder::{
     Recorded, Recorder, Recording, Span, SpanBuffer, SpanDone, SpanKind, SpanRecorder,
 };
@@ -42,6 +44,7 @@ pub(crate) struct Trail {
 /// An invocation in flight. If its future is dropped it counts as canceled.
 pub(crate) struct LiveInvocation<'a> {
     recorder: &'a Recorder,
+    ledger: Option<&'a Ledger>,
     start: Start<'a>,
 }
 
@@ -63,8 +66,12 @@ impl Trail {
 }
 
 impl<'a> LiveInvocation<'a> {
-    pub(super) fn new(recorder: &'a Recorder, start: Start<'a>) -> Self {
-        Self { recorder, start }
+    pub(super) fn new(
+        recorder: &'a Recorder,
+        ledger: Option<&'a Ledger>,
+        start: Start<'a>,
+    ) -> Self {
+        Self { recorder, ledger, start }
     }
 
     /// Counts and records its end. `status` is that of its response; that of a
@@ -76,11 +83,21 @@ impl<'a> LiveInvocation<'a> {
         usage: &Usage,
         trail: Option<Box<Trail>>,
     ) {
-        self.start.counters.ended(outcome, usage);
+        self.count(outcome, usage);
         if let Some(trail) = trail {
             self.record(outcome, status, usage, *trail);
         }
         std::mem::forget(self);
+    }
+
+    /// The ledger comes first: no reader of the counters sees an invocation that
+    /// the ledger does not count.
+    fn count(&self, outcome: &Outcome, usage: &Usage) {
+        let Start { counters, ctx, started, .. } = &self.start;
+        if let (Some(ledger), Some(function)) = (self.ledger, counters.usage_id.get()) {
+            ledger.record(function, ctx, *started + usage.wall, outcome, usage);
+        }
+        counters.ended(outcome, usage);
     }
 
     #[cold]
@@ -129,6 +146,6 @@ impl Drop for LiveInvocation<'_> {
     fn drop(&mut self) {
         let outcome = Outcome::Done(Done::Canceled, Cause::Canceled);
         let usage = Usage { wall: self.start.started.elapsed(), ..Usage::default() };
-        self.start.counters.ended(&outcome, &usage);
+        self.count(&outcome, &usage);
     }
 }

@@ -9,11 +9,14 @@
 //!   [`histogram`]: durations.
 //! - [`snapshot`]: what a reader of the counters gets.
 //! - [`recorder`]: recent requests, with the spans of everything they started.
+//! - [`ledger`]: a record of each invocation, in files.
 
 mod counters;
 mod front;
 mod histogram;
 mod invocation;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "the program reads ledgers"))]
+pub(crate) mod ledger;
 pub(crate) mod recorder;
 mod snapshot;
 
@@ -28,8 +31,9 @@ pub(crate) use self::front::FrontCounters;
 pub use self::histogram::Histogram;
 use self::invocation::LiveInvocation;
 pub(crate) use self::invocation::{Start, Trail};
+use self::ledger::Ledger;
 use self::recorder::Recorder;
-pub use self::snapshot::{FunctionMetrics, InstanceCounts, Metrics, OutcomeMetrics};
+pub use self::snapshot::{FunctionMetrics, InstanceCounts, Metrics, OutcomeMetrics, UsageMetrics};
 use crate::cores::PerCore;
 use crate::outcome::Outcome;
 use crate::sync::lock;
@@ -44,6 +48,7 @@ pub(crate) struct Telemetry {
     rejections: PerCore<[AtomicU64; Outcome::NAMES.len()]>,
     pub(crate) front: FrontCounters,
     pub(crate) recorder: Recorder,
+    ledger: Option<Ledger>,
 }
 
 /// The counters of the compiler.
@@ -55,14 +60,17 @@ pub(crate) struct CompileCounters {
 }
 
 impl Telemetry {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(ledger: Option<Ledger>) -> Self {
         let zeros = |_, _| [const { AtomicU64::new(0) }; Outcome::NAMES.len()];
+        let unnamed = FunctionCounters::new("".into());
+        register(ledger.as_ref(), &unnamed);
         Self {
             functions: Mutex::default(),
-            unnamed: FunctionCounters::new("".into()),
+            unnamed,
             rejections: PerCore::new(zeros),
             front: FrontCounters::new(),
             recorder: Recorder::default(),
+            ledger,
         }
     }
 
@@ -70,7 +78,11 @@ impl Telemetry {
     /// already. Returns the listed ones.
     pub(crate) fn list(&self, counters: &Arc<FunctionCounters>) -> Arc<FunctionCounters> {
         let mut functions = lock(&self.functions);
-        functions.entry(counters.name.clone()).or_insert_with(|| counters.clone()).clone()
+        let list = || {
+            register(self.ledger.as_ref(), counters);
+            counters.clone()
+        };
+        functions.entry(counters.name.clone()).or_insert_with(list).clone()
     }
 
     /// The counters of all functions without a name of their own.
@@ -85,7 +97,15 @@ impl Telemetry {
 
     /// Follows an invocation that was admitted.
     pub(crate) fn begin<'a>(&'a self, start: Start<'a>) -> LiveInvocation<'a> {
-        LiveInvocation::new(&self.recorder, start)
+        LiveInvocation::new(&self.recorder, self.ledger.as_ref(), start)
+    }
+
+    /// Completes the usage ledger, once nothing is in flight and nothing is
+    /// admitted any more.
+    pub(crate) async fn close(&self) {
+        if let Some(ledger) = &self.ledger {
+            ledger.close().await;
+        }
     }
 
     /// Counts an invocation that was refused before its guest ran.
@@ -117,7 +137,15 @@ impl Telemetry {
             compilations: compiler.compilations.load(Relaxed),
             compile_time: Duration::from_nanos(compiler.nanos.load(Relaxed)),
             cache_hits: compiler.cache_hits.load(Relaxed),
+            usage: self.ledger.as_ref().map(Ledger::metrics),
         }
+    }
+}
+
+/// Gives the records of a function an id.
+fn register(ledger: Option<&Ledger>, counters: &FunctionCounters) {
+    if let Some(ledger) = ledger {
+        counters.usage_id.get_or_init(|| ledger.register(&counters.name));
     }
 }
 

@@ -39,6 +39,22 @@ pub struct Metrics {
     pub compile_time: Duration,
     /// Modules whose code the cache on disk had.
     pub cache_hits: u64,
+    /// The [usage ledger](crate::RuntimeBuilder::usage_dir), if there is one.
+    pub usage: Option<UsageMetrics>,
+}
+
+/// The metrics of a usage ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UsageMetrics {
+    /// The invocations that it has accepted. Their records are on disk about a
+    /// tenth of a second later, unless writing fails.
+    pub records: u64,
+    /// The invocations without a record, by reason: `buffer-full` were not
+    /// accepted, `write-failed` were.
+    pub lost: Vec<(&'static str, u64)>,
+    /// The size of its files.
+    pub file_bytes: u64,
 }
 
 /// The metrics of one function.

@@ -65,3 +65,4 @@ mod streams;
 mod thread_limits;
 mod tls;
 mod up;
+mod usage;

@@ -31,10 +31,10 @@ async fn get(address: SocketAddr, path: &str, accept: &str) -> Result<Response<V
 
 /// The samples of a scrape, by name and labels as they are written.
 #[derive(Debug, PartialEq)]
-struct Scrape(BTreeMap<String, f64>);
+pub(crate) struct Scrape(BTreeMap<String, f64>);
 
 impl Scrape {
-    async fn of(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn of(address: SocketAddr) -> Result<Self> {
         Self::parse(get(address, "/metrics", "text/plain").await?.body())
     }
 
@@ -47,17 +47,17 @@ impl Scrape {
         Ok(Self(samples.collect::<Result<_>>()?))
     }
 
-    fn get(&self, sample: &str) -> Option<f64> {
+    pub(crate) fn get(&self, sample: &str) -> Option<f64> {
         self.0.get(sample).copied()
     }
 
     /// A sample of a function and an outcome.
-    fn of_outcome(&self, name: &str, function: &str, outcome: &str) -> Option<f64> {
+    pub(crate) fn of_outcome(&self, name: &str, function: &str, outcome: &str) -> Option<f64> {
         self.get(&format!("{name}{{function=\"{function}\",outcome=\"{outcome}\"}}"))
     }
 
     /// Sum and count of the histogram of a phase.
-    fn phase(&self, function: &str, outcome: &str, phase: &str) -> Option<(f64, f64)> {
+    pub(crate) fn phase(&self, function: &str, outcome: &str, phase: &str) -> Option<(f64, f64)> {
         let part = |part| {
             self.get(&format!(
                 "hourglass_invocation_duration_seconds_{part}{{function=\"{function}\",\

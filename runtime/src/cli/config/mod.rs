@@ -30,6 +30,7 @@ use self::source::Source;
 use self::table::Table;
 use super::settings::{
     ClientSettings, CodeCacheSettings, CompilerSettings, FunctionOptions, ServerSettings,
+    UsageSettings,
 };
 use crate::environment::Environment;
 use crate::function::Function;
@@ -53,6 +54,7 @@ pub(crate) fn keys() -> [Vec<&'static str>; 2] {
 pub(crate) struct Config {
     pub(crate) server: Partial<ServerSettings>,
     pub(crate) clients: Partial<ClientSettings>,
+    pub(crate) usage: Partial<UsageSettings>,
     pub(crate) compiler: Partial<CompilerSettings>,
     /// The header in which a proxy names the principal of a request.
     pub(crate) principal_header: Option<HeaderName>,
@@ -103,6 +105,11 @@ impl Config {
         self.server = table.settings()?;
         self.clients = table.settings::<ClientSettings>()?.map(|clients| {
             for path in [&mut clients.tls_cert, &mut clients.tls_key].into_iter().flatten() {
+                *path = folder.join(&*path);
+            }
+        });
+        self.usage = table.settings::<UsageSettings>()?.map(|usage| {
+            if let Some(path) = &mut usage.usage {
                 *path = folder.join(&*path);
             }
         });

@@ -64,6 +64,7 @@ impl Collector for Exposition {
         self.outcomes(encoder)?;
         self.functions(encoder)?;
         self.host(encoder)?;
+        self.usage(encoder)?;
         self.process.as_ref().map_or(Ok(()), |process| process.encode(encoder))
     }
 }
@@ -222,6 +223,28 @@ impl Exposition {
             gauge_family(encoder, name, help, value)?;
         }
         Ok(())
+    }
+
+    /// The usage ledger, if there is one.
+    fn usage(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let usage = self.metrics.usage.as_ref();
+        let (name, help) = ("hourglass_usage_records", "Records that the usage ledger accepted");
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        if let Some(usage) = usage {
+            metric.encode_counter::<NoLabelSet, _, f64>(&usage.records, None)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "hourglass_usage_lost",
+            "Invocations without a record in the usage ledger",
+            None,
+            MetricType::Counter,
+        )?;
+        for (reason, value) in usage.iter().flat_map(|usage| &usage.lost) {
+            count(&mut family, &[("reason", *reason)], *value)?;
+        }
+        let (name, help) = ("hourglass_usage_file_bytes", "Size of the usage ledger");
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        usage.map_or(Ok(()), |usage| metric.encode_gauge(&gauge(usage.file_bytes)))
     }
 
     /// Writes a family with a value for each function and outcome.
