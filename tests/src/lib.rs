@@ -15,7 +15,7 @@
 //! - [`poll`]: waits for states that have no event.
 //! - [`upstream`]: another host for functions to fetch from.
 //! - [`process`]: resources of this process, and tests in their own processes.
-//! - [`program`]: the program under test.
+//! - [`program`]: the program under test; [`terminal`]: in a terminal.
 
 pub mod client;
 pub mod guests;
@@ -29,6 +29,7 @@ mod names;
 pub mod poll;
 pub mod process;
 pub mod program;
+pub mod terminal;
 pub mod tls;
 pub mod upstream;
 

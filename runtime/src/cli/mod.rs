@@ -4,8 +4,8 @@
 //! from `hourglass.toml`, then from the defaults.
 //!
 //! # Layout
-//! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`, `usage`: a command
-//!   each.
+//! - `up`, `build`, `serve`, `invoke`, `check`, `ps`, `cancel`, `top`, `usage`: a
+//!   command each.
 //! - `report`: what `invoke` prints.
 //! - `settings`: the settings of the program; `flags`: their flags and variables.
 //! - `config`: `hourglass.toml`.
@@ -43,6 +43,7 @@ mod report;
 mod serve;
 mod settings;
 mod signals;
+mod top;
 mod unshown;
 mod up;
 mod usage;
@@ -80,6 +81,7 @@ enum Command {
     Check(check::CheckArgs),
     Ps(ps::PsArgs),
     Cancel(cancel::CancelArgs),
+    Top(top::TopArgs),
     Usage(usage::UsageArgs),
 }
 
@@ -94,8 +96,8 @@ enum Command {
 ///
 /// SIGTERM, SIGINT and SIGHUP end the process with the exit code 128 plus the
 /// signal's number, unless a command handles the first one: `up` and `serve`
-/// drain once they serve, and `invoke` cancels its invocation. SIGHUP stays
-/// ignored if the process was started with it ignored.
+/// drain once they serve, `invoke` cancels its invocation, and `top` restores the
+/// terminal. SIGHUP stays ignored if the process was started with it ignored.
 ///
 /// It prints an error to standard error. The exit code is 2 if the command line
 /// is invalid, 0 if the reader of standard output has closed it, else 1.
@@ -135,6 +137,7 @@ fn try_run(args: Vec<OsString>) -> anyhow::Result<()> {
         Command::Check(check) => check::run(&check),
         Command::Ps(ps) => ps::run(&ps),
         Command::Cancel(cancel) => cancel::run(&cancel),
+        Command::Top(top) => top::run(&top, signals),
         Command::Usage(usage) => usage::run(&usage),
     }
 }

@@ -88,8 +88,8 @@ impl Signals {
     }
 }
 
-/// Ends the program and its builds.
-fn end(kind: Kind) -> ! {
+/// Ends the program and its builds, with the exit code of the signal.
+pub(crate) fn end(kind: Kind) -> ! {
     tracing::info!(signal = %kind, "ended by a signal");
     build::kill_running();
     std::process::exit(ENDED_BY_SIGNAL + kind.0.as_raw_value());

@@ -153,8 +153,9 @@ fn only_outcome_maps_failures_to_statuses() {
 }
 
 #[test]
-fn only_the_program_uses_anyhow() {
+fn only_the_program_uses_anyhow_and_the_terminal() {
     only(&["cli"], "anyhow");
+    only(&["cli"], "ratatui");
 }
 
 #[test]
@@ -187,7 +188,7 @@ fn the_library_needs_neither_server_nor_command_line() {
         packages(&["--no-default-features"]),
     );
     let has = |packages: &[String], name: &str| packages.iter().any(|package| package == name);
-    for name in ["clap", "toml", "indicatif", "cargo_metadata", "tracing-subscriber"] {
+    for name in ["clap", "toml", "indicatif", "cargo_metadata", "ratatui", "tracing-subscriber"] {
         assert!(has(&whole, name) && !has(&server, name) && !has(&library, name), "{name}");
     }
     for name in ["hyper", "hyper-util", "matchit", "rustls"] {

@@ -64,5 +64,6 @@ mod ssrf;
 mod streams;
 mod thread_limits;
 mod tls;
+mod top;
 mod up;
 mod usage;

@@ -1,18 +1,31 @@
 //! A client of the admin listener, for the program's commands.
+//!
+//! # Layout
+//! - [`events`]: the stream of events.
+//! - [`answers`]: what the events and the other answers contain; [`text`]: the
+//!   texts in them.
+
+pub(crate) mod answers;
+pub(crate) mod events;
+pub(crate) mod text;
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
+use self::answers::{FunctionDetails, Functions, Recording, Requests, Summary};
+use self::events::EventStream;
 use super::listing::{Canceled, Listed};
 use super::token::AdminToken;
 use crate::body::Body;
@@ -68,16 +81,67 @@ impl Client {
         }
     }
 
+    /// Lists recorded requests: `recent`, `slowest` or `failed` ones.
+    pub(crate) async fn requests(&self, list: &str) -> Result<Vec<Summary>, ClientError> {
+        match self.ask(Method::GET, &format!("/requests?list={list}")).await? {
+            (StatusCode::OK, body) => Ok(self.read::<Requests>(&body)?.requests),
+            (status, _) => Err(self.unlike(status)),
+        }
+    }
+
+    /// Reads a recorded request, if it is still kept.
+    pub(crate) async fn request(&self, id: u64) -> Result<Option<Recording>, ClientError> {
+        match self.ask(Method::GET, &format!("/requests/{id}")).await? {
+            (StatusCode::OK, body) => Ok(Some(self.read(&body)?)),
+            (StatusCode::NOT_FOUND, _) => Ok(None),
+            (status, _) => Err(self.unlike(status)),
+        }
+    }
+
+    /// Lists the functions with their limits and capabilities.
+    pub(crate) async fn functions(&self) -> Result<Vec<FunctionDetails>, ClientError> {
+        match self.ask(Method::GET, "/functions").await? {
+            (StatusCode::OK, body) => Ok(self.read::<Functions>(&body)?.functions),
+            (status, _) => Err(self.unlike(status)),
+        }
+    }
+
+    /// Opens the stream of events.
+    pub(crate) async fn events(self: &Arc<Self>) -> Result<EventStream, ClientError> {
+        let answer = self.in_time(self.send(Method::GET, "/events")).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(EventStream::new(self.clone(), answer.into_body())),
+            status => Err(self.unlike(status)),
+        }
+    }
+
+    /// Sends a request, and collects the body of its response.
     async fn ask(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), ClientError> {
         let asked = async {
-            let stream = TcpStream::connect(&self.address).await.map_err(|source| {
-                ClientError::Unreachable { address: self.address.clone(), source }
-            })?;
-            self.exchange(stream, method, path).await.map_err(|error| self.unlike(error))
+            let (head, body) = self.send(method, path).await?.into_parts();
+            let body = Limited::new(body, MAX_BYTES).collect().await;
+            Ok((head.status, body.map_err(|error| self.unlike(error))?.to_bytes()))
         };
-        let answer = tokio::time::timeout(TIMEOUT, asked).await;
-        match answer.unwrap_or_else(|_elapsed| Err(self.unlike("it takes too long")))? {
-            (StatusCode::UNAUTHORIZED, _) => {
+        self.in_time(asked).await
+    }
+
+    /// Waits for a result, but not too long.
+    async fn in_time<T>(
+        &self,
+        result: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let result = tokio::time::timeout(TIMEOUT, result).await;
+        result.unwrap_or_else(|_elapsed| Err(self.unlike("it takes too long")))
+    }
+
+    /// Sends a request, and waits for the head of its response.
+    async fn send(&self, method: Method, path: &str) -> Result<Response<Incoming>, ClientError> {
+        let unreachable =
+            |source| ClientError::Unreachable { address: self.address.clone(), source };
+        let stream = TcpStream::connect(&self.address).await.map_err(unreachable)?;
+        let sent = self.exchange(stream, method, path).await;
+        match sent.map_err(|error| self.unlike(error))? {
+            answer if answer.status() == StatusCode::UNAUTHORIZED => {
                 Err(ClientError::Token { address: self.address.clone() })
             }
             answer => Ok(answer),
@@ -89,7 +153,7 @@ impl Client {
         stream: TcpStream,
         method: Method,
         path: &str,
-    ) -> Result<(StatusCode, Bytes), Box<dyn Error + Send + Sync>> {
+    ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
         // Send the address: without a token the listener refuses a host name.
         let host = stream.peer_addr()?.to_string();
         let mut request = Request::builder().method(method).uri(path).header(HOST, host);
@@ -101,9 +165,7 @@ impl Client {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // The task ends with the response. Errors also reach the sender.
         tokio::spawn(connection);
-        let answer = sender.send_request(request.body(Body::empty())?).await?;
-        let (head, body) = answer.into_parts();
-        Ok((head.status, Limited::new(body, MAX_BYTES).collect().await?.to_bytes()))
+        Ok(sender.send_request(request.body(Body::empty())?).await?)
     }
 
     fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, ClientError> {
