@@ -40,8 +40,8 @@ settings! {
         /// The path below which clients find `livez` and `readyz`; no function
         /// gets requests for these two.
         pub(crate) health: Option<String> = None, UrlPath, "none";
-        /// The address to listen on for operators: health, metrics, and the
-        /// list of invocations for `hourglass ps` and `hourglass cancel`.
+        /// The address to listen on for operators: the dashboard, health,
+        /// metrics, and what `hourglass top`, `ps` and `cancel` ask for.
         pub(crate) admin: Option<String> = None, Address, "none";
     }
 }

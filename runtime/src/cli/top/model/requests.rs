@@ -44,7 +44,7 @@ impl Requests {
     /// Adds requests that have just ended, newest last.
     pub(crate) fn add(&mut self, requests: Vec<Summary>) {
         for request in requests.into_iter().map(Arc::new) {
-            if is_failed(&request) {
+            if request.is_failed {
                 self.insert(List::Failed, 0, &request);
             }
             let is_slower = |other: &Arc<Summary>| other.duration_us >= request.duration_us;
@@ -74,17 +74,14 @@ pub(crate) fn key(request: &Summary) -> RequestKey {
     (request.id, request.started.to_bits())
 }
 
-/// Whether it ended without a response, or with a server error.
-pub(crate) fn is_failed(request: &Summary) -> bool {
-    &*request.outcome != "response" || request.status.is_some_and(|status| status >= 500)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn request(id: u64, duration_us: f64, outcome: &str) -> Summary {
-        Summary { id: Some(id), duration_us, outcome: outcome.into(), ..Summary::default() }
+        let is_failed = outcome != "response";
+        let outcome = outcome.into();
+        Summary { id: Some(id), duration_us, outcome, is_failed, ..Summary::default() }
     }
 
     fn ids(requests: &Requests, list: List) -> Vec<u64> {
@@ -102,8 +99,9 @@ mod tests {
         assert_eq!(ids(&requests, List::Recent), [3, 2, 1]);
         assert_eq!(ids(&requests, List::Slowest), [2, 1, 3]);
         assert_eq!(ids(&requests, List::Failed), [3, 1]);
-        let error = Summary { status: Some(502), ..request(4, 1.0, "response") };
-        requests.add(vec![error]);
+        // Something that it started has failed.
+        let below = Summary { is_failed: true, ..request(4, 1.0, "response") };
+        requests.add(vec![below]);
         assert_eq!(ids(&requests, List::Failed), [4, 3, 1]);
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Summary {
     pub(crate) outcome: Text,
     pub(crate) cause: Option<Text>,
     pub(crate) status: Option<u16>,
+    /// Whether it, or anything that it started, has failed.
+    pub(crate) is_failed: bool,
 }
 
 /// A recorded request with everything that it started. Times are offsets from
