@@ -138,6 +138,20 @@ impl Serving {
         next(&self.out).expect("it says more")
     }
 
+    /// The address of its admin listener, which it prints.
+    ///
+    /// # Panics
+    /// If it prints none.
+    pub fn admin(&self) -> SocketAddr {
+        loop {
+            let line = self.line();
+            if let Some(rest) = line.strip_prefix("dashboard: http://") {
+                let (address, _) = rest.split_once(' ').expect("a command follows");
+                return address.parse().expect("an address");
+            }
+        }
+    }
+
     /// As [`Started::id`].
     pub fn id(&self) -> u32 {
         self.started.id()

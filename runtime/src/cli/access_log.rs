@@ -59,6 +59,7 @@ impl AccessLogOptions {
                 )
             })?)
         };
+        super::require_threads(1)?;
         let log = AccessLog::new(writer, format).context("the access log can't be started")?;
         Ok(Some(log.sample(*access_log_sample)))
     }

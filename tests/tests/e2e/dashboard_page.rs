@@ -55,12 +55,7 @@ fn a_browser_sees_what_the_host_does() -> Result<()> {
     }
     fs::write(&file, config)?;
     let serving = Serving::start(&mut hourglass(&["serve", path(&file)]))?;
-    let url = loop {
-        let line = serving.line();
-        if let Some(url) = line.strip_prefix("dashboard: ") {
-            break url.split_once(' ').map_or(url, |(url, _)| url).to_owned();
-        }
-    };
+    let url = format!("http://{}", serving.admin());
     let dashboard = repository().join("dashboard");
     let tests = fs::read_dir(dashboard.join("test/browser"))?;
     let tests: Vec<_> = tests.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;

@@ -60,13 +60,8 @@ impl Setup {
     /// Starts the host. Returns it with its address for operators.
     fn start(&self) -> Result<(Serving, SocketAddr)> {
         let host = Serving::start(&mut hourglass(&["serve", path(&self.config())]))?;
-        loop {
-            let line = host.line();
-            if let Some(rest) = line.strip_prefix("dashboard: http://") {
-                let (address, _) = rest.split_once(' ').context("the line goes on")?;
-                return Ok((host, address.parse()?));
-            }
-        }
+        let admin = host.admin();
+        Ok((host, admin))
     }
 
     /// What `hourglass usage` prints as JSON.

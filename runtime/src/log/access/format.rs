@@ -243,7 +243,7 @@ mod tests {
             (&value["outcome"], &value["cause"]),
             (&"canceled".into(), &"client-disconnected".into())
         );
-        assert_eq!((&value["checkout_us"], &value["run_us"]), (&60.0.into(), &40.0.into()));
+        assert_eq!((&value["checkout_us"], &value["run_us"]), (&60.into(), &40.into()));
         assert_eq!((&value["response_bytes"], &value["trace_id"]), (&5.into(), &Value::Null));
         assert_eq!(
             (&value["request_id"], &value["protocol"]),

@@ -41,15 +41,6 @@ fn configurations() -> Result<[String; 2]> {
     Ok([unit, replace(&pod, "/run/secrets/hourglass/token", "token")?])
 }
 
-/// The address of the listener for operators, which the server prints.
-fn admin(serving: &Serving) -> String {
-    loop {
-        if let Some((_, address)) = serving.line().split_once("hourglass ps --admin ") {
-            return address.to_owned();
-        }
-    }
-}
-
 #[tokio::test]
 async fn the_configurations_serve() -> Result<()> {
     for config in configurations()? {
@@ -57,7 +48,7 @@ async fn the_configurations_serve() -> Result<()> {
         let serving = Serving::start(&mut serve(&config, folder.path(), TOKEN)?)?;
         let hello = Client::connect(serving.address).await?.get("/hello").await?;
         assert_eq!(hello.status(), 200);
-        let admin = admin(&serving).parse()?;
+        let admin = serving.admin();
         let ready = Client::connect(admin).await?.get("/readyz").await?;
         assert_eq!(ready.status(), 200);
         // The token of the file is required, as the scrape configuration presents it.

@@ -133,6 +133,7 @@ fn summary(id: u64, outcome: &str, status: u16) -> Summary {
         duration_us: 1_234.5,
         outcome: outcome.into(),
         status: Some(status),
+        is_failed: outcome != "response" || status >= 500,
         ..Summary::default()
     }
 }
