@@ -17,7 +17,8 @@ use super::command::{hourglass, path};
 const EXAMPLES: [(&str, &str); 9] = [
     ("fanout", "calls = [\"price\"]\n"),
     ("hello", ""),
-    ("mandelbrot", ""),
+    // Time to write the picture after its deadline, also on a busy machine.
+    ("mandelbrot", "grace = \"5s\"\n"),
     ("markdown", ""),
     ("pipeline", "calls = [\"markdown\", \"word-count\", \"summary\"]\n"),
     ("price", "public = false\n"),
