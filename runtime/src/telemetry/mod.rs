@@ -17,6 +17,10 @@ mod histogram;
 mod invocation;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "the program reads ledgers"))]
 pub(crate) mod ledger;
+#[cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, unused_imports, reason = "only a server's operators read recordings")
+)]
 pub(crate) mod recorder;
 mod snapshot;
 
