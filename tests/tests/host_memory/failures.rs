@@ -103,7 +103,7 @@ async fn logged(name: &str, module: &[u8], requests: usize) -> Result<Vec<String
     let path = folder.path().join(format!("{name}.wasm"));
     std::fs::write(&path, module)?;
     let _ = code_cache();
-    let arguments = ["serve", path.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    let arguments = ["serve", path.to_str().unwrap(), "--access-log", "off"];
     let program = env!("CARGO_BIN_EXE_hourglass-under-test");
     let serving = Serving::start(&mut program::command(program, &arguments))?;
     let mut client = hourglass_tests::client::Client::connect(serving.address).await?;
