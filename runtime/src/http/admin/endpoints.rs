@@ -94,9 +94,11 @@ impl Endpoints {
             }
             ["invocations", _] => only("DELETE"),
             ["functions", _, "invoke"] => only("POST"),
-            _ => {
-                problem::refusal(StatusCode::NOT_FOUND, "see docs/operations.md for what there is")
-            }
+            _ => problem::refusal(
+                StatusCode::NOT_FOUND,
+                "there are /, /events, /requests, /functions, /invocations, /metrics, /livez and \
+                 /readyz",
+            ),
         }
     }
 
