@@ -91,7 +91,7 @@ impl Counts {
             let _ = ioctl_setflags(&file, flags | IFlags::NOCOW);
         }
         file.write_all(&content)?;
-        // Assigns the space on disk, and so finds out that there is none.
+        // Allocates the space on disk, so that a full disk is an error here.
         file.sync_all()?;
         let counts = Self::map(&file, content.len())?;
         fs::rename(&temporary, &path)?;

@@ -16,7 +16,7 @@ pub(super) struct Names(Mutex<Table>);
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) names: Vec<Arc<str>>,
-    /// Ids without a function, of which buffers may still have records.
+    /// Ids without a function. Buffers may still have records with them.
     retired: Vec<u32>,
     free: Vec<u32>,
 }

@@ -79,7 +79,7 @@ fn scaled(value: f64, base: f64, units: [&str; 5]) -> String {
     }
 }
 
-/// A bar of which a share is filled.
+/// A bar, filled up to a share of its width.
 pub(super) fn bar(share: f64, width: usize) -> String {
     let filled = ((share.clamp(0.0, 1.0) * width as f64).round() as usize).min(width);
     // What is not nothing is visible.

@@ -1,4 +1,4 @@
-//! A list with a header, of which the selected row is visible.
+//! A list with a header. It scrolls so that the selected row is visible.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};

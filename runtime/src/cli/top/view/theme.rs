@@ -28,7 +28,7 @@ impl Theme {
         })
     }
 
-    /// The style of a bar of which this share is left or used.
+    /// The style of a bar, by the share that is left or used.
     pub(super) fn share(self, share: f64, is_left: bool) -> Style {
         let used = if is_left { 1.0 - share } else { share };
         self.color(match used {

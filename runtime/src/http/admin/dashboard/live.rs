@@ -8,7 +8,7 @@ use super::time::Clock;
 use crate::runtime::Runtime;
 use crate::runtime::listing::InvocationInfo;
 
-/// The most invocations that a reader is told about.
+/// The most invocations that are sent to a reader.
 const MAX: usize = 10_000;
 
 /// What a reader knows of the invocations in flight.
