@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, Uri, Version};
 
 use crate::body::{CLIENT_ADDRESS, PRINCIPAL};
 use crate::context::{Cause, Context};
+use crate::limits::fixed;
 use crate::outcome::Outcome;
 use crate::propagation::trace::{TRACE, Trace};
 
@@ -56,6 +57,10 @@ impl AccessRecord {
     pub(crate) fn set_context(&mut self, ctx: &Context, route: Option<&Arc<str>>) {
         self.route = route.cloned();
         (self.trace, self.principal) = (ctx.value(&TRACE), ctx.value(&PRINCIPAL));
+        // It may come from a header, which may be long.
+        if let Some(principal) = &mut self.principal {
+            fixed::shorten(principal, fixed::TEXT);
+        }
     }
 
     /// Sets how the request ended.

@@ -40,9 +40,13 @@ impl Recording {
         }
     }
 
-    /// Adds what identifies its request. The path is cut to a fixed length.
+    /// Adds what identifies its request. The path and the principal are cut to a
+    /// fixed length.
     pub(crate) fn about(mut self, ctx: &Context, request: Option<(Method, Uri)>) -> Self {
         (self.request_id, self.principal) = (ctx.value(&REQUEST_ID), ctx.value(&PRINCIPAL));
+        if let Some(principal) = &mut self.principal {
+            fixed::shorten(principal, fixed::TEXT);
+        }
         if let Some((method, uri)) = request {
             let path = uri.path_and_query().map_or("", |path| path.as_str());
             self.path = Some(fixed::cut(path, fixed::TEXT).into());
@@ -64,5 +68,23 @@ impl Recording {
     /// The other spans, and the log lines.
     pub(crate) fn rest(&self) -> Buffered {
         self.rest.as_ref().map(|rest| rest.read()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn what_a_client_sends_is_cut() {
+        let (now, long) = (Instant::now(), "x".repeat(10_000));
+        let ctx = Context::background().with_value(&PRINCIPAL, long.clone());
+        let uri = format!("/{long}").parse().expect("a path");
+        let recording = Recording::new(Span::example(1, now, now, "response"), None);
+        let recording = recording.about(&ctx, Some((Method::GET, uri)));
+        assert_eq!(recording.principal.map(|principal| principal.len()), Some(fixed::TEXT));
+        assert_eq!(recording.path.map(|path| path.len()), Some(fixed::TEXT));
     }
 }
