@@ -162,8 +162,8 @@ mod tests {
         }
         let held: usize = writer.lines.iter().map(|lines| lock(lines).bytes.len()).sum();
         assert!(held <= cores * BUFFER, "{held}");
-        drop(allow);
         let lost: u64 = writer.lines.iter().map(|lines| lock(lines).left_out).sum();
+        drop(allow);
         drop(writer);
         let rest: Vec<u8> = written.iter().flatten().collect();
         let text = String::from_utf8(rest).expect("a text");
