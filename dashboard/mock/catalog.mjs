@@ -1,5 +1,7 @@
 /** The functions of the mock host: what they may do, and how their invocations go. */
 
+import { createHash } from "node:crypto";
+
 const limits = (timeout, memory, more = {}) => ({
   timeout, grace: "100ms", memory, request_body: "1MiB", response_body: "1MiB", max_calls: "100", ...more,
 });
@@ -29,11 +31,17 @@ export const FUNCTIONS = [
 
 export const BY_NAME = new Map(FUNCTIONS.map((one) => [one.name, one]));
 
+/** Which module a function has. Functions of the host have none. */
+export function version({ name, kind }) {
+  return kind === "host_function" ? null : createHash("sha256").update(name).digest("hex").slice(0, 12);
+}
+
 /** As `GET /functions` has them. */
 export function infos() {
   return FUNCTIONS.filter((one) => one.name !== "").map((one) => ({
     name: one.name,
     kind: one.kind ?? "function",
+    version: version(one),
     instances: one.kind ? null : one.instances ? `every invocation gets a new instance, because ${one.instances}` : "its instances are reset in place",
     limits: one.limits,
     calls: one.calls ?? [],

@@ -1,7 +1,7 @@
 /** A request before it happens: all its spans with their times, as the recording will have them. */
 
 import { randomBytes } from "node:crypto";
-import { BY_NAME, microseconds } from "./catalog.mjs";
+import { BY_NAME, microseconds, version } from "./catalog.mjs";
 
 let nextId = 1;
 
@@ -34,7 +34,7 @@ function invocation(request, name, parent, start, { budget, time }) {
     deadline_us: deadline === Infinity ? null : deadline, done_us: null, done: null, cause: null,
     outcome: "response", message: null, status: 200, cpu_us: 0,
     peak_memory: Math.round(what.memory * 1_048_576), request_bytes: 0,
-    response_bytes: Math.round(vary(600, 0.8)), trace_id: request.trace, span_id: hex(8),
+    response_bytes: Math.round(vary(600, 0.8)), trace_id: request.trace, span_id: hex(8), version: version(what),
   };
   request.spans.push(span);
 

@@ -3,9 +3,8 @@
 //! and then either end by themselves or ignore the cancellation and are
 //! interrupted.
 //!
-//! Each invocation needs a slot, so the benchmark runs as many as the machine
-//! allows, up to ten thousand: `sysctl -w vm.max_map_count=131072` allows that
-//! many.
+//! It runs ten thousand invocations, or as many as the machine allows; with the
+//! kernel's default `vm.max_map_count` that is ten thousand.
 
 mod common;
 

@@ -100,6 +100,20 @@ impl<T> PerCore<T> {
         self.iter().next()
     }
 
+    /// The value of the current core. The same as [`own`](Self::own): there is a
+    /// value for at least one core.
+    #[cfg(feature = "server")]
+    pub(crate) fn here(&self) -> &T {
+        let here = PLACES.get(sched_getcpu()).copied().unwrap_or(0);
+        &self.0[here.min(self.0.len() - 1)].0
+    }
+
+    /// All values, in the same order on every core.
+    #[cfg(feature = "server")]
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|line| &line.0)
+    }
+
     /// All values, starting with that of the current core.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let own = PLACES.get(sched_getcpu()).copied().unwrap_or(0);

@@ -8,7 +8,7 @@ use std::fmt;
 
 /// Names and values. WASI passes them as `NAME=value`, each with a zero byte at
 /// the end.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 
 impl Environment {

@@ -323,6 +323,12 @@ pub enum DeployError {
         /// The limit.
         limit: u64,
     },
+    /// The canary of a function would be the version that serves already.
+    #[error("the module is the version of `{function}` that serves; a canary needs another module")]
+    SameVersion {
+        /// The function.
+        function: String,
+    },
     /// The module can't be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -330,6 +336,43 @@ pub enum DeployError {
     /// error.
     #[error("the module can't be made ready: {}", OneLine(.0))]
     Instantiate(String),
+}
+
+/// No version of a function can be served as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VersionError {
+    /// No function has the name.
+    #[error("no function `{}` is deployed", OneLine(function))]
+    NotDeployed {
+        /// The name.
+        function: String,
+    },
+    /// The version is not retained.
+    #[error(
+        "the version {} of `{function}` is not retained; deploy its module again",
+        OneLine(version)
+    )]
+    NotRetained {
+        /// The function.
+        function: String,
+        /// The version.
+        version: String,
+    },
+    /// No version that served before is retained.
+    #[error(
+        "no version of `{function}` that served before is retained; name a retained version, or          deploy a module"
+    )]
+    NoEarlier {
+        /// The function.
+        function: String,
+    },
+    /// The function has no canary.
+    #[error("`{function}` has no canary; deploy a module with a weight first")]
+    NoCanary {
+        /// The function.
+        function: String,
+    },
 }
 
 /// A module could not be compiled to native code.

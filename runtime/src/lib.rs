@@ -13,6 +13,9 @@
 //!
 //! - `main`, [`cli`]: the program.
 //! - [`http`]: the HTTP front and the admin listener.
+//! - `batch`: jobs and results as lines of JSON.
+//! - [`jobs`]: asynchronous invocations, stored durably.
+//! - `tasks`: many invocations under one context.
 //! - [`runtime`](Runtime): deployed functions, invocations in flight.
 //! - `invocation`: the race of a guest against its context.
 //! - `function`: a module made ready, and its pool of idle instances.
@@ -73,12 +76,19 @@ mod runtime;
 mod schema;
 mod spawn;
 mod sync;
+mod tasks;
 mod telemetry;
 
+#[cfg(feature = "server")]
+mod batch;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "jobs")]
+pub mod jobs;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(feature = "server")]
 mod outbound;
 
@@ -88,16 +98,23 @@ pub mod isolation {}
 pub use body::{Body, BodyError, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, Request, Response};
 pub use context::{AfterFunc, Cancel, Cause, Context, Done, Key};
 pub use engine::compile::Compiler;
-pub use error::{BuildError, CacheError, CompileError, DeployError, InvokeError, LedgerError};
+pub use error::{
+    BuildError, CacheError, CompileError, DeployError, InvokeError, LedgerError, VersionError,
+};
 pub use function::{Function, IdleStats, InstancePolicy, InstanceReuse};
 pub use limits::{Limits, mib};
 pub use mounts::MountError;
 pub use outcome::{Outcome, Trap, Usage};
 pub use propagation::trace::{SpanId, TRACE, TRACE_STATE, Trace, TraceError, TraceId};
 pub use runtime::listing::InvocationInfo;
-pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder};
+pub use runtime::{Capacity, FinalUsage, FunctionHandle, Runtime, RuntimeBuilder, VersionInfo};
+pub use tasks::{
+    ATTEMPT, GroupClosed, GroupEnd, Policy, Results, Retry, Task, TaskGroup, TaskId, TaskResult,
+    UnknownFailure,
+};
 pub use telemetry::{
-    FunctionMetrics, Histogram, InstanceCounts, Metrics, OutcomeMetrics, UsageMetrics,
+    Exemplar, ExportMetrics, FunctionMetrics, Histogram, InstanceCounts, Metrics, OutcomeMetrics,
+    UsageMetrics,
 };
 
 /// The pages about embedding: their code is tested with this crate.
@@ -107,4 +124,8 @@ mod pages {
     mod embedding {}
     #[doc = include_str!("../../docs/code-cache.md")]
     mod code_cache {}
+    #[doc = include_str!("../../docs/batch.md")]
+    mod batch {}
+    #[doc = include_str!("../../docs/jobs.md")]
+    mod jobs {}
 }

@@ -6,6 +6,7 @@
 //! - [`modules`]: hand-written modules that no compiler would emit.
 //! - [`host`]: a runtime, and a server on a free port.
 //! - [`client`]: an HTTP/1.1 client that sends exact bytes.
+//! - [`collector`]: a collector of traces and logs.
 //! - [`http2`]: an HTTP/2 client, and raw frames.
 //! - [`hung`]: a file system that never answers.
 //! - [`input`]: a request body that the test feeds.
@@ -16,8 +17,10 @@
 //! - [`upstream`]: another host for functions to fetch from.
 //! - [`process`]: resources of this process, and tests in their own processes.
 //! - [`program`]: the program under test; [`terminal`]: in a terminal.
+//! - [`tools`]: programs of others.
 
 pub mod client;
+pub mod collector;
 pub mod guests;
 pub mod host;
 pub mod http2;
@@ -31,6 +34,7 @@ pub mod process;
 pub mod program;
 pub mod terminal;
 pub mod tls;
+pub mod tools;
 pub mod upstream;
 
 /// A time that no test reaches.

@@ -79,6 +79,20 @@ impl Upstream {
         }
     }
 
+    /// The head of the next request, if one has arrived. It must not be called while another task
+    /// waits for events.
+    ///
+    /// # Panics
+    /// If another task does.
+    pub fn asked_already(&self) -> Option<String> {
+        let mut told = self.told.try_lock().expect("nothing else waits");
+        loop {
+            if let Told::Asked(head) = told.try_recv().ok()? {
+                return Some(head);
+            }
+        }
+    }
+
     /// Waits until a connection has ended.
     pub async fn closed(&self) {
         while self.told().await != Told::Closed {}

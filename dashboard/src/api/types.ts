@@ -102,6 +102,8 @@ export interface Span {
   response_bytes: number;
   trace_id: string | null;
   span_id: string | null;
+  /** Which module ran. Only invocations have one. */
+  version?: string | null;
 }
 
 export interface LogLine {
@@ -122,6 +124,8 @@ export interface Recording extends Summary {
 export interface FunctionInfo {
   name: string;
   kind: "function" | "host_function";
+  /** Which module is deployed. Functions of the host have none. */
+  version?: string | null;
   /** Null for functions of the host. */
   instances: string | null;
   /** As text, in the order in which they are shown. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hosted, open } from "./setup.mjs";
+import { api, hosted, mockOnly, open } from "./setup.mjs";
 
 test("a function is invoked by its form, and the response has a waterfall", async (context) => {
   const host = await hosted(context);
@@ -45,6 +45,41 @@ test("limits and capabilities are listed", async (context) => {
   for (const text of ["timeout", "memory", "calls", "routes", "instances"]) await page.getByText(text, { exact: true }).first().waitFor();
   await page.locator(".function-facts").getByRole("link", { name: "price" }).click();
   await page.getByRole("heading", { name: "price" }).waitFor();
+});
+
+test("a click on the version of a function selects it", async (context) => {
+  const host = await hosted(context, { load: 0 });
+  const { functions } = await api(host, "functions");
+  const { version } = functions.find((one) => one.name === "hello");
+  assert.match(version, /^[0-9a-f]{12}$/);
+  for (const width of [1360, 360]) {
+    const page = await open(context, host, "#/functions/hello", { viewport: { width, height: 900 } });
+    const shown = page.locator(".function-details").getByText(version, { exact: true });
+    assert.match(await shown.getAttribute("title"), /first 12 digits of the BLAKE3 hash/);
+    await shown.click();
+    assert.equal(await page.evaluate(() => String(getSelection())), version, `on a screen ${width} pixels wide`);
+  }
+});
+
+test("a new version is shown when its function is opened again", async (context) => {
+  const host = await hosted(context, { load: 0 });
+  const page = await open(context, host, "#/functions/hello");
+  await page.getByRole("heading", { name: "hello" }).waitFor();
+  await page.getByText("Live", { exact: true }).and(page.getByRole("status")).waitFor();
+  const answer = await api(host, "functions");
+  answer.functions.find((one) => one.name === "hello").version = "0123456789ab";
+  await page.route("**/functions", (route) => route.fulfill({ json: answer }));
+  const list = page.getByRole("navigation", { name: "Functions" });
+  for (const name of ["fanout", "hello"]) await list.getByRole("link", { name }).click();
+  await page.locator(".function-details").getByText("0123456789ab").waitFor();
+});
+
+test("a function of the host has no version", mockOnly, async (context) => {
+  const host = await hosted(context, { load: 0 });
+  const page = await open(context, host, "#/functions/rates");
+  const details = page.getByRole("region", { name: "rates" });
+  await details.getByText("in the host").waitFor();
+  assert.doesNotMatch(await details.textContent(), /version/i);
 });
 
 test("the example shows one picture under two deadlines", async (context) => {

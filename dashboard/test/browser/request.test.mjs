@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hosted, invoke, open } from "./setup.mjs";
+import { api, hosted, invoke, open } from "./setup.mjs";
 
 const waterfall = (page) => page.getByRole("treegrid", { name: "Context tree as a waterfall" });
 
@@ -55,6 +55,23 @@ test("calls are below their callers, and a selection has an address", async (con
   await calls.first().waitFor();
   await page.getByRole("button", { name: "Zoom to selected" }).click();
   await page.getByRole("button", { name: "Show all" }).click();
+});
+
+test("the details of an invocation have the version that ran", async (context) => {
+  const host = await hosted(context, { load: 0 });
+  const page = await open(context, host, "#/live");
+  await page.getByText("Live", { exact: true }).and(page.getByRole("status")).waitFor();
+  const { request } = await invoke(host, "fanout");
+  const { spans } = await api(host, `requests/${request}`);
+  const kinds = new Map(spans.map((span) => [span.kind, span]));
+  assert.match(kinds.get("invocation").version, /^[0-9a-f]{12}$/);
+  for (const [kind, span] of kinds) {
+    await page.goto(`${host.url}#/requests/${request}?span=${span.id}`);
+    const details = page.getByRole("complementary", { name: `Details of ${span.name}` });
+    await details.waitFor();
+    const versions = details.locator("dl > div").filter({ hasText: "Version" }).locator("dd");
+    assert.deepEqual(await versions.allTextContents(), kind === "invocation" ? [span.version] : [], kind);
+  }
 });
 
 test("a recording that is gone is explained", async (context) => {

@@ -67,15 +67,23 @@ export async function open(context, host, hash = "", { expected = [], signIn = t
   return page;
 }
 
-/** Invokes a function by the API. The result is that of the API. */
-export async function invoke(host, name, request = {}) {
-  const response = await fetch(`${host.url}functions/${name}/invoke`, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
-    body: JSON.stringify({ method: "GET", path: `/${name}`, headers: [], body: "", timeout_ms: null, ...request }),
+/** What the API answers to a request for this path. */
+export async function api(host, path, { headers, ...request } = {}) {
+  const response = await fetch(host.url + path, {
+    ...request,
+    headers: { ...headers, ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
   });
   assert.equal(response.status, 200, await response.clone().text());
   return response.json();
+}
+
+/** Invokes a function by the API. The result is that of the API. */
+export function invoke(host, name, request = {}) {
+  return api(host, `functions/${name}/invoke`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ method: "GET", path: `/${name}`, headers: [], body: "", timeout_ms: null, ...request }),
+  });
 }
 
 /** Starts an invocation that the end of the test may break off. */

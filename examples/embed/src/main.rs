@@ -1,6 +1,6 @@
 //! A host that embeds the library, without server or command line. It invokes a
-//! function with a timeout and reports the usage, and then runs a batch of
-//! invocations under one parent, which the first failure ends.
+//! function with a timeout and reports the usage, and then runs task groups: one
+//! that the first failure ends, and one that is shut down.
 //! ```sh
 //! cargo run --release -p hourglass -- build examples
 //! cargo run --release --bin embed -- target/wasm32-wasip1/release/hello.wasm
@@ -9,8 +9,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use hourglass::{Cause, Context, Function, InvokeError, Key, Runtime, Usage, mib};
-use tokio::task::JoinSet;
+use hourglass::{
+    Context, Function, InvokeError, Key, Policy, Retry, Runtime, Task, TaskGroup, TaskResult,
+    Usage, mib,
+};
 
 /// A value that the function can read by its wire name.
 const TENANT: Key<String> = Key::new("tenant");
@@ -32,35 +34,31 @@ async fn main() -> Result<()> {
         }
         Err(error) => report(&error),
     }
-    batch(&runtime, "guest", 20).await;
+    batch(&runtime, "guest", 20).await?;
     // Here the first failure cancels the others: half a batch is of no use.
-    batch(&runtime, "missing", 20).await;
-    Ok(())
+    batch(&runtime, "missing", 20).await
 }
 
-/// Runs many invocations under one parent. The first failure cancels the
-/// parent, and with it all invocations that are still running.
-async fn batch(runtime: &Runtime, function: &'static str, count: u32) {
-    let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
-    let mut running = JoinSet::new();
+/// Runs many invocations under one parent, eight at once. The first failure ends
+/// those that are left.
+async fn batch(runtime: &Runtime, function: &str, count: u32) -> Result<()> {
+    let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(5));
+    let group = TaskGroup::new(&ctx).parallelism(8).policy(Policy::FailFast);
     for number in 0..count {
-        let (runtime, ctx) = (runtime.clone(), ctx.clone());
-        running.spawn(async move {
-            invoke(&runtime, &ctx, function, &format!("/hello/{number}")).await
-        });
-    }
-    let (mut answers, mut failures) = (0, Vec::new());
-    while let Some(Ok(ended)) = running.join_next().await {
-        match ended {
-            Ok(_) => answers += 1,
-            Err(error) => {
-                cancel.cancel_with(Cause::custom(format!("the batch failed: {error}")));
-                failures.push(error);
-            }
+        let request = http::Request::get(format!("/hello/{number}")).body("")?;
+        let task = Task::new(runtime, function, request).retry(Retry::times(2));
+        if group.submit(task).await.is_err() {
+            break;
         }
     }
-    println!("a batch of {count}: {answers} answered, {} did not", failures.len());
-    failures.first().into_iter().for_each(report);
+    // What has not ended within a second is canceled.
+    let results = group.shutdown(Duration::from_secs(1)).await;
+    let failures: Vec<_> = results.iter().filter(|ended| ended.is_failure()).collect();
+    println!("a batch of {count}: {} of {} tasks failed", failures.len(), results.len());
+    if let Some(TaskResult { result: Err(error), .. }) = failures.first() {
+        report(error);
+    }
+    Ok(())
 }
 
 /// Runs one invocation and returns its whole text.

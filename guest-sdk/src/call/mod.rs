@@ -56,4 +56,37 @@ impl Context {
         let started = platform::start_call(self, function, request.map(Into::into));
         Pending::new(self, function.to_owned(), started, None)
     }
+
+    /// Submits a job that calls a function later, and returns its id once the host has stored it
+    /// durably. The function must be among those that this one may call.
+    ///
+    /// The job does not end with this context. It has the context's values, and belongs to the same
+    /// principal. The function is called at least once: the header `hourglass-attempt` is more than 1
+    /// if it may have been called before. Two headers of the request are for the host:
+    /// `idempotency-key`, with which a repeated submission leads to the same job, and
+    /// `hourglass-callback`, a URL that gets the result.
+    ///
+    /// ```
+    /// use hourglass_sdk::{Context, Request, Result};
+    ///
+    /// fn order(ctx: &Context, req: Request) -> Result<String> {
+    ///     let id = ctx.enqueue("invoice", Request::post("/invoice").body(req.into_body())?)?;
+    ///     Ok(format!("the invoice is job {id}"))
+    /// }
+    /// # let ctx = Context::background().with_queue(|_, _| ());
+    /// # assert!(order(&ctx, Request::default()).is_ok());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] if the job is not stored. [`CallError::BadRequest`] if the host has no queue,
+    /// [`CallError::Host`] if its queue is full, and [`CallError::Done`] as soon as this context is
+    /// done: the job may be stored nevertheless.
+    pub fn enqueue<B: Into<Body>>(
+        &self,
+        function: &str,
+        request: Request<B>,
+    ) -> Result<String, CallError> {
+        platform::enqueue(self, function, request.map(Into::into))
+    }
 }

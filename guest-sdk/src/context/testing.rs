@@ -106,4 +106,26 @@ impl Context {
         let handler = Arc::new(move |ctx: &Self, req| handler(ctx, req).into_response());
         Self(self.0.extended(|scope| scope.fetcher = Some(handler)))
     }
+
+    /// Returns a context under which `queue` receives the jobs that are submitted with
+    /// [`enqueue`](Self::enqueue): the function's name, and the request. It runs none of them.
+    /// Without a queue every submission fails with
+    /// [`CallError::BadRequest`](crate::CallError::BadRequest), as on a host without one.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use hourglass_sdk::{Context, Request};
+    ///
+    /// let (sender, jobs) = mpsc::channel();
+    /// let ctx = Context::background().with_queue(move |function, _| {
+    ///     sender.send(function.to_owned()).unwrap();
+    /// });
+    /// ctx.enqueue("invoice", Request::new("order 7")).unwrap();
+    /// assert_eq!(jobs.recv().unwrap(), "invoice");
+    /// ```
+    #[must_use]
+    pub fn with_queue(&self, queue: impl Fn(&str, Request) + Send + Sync + 'static) -> Self {
+        Self(self.0.extended(|scope| scope.queue = Some(Arc::new(queue))))
+    }
 }

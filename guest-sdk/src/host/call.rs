@@ -34,6 +34,16 @@ unsafe extern "C" {
         body: *const u8,
         body_len: usize,
     ) -> i32;
+    #[link_name = "enqueue"]
+    fn enqueue_start(
+        ctx: i32,
+        name: *const u8,
+        name_len: usize,
+        head: *const u8,
+        head_len: usize,
+        body: *const u8,
+        body_len: usize,
+    ) -> i32;
     fn call_wait(ctx: i32, list: *const i32, count: usize) -> i32;
     fn call_result(call: i32, ptr: *mut u8, cap: usize) -> i32;
     safe fn call_drop(call: i32);
@@ -100,6 +110,33 @@ pub(crate) fn start(
         )
     };
     if code < 0 { Err(failed(ctx, function, head.len(), code)) } else { Ok(Started::new(code)) }
+}
+
+/// Submits a job, and waits until it is stored. Returns its id.
+pub(crate) fn enqueue(
+    ctx: &Context,
+    function: &str,
+    request: Request,
+) -> Result<String, CallError> {
+    let (head, body) = (wire::call(&request), whole(ctx, function, &request)?);
+    // SAFETY: as in `start`.
+    let code = unsafe {
+        enqueue_start(
+            ctx.0.handle(),
+            function.as_ptr(),
+            function.len(),
+            head.as_ptr(),
+            head.len(),
+            body.as_ptr(),
+            body.len(),
+        )
+    };
+    if code < 0 {
+        return Err(failed(ctx, function, head.len(), code));
+    }
+    let stored = Pending::new(ctx, function.to_owned(), Ok(Started::new(code)), None).wait()?;
+    let id = stored.into_body().collect().map_err(|error| CallError::body(ctx, function, error))?;
+    Ok(String::from_utf8_lossy(&id).into_owned())
 }
 
 /// Waits until one of several calls or fetches has a result, and returns its index. `started` must

@@ -21,7 +21,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 
 pub(crate) use self::body::Incoming;
-pub(crate) use self::call::{call, start as start_call, wait};
+pub(crate) use self::call::{call, enqueue, start as start_call, wait};
 pub(crate) use self::context::Node;
 pub(crate) use self::fetch::start as start_fetch;
 pub(crate) use self::serve::run;

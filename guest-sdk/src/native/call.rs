@@ -1,5 +1,7 @@
 //! Calls outside a host. The handlers that a test registered answer them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http::Uri;
 
 use super::Started;
@@ -22,6 +24,27 @@ pub(crate) fn start(
     let target = request.uri().path_and_query().cloned();
     *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
     super::start(&ctx, function, handler, request)
+}
+
+/// Submits a job to the queue of the test. Returns its id.
+pub(crate) fn enqueue(
+    ctx: &Context,
+    function: &str,
+    request: Request,
+) -> Result<String, CallError> {
+    /// The number of jobs so far, in all tests.
+    static JOBS: AtomicUsize = AtomicUsize::new(0);
+
+    if let Some(done) = ctx.err() {
+        return Err(CallError::ended(function, ctx, done));
+    }
+    let queue = ctx.queue().ok_or_else(|| {
+        let remedy = "the test has no queue: set one with `Context::with_queue`";
+        CallError::BadRequest(format!("`{function}`: {remedy}"))
+    })?;
+    let body = request.body().collect().map_err(|error| CallError::body(ctx, function, error))?;
+    queue(function, request.map(|_| body.into()));
+    Ok(format!("{:032x}", JOBS.fetch_add(1, Ordering::Relaxed)))
 }
 
 impl Failure for CallError {

@@ -19,6 +19,9 @@ static CHANGED: Condvar = Condvar::new();
 /// A handler that answers calls of a function, or fetches.
 pub(crate) type Handler = Arc<dyn Fn(&Context, Request) -> Result<Response> + Send + Sync>;
 
+/// Receives the jobs that are submitted.
+pub(crate) type Queue = Arc<dyn Fn(&str, Request) + Send + Sync>;
+
 /// A reference to a context.
 #[derive(Clone)]
 pub(crate) struct Node {
@@ -59,6 +62,7 @@ pub(crate) struct Scope {
     pub(crate) config: Vec<(String, String)>,
     pub(crate) functions: Vec<(String, Handler)>,
     pub(crate) fetcher: Option<Handler>,
+    pub(crate) queue: Option<Queue>,
 }
 
 /// A handler may have any captured state, but code that catches its panic finds the scope
@@ -102,6 +106,11 @@ impl Context {
     /// Returns the handler of fetches.
     pub(crate) fn fetcher(&self) -> Option<Handler> {
         self.0.scope.fetcher.clone()
+    }
+
+    /// Returns the queue of jobs.
+    pub(crate) fn queue(&self) -> Option<Queue> {
+        self.0.scope.queue.clone()
     }
 
     /// Returns the context of a callee, and the guard that cancels it. It does not keep this

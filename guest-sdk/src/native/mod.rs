@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-pub(crate) use self::call::start as start_call;
+pub(crate) use self::call::{enqueue, start as start_call};
 use self::context::wake_waiters;
 pub(crate) use self::context::{Handler, Node};
 pub(crate) use self::fetch::{Incoming, start as start_fetch};

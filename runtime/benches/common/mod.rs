@@ -54,7 +54,12 @@ pub(crate) fn page_faults() -> u64 {
 
 /// This process's resident memory in bytes.
 pub(crate) fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    resident_of("self")
+}
+
+/// The resident memory of a process in bytes; 0 if it has ended.
+pub(crate) fn resident_of(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     1_024 * kilobytes.unwrap_or(0)

@@ -11,6 +11,7 @@ use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, Packa
 
 use super::cargo;
 use super::command::{self, CommandError};
+use super::dep_info;
 use super::target::TARGET;
 
 /// A program that depends on this package is a function.
@@ -50,6 +51,13 @@ impl FunctionCrate {
     pub fn module(&self) -> Option<PathBuf> {
         let Origin::Package { target, .. } = &self.origin else { return None };
         Some(target.join(TARGET).join("release").join(&self.name).with_added_extension("wasm"))
+    }
+
+    /// The files that its module was last built from, those of other crates
+    /// included. Empty if it was never built.
+    #[must_use]
+    pub fn sources(&self) -> Vec<PathBuf> {
+        self.module().map(|module| dep_info::files(&module)).unwrap_or_default()
     }
 }
 

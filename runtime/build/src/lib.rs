@@ -23,7 +23,8 @@
 //!
 //! # Layout
 //!
-//! - `crates`: which crates under a path are functions.
+//! - `crates`: which crates under a path are functions; `dep_info`: the files of a
+//!   module.
 //! - [`target`]: the `wasm32-wasip1` target, from rustup, or compiled from Debian's
 //!   packages (`debian.sh`) if rustup's server can't be reached.
 //! - `cargo`: one cargo call for all functions of a workspace; `messages` reads
@@ -39,6 +40,7 @@ mod cargo;
 mod command;
 mod compiler;
 mod crates;
+mod dep_info;
 mod messages;
 mod progress;
 mod running;

@@ -123,11 +123,6 @@ impl Admission {
         self.draining.store(true, Ordering::SeqCst);
     }
 
-    /// Whether no more roots are admitted.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
-    }
-
     /// Waits until nothing is in flight.
     ///
     /// # Cancel safety

@@ -22,7 +22,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Fails if other machines could cancel invocations.
+    /// Fails if other machines could deploy functions and cancel invocations.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let Self { address, token } = self;
         let mut reached = address
@@ -30,7 +30,7 @@ impl Access {
             .with_context(|| format!("the address {address} can't be resolved"))?;
         if token.is_none() && !reached.all(|address| address.ip().is_loopback()) {
             bail!(
-                "anyone who can reach {address} could cancel invocations; set HOURGLASS_ADMIN_TOKEN, \
+                "anyone who can reach {address} could deploy functions and cancel invocations; set HOURGLASS_ADMIN_TOKEN, \
                  `--admin-token`, or `admin_token_file` in hourglass.toml, or listen with \
                  `--admin {ADMIN}` for this machine only"
             );

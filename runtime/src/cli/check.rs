@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use super::code::CodeOptions;
-use super::deploy::{self, Module};
+use super::modules::{self, Module};
 use super::output;
 use super::settings::FunctionOptions;
 use crate::escape::OneLine;
@@ -25,7 +25,7 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
-    let (config, modules) = deploy::sources(&args.files)?;
+    let (config, modules) = modules::sources(&args.files)?;
     let runtime = args.code.build(Runtime::builder().max_in_flight(1), &config)?;
     let mut refused = 0;
     for module in &modules {
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
         output::line(&format!("{}: {}", OneLine(module.path.display()), OneLine(verdict)))?;
     }
     let names = modules.iter().map(|module| &*module.name);
-    deploy::warn_of_missing_callees(&config, &modules, names);
+    modules::warn_of_missing_callees(&config, &modules, names);
     match refused {
         0 => Ok(()),
         refused => bail!("{refused} of {} would not deploy", modules.len()),

@@ -32,13 +32,17 @@ impl CompilerSettings {
 }
 
 impl CodeOptions {
+    pub(super) fn compiler(&self, config: &Config) -> CompilerSettings {
+        self.compiler.over(&config.compiler)
+    }
+
     /// Builds a runtime with its compiler and cache.
     pub(crate) fn build(
         &self,
         builder: RuntimeBuilder,
         config: &Config,
     ) -> anyhow::Result<Runtime> {
-        let mut builder = self.compiler.over(&config.compiler).apply(builder);
+        let mut builder = self.compiler(config).apply(builder);
         if self.no_cache {
             return Ok(builder.build()?);
         }

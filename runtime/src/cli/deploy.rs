@@ -1,162 +1,80 @@
-//! From the file of a module to a deployed function: its name, its settings,
-//! and the errors.
+//! `hourglass deploy`: deploys a module to a server.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
-use super::config::{Config, FunctionConfig};
-use super::nearest::nearest;
+use super::access::AccessOptions;
 use super::output;
-use super::settings::FunctionOptions;
-use crate::environment::Environment;
-use crate::function::Function;
-use crate::mounts::Mounts;
-use crate::runtime::Runtime;
+use crate::escape::OneLine;
+use crate::function::MAX_MODULE;
+use crate::http::admin::client::Client;
+use crate::http::admin::deployment::Deployment;
 
-/// A module on disk, the name of its function, and the function's section of
-/// the configuration.
-#[derive(Debug)]
-pub(crate) struct Module {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
-    /// Its section of the configuration.
-    pub(crate) section: FunctionConfig,
-    /// Its variables and secrets.
-    pub(crate) environment: Environment,
-    /// The directories that it may read.
-    pub(crate) mounts: Mounts,
+/// Deploys a module to a server, while it serves.
+///
+/// The module gets the settings of the function that it replaces. Invocations in
+/// flight finish on the old version, and `hourglass rollback` returns to it. The
+/// server must have been started with `--admin`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeployArgs {
+    /// The function
+    #[arg(value_parser = super::function_name)]
+    name: String,
+    /// The module; without one, `--weight` is that of the canary
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The percentage of the invocations that the version gets, as a canary; with
+    /// 100 it replaces the one that serves [default: 100]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    weight: Option<u8>,
+    #[command(flatten)]
+    server: AccessOptions,
 }
 
-impl Module {
-    /// A module whose function is named after its file, without a
-    /// configuration.
-    pub(crate) fn named_after_file(path: &Path) -> anyhow::Result<Self> {
-        let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
-            bail!("{} can't be a module's file; name a file such as hello.wasm", path.display());
-        };
-        Self::named(&Config::default(), stem.to_owned(), path.to_owned())
+pub(crate) fn run(args: &DeployArgs) -> anyhow::Result<()> {
+    let DeployArgs { name, file, weight, server } = args;
+    let client = server.client(Path::new(""))?;
+    match (file, weight) {
+        (Some(file), weight) => deploy(&client, name, file, *weight),
+        (None, Some(weight)) => weigh(&client, name, *weight),
+        (None, None) => bail!(
+            "name a module, as in `hourglass deploy {name} {name}.wasm`, or the weight of the canary, \
+             as in `hourglass deploy {name} --weight 50`"
+        ),
     }
+}
 
-    /// A module that becomes the function of that name, with its section of the
-    /// configuration.
-    pub(crate) fn named(config: &Config, name: String, path: PathBuf) -> anyhow::Result<Self> {
-        let section = config.functions.get(&name).cloned().unwrap_or_default();
-        let (environment, mounts) = config.resources(&section)?;
-        Ok(Self { name, path, section, environment, mounts })
-    }
-
-    /// The modules of all functions in the configuration.
-    pub(crate) fn of_config(config: &Config) -> anyhow::Result<Vec<Self>> {
-        let mut modules = Vec::new();
-        for (name, function) in &config.functions {
-            let Some(path) = config.module(function)? else {
-                return Err(config.error(function, "this function has no `file`; name its module"));
-            };
-            modules.push(Self::named(config, name.clone(), path)?);
+fn deploy(client: &Client, name: &str, file: &Path, weight: Option<u8>) -> anyhow::Result<()> {
+    let unreadable = || format!("{} can't be read", OneLine(file.display()));
+    let size = std::fs::metadata(file).with_context(unreadable)?.len();
+    ensure!(
+        size <= MAX_MODULE,
+        "{} is larger than {} MiB, the most that a module may have",
+        OneLine(file.display()),
+        MAX_MODULE >> 20
+    );
+    let module = std::fs::read(file).with_context(unreadable)?;
+    let deployed =
+        super::block_on(async { Ok(client.deploy(name, module.into(), weight).await?) })?;
+    let Deployment { version, weight, instances, .. } = deployed;
+    let version = OneLine(version);
+    match weight {
+        100.. => {
+            output::line(&format!("deployed {name}, version {version}; {}", OneLine(instances)))?
         }
-        if modules.is_empty() {
-            bail!(
-                "{} names no function; add `[function.NAME]` with a `file`",
-                config.path().display()
-            );
-        }
-        Ok(modules)
+        weight => output::line(&format!(
+            "deployed {name}, version {version}, for {weight}% of the invocations\n\
+             for all: hourglass deploy {name} --weight 100\n\
+             for none: hourglass rollback {name}"
+        ))?,
     }
-
-    /// Reads the module. `flags` take precedence over the configuration.
-    pub(crate) fn function(&self, flags: &FunctionOptions) -> anyhow::Result<Function> {
-        let function = Function::from_file(&self.name, &self.path).map_err(|error| {
-            let is_missing = !self.path.exists() && self.path.extension().is_none();
-            let error = anyhow::Error::from(error);
-            if is_missing {
-                return error.context(
-                    "name the file of a module, such as target/wasm32-wasip1/release/hello.wasm",
-                );
-            }
-            error
-        })?;
-        let mut function = self.section.apply(flags, function);
-        (function.environment, function.mounts) = (self.environment.clone(), self.mounts.clone());
-        Ok(function)
-    }
-}
-
-/// Deploys a module. `flags` take precedence over the configuration.
-pub(crate) fn deploy(
-    runtime: &Runtime,
-    module: &Module,
-    flags: &FunctionOptions,
-) -> anyhow::Result<()> {
-    let deployed = runtime.deploy(module.function(flags)?);
-    deployed.map(drop).with_context(|| format!("cannot deploy {}", module.path.display()))
-}
-
-/// Lets functions call those on other hosts in the configuration, and warns
-/// about callees that are not deployed. `flags` take precedence over the
-/// configuration.
-pub(crate) fn link(
-    runtime: &Runtime,
-    config: &Config,
-    modules: &[Module],
-    flags: &FunctionOptions,
-) -> anyhow::Result<()> {
-    for (name, (remote, options)) in &config.remotes {
-        let timeout = flags.limits.over(&options.limits).timeout;
-        remote.clone().provide(runtime, name, timeout)?;
-    }
-    let deployed = runtime.functions();
-    warn_of_missing_callees(config, modules, deployed.iter().map(|name| &**name));
     Ok(())
 }
 
-/// Warns about callees that are neither in `functions` nor on other hosts.
-pub(crate) fn warn_of_missing_callees<'a>(
-    config: &'a Config,
-    modules: &[Module],
-    functions: impl Iterator<Item = &'a str>,
-) {
-    let known: Vec<_> = functions.chain(config.remotes.keys().map(String::as_str)).collect();
-    for Module { name, section, .. } in modules {
-        for callee in section.calls().filter(|callee| !known.contains(callee)) {
-            let instead = match nearest(callee, known.iter().copied()) {
-                Some(nearest) => format!("write `{nearest}`"),
-                None => format!("add `[function.{callee}]`"),
-            };
-            output::message(&format!(
-                "warning: `calls` of `{name}` names `{callee}`, and no function has that name; \
-                 {instead}, or remove it"
-            ));
-        }
-    }
-}
-
-/// Whether a path is that of a configuration, not of a module.
-pub(crate) fn is_config(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "toml")
-}
-
-/// The modules of the command line: their files, or one configuration.
-pub(crate) fn sources(paths: &[PathBuf]) -> anyhow::Result<(Config, Vec<Module>)> {
-    if let [path] = paths
-        && is_config(path)
-    {
-        let config = Config::load(path)?;
-        let modules = Module::of_config(&config)?;
-        config.check_routes(modules.iter().map(|module| &*module.name))?;
-        return Ok((config, modules));
-    }
-    if let Some(path) = paths.iter().find(|path| is_config(path)) {
-        bail!("{} must be given alone; or name modules, such as hello.wasm", path.display());
-    }
-    if let Some(folder) = paths.iter().find(|path| path.is_dir()) {
-        let folder = folder.display();
-        bail!(
-            "{folder} is a directory; name modules or a hourglass.toml in it, or build and serve its \
-             functions with `hourglass up {folder}`"
-        );
-    }
-    let modules: Vec<_> =
-        paths.iter().map(|path| Module::named_after_file(path)).collect::<Result<_, _>>()?;
-    Ok((Config::default(), modules))
+fn weigh(client: &Client, name: &str, weight: u8) -> anyhow::Result<()> {
+    let changed = super::block_on(async { Ok(client.weigh(name, weight).await?) })?;
+    let version = OneLine(changed.version);
+    output::line(&format!("version {version} of {name} gets {weight}% of the invocations"))?;
+    Ok(())
 }

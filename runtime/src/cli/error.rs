@@ -9,6 +9,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::output;
 
+/// Ends the program with this exit code. The reason was reported.
+#[derive(Debug, thiserror::Error)]
+#[error("exit code {0}")]
+pub(super) struct ExitWith(pub(super) u8);
+
 /// The error of a command line, without clap's advice to pass an unknown flag as
 /// a file, and with the name of the variable if the value is not that of a flag.
 pub(super) fn clarified(mut error: clap::Error, args: &[OsString]) -> clap::Error {
@@ -60,6 +65,9 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
             drop(usage.print());
         }
         return u8::try_from(usage.exit_code()).unwrap_or(2).into();
+    }
+    if let Some(ExitWith(code)) = error.downcast_ref() {
+        return (*code).into();
     }
     // The reader of standard output has closed it, as `head` does.
     let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;

@@ -1,16 +1,13 @@
 //! `hourglass invoke`: one invocation, in this process.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
-use super::code::CodeOptions;
-use super::config::{Config, FILE_NAME};
-use super::deploy::{self, Module};
+use super::local::LocalOptions;
 use super::report::Report;
 use super::settings::FunctionOptions;
 use super::signals::Signals;
@@ -18,7 +15,6 @@ use super::unshown::Unshown;
 use crate::body::{REQUEST_ID, Request};
 use crate::context::{Cause, Context};
 use crate::runtime::Runtime;
-use hourglass_build::TARGET;
 
 /// Runs a function once, in this process, and prints the body of its response.
 ///
@@ -26,10 +22,8 @@ use hourglass_build::TARGET;
 /// reason is printed there, and the exit code is 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InvokeArgs {
-    /// A module; or the name of a function in hourglass.toml, or of one built
-    /// from this folder
-    #[arg(value_name = "FILE|NAME")]
-    function: String,
+    #[command(flatten)]
+    local: LocalOptions,
     /// The request's body: a text, @FILE for a file's content, or - for
     /// standard input
     #[arg(long, short, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
@@ -46,12 +40,6 @@ pub(crate) struct InvokeArgs {
     /// Print a JSON object with the outcome, the response and what was used
     #[arg(long)]
     json: bool,
-    /// The file that names functions [default: hourglass.toml, where it is
-    /// there]
-    #[arg(long, value_name = "FILE", env = "HOURGLASS_CONFIG")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    code: CodeOptions,
     #[command(flatten)]
     functions: FunctionOptions,
 }
@@ -91,21 +79,8 @@ impl FromStr for Header {
 }
 
 pub(crate) fn run(args: &InvokeArgs, signals: Signals) -> anyhow::Result<()> {
-    let (config, module) = find(args)?;
-    let modules = with_callees(&config, module)?;
-    let [module, callees @ ..] = &*modules else { return Ok(()) };
-    let mut builder = Runtime::builder();
-    if module.section.calls.is_empty() {
-        builder = builder.max_in_flight(1);
-    }
-    let runtime = args.code.build(builder, &config)?;
-    deploy::deploy(&runtime, module, &args.functions)?;
-    for callee in callees {
-        deploy::deploy(&runtime, callee, &FunctionOptions::default())?;
-    }
-    deploy::link(&runtime, &config, &modules, &FunctionOptions::default())?;
-    let report =
-        super::block_on(invoke(runtime, &module.name, request(args, &module.name)?, signals))?;
+    let (runtime, name) = args.local.deploy(Some(1), &args.functions, |function| function)?;
+    let report = super::block_on(invoke(runtime, &name, request(args, &name)?, signals))?;
     if args.json { report.print_json() } else { report.print() }
 }
 
@@ -117,7 +92,7 @@ async fn invoke(
     signals: Signals,
 ) -> anyhow::Result<Report> {
     let (ctx, cancel) = Context::background().with_cancel();
-    let first = signals.first();
+    let first = signals.next();
     tokio::spawn(async move {
         first.await;
         cancel.cancel_with(Cause::Operator);
@@ -131,73 +106,6 @@ async fn invoke(
         Ok(response) => Report::of_response(name, response).await,
         Err(error) => Ok(Report::of_failure(&error)),
     }
-}
-
-/// The requested module, and the configuration that may name it.
-fn find(args: &InvokeArgs) -> anyhow::Result<(Config, Module)> {
-    let config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::find(Path::new(""))?,
-    };
-    let name = &args.function;
-    let path = Path::new(name);
-    if path.is_file() || name.contains('/') || name.ends_with(".wasm") {
-        return Ok((config, Module::named_after_file(path)?));
-    }
-    let module = module(&config, name)?.with_context(|| {
-        let file = config.path().display().to_string();
-        let file = if file.is_empty() {
-            format!("there is no {FILE_NAME}")
-        } else {
-            format!("{file} names no file for it")
-        };
-        format!(
-            "no function `{name}`: {file}, and no module of that name was built in this directory; \
-             build it with `hourglass build`, or give its file"
-        )
-    })?;
-    Ok((config, module))
-}
-
-/// The module of the function with that name: the one in the configuration, or
-/// else one that was built from this folder.
-fn module(config: &Config, name: &str) -> anyhow::Result<Option<Module>> {
-    let named = match config.functions.get(name) {
-        Some(function) => config.module(function)?,
-        None => None,
-    };
-    let path = named.or_else(|| built(name));
-    path.map(|path| Module::named(config, name.to_owned(), path)).transpose()
-}
-
-/// The module that `hourglass build` has built from this folder.
-fn built(name: &str) -> Option<PathBuf> {
-    let own = Path::new("target").join(TARGET).join("release").join(format!("{name}.wasm"));
-    if own.is_file() {
-        return Some(own);
-    }
-    // Each crate may have a `target` of its own, or share that of a workspace
-    // above this folder.
-    let functions = hourglass_build::functions(Path::new(".")).unwrap_or_default();
-    let function = functions.iter().find(|function| function.name() == name)?;
-    function.module().filter(|module| module.is_file())
-}
-
-/// A function, followed by the functions it may call, those they may call, and
-/// so on. A missing one is left out: this invocation may not call it.
-fn with_callees(config: &Config, first: Module) -> anyhow::Result<Vec<Module>> {
-    let mut names: Vec<_> = first.section.calls().map(str::to_owned).collect();
-    let mut modules = vec![first];
-    while let Some(name) = names.pop() {
-        if modules.iter().any(|known| known.name == name) {
-            continue;
-        }
-        if let Some(callee) = module(config, &name)? {
-            names.extend(callee.section.calls().map(str::to_owned));
-            modules.push(callee);
-        }
-    }
-    Ok(modules)
 }
 
 fn request(args: &InvokeArgs, name: &str) -> anyhow::Result<Request> {

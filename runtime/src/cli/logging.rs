@@ -4,8 +4,10 @@
 use std::io;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
 
 use crate::escape::{self, OneLine};
+use crate::otlp::LogLayer;
 
 use super::log_json::Json;
 use super::output;
@@ -124,21 +126,23 @@ impl io::Write for Records {
     }
 }
 
-/// Starts logging.
-pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
+/// Starts logging, also to `exported`.
+pub(crate) fn start(options: &LogOptions, exported: Option<LogLayer>) -> anyhow::Result<()> {
     let is_json = options.is_json();
     let is_colored = !is_json && output::is_colored();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse(&options.log)?)
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(move || Records { is_colored, is_json })
         .with_ansi(is_colored)
         // If standard error is closed, errors can't be reported.
         .log_internal_errors(false);
-    let started = match options.log_format {
-        Format::Text => log.try_init(),
-        Format::Json => log.event_format(Json).try_init(),
+    let log = match options.log_format {
+        Format::Text => log.boxed(),
+        Format::Json => log.event_format(Json).boxed(),
     };
-    started.map_err(anyhow::Error::from_boxed)
+    // The spans of requests are for embedders. In front of every line they would
+    // repeat its fields.
+    let filter = EnvFilter::builder().parse(format!("hourglass::trace=off,{}", options.log))?;
+    Ok(tracing_subscriber::registry().with(log).with(exported).with(filter).try_init()?)
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! The options of the commands that serve functions. Flags and variables take
 //! precedence over the file, and the file over the defaults.
 
+use std::fmt::Debug;
+
 use super::access::Access;
 use super::access_log::AccessLogOptions;
 use super::code::CodeOptions;
 use super::config::Config;
-use super::settings::{ClientSettings, FunctionOptions, ServerSettings, UsageSettings};
+use super::otlp::OtlpOptions;
+use super::settings::{
+    ClientSettings, FunctionOptions, JobsSettings, ServerSettings, UsageSettings,
+};
 use super::unshown::Unshown;
 use crate::http::AdminToken;
+use crate::otlp::Exporter;
 use crate::runtime::Runtime;
-use crate::schema::Partial;
+use crate::schema::{Partial, Schema, Setting};
 
 /// How functions are served.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -25,7 +31,11 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     pub(crate) access_log: AccessLogOptions,
     #[command(flatten)]
+    pub(crate) otlp: OtlpOptions,
+    #[command(flatten)]
     usage: Partial<UsageSettings>,
+    #[command(flatten)]
+    jobs: Partial<JobsSettings>,
     #[command(flatten)]
     code: CodeOptions,
     #[command(flatten)]
@@ -41,6 +51,10 @@ impl ServeOptions {
         self.clients.over(&config.clients)
     }
 
+    pub(crate) fn jobs(&self, config: &Config) -> JobsSettings {
+        self.jobs.over(&config.jobs)
+    }
+
     /// The admin listener's settings, if it is enabled.
     pub(crate) fn admin(&self, config: &Config) -> anyhow::Result<Option<Access>> {
         let Some(address) = self.server(config).admin else { return Ok(None) };
@@ -51,14 +65,37 @@ impl ServeOptions {
         Ok(Some(Access { address, token }))
     }
 
-    pub(crate) fn runtime(&self, config: &Config) -> anyhow::Result<Runtime> {
+    /// A line for each difference between two configurations that `Live` does
+    /// not see by itself.
+    pub(crate) fn changes(&self, old: &Config, new: &Config) -> Vec<String> {
+        let mut keys = differing(&self.server(old), &self.server(new));
+        keys.extend(differing(&self.clients(old), &self.clients(new)));
+        keys.extend(differing(&self.usage.over(&old.usage), &self.usage.over(&new.usage)));
+        keys.extend(differing(&self.code.compiler(old), &self.code.compiler(new)));
+        keys.extend(differing(&self.jobs(old), &self.jobs(new)));
+        keys.extend((old.principal_header != new.principal_header).then_some("principal_header"));
+        let restarts = keys.iter().map(|key| format!("`{key}` takes effect after a restart"));
+        let is_rerouted = |name: &&String| old.routes.paths(name) != new.routes.paths(name);
+        let rerouted = new.functions.keys().filter(is_rerouted);
+        rerouted.map(|name| format!("changed the routes of {name}")).chain(restarts).collect()
+    }
+
+    pub(crate) fn runtime(
+        &self,
+        config: &Config,
+        exporter: Option<&Exporter>,
+    ) -> anyhow::Result<Runtime> {
         let server = self.server(config);
         let mut builder = Runtime::builder()
             .idle_memory(server.idle_memory)
+            .retained_versions(server.retained_versions as usize)
             .max_depth(server.max_depth)
             .call_share(server.call_share);
         if let Some(most) = server.max_in_flight {
             builder = builder.max_in_flight(most as usize);
+        }
+        if let Some(exporter) = exporter {
+            builder = builder.exporter(exporter);
         }
         let UsageSettings { usage, usage_size, usage_age } = self.usage.over(&config.usage);
         if let Some(dir) = usage {
@@ -66,6 +103,19 @@ impl ServeOptions {
         }
         self.code.build(builder, config)
     }
+}
+
+/// The names of the settings that differ.
+fn differing<S: Schema + Debug>(one: &S, other: &S) -> Vec<&'static str> {
+    let differs = |setting: &&Setting<S>| {
+        let alone = |from: &S| {
+            let mut alone = S::default();
+            (setting.copy)(from, &mut alone);
+            format!("{alone:?}")
+        };
+        alone(one) != alone(other)
+    };
+    S::SETTINGS.iter().filter(differs).map(|setting| setting.name).collect()
 }
 
 #[cfg(test)]
@@ -144,7 +194,7 @@ mod tests {
             .filter(|arg| arg.get_action().takes_values())
             .map(|arg| (arg.get_long().map(str::to_owned), arg.get_env().map(ToOwned::to_owned)))
             .collect();
-        assert_eq!(variables.len(), 41, "{variables:?}");
+        assert_eq!(variables.len(), 60, "{variables:?}");
         for (flag, variable) in variables {
             let flag = flag.expect("a long flag").to_uppercase().replace('-', "_");
             assert_eq!(variable, Some(format!("HOURGLASS_{flag}").into()));
@@ -156,11 +206,13 @@ mod tests {
         let command = Line::command();
         for (name, default) in [
             ("listen", "127.0.0.1:8080"),
+            ("drain_delay", "0s"),
             ("drain", "10s"),
             ("max_in_flight", "1000, or what the machine allows"),
             ("max_depth", "16"),
             ("call_share", "0.5"),
             ("idle_memory", "256MiB"),
+            ("retained_versions", "2"),
             ("admin", "none"),
             ("head_timeout", "30s"),
             ("body_idle", "30s"),
@@ -170,9 +222,26 @@ mod tests {
             ("header_count", "100"),
             ("access_log", "stderr"),
             ("access_log_sample", "1"),
+            ("otlp", "none"),
+            ("otlp_protocol", "grpc"),
+            ("otlp_sample", "1"),
+            ("otlp_slow", "1s"),
+            ("otlp_logs", "true"),
             ("usage", "none"),
             ("usage_size", "1GiB"),
             ("usage_age", "720h"),
+            ("jobs", "none"),
+            ("jobs_count", "1000000"),
+            ("jobs_size", "1GiB"),
+            ("jobs_in_flight", "half of `max_in_flight`"),
+            ("job_retries", "4"),
+            ("job_backoff", "1s"),
+            ("job_backoff_max", "5m"),
+            ("job_attempt_timeout", "`timeout`"),
+            ("job_deadline", "24h"),
+            ("job_keep", "24h"),
+            ("job_keep_failed", "336h"),
+            ("job_response", "10MiB"),
             ("cache_size", "1GiB"),
             ("compile_timeout", "1m"),
             ("compile_memory", "2GiB"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::access::AccessOptions;
 use super::output;
+use super::table::aligned;
 use crate::escape::OneLine;
 use crate::http::admin::listing::Listed;
 use crate::schema::Period;
@@ -59,24 +60,8 @@ fn tree(listed: &[Listed]) -> Vec<(usize, &Listed)> {
 /// The tree as a table with minimal column widths.
 fn table(listed: &[Listed]) -> String {
     let head = ["ID", "FUNCTION", "AGE", "LEFT", "STATE", "REQUEST"].map(str::to_owned);
-    let rows: Vec<_> = [head]
-        .into_iter()
-        .chain(tree(listed).into_iter().map(|(depth, one)| row(depth, one)))
-        .collect();
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
-    };
-    let widths: Vec<_> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:width$}  "));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    let rows = tree(listed).into_iter().map(|(depth, one)| row(depth, one));
+    aligned([head].into_iter().chain(rows))
 }
 
 fn row(depth: usize, one: &Listed) -> [String; 6] {

@@ -6,20 +6,29 @@ use std::fmt::Write as _;
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use tokio::sync::Notify;
 
 use super::access::Access;
 use super::config::Config;
-use super::deploy;
+use super::live::{Failures, Live};
 use super::logging::LogOptions;
+use super::modules::{self, Module};
 use super::options::ServeOptions;
+use super::otlp::OtlpOptions;
 use super::output;
+use super::outputs::Outputs;
+use super::queue;
 use super::signals::Signals;
+use super::watch::{Watch, Watched};
+use super::{stop, systemd};
 use crate::function::InstanceReuse;
-use crate::http::{AccessLog, Admin, Routes, Server};
+use crate::http::{Admin, Routes, Server};
+use crate::jobs::Schedules;
+use crate::otlp::Exporter;
 use crate::runtime::Runtime;
-use crate::schema::Period;
 
 /// Serves functions from built modules.
 #[derive(Debug, clap::Args)]
@@ -27,12 +36,43 @@ pub(crate) struct ServeArgs {
     /// Modules, each a function named after its file; or one hourglass.toml
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Deploy what has changed whenever one of these files, or a module that
+    /// hourglass.toml names, has changed
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     options: ServeOptions,
 }
 
-pub(crate) fn run(args: &ServeArgs, log: &LogOptions, signals: Signals) -> anyhow::Result<()> {
-    let (config, modules) = deploy::sources(&args.files)?;
+impl ServeArgs {
+    pub(crate) fn otlp(&self) -> &OtlpOptions {
+        &self.options.otlp
+    }
+}
+
+pub(crate) fn run(
+    args: &ServeArgs,
+    log: &LogOptions,
+    exporter: Option<Exporter>,
+    signals: Signals,
+) -> anyhow::Result<()> {
+    let files = args.files.clone();
+    let read = move || read(&files);
+    let (config, modules) = read()?;
+    let access_log = args.options.access_log.start(log, false)?;
+    let runtime = args.options.runtime(&config, exporter.as_ref())?;
+    check_addresses(&args.options, &config)?;
+    let live = Arc::new(Live::new(runtime, &args.options, Failures::Abort, Box::new(read)));
+    let config = live.begin(config, &modules)?;
+    if args.watch {
+        watch(&live)?;
+    }
+    serve(&live, &args.options, &Outputs { access_log, exporter }, &config, signals)
+}
+
+/// Reads the modules of the command line, or those of a configuration.
+fn read(files: &[PathBuf]) -> anyhow::Result<(Config, Vec<Module>)> {
+    let (config, modules) = modules::sources(files)?;
     let mut names = HashSet::new();
     if let Some(module) = modules.iter().find(|module| !names.insert(&module.name)) {
         bail!(
@@ -40,14 +80,21 @@ pub(crate) fn run(args: &ServeArgs, log: &LogOptions, signals: Signals) -> anyho
             module.name
         );
     }
-    let access_log = args.options.access_log.start(log, false)?;
-    let runtime = args.options.runtime(&config)?;
-    check_addresses(&args.options, &config)?;
-    for module in &modules {
-        deploy::deploy(&runtime, module, &args.options.functions)?;
-    }
-    deploy::link(&runtime, &config, &modules, &args.options.functions)?;
-    serve(runtime, &args.options, access_log, config, signals)
+    Ok((config, modules))
+}
+
+/// Reloads when files change.
+fn watch(live: &Arc<Live>) -> anyhow::Result<()> {
+    let files = |live: &Live| Watched { files: live.files(), trees: Vec::new() };
+    let watch = Watch::new(&files(live))?;
+    // A file may have changed since it was read.
+    live.reload()?;
+    let live = live.clone();
+    watch.start(move || {
+        // The log says if it fails.
+        let _ = live.reload();
+        files(&live)
+    })
 }
 
 /// Fails if an address or the certificate can't be used, before the functions
@@ -59,6 +106,7 @@ pub(crate) fn check_addresses(options: &ServeOptions, config: &Config) -> anyhow
     // Held until the end, so that a duplicate address is an error.
     let _held = check(&options.server(config).listen, "--listen")?;
     options.clients(config).tls()?;
+    config.check_jobs(&options.jobs(config))?;
     if let Some(access) = options.admin(config)? {
         access.check()?;
         check(&access.address, "--admin")?;
@@ -77,52 +125,55 @@ fn cannot_listen(address: &str, flag: &str) -> String {
 /// Serves the deployed functions until a signal arrives and the server has
 /// drained.
 pub(crate) fn serve(
-    runtime: Runtime,
+    live: &Arc<Live>,
     options: &ServeOptions,
-    access_log: Option<AccessLog>,
-    config: Config,
+    outputs: &Outputs,
+    config: &Config,
     signals: Signals,
 ) -> anyhow::Result<()> {
-    let (settings, clients) = (options.server(&config), options.clients(&config));
-    let (access, tls) = (options.admin(&config)?, clients.tls()?);
+    let (settings, clients) = (options.server(config), options.clients(config));
+    let (access, tls) = (options.admin(config)?, clients.tls()?);
+    let runtime = live.runtime.clone();
     super::block_on(async move {
+        let jobs = queue::open(&options.jobs(config), config, &options.functions, &runtime)?;
+        let schedules = Schedules::start(&runtime, jobs.as_ref(), config.schedules.clone());
         let server = Server::bind(&settings.listen, runtime.clone())
             .await
             .with_context(|| cannot_listen(&settings.listen, "--listen"))?;
         let admin = match access {
             Some(access) => {
-                let admin = admin(access, runtime.clone()).await?.routes(config.routes.clone());
+                let mut admin = admin(access, live).await?;
+                admin = admin.schedules(schedules.clone());
+                if let Some(jobs) = &jobs {
+                    admin = admin.jobs(jobs.clone());
+                }
                 Some(clients.apply_to_admin(admin))
             }
             None => None,
         };
-        // A signal after the announcement starts the drain.
-        let first = signals.first();
+        // A signal after the announcement starts the drain, or a reload.
+        tokio::spawn(reload_at(signals.hangups(), live.clone()));
+        let (first, second) = (signals.next(), signals.next());
         let admin_address = admin.as_ref().map(Admin::local_addr).transpose()?;
         // A closed standard output does not end the server.
         let url = url(if tls.is_some() { "https" } else { "http" }, server.local_addr()?);
-        let _ = output::line(&announcement(&runtime, &config.routes, &url, admin_address));
-        let stop = async {
-            let signal = first.await;
-            tracing::info!(
-                %signal,
-                in_flight = runtime.in_flight(),
-                drain = Period::text(settings.drain),
-                "stopping when what is in flight has ended; a second signal stops at once"
-            );
-        };
-        let mut server = clients
-            .apply(server.routes(config.routes).drain(settings.drain).listing(settings.listing));
+        let _ = output::line(&announcement(&runtime, &live.routes.read(), &url, admin_address));
+        systemd::ready();
+        let mut server =
+            clients.apply(server.routes(live.routes.clone()).listing(settings.listing));
+        server = server.drain_delay(settings.drain_delay).drain(settings.drain);
         if let Some(tls) = tls {
             server = server.tls(tls);
         }
-        if let Some(log) = &access_log {
-            server = server.access_log(log.clone());
+        server = outputs.apply(server);
+        if let Some(jobs) = &jobs {
+            let functions = config.functions.iter().filter(|(_, function)| function.is_async());
+            server = server.jobs(jobs.clone(), functions.map(|(name, _)| name));
         }
         if let Some(path) = &settings.health {
             server = server.health(path);
         }
-        if let Some(header) = config.principal_header {
+        if let Some(header) = config.principal_header.clone() {
             server = server.principal(move |headers| {
                 let name = headers.get(&header)?.to_str().ok()?;
                 Some(name.to_owned()).filter(|name| !name.is_empty())
@@ -136,22 +187,44 @@ pub(crate) fn serve(
             }
         };
         let drained = tokio::select! {
-            drained = server.run(stop) => drained,
+            drained = server.run(stop::drain(first, &runtime, &settings)) => drained,
+            never = stop::hurry(second, &runtime) => match never {},
             Err(error) = answering => return Err(error.into()),
         };
-        if let Some(log) = access_log {
-            log.flush();
+        if let Some(jobs) = &jobs {
+            jobs.close().await?;
         }
         tracing::info!(canceled = drained.canceled, "everything has ended");
+        outputs.flush().await;
         Ok(())
     })
 }
 
+/// Reloads after each signal.
+async fn reload_at(signal: Arc<Notify>, live: Arc<Live>) {
+    loop {
+        signal.notified().await;
+        let live = live.clone();
+        // The log says what has changed, and if it fails.
+        let reloaded = tokio::task::spawn_blocking(move || live.reload()).await;
+        if let Ok(Ok(changes)) = reloaded
+            && changes.is_empty()
+        {
+            tracing::info!("reload: nothing has changed");
+        }
+    }
+}
+
 /// Binds the admin listener.
-async fn admin(access: Access, runtime: Runtime) -> anyhow::Result<Admin> {
+async fn admin(access: Access, live: &Arc<Live>) -> anyhow::Result<Admin> {
     let Access { address, token } = access;
-    let admin =
-        Admin::bind(&address, runtime).await.with_context(|| cannot_listen(&address, "--admin"))?;
+    let admin = Admin::bind(&address, live.runtime.clone()).await;
+    let (new, reload) = (live.clone(), live.clone());
+    let admin = admin
+        .with_context(|| cannot_listen(&address, "--admin"))?
+        .routes(live.routes.clone())
+        .on_new_function(move |name, wasm| new.new_function(name, wasm))
+        .on_reload(move || reload.reload());
     Ok(match token {
         Some(token) => admin.token(token),
         None => admin,

@@ -2,8 +2,8 @@
 //! [`InstanceSettings`].
 //!
 //! A setting of the program is a flag and a variable. All but those of
-//! [`CodeCacheSettings`] and [`AccessLogSettings`] are also keys of
-//! `hourglass.toml`.
+//! [`CodeCacheSettings`], [`AccessLogSettings`] and [`OtlpSettings`] are also keys
+//! of `hourglass.toml`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,13 @@ use std::time::Duration;
 use crate::engine::compile;
 use crate::function::{Function, InstancePolicy};
 use crate::http::{self, header_limits};
+use crate::jobs::{JobPolicy, StoreLimits};
 use crate::limits::Limits;
+use crate::otlp::{self, Protocol};
 use crate::runtime::builder;
 use crate::schema::{
-    Address, Choice, Count, FilePath, Partial, Period, Share, Size, Switch, UrlPath, settings,
+    Address, Choice, Count, FilePath, Partial, Period, Share, Size, Switch, UrlPath, WebUrl,
+    settings,
 };
 
 settings! {
@@ -23,7 +26,10 @@ settings! {
     pub(crate) struct ServerSettings {
         /// The address to listen on; port 0 picks a free port.
         pub(crate) listen: String = "127.0.0.1:8080".to_owned(), Address;
-        /// Time that invocations may continue after a signal to stop.
+        /// Time that the server serves as before after a signal to stop, while
+        /// `readyz` is 503.
+        pub(crate) drain_delay: Duration = Duration::ZERO, Period::ANY;
+        /// Time that connections and invocations may continue after that.
         pub(crate) drain: Duration = http::DRAIN, Period::ANY;
         /// The most invocations in flight; one more is answered with 503.
         pub(crate) max_in_flight: Option<u32> = None, Count::POSITIVE,
@@ -32,9 +38,12 @@ settings! {
         pub(crate) max_depth: u32 = builder::MAX_DEPTH, Count::ANY;
         /// The share of the free capacity that the calls of one request may
         /// take; calls beyond it wait.
-        pub(crate) call_share: f64 = builder::CALL_SHARE, Share;
+        pub(crate) call_share: f64 = builder::CALL_SHARE, Share::POSITIVE;
         /// The most memory of idle instances; with 0 none is kept.
         pub(crate) idle_memory: u64 = builder::IDLE_MEMORY, Size::ANY;
+        /// The most versions of a function that are retained for a rollback,
+        /// besides those that serve.
+        pub(crate) retained_versions: u32 = builder::RETAINED_VERSIONS as u32, Count::ANY;
         /// Whether `/` lists the public functions if no route matches it.
         pub(crate) listing: bool = true, Switch;
         /// The path below which clients find `livez` and `readyz`; no function
@@ -59,6 +68,25 @@ settings! {
             Size::within(builder::LEAST_USAGE_SIZE, u64::MAX);
         /// The age at which records of the usage ledger are removed.
         pub(crate) usage_age: Duration = builder::USAGE_AGE, Period::POSITIVE;
+    }
+}
+
+settings! {
+    /// The queue of jobs.
+    #[derive(Clone, Debug)]
+    pub(crate) struct JobsSettings {
+        /// The directory of jobs. Clients submit them with `POST
+        /// /-/async/FUNCTION`, if `async` is set for the function. Each host needs
+        /// one of its own.
+        pub(crate) jobs: Option<PathBuf> = None, FilePath("DIR"), "none";
+        /// The most stored jobs; one more is answered with 507.
+        pub(crate) jobs_count: u32 = StoreLimits::JOBS as u32, Count::POSITIVE;
+        /// The size of stored jobs; one more is answered with 507. The results of
+        /// jobs may take as much again.
+        pub(crate) jobs_size: u64 = StoreLimits::BYTES, Size::POSITIVE;
+        /// The most jobs that run at once.
+        pub(crate) jobs_in_flight: Option<u32> = None, Count::POSITIVE,
+            "half of `max_in_flight`";
     }
 }
 
@@ -141,7 +169,28 @@ settings! {
             "that of the log; `up` is compact on a terminal";
         /// The share of the requests that is logged; those that fail always
         /// are.
-        pub(crate) access_log_sample: f64 = 1.0, Share;
+        pub(crate) access_log_sample: f64 = 1.0, Share::ANY;
+    }
+}
+
+settings! {
+    /// The export of traces and logs. The file can't set it: what requests
+    /// contain would be sent to any host, and the file may be part of a project
+    /// that is not trusted.
+    #[derive(Clone, Debug)]
+    pub(crate) struct OtlpSettings {
+        /// The URL of the collector that gets traces and the log by OTLP.
+        pub(crate) otlp: Option<String> = None, WebUrl, "none";
+        /// The protocol of the collector.
+        pub(crate) otlp_protocol: Protocol = Protocol::Grpc,
+            Choice(&[("grpc", Protocol::Grpc), ("http", Protocol::Http)]);
+        /// The share of the traces that is exported, if a request does not
+        /// bring a decision; requests that fail or are slow always are.
+        pub(crate) otlp_sample: f64 = 1.0, Share::ANY;
+        /// The duration from which on a request is slow.
+        pub(crate) otlp_slow: Duration = otlp::SLOW, Period::POSITIVE;
+        /// Whether the log is exported too.
+        pub(crate) otlp_logs: bool = true, Switch;
     }
 }
 
@@ -164,7 +213,32 @@ settings! {
     }
 }
 
-/// The settings of a function: its limits and its instances.
+settings! {
+    /// The jobs of a function.
+    #[derive(Clone, Debug)]
+    pub(crate) struct JobSettings {
+        /// The most attempts of a job after its first one.
+        pub(crate) job_retries: u32 = JobPolicy::RETRIES, Count::ANY;
+        /// The longest delay before the first of them; it doubles with each.
+        pub(crate) job_backoff: Duration = JobPolicy::BACKOFF, Period::POSITIVE;
+        /// The longest delay before any of them.
+        pub(crate) job_backoff_max: Duration = JobPolicy::LONGEST_BACKOFF, Period::POSITIVE;
+        /// The timeout of an attempt, in addition to that of the function.
+        pub(crate) job_attempt_timeout: Option<Duration> = None, Period::POSITIVE, "`timeout`";
+        /// Time from the submission of a job until the end of its last attempt.
+        pub(crate) job_deadline: Duration = JobPolicy::DEADLINE, Period::POSITIVE;
+        /// Time that a job is kept with its result after it has succeeded or was
+        /// canceled.
+        pub(crate) job_keep: Duration = JobPolicy::KEEP, Period::POSITIVE;
+        /// Time that a job is kept after it has failed.
+        pub(crate) job_keep_failed: Duration = JobPolicy::KEEP_FAILED, Period::POSITIVE;
+        /// The longest body of a response that is kept; a job with a longer one
+        /// fails.
+        pub(crate) job_response: u64 = JobPolicy::RESPONSE, Size::POSITIVE;
+    }
+}
+
+/// The settings of a function: its limits, its instances and its jobs.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "For every function (over what hourglass.toml says)")]
 pub(crate) struct FunctionOptions {
@@ -172,6 +246,8 @@ pub(crate) struct FunctionOptions {
     pub(crate) limits: Partial<Limits>,
     #[command(flatten)]
     pub(crate) instances: Partial<InstanceSettings>,
+    #[command(flatten)]
+    pub(crate) jobs: Partial<JobSettings>,
 }
 
 impl FunctionOptions {

@@ -5,10 +5,11 @@
 //! a separate thread receives the signals, so a signal is handled while the
 //! main thread builds, compiles or reads.
 //!
-//! Until a command waits for a signal with [`Signals::first`], the first one
-//! ends the program immediately, with the builds it has started. Afterwards the
-//! first one goes to the command, and the second one ends the program.
+//! A signal ends the program immediately, with the builds it has started,
+//! unless a command waits for it with [`Signals::next`]. A server waits for two,
+//! see [`stop`](super::stop), and takes SIGHUP, see [`hangups`](super::hangups).
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::pending;
 use std::io;
@@ -17,18 +18,19 @@ use std::thread;
 
 use tokio::runtime;
 use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
+use super::hangups::Hangups;
 use hourglass_build as build;
 
 /// Shells add this to a signal's number for the exit code of a program that the
 /// signal ended.
 const ENDED_BY_SIGNAL: i32 = 128;
 
-/// The signals that end the program, with the command that waits for one, if
-/// any does. Handled from construction on.
+/// The signals that end the program, and the futures that wait for one.
+/// Handled from construction on.
 #[derive(Clone, Debug)]
-pub(crate) struct Signals(Arc<Mutex<Option<oneshot::Sender<Kind>>>>);
+pub(crate) struct Signals(Arc<Mutex<VecDeque<oneshot::Sender<Kind>>>>, Hangups);
 
 /// One of these signals.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,7 @@ impl Signals {
     /// SIGHUP stays ignored if the program was started with it ignored, as
     /// `nohup` does.
     pub(crate) fn install() -> io::Result<Self> {
-        let signals = Self(Arc::default());
+        let signals = Self(Arc::default(), Hangups::new());
         // The signals need a separate event loop: the main thread blocks.
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
         let entered = runtime.enter();
@@ -51,7 +53,11 @@ impl Signals {
             let (mut signal, signals) = (unix::signal(kind)?, signals.clone());
             runtime.spawn(async move {
                 while signal.recv().await.is_some() {
-                    match signals.waiting().take() {
+                    if kind == SignalKind::hangup() && signals.1.take() {
+                        continue;
+                    }
+                    let next = signals.waiting().pop_front();
+                    match next {
                         // Sending fails if the command has just ended.
                         Some(command) => drop(command.send(Kind(kind))),
                         None => end(Kind(kind)),
@@ -66,25 +72,37 @@ impl Signals {
         Ok(signals)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Option<oneshot::Sender<Kind>>> {
+    /// Receives SIGHUP from now on, which then does not end the program, unless
+    /// its terminal was closed.
+    pub(crate) fn hangups(&self) -> Arc<Notify> {
+        self.1.received()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<oneshot::Sender<Kind>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a signal. From this call on, even before the future is polled,
-    /// the first signal does not end the program. The next one does, with the
+    /// one more signal does not end the program. Signals go to futures in the
+    /// order of these calls. One without a future ends the program, with the
     /// exit code that shells use: 128 plus the signal's number.
-    ///
-    /// Call this once.
-    pub(crate) fn first(self) -> impl Future<Output = Kind> + Send {
+    pub(crate) fn next(&self) -> impl Future<Output = Kind> + Send + use<> {
         let (received, signal) = oneshot::channel();
-        *self.waiting() = Some(received);
+        self.waiting().push_back(received);
         async move {
             match signal.await {
                 Ok(kind) => kind,
-                // A later call has replaced this one; wait forever.
+                // The thread that receives signals has ended, which it never does.
                 Err(_) => pending().await,
             }
         }
+    }
+}
+
+impl Kind {
+    /// The exit code of a program that the signal ends.
+    pub(crate) fn exit_code(self) -> u8 {
+        u8::try_from(ENDED_BY_SIGNAL + self.0.as_raw_value()).unwrap_or(u8::MAX)
     }
 }
 

@@ -15,6 +15,8 @@ use crate::engine::{Engine, TABLE_PAGE};
 use crate::error::DeployError;
 use crate::guest::{Capabilities, State};
 use crate::log::Rate;
+#[cfg(all(feature = "jobs", feature = "server"))]
+use crate::outbound::Outbound;
 
 /// The maximum number of bytes that one call of `wasmtime-wasi` copies out of a
 /// guest.
@@ -85,6 +87,12 @@ impl Blueprint {
         };
         blueprint.copy_initial_state().map_err(uninstantiable)?;
         Ok(Arc::new(blueprint))
+    }
+
+    /// The client for requests to other hosts, if the function may make any.
+    #[cfg(all(feature = "jobs", feature = "server"))]
+    pub(super) fn outbound(&self) -> Option<&Arc<Outbound>> {
+        self.capabilities.outbound.as_ref()
     }
 
     /// A store in which a guest is preempted at every tick.

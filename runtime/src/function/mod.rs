@@ -34,7 +34,9 @@ use self::instance::ReadyInstance;
 use self::pool::Idle;
 pub use self::pool::IdleStats;
 pub(crate) use self::pool::{Evictor, IdleLimits};
-pub(crate) use self::registry::{Entry, Registry};
+pub(crate) use self::registry::{Entry, Former, Registry};
+#[cfg(feature = "server")]
+pub(crate) use self::size::MAX_MODULE;
 use crate::engine::Engine;
 use crate::engine::faults::FaultWatch;
 use crate::environment::Environment;
@@ -44,7 +46,9 @@ use crate::guest::{self, Dispatcher, Inputs, Linkers, Style};
 use crate::limits::Limits;
 use crate::log::Rate;
 use crate::mounts::Mounts;
-use crate::telemetry::{FunctionCounters, InstanceSource};
+#[cfg(all(feature = "jobs", feature = "server"))]
+use crate::outbound::Outbound;
+use crate::telemetry::{FunctionCounters, InstanceSource, NameId};
 
 /// A function to deploy: a `wasm32-wasip1` program under a name, with limits.
 ///
@@ -57,7 +61,7 @@ use crate::telemetry::{FunctionCounters, InstanceSource};
 ///     .memory(mib(64));
 /// # Ok::<(), hourglass::DeployError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     name: Arc<str>,
     wasm: Arc<[u8]>,
@@ -152,6 +156,16 @@ impl Function {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The hash of its module.
+    pub(crate) fn hash(&self) -> blake3::Hash {
+        blake3::hash(&self.wasm)
+    }
+
+    /// The same settings with another module.
+    pub(crate) fn with_module(&self, wasm: Arc<[u8]>) -> Self {
+        Self { wasm, ..self.clone() }
+    }
 }
 
 /// What a function is and may do, for operators.
@@ -159,6 +173,7 @@ impl Function {
 #[derive(Clone, Debug)]
 pub(crate) struct FunctionInfo {
     pub(crate) name: Arc<str>,
+    pub(crate) version: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) calls: Arc<[Arc<str>]>,
     pub(crate) allow_hosts: Arc<[Box<str>]>,
@@ -170,9 +185,10 @@ pub(crate) struct FunctionInfo {
 
 #[cfg(feature = "server")]
 impl FunctionInfo {
-    fn new(function: &Function) -> Self {
+    fn new(function: &Function, version: Arc<str>) -> Self {
         Self {
             name: function.name.clone(),
+            version,
             limits: function.limits.clone(),
             calls: function.calls.clone(),
             allow_hosts: function.hosts.clone(),
@@ -181,6 +197,9 @@ impl FunctionInfo {
         }
     }
 }
+
+/// The length of a version, in hexadecimal digits.
+const VERSION: usize = 12;
 
 /// Names go into paths, logs and metric labels.
 fn is_name(name: &str) -> bool {
@@ -201,6 +220,8 @@ pub(crate) struct DeployContext<'a> {
 /// again.
 pub(crate) struct Deployed {
     pub(crate) name: Arc<str>,
+    /// The first digits of the BLAKE3 hash of its module.
+    pub(crate) version: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) reuse: InstanceReuse,
     #[cfg(feature = "server")]
@@ -208,6 +229,8 @@ pub(crate) struct Deployed {
     /// Limits the logging of its failures.
     pub(crate) failures: Rate,
     pub(crate) counters: Arc<FunctionCounters>,
+    /// Its id in the usage ledger, if there is one.
+    pub(crate) usage_id: Option<NameId>,
     blueprint: Arc<Blueprint>,
     /// The pool of its instances between runs, if they may be reused.
     idle: Option<Arc<Idle>>,
@@ -247,17 +270,26 @@ impl Deployed {
             }
             (Ok(_), InstancePolicy::ResetInPlace, Some(_)) => InstanceReuse::ResetInPlace,
         };
+        let version: Arc<str> = function.hash().to_hex().get(..VERSION).unwrap_or_default().into();
         Ok(Self {
             name: function.name.clone(),
             limits,
             failures: Rate::of_failures(),
             counters: FunctionCounters::new(function.name.clone()),
+            usage_id: None,
             blueprint: Blueprint::new(context, function, &checked)?,
             idle: (reuse == InstanceReuse::ResetInPlace).then(|| evictor.pool()),
             reuse,
             #[cfg(feature = "server")]
-            info: FunctionInfo::new(function),
+            info: FunctionInfo::new(function, version.clone()),
+            version,
         })
+    }
+
+    /// The client with which it reaches other hosts, if it may reach any.
+    #[cfg(all(feature = "jobs", feature = "server"))]
+    pub(crate) fn outbound(&self) -> Option<&Arc<Outbound>> {
+        self.blueprint.outbound()
     }
 
     /// Checks out an instance for one invocation.
@@ -274,6 +306,20 @@ impl Deployed {
         };
         self.counters.checked_out(source);
         Ok(clean.begin(inputs))
+    }
+
+    /// Sets whether the pool keeps instances. It does at first.
+    pub(crate) fn keep_idle(&self, keep: bool) {
+        if let Some(idle) = &self.idle {
+            idle.set_open(keep);
+        }
+    }
+
+    /// Drops the instances in the pool.
+    pub(crate) fn drop_idle(&self) {
+        if let Some(idle) = &self.idle {
+            idle.drop_older(Instant::now());
+        }
     }
 
     /// Returns an instance to the pool after its guest returned normally, if it

@@ -54,6 +54,8 @@ pub(crate) struct Evictor {
 pub(crate) struct Idle {
     stacks: PerCore<Stack>,
     evictor: Arc<EvictorState>,
+    /// Whether instances are dropped rather than kept.
+    closed: AtomicBool,
 }
 
 /// Instances, and the times since which they have been idle.
@@ -131,7 +133,7 @@ impl Evictor {
     /// Creates the pool of a function's idle instances.
     pub(super) fn pool(&self) -> Arc<Idle> {
         let (stacks, evictor) = (PerCore::new(|_, _| Stack::default()), self.shared.clone());
-        let pool = Arc::new(Idle { stacks, evictor });
+        let pool = Arc::new(Idle { stacks, evictor, closed: AtomicBool::new(false) });
         let mut pools = lock(&self.shared.pools);
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(&pool));
@@ -251,15 +253,22 @@ impl Idle {
     /// host's budget allows it. `since` is the time at which its last use
     /// began.
     pub(super) fn put(&self, mut ready: ReadyInstance, since: Instant) {
-        if self.evictor.admit(&mut ready)
+        if !self.closed.load(Ordering::Relaxed)
+            && self.evictor.admit(&mut ready)
             && let Some(stack) = self.stacks.own()
         {
             lock(stack).push_back((since, ready));
         }
     }
 
+    /// Sets whether instances are kept from now on. One that is returned at this
+    /// moment may be kept until the evictor drops it.
+    pub(super) fn set_open(&self, open: bool) {
+        self.closed.store(!open, Ordering::Relaxed);
+    }
+
     /// Drops the instances that have been idle since `then` or before.
-    fn drop_older(&self, then: Instant) {
+    pub(super) fn drop_older(&self, then: Instant) {
         for stack in self.stacks.iter() {
             // One at a time and outside of the lock: dropping takes long, and
             // each instance holds a slot until it is dropped.

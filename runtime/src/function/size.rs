@@ -13,7 +13,7 @@ use super::module::malformed;
 use crate::error::DeployError;
 
 /// The maximum size of a module, in bytes.
-pub(super) const MAX_MODULE: u64 = 64 << 20;
+pub(crate) const MAX_MODULE: u64 = 64 << 20;
 
 /// The maximum number of entries of any section except those below. A table,
 /// which element segments initialize, has fewer.

@@ -60,6 +60,19 @@ pub(crate) trait Dispatcher: Send + Sync {
         request: Request,
     ) -> Result<StartedCall, InvokeError>;
 
+    /// Starts the submission of a job that invokes a function. Its response has
+    /// the job's id as its body.
+    ///
+    /// # Errors
+    /// The submission is refused.
+    fn enqueue(
+        self: Arc<Self>,
+        caller: CallerInfo,
+        ctx: &Context,
+        name: &Arc<str>,
+        request: Request,
+    ) -> Result<StartedCall, InvokeError>;
+
     /// Counts a call that its caller's limits refuse.
     fn refused(&self, outcome: &Outcome);
 
@@ -200,6 +213,16 @@ mod tests {
                     _: Request,
                 ) -> Result<StartedCall, InvokeError> {
                     Err(InvokeError::refused(name.into(), Outcome::NotFound))
+                }
+
+                fn enqueue(
+                    self: Arc<Self>,
+                    _: CallerInfo,
+                    _: &Context,
+                    name: &Arc<str>,
+                    _: Request,
+                ) -> Result<StartedCall, InvokeError> {
+                    Err(InvokeError::refused(name.clone(), Outcome::NotFound))
                 }
 
                 fn refused(&self, _: &Outcome) {}

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
+use super::backlog;
+
 /// Pause after the system refuses a connection, usually because all file
 /// descriptors are in use. No event reports that one became free.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -49,6 +51,19 @@ impl Acceptor {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// Lets no further client connect. The connections that have begun are
+    /// still accepted.
+    pub(super) fn stop_handshakes(&self) {
+        if let Err(error) = backlog::stop_handshakes(&self.listener) {
+            tracing::debug!(%error, "connections that begin at the end may be reset");
+        }
+    }
+
+    /// The connections that wait, without waiting for more.
+    pub(super) fn rest(&self) -> impl Iterator<Item = std::net::TcpStream> {
+        backlog::rest(&self.listener)
     }
 }
 

@@ -7,7 +7,6 @@ use std::io;
 use std::net::TcpStream as Accepted;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,15 +15,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 use super::http2::{self, Streams};
 use super::request::{ClientConnection, RequestFuture};
 use super::request_body::RequestBody;
 use super::server::ServerState;
 use super::socket::Socket;
+use super::stop::Stop;
 use super::tls::{self, Tls};
 use super::unread::Rest;
 
@@ -34,11 +33,7 @@ const BUFFER: usize = 192 << 10;
 
 /// Time for clients to receive the last bytes of their responses, after
 /// everything else has ended.
-pub(super) const FAREWELL: Duration = Duration::from_secs(1);
-
-/// Tells a connection that its server is stopping. The server waits until all
-/// receivers are dropped.
-pub(super) type Stop = watch::Receiver<()>;
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a connection ended abnormally.
 type Broken = Box<dyn Error + Send + Sync>;
@@ -68,18 +63,21 @@ pub(super) async fn serve(stream: Accepted, state: Arc<ServerState>, mut stop: S
 async fn speak(stream: TcpStream, state: &Arc<ServerState>, stop: &mut Stop) -> Result<(), Broken> {
     let address = stream.peer_addr().ok();
     let shared = Arc::new(ClientConnection::new(state.clone(), address));
-    let (lingering, unread) = (state.lingering.clone(), shared.unread.clone());
-    let mut socket = Socket::new(stream, state.stall_limits, lingering, unread);
+    let (lingering, inbound) = (state.lingering.clone(), shared.inbound.clone());
+    let mut socket = Socket::new(stream, state.stall_limits, lingering, inbound);
     if let Some(tls) = &state.tls {
         return Box::pin(encrypted(socket, tls, shared, state, stop)).await;
     }
-    match in_time(socket.begins_as_http2(), state, stop).await? {
+    match in_time(socket.begins_as_http2(), &shared, stop).await? {
         Some(true) => Box::pin(http2(socket, shared, state, stop)).await?,
         Some(false) => {
             let left = socket.left();
             http1(socket, left, shared, state, stop).await?;
         }
-        None => {}
+        None => {
+            shared.inbound.set_unread(true);
+            socket.shutdown().await?;
+        }
     }
     Ok(())
 }
@@ -92,7 +90,7 @@ async fn encrypted(
     stop: &mut Stop,
 ) -> Result<(), Broken> {
     let left = socket.left();
-    match in_time(tls.accept(socket), state, stop).await? {
+    match in_time(tls.accept(socket), &shared, stop).await? {
         Some(stream) if tls::is_http2(&stream) => http2(stream, shared, state, stop).await?,
         Some(stream) => http1(stream, left, shared, state, stop).await?,
         None => {}
@@ -100,19 +98,20 @@ async fn encrypted(
     Ok(())
 }
 
-/// Waits for the client's first bytes; `None` if the server stops first.
+/// Waits for the client's first bytes; `None` if the server stops and nothing
+/// arrives.
 async fn in_time<T>(
     begun: impl Future<Output = io::Result<T>>,
-    state: &Arc<ServerState>,
+    shared: &ClientConnection,
     stop: &mut Stop,
 ) -> Result<Option<T>, Broken> {
     tokio::select! {
         biased;
-        begun = tokio::time::timeout(state.head_timeout, begun) => match begun {
+        begun = tokio::time::timeout(shared.state.head_timeout, begun) => match begun {
             Ok(begun) => Ok(Some(begun?)),
             Err(_elapsed) => Err("the client did not begin in time".into()),
         },
-        _ = stop.changed() => Ok(None),
+        () = stop.last_call(shared) => Ok(None),
     }
 }
 
@@ -121,6 +120,10 @@ async fn in_time<T>(
 /// The server notices a disconnect only while it reads. It does not read while
 /// a part of a request's body, or a pipelined request, is buffered. Disconnects
 /// are therefore also watched separately while a client waits for a function.
+///
+/// Once the server stops, the next response announces that it is the last one.
+/// A client that sends nothing gets none, and its connection is closed. hyper
+/// would close it at once, and with it a request that is on the way.
 async fn http1(
     io: impl AsyncRead + AsyncWrite + Unpin + 'static,
     left: impl Future<Output = ()>,
@@ -130,9 +133,10 @@ async fn http1(
 ) -> Result<(), Broken> {
     let connection = shared.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        // A new request has arrived, so nothing of the previous one is left.
-        connection.unread.store(false, Ordering::Relaxed);
-        let rest = Rest::Connection(connection.unread.clone());
+        // A new request has arrived, so nothing of the previous one is left. The
+        // client may send another one before it learns that the server stops.
+        connection.inbound.set_unread(connection.state.is_stopping());
+        let rest = Rest::Connection(connection.inbound.clone());
         let limits = connection.state.stall_limits;
         let request = request.map(|incoming| RequestBody::new(incoming, limits, Some(rest)));
         RequestFuture::new(&connection, request)
@@ -146,7 +150,8 @@ async fn http1(
         // Not `pipeline_flush`: it buffers a streaming response in memory as
         // fast as it is produced, however slowly its client reads.
         .serve_connection(TokioIo::new(io), service);
-    let (mut serving, mut left, mut stopping) = (pin!(serving), pin!(left), false);
+    let (mut serving, mut left) = (pin!(serving), pin!(left));
+    let (mut last_call, mut is_over) = (pin!(stop.last_call(&shared)), false);
     loop {
         let left = poll_fn(|cx| match shared.is_waiting() {
             true => left.as_mut().poll(cx),
@@ -156,8 +161,9 @@ async fn http1(
             biased;
             ended = serving.as_mut() => return Ok(ended?),
             () = left => return Err("the client left before it was answered".into()),
-            _ = stop.changed(), if !stopping => {
-                stopping = true;
+            () = last_call.as_mut(), if !is_over => {
+                is_over = true;
+                shared.inbound.set_unread(true);
                 serving.as_mut().graceful_shutdown();
             }
         }
@@ -172,19 +178,19 @@ async fn http2(
     state: &Arc<ServerState>,
     stop: &mut Stop,
 ) -> hyper::Result<()> {
-    let service = service_fn(move |request| http2::answer(shared.clone(), request));
+    let connection = shared.clone();
+    let service = service_fn(move |request| http2::answer(connection.clone(), request));
     let streams = Streams::new(state.stall_limits);
     let settings = http2::settings(streams.clone(), state);
     let mut serving = pin!(settings.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         biased;
         ended = serving.as_mut() => return ended,
-        _ = stop.changed() => {
-            serving.as_mut().graceful_shutdown();
-            return serving.await;
-        }
-        () = streams.idle(state.head_timeout) => serving.as_mut().graceful_shutdown(),
+        // The client may send more until it has read the GOAWAY.
+        () = stop.begun() => shared.inbound.set_unread(true),
+        () = streams.idle(state.head_timeout) => {}
     }
+    serving.as_mut().graceful_shutdown();
     // A request may arrive at this moment, and is answered. If the client has
     // none and does not answer the GOAWAY either, the connection is dropped.
     tokio::select! {

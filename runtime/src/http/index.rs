@@ -35,9 +35,9 @@ pub(super) fn is_requested<B>(request: &Request<B>, routes: &Routes) -> bool {
 }
 
 /// The index page, as the client prefers it.
-pub(super) fn response(headers: &HeaderMap, state: &ServerState) -> Response {
+pub(super) fn response(headers: &HeaderMap, state: &ServerState, routes: &Routes) -> Response {
     let names = state.runtime.functions();
-    let listed = names.iter().map(|name| Listed { name, paths: state.routes.paths(name) });
+    let listed = names.iter().map(|name| Listed { name, paths: routes.paths(name) });
     let functions: Vec<_> = listed.filter(|function| !function.paths.is_empty()).collect();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let first = functions.first().and_then(|function| function.paths.first());

@@ -7,8 +7,9 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Instant;
 
 use http::header::{CONNECTION, HOST};
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -16,8 +17,10 @@ use http_body::Body as _;
 
 use super::refusal::Refusal;
 use super::request_body::RequestBody;
+use super::reserved::{Answering, Exchange, Reserved};
 use super::routes::Match;
 use super::server::ServerState;
+use super::socket::Inbound;
 use super::{health, index, problem, response_head};
 use crate::body::{Body, CLIENT_ADDRESS, PRINCIPAL, REQUEST_ID, ROUTE_PREFIX, Response};
 use crate::context::{Context, Key};
@@ -29,6 +32,8 @@ use crate::propagation::trace::{TRACE, TRACE_STATE};
 use crate::propagation::{baggage, headers};
 use crate::runtime::response_budget;
 use crate::runtime::{Call, Caller, InFlight};
+use crate::telemetry::recorder::RequestSpan;
+use crate::telemetry::spans;
 
 /// The state that all requests of one connection share. Each connection has its
 /// own context, so connections do not contend for the runtime's.
@@ -38,9 +43,8 @@ pub(super) struct ClientConnection {
     number: u64,
     requests: AtomicU32,
     caller: Arc<Caller>,
-    /// Whether the client may still send a body of HTTP/1.1 that was dropped
-    /// unread.
-    pub(super) unread: Arc<AtomicBool>,
+    /// Shared with the socket.
+    pub(super) inbound: Arc<Inbound>,
 }
 
 impl ClientConnection {
@@ -57,8 +61,8 @@ impl ClientConnection {
             access_log: state.access_log.clone(),
             _end: Some(end),
         });
-        let (requests, unread) = (AtomicU32::new(0), Arc::default());
-        Self { state, ctx, number, requests, caller, unread }
+        let (requests, inbound) = (AtomicU32::new(0), Arc::default());
+        Self { state, ctx, number, requests, caller, inbound }
     }
 
     /// Whether an invocation is in flight for the client.
@@ -70,15 +74,15 @@ impl ClientConnection {
 /// A request on its way to its response. Dropping it before the response is
 /// ready means that the client has disconnected.
 pub(super) struct RequestFuture {
-    caller: Arc<Caller>,
+    connection: Arc<ClientConnection>,
     source: ResponseSource,
     /// The request's id, which the response repeats.
     id: HeaderValue,
     /// Whether the client asked only for the response's head.
     only_head: bool,
-    /// Whether the connection closes after the response, which only HTTP/1.1
-    /// announces.
-    closes: bool,
+    version: Version,
+    /// Whether the end of the request is unknown.
+    is_malformed: bool,
     /// The request's record in the access log, unless the invocation has it.
     access: Option<Box<AccessRecord>>,
 }
@@ -88,19 +92,20 @@ enum ResponseSource {
     Function(InFlight),
     /// A document of the host instead of an invocation, until it is taken.
     Document(Option<Response>),
+    /// A response of the host that takes time.
+    Reserved(Answering),
 }
 
 impl RequestFuture {
     pub(super) fn new(
-        connection: &ClientConnection,
+        connection: &Arc<ClientConnection>,
         mut request: hyper::Request<RequestBody>,
     ) -> Self {
         let refusal = Refusal::of(&request, connection.state.headers);
         let number = connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = headers::request_id(request.headers_mut(), connection.number, number);
         let only_head = *request.method() == Method::HEAD;
-        // The end of a malformed request is unknown.
-        let closes = refusal.is_some() && request.version() < Version::HTTP_2;
+        let (version, is_malformed) = (request.version(), refusal.is_some());
         let log = connection.caller.access_log.as_ref();
         let mut access = log.map(|_| Box::new(AccessRecord::new(&request, &connection.ctx, &id)));
         let source = match refusal {
@@ -110,7 +115,8 @@ impl RequestFuture {
             }
             None => invoke(connection, request, &id, &mut access),
         };
-        Self { caller: connection.caller.clone(), source, id, only_head, closes, access }
+        let connection = connection.clone();
+        Self { connection, source, id, only_head, version, is_malformed, access }
     }
 }
 
@@ -123,8 +129,10 @@ fn invoke(
 ) -> ResponseSource {
     name_host(&mut request);
     let state = &connection.state;
-    if state.listing && index::is_requested(&request, &state.routes) {
-        return ResponseSource::Document(Some(index::response(request.headers(), state)));
+    let routes = state.routes.read();
+    if state.listing && index::is_requested(&request, &routes) {
+        let index = index::response(request.headers(), state, &routes);
+        return ResponseSource::Document(Some(index));
     }
     if let Some(below) = &state.health
         && let Some(health) = health::response(&request, below, &state.runtime)
@@ -132,19 +140,28 @@ fn invoke(
         return ResponseSource::Document(Some(health));
     }
     let uri = request.uri().clone();
-    let route = state.routes.find(uri.path());
+    let route = routes.find(uri.path());
     let ctx = context(connection, &route, request.headers(), id);
+    let (ctx, span) = request_span(connection, ctx, &route, &request);
     if let Some(record) = access {
         record.set_context(&ctx, route.pattern);
+    }
+    if let Some(reserved) = Reserved::find(state, &routes, uri.path()) {
+        let (request_id, state) = (text(id).to_owned(), state.clone());
+        let exchange = Exchange { state, ctx, request: request.map(body), request_id, span };
+        return ResponseSource::Reserved(reserved.answer(exchange));
     }
     let found = if route.is_served {
         connection.caller.find(route.function)
     } else {
         Err(InvokeError::refused(route.function.into(), Outcome::NotFound))
     };
+    drop(routes);
     match found {
         Ok(function) => {
+            let trace = || span.as_ref().map(|span| span.trace).or_else(|| ctx.value(&TRACE));
             let call = Call {
+                traced: spans::request(&request, text(id), trace),
                 ctx: &ctx,
                 timeout: headers::timeout(request.headers()),
                 // A client of HTTP/1.0 takes the end of the connection for the
@@ -152,6 +169,7 @@ fn invoke(
                 // complete.
                 streams: request.version() != Version::HTTP_10,
                 request: request.map(body),
+                span,
                 access: access.take(),
             };
             ResponseSource::Function(connection.caller.invoke(function, call))
@@ -160,8 +178,9 @@ fn invoke(
             let status = error.outcome().status().as_u16();
             log::failure(&error, &ctx, None, Some(status), None);
             if let Some(record) = access {
-                record.set_outcome(None, error.outcome());
+                record.set_outcome(error.outcome());
             }
+            state.runtime.export_refused(&ctx, &error, span);
             ResponseSource::Document(Some(problem::response(&error, text(id))))
         }
     }
@@ -198,6 +217,36 @@ fn context(
     ctx.with_value(&REQUEST_ID, text(id).to_owned())
 }
 
+/// The span of a request and the context of its invocation, which is a child of
+/// that span, if traces are exported.
+fn request_span(
+    connection: &ClientConnection,
+    ctx: Context,
+    route: &Match<'_>,
+    request: &hyper::Request<RequestBody>,
+) -> (Context, Option<Box<RequestSpan>>) {
+    let Some(exports) = connection.state.runtime.exports() else { return (ctx, None) };
+    let trace = ctx.value(&TRACE).unwrap_or_else(|| exports.root());
+    let span = RequestSpan {
+        trace,
+        started: Instant::now(),
+        target: Some((request.method().clone(), request.uri().clone())),
+        route: route.pattern.cloned(),
+        version: request.version(),
+        is_encrypted: connection.state.tls.is_some(),
+        client: ctx.value(&CLIENT_ADDRESS),
+    };
+    (ctx.with_value(&TRACE, trace.child()), Some(Box::new(span)))
+}
+
+impl RequestFuture {
+    /// Whether the connection closes after the response, which only HTTP/1.1
+    /// announces.
+    fn closes(&self) -> bool {
+        self.version < Version::HTTP_2 && (self.is_malformed || self.connection.state.is_stopping())
+    }
+}
+
 impl Future for RequestFuture {
     type Output = Result<Response, Infallible>;
 
@@ -209,15 +258,17 @@ impl Future for RequestFuture {
                 Err(error) => problem::response(&error, text(&this.id)),
             },
             ResponseSource::Document(document) => document.take().unwrap_or_default(),
+            ResponseSource::Reserved(answering) => ready!(answering.as_mut().poll(cx)),
         };
         response_head::settle(&mut response, this.only_head);
         let status = response.status().as_u16();
-        this.caller.runtime.front().responded(status);
-        if let (Some(log), Some(mut record)) = (&this.caller.access_log, this.access.take()) {
+        let state = &this.connection.state;
+        state.runtime.front().responded(status);
+        if let (Some(log), Some(mut record)) = (&state.access_log, this.access.take()) {
             record.document = response.body().len();
             log.write(&record, status, None);
         }
-        if this.closes {
+        if this.closes() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let id = response_budget::kept(&mut response, this.id.clone());

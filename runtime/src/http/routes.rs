@@ -7,7 +7,7 @@
 //! routes in advance; a request never changes them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::pattern;
@@ -41,6 +41,8 @@ pub struct Routes {
     functions: HashMap<Arc<str>, Paths>,
     /// The baggage allowed if no route matches.
     baggage: Arc<[Arc<str>]>,
+    /// The functions that accept batches.
+    batches: HashSet<Arc<str>>,
 }
 
 /// The paths that lead to a function.
@@ -173,6 +175,18 @@ impl Routes {
         }
         paths.internal = true;
         Ok(())
+    }
+
+    /// Lets clients send batches to a function: `POST /-/batch/FUNCTION` runs it
+    /// for each line of the request, and has a result for each line of the
+    /// response. The format is in `docs/batch.md`. Default: no function.
+    pub fn batch(&mut self, function: impl Into<Arc<str>>) {
+        self.batches.insert(function.into());
+    }
+
+    /// Whether clients may send batches to a function.
+    pub(super) fn allows_batch(&self, function: &str) -> bool {
+        self.batches.contains(function)
     }
 
     /// The paths that lead to a function: its name, if served by name, and its

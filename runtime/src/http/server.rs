@@ -1,25 +1,32 @@
 //! The HTTP server: accepts connections and shuts them down in order.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 
 use super::accept::Acceptor;
-use super::connection::{self, FAREWELL, Stop};
+use super::connection::{self, FAREWELL};
 use super::header_limits::{self, HeaderLimits};
+#[cfg(feature = "jobs")]
+use super::jobs::JobsFront;
 use super::linger;
-use super::routes::Routes;
+use super::route_table::RouteTable;
+use super::stop::{self, Stop};
 use super::tls::Tls;
 use super::workers::Workers;
 use crate::cores;
+#[cfg(feature = "jobs")]
+use crate::jobs::Jobs;
 use crate::limits::mib;
 use crate::limits::stall::StallLimits;
 use crate::log::access::AccessLog;
@@ -31,6 +38,10 @@ pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Default time that invocations may keep running when the server stops.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+
+/// Time for handshakes that have begun, before the listener is closed: the way
+/// of a packet to a client on the same continent and back.
+const HANDSHAKE: Duration = Duration::from_millis(50);
 
 /// Default memory for responses that clients have not received yet.
 pub(crate) const RESPONSE_MEMORY: u64 = mib(512);
@@ -62,6 +73,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// ```
 pub struct Server {
     listener: TcpListener,
+    drain_delay: Duration,
     drain: Duration,
     threads: usize,
     state: ServerState,
@@ -73,7 +85,7 @@ type Authenticate = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
 /// The settings and the state that all connections of a server share.
 pub(super) struct ServerState {
     pub(super) runtime: Runtime,
-    pub(super) routes: Routes,
+    pub(super) routes: RouteTable,
     pub(super) authenticate: Option<Box<Authenticate>>,
     /// Whether the functions are listed at `/`.
     pub(super) listing: bool,
@@ -89,12 +101,24 @@ pub(super) struct ServerState {
     pub(super) tls: Option<Tls>,
     pub(super) responses: ResponseBudget,
     pub(super) access_log: Option<AccessLog>,
+    /// The queue of jobs, if clients may use it.
+    #[cfg(feature = "jobs")]
+    pub(super) jobs: Option<JobsFront>,
     /// The slots of clients that keep sending after their responses.
     pub(super) lingering: Arc<Semaphore>,
     /// Where invocations continue if they do not finish at once.
     pub(super) tasks: Handle,
     /// The number of connections so far.
     pub(super) connections: AtomicU64,
+    stopping: AtomicBool,
+}
+
+impl ServerState {
+    /// Whether the server stops, so that each response is the last one of its
+    /// connection.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
 }
 
 impl fmt::Debug for Server {
@@ -124,7 +148,7 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let state = ServerState {
             runtime,
-            routes: Routes::new(),
+            routes: RouteTable::default(),
             authenticate: None,
             listing: true,
             health: None,
@@ -134,17 +158,22 @@ impl Server {
             tls: None,
             responses: ResponseBudget::new(RESPONSE_MEMORY),
             access_log: None,
+            #[cfg(feature = "jobs")]
+            jobs: None,
             lingering: linger::slots(),
             tasks: Handle::current(),
             connections: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
         };
-        Ok(Self { listener, drain: DRAIN, threads: cores::count(), state })
+        let (drain_delay, threads) = (Duration::ZERO, cores::count());
+        Ok(Self { listener, drain_delay, drain: DRAIN, threads, state })
     }
 
-    /// Sets the routes. Default: a path's first segment names its function.
+    /// Sets the routes. Default: a path's first segment names its function. A
+    /// [`RouteTable`] can be changed while the server runs.
     #[must_use]
-    pub fn routes(mut self, routes: Routes) -> Self {
-        self.state.routes = routes;
+    pub fn routes(mut self, routes: impl Into<RouteTable>) -> Self {
+        self.state.routes = routes.into();
         self
     }
 
@@ -164,8 +193,18 @@ impl Server {
         self
     }
 
-    /// How long invocations in flight may keep running after the server starts to
-    /// shut down. Default 10 seconds.
+    /// How long the server serves as before after it was asked to stop, and only
+    /// announces it: [`Runtime::is_draining`] is true, and `readyz` is 503. A
+    /// load balancer that asks it sends its requests elsewhere before this host
+    /// refuses connections. Default 0.
+    #[must_use]
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain_delay = delay;
+        self
+    }
+
+    /// How long connections, and invocations in flight, may continue once the
+    /// server accepts no more connections. Default 10 seconds.
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
@@ -296,6 +335,24 @@ impl Server {
         self
     }
 
+    /// Lets clients submit jobs of these functions, with `POST
+    /// /-/async/FUNCTION`, see their results, and cancel them. A job is visible
+    /// to the [principal](Self::principal) that has submitted it. Default: no
+    /// function.
+    ///
+    /// The server does not close the queue.
+    #[cfg(feature = "jobs")]
+    #[must_use]
+    pub fn jobs<N: Into<String>>(
+        mut self,
+        jobs: Jobs,
+        functions: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let functions = functions.into_iter().map(Into::into).collect();
+        self.state.jobs = Some(JobsFront { jobs, functions });
+        self
+    }
+
     /// The address this listens on.
     ///
     /// # Errors
@@ -304,32 +361,69 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` is ready. Then it stops accepting, lets running
-    /// invocations continue for the drain, cancels the rest with
-    /// [`Cause::Shutdown`](crate::Cause::Shutdown), waits for their grace
-    /// period, and returns. The runtime is closed afterwards.
+    /// Serves until `stop` is ready, and then shuts down:
+    ///
+    /// 1. It announces this, and serves on for the
+    ///    [`drain_delay`](Self::drain_delay).
+    /// 2. It stops accepting. Connections that clients have begun by then are
+    ///    served. Each HTTP/1.1 connection closes after its next response, which
+    ///    says so, or once its client has sent nothing for half a second. HTTP/2
+    ///    connections get a GOAWAY, and close after their last request. Requests
+    ///    that arrive meanwhile are answered like any other.
+    /// 3. When all connections and invocations have ended, or at the end of the
+    ///    [`drain`](Self::drain), the runtime is closed: an invocation that
+    ///    arrives now is [`Outcome::Draining`](crate::Outcome::Draining). Those
+    ///    in flight are canceled with
+    ///    [`Cause::Shutdown`](crate::Cause::Shutdown), and get their grace period.
+    /// 4. Clients have one second to take their responses.
+    ///
+    /// [`Runtime::shutdown`] with a drain of zero, called meanwhile, continues
+    /// with step 3 at once. Requests that the server has accepted are still
+    /// answered.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connections; the invocations in flight
     /// are canceled as if their clients had disconnected.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let Self { listener, drain, threads, mut state } = self;
+        let Self { listener, drain_delay, drain, threads, mut state } = self;
         let runtime = state.runtime.clone();
         // Longer invocations run as tasks of this tokio runtime.
         runtime.run_calls_here();
         state.tasks = Handle::current();
         let state = Arc::new(state);
-        let (stopping, stopped) = watch::channel(());
+        let (stopper, stopped) = stop::channel();
         let workers = Workers::start(threads);
+        let mut door = Door {
+            acceptor: Acceptor::new(listener, "clients"),
+            state,
+            stopped,
+            workers: &workers,
+        };
+        let hurry = runtime.context();
+        let stop = async {
+            stop.await;
+            runtime.announce_shutdown();
+            if !drain_delay.is_zero() {
+                let _ = timeout(drain_delay, hurry.done()).await;
+            }
+        };
         tokio::select! {
-            // Dropping this closes its listener.
-            () = accept(Acceptor::new(listener, "clients"), &state, stopped, &workers) => {}
+            biased;
             () = stop => {}
+            never = door.serve() => match never {},
         }
-        // Sending fails if there is no connection.
-        let _ = stopping.send(());
-        let canceled = runtime.shutdown(drain).await;
-        if tokio::time::timeout(FAREWELL, stopping.closed()).await.is_err() {
+        let begun = Instant::now();
+        door.state.stopping.store(true, Ordering::Relaxed);
+        stopper.stop();
+        door.close().await;
+        tokio::select! {
+            biased;
+            () = stopper.ended() => {}
+            _ = hurry.done() => {}
+            () = sleep(drain.saturating_sub(begun.elapsed())) => {}
+        }
+        let canceled = runtime.shutdown(drain.saturating_sub(begun.elapsed())).await;
+        if timeout(FAREWELL, stopper.ended()).await.is_err() {
             tracing::warn!("some clients did not take their responses");
         }
         workers.end().await;
@@ -337,15 +431,36 @@ impl Server {
     }
 }
 
-/// Accepts connections forever.
-async fn accept(mut acceptor: Acceptor, state: &Arc<ServerState>, stop: Stop, workers: &Workers) {
-    loop {
-        // Detached from this event loop, then registered with the worker's own.
-        match acceptor.accept().await.into_std() {
-            Ok(stream) => {
-                workers.spawn(connection::serve(stream, state.clone(), stop.clone()));
+/// Where connections come in.
+struct Door<'a> {
+    acceptor: Acceptor,
+    state: Arc<ServerState>,
+    stopped: Stop,
+    workers: &'a Workers,
+}
+
+impl Door<'_> {
+    /// Accepts connections forever.
+    async fn serve(&mut self) -> Infallible {
+        loop {
+            // Detached from this event loop, then registered with the worker's own.
+            match self.acceptor.accept().await.into_std() {
+                Ok(stream) => self.admit(stream),
+                Err(error) => tracing::debug!(%error, "a connection can't be served"),
             }
-            Err(error) => tracing::debug!(%error, "a connection can't be served"),
         }
+    }
+
+    /// Accepts the connections that have begun, and no more.
+    async fn close(mut self) {
+        self.acceptor.stop_handshakes();
+        let _ = timeout(HANDSHAKE, self.serve()).await;
+        for stream in self.acceptor.rest() {
+            self.admit(stream);
+        }
+    }
+
+    fn admit(&self, stream: TcpStream) {
+        self.workers.spawn(connection::serve(stream, self.state.clone(), self.stopped.clone()));
     }
 }

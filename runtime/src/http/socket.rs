@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -30,11 +30,33 @@ pub(super) struct Socket {
     ahead: Bytes,
     stall: StallTimer,
     lingering: Arc<Semaphore>,
-    /// Whether the client may still send bytes that are not read.
-    unread: Arc<AtomicBool>,
+    inbound: Arc<Inbound>,
     /// Set once the client has its response and keeps sending, with the number
     /// of bytes still to be read.
     lingers: Option<(Linger, u64)>,
+}
+
+/// What arrives from a client. Only the event loop of its connection writes.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// Whether the client may still send bytes that are not read.
+    unread: AtomicBool,
+    /// The number of reads.
+    reads: AtomicU32,
+}
+
+impl Inbound {
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
+    }
+
+    pub(super) fn reads(&self) -> u32 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn read(&self) {
+        self.reads.store(self.reads().wrapping_add(1), Ordering::Relaxed);
+    }
 }
 
 impl Socket {
@@ -42,10 +64,10 @@ impl Socket {
         stream: TcpStream,
         stall_limits: StallLimits,
         lingering: Arc<Semaphore>,
-        unread: Arc<AtomicBool>,
+        inbound: Arc<Inbound>,
     ) -> Self {
         let (stream, stall) = (Arc::new(stream), StallTimer::new(stall_limits));
-        Self { stream, ahead: Bytes::new(), stall, lingering, unread, lingers: None }
+        Self { stream, ahead: Bytes::new(), stall, lingering, inbound, lingers: None }
     }
 
     /// Waits until the client shuts down its sending side, which is how it
@@ -80,6 +102,7 @@ impl Socket {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 read => read?,
             };
+            self.inbound.read();
             len += read;
             let begun = begun.get(..len).unwrap_or_default();
             if read == 0 || !PREFACE.starts_with(begun) || len == PREFACE.len() {
@@ -122,7 +145,10 @@ impl AsyncRead for Socket {
             ready!(stream.poll_read_ready(cx))?;
             match read(stream, room) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
+                read => {
+                    self.inbound.read();
+                    return Poll::Ready(read.map(drop));
+                }
             }
         }
     }
@@ -160,12 +186,12 @@ impl AsyncWrite for Socket {
     /// then never will. So data in flight is read first, for a while, and
     /// dropped.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, lingering, unread, lingers, .. } = &mut *self;
+        let Self { stream, lingering, inbound, lingers, .. } = &mut *self;
         let (linger, left) = match lingers {
             Some(lingers) => lingers,
             None => {
                 shutdown(&*stream, Shutdown::Write)?;
-                if !unread.load(Ordering::Relaxed) && !has_unread(stream) {
+                if !inbound.unread.load(Ordering::Relaxed) && !has_unread(stream) {
                     return Poll::Ready(Ok(()));
                 }
                 let Some(linger) = Linger::begin(lingering) else { return Poll::Ready(Ok(())) };

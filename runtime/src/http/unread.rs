@@ -10,7 +10,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Bytes;
@@ -19,13 +18,14 @@ use hyper::body::Incoming;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::linger::{BYTES, Linger};
+use super::socket::Inbound;
 
 /// The receiver of a body that is dropped before its end.
 pub(super) enum Rest {
     /// The task of its stream reads the rest.
     Stream(oneshot::Sender<Incoming>),
     /// Its HTTP/1.1 connection lingers when it is closed.
-    Connection(Arc<AtomicBool>),
+    Connection(Arc<Inbound>),
 }
 
 impl Rest {
@@ -33,7 +33,7 @@ impl Rest {
         match self {
             // Sending fails if the stream has ended.
             Self::Stream(stream) => drop(stream.send(body)),
-            Self::Connection(unread) => unread.store(true, Ordering::Relaxed),
+            Self::Connection(inbound) => inbound.set_unread(true),
         }
     }
 }

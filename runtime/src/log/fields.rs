@@ -30,7 +30,7 @@ enum Value<'a> {
 #[derive(Debug)]
 pub(crate) struct Logged {
     text: String,
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the program logs JSON"))]
+    #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "only the exporter needs it"))]
     json: String,
 }
 
@@ -148,7 +148,7 @@ impl Display for Quoted<'_> {
 
 impl Logged {
     /// The fields as an object in JSON.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "otlp")]
     pub(crate) fn json(&self) -> &str {
         &self.json
     }

@@ -1,5 +1,6 @@
 //! Log records of invocations: one at the end of each, and the output of its
-//! guest ([`guest`]). The log of clients' requests is [`access`]. Every record has the same fields under the same names.
+//! guest ([`guest`]). The log of clients' requests is [`access`]. Every record has
+//! the same fields under the same names.
 //! For guest text see [`text`], for a guest's own fields [`fields`], and for
 //! the limits per function and second [`rate`].
 
@@ -14,7 +15,7 @@ use std::fmt::Display;
 use tracing::Level;
 
 pub(crate) use self::fields::Fields;
-#[cfg(feature = "cli")]
+#[cfg(feature = "otlp")]
 pub(crate) use self::fields::Logged;
 pub(crate) use self::guest::{LogRecord, Origin, is_record_logged, is_stdio_logged, left_out};
 use self::text::shown;

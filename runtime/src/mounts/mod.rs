@@ -22,7 +22,7 @@ pub(crate) use self::kernel::has as is_kernels;
 use crate::escape::OneLine;
 
 /// The mounts of a function, each with its path in the guest.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mounts(Vec<(String, PathBuf)>);
 
 /// A mount, with its folder open.

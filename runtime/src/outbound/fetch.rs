@@ -18,6 +18,7 @@ use http_body::Body as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::TryRecvError;
+use tracing::Instrument as _;
 
 use super::Outbound;
 use super::connection::AbortHandle;
@@ -31,6 +32,7 @@ use crate::limits::bytes::Reservation;
 use crate::limits::fixed;
 use crate::propagation::headers::{inject, strip_hop_by_hop};
 use crate::propagation::trace::{TRACE, Trace};
+use crate::telemetry::spans;
 
 /// The most pieces of a response that wait for the function.
 const AHEAD: usize = 2;
@@ -97,7 +99,9 @@ impl Fetch {
                 (Some(upload), body)
             }
         };
-        tasks.spawn(outbound.clone().run(ctx.clone(), request, record, body, sender));
+        let span = spans::fetch(&request.method, request.url.authority(), step);
+        let run = outbound.clone().run(ctx.clone(), request, record, body, sender);
+        tasks.spawn(run.instrument(span));
         let ctx = Some((ctx, cancel));
         Self { ctx, upload, pieces: Some(pieces), ..Self::default() }
     }

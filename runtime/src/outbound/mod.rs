@@ -82,4 +82,15 @@ impl Outbound {
             at_once: limits.fetches_at_once,
         }))
     }
+
+    /// Checks whether a URL may be requested.
+    ///
+    /// # Errors
+    /// Why it may not.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn check(&self, url: &str) -> Result<(), FetchError> {
+        let head = self.uploads.reserve(0).ok_or_else(|| FetchError::full(self.uploads.limit))?;
+        let body = Some(bytes::Bytes::new());
+        FetchRequest::new(http::Request::new(()), url, head, body, 0)?.check(&self.hosts)
+    }
 }

@@ -26,7 +26,7 @@ impl FetchRecord {
         Self(request.recorded_in.take().map(|parent| {
             // Not the URL, which may be a secret.
             let host = fixed::cut(request.url.authority(), fixed::TEXT);
-            let name = format!("{} {host}", request.method);
+            let name = format!("{} {host}", fixed::cut(request.method.as_str(), fixed::TEXT));
             Box::new(Begun { parent, name, started: Instant::now(), status: None, received: 0 })
         }))
     }
@@ -54,6 +54,7 @@ impl FetchRecord {
             parent: parent.id,
             kind: SpanKind::Fetch,
             name: name.into(),
+            version: None,
             started,
             ended,
             deadline: ctx.deadline(),
@@ -63,6 +64,7 @@ impl FetchRecord {
             status,
             usage: Usage { wall: ended - started, response_bytes: received, ..Usage::default() },
             trace: ctx.value(&TRACE),
+            call: None,
         });
     }
 }

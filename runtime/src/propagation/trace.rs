@@ -1,8 +1,8 @@
 //! W3C Trace Context: the trace that an invocation belongs to, and its span.
 //!
-//! The host takes part in traces and stores none. It forwards the trace that
-//! came in, with a span of its own for every invocation, so that the logs and
-//! traces of other services can be joined.
+//! The host forwards the trace that came in, with a span of its own for every
+//! invocation, so that the logs and traces of other services can be joined. An
+//! exporter sends these spans to a collector.
 
 use std::cell::Cell;
 use std::fmt;
@@ -26,8 +26,11 @@ const LENGTH: usize = 55;
 /// The flag of a random trace id.
 const RANDOM: u8 = 0b10;
 
-/// The known flags: sampled, and random. All others must be written as zero.
-const FLAGS: u8 = 0b01 | RANDOM;
+/// The flag of a trace that is sampled.
+const SAMPLED: u8 = 0b01;
+
+/// The known flags. All others must be written as zero.
+const FLAGS: u8 = SAMPLED | RANDOM;
 
 /// A span of a trace. Displays as a `traceparent` header, and parses from one.
 ///
@@ -81,6 +84,19 @@ impl Trace {
         Self { span: SpanId::new(), parent: Some(self.span), ..*self }
     }
 
+    /// The same span, of a trace that is or is not sampled: recorded somewhere as
+    /// a whole.
+    #[must_use]
+    pub fn with_sampled(self, is_sampled: bool) -> Self {
+        let flags = if is_sampled { self.flags | SAMPLED } else { self.flags & !SAMPLED };
+        Self { flags, ..self }
+    }
+
+    /// Whether the trace is sampled.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
     /// The id of the trace.
     pub fn trace_id(&self) -> TraceId {
         self.trace
@@ -125,7 +141,19 @@ fn number(text: &str, digits: usize) -> Option<u128> {
     u128::from_str_radix(text, 16).ok()
 }
 
+impl TraceId {
+    #[cfg(feature = "otlp")]
+    pub(crate) fn get(self) -> u128 {
+        self.0.get()
+    }
+}
+
 impl SpanId {
+    #[cfg(feature = "otlp")]
+    pub(crate) fn get(self) -> u64 {
+        self.0.get()
+    }
+
     fn new() -> Self {
         Self(NonZero::new(random()).unwrap_or(NonZero::<u64>::MIN))
     }
@@ -242,6 +270,14 @@ mod tests {
         assert_eq!(child.parent_id(), Some(parent.span_id()));
         assert_eq!(parent.parent_id(), None);
         assert_ne!(Trace::root().trace_id(), Trace::root().trace_id());
+    }
+
+    #[test]
+    fn all_spans_of_a_trace_are_sampled_or_none() {
+        assert!(!Trace::root().is_sampled());
+        let sampled = Trace::root().with_sampled(true);
+        assert!(sampled.child().is_sampled() && sampled.to_string().ends_with("-03"));
+        assert!(!sampled.with_sampled(false).child().is_sampled());
     }
 
     #[test]

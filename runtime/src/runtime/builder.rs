@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::host_functions::Catalogue;
 use super::listing::Listing;
+use super::queue::QueueSlot;
+use super::versions::Versions;
 use super::{Capacity, Runtime, Shared};
 use crate::admission::Admission;
 use crate::context::Context;
@@ -17,6 +19,7 @@ use crate::function::{Evictor, IdleLimits, Registry};
 use crate::guest::Linkers;
 use crate::limits::mib;
 use crate::telemetry::Telemetry;
+use crate::telemetry::exports::Exports;
 use crate::telemetry::ledger::{Ledger, LedgerSettings};
 
 pub(crate) const CACHE_SIZE: u64 = mib(1_024);
@@ -24,6 +27,7 @@ pub(crate) const CALL_SHARE: f64 = 0.5;
 pub(crate) const IDLE_MEMORY: u64 = mib(256);
 pub(crate) const MAX_DEPTH: u32 = 16;
 pub(crate) const MAX_FUNCTIONS: u32 = 100_000;
+pub(crate) const RETAINED_VERSIONS: usize = 2;
 pub(crate) const USAGE_AGE: Duration = Duration::from_hours(30 * 24);
 pub(crate) const USAGE_SIZE: u64 = mib(1_024);
 /// The smallest size of a usage ledger.
@@ -42,9 +46,11 @@ pub struct RuntimeBuilder {
     idle_memory: u64,
     max_depth: u32,
     call_share: f64,
+    retained_versions: usize,
     usage: Option<PathBuf>,
     usage_size: u64,
     usage_age: Duration,
+    exports: Option<Arc<Exports>>,
 }
 
 impl RuntimeBuilder {
@@ -60,9 +66,11 @@ impl RuntimeBuilder {
             idle_memory: IDLE_MEMORY,
             max_depth: MAX_DEPTH,
             call_share: CALL_SHARE,
+            retained_versions: RETAINED_VERSIONS,
             usage: None,
             usage_size: USAGE_SIZE,
             usage_age: USAGE_AGE,
+            exports: None,
         }
     }
 
@@ -180,6 +188,17 @@ impl RuntimeBuilder {
         self
     }
 
+    /// The most versions of a function that are retained for
+    /// [`rollback`](Runtime::rollback), besides those that serve. Default 2.
+    ///
+    /// Each holds its native code, with three memory mappings and a file
+    /// descriptor, and no instances.
+    #[must_use]
+    pub fn retained_versions(mut self, most: usize) -> Self {
+        self.retained_versions = most;
+        self
+    }
+
     /// A directory for the usage ledger: a record of each invocation that ended,
     /// with its function, principal, outcome and usage. `hourglass usage` sums
     /// it. Default: none.
@@ -216,6 +235,15 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Exports the traces of the runtime. Each request without a trace begins a
+    /// new one. Default: none.
+    #[cfg(feature = "otlp")]
+    #[must_use]
+    pub fn exporter(mut self, exporter: &crate::otlp::Exporter) -> Self {
+        self.exports = Some(exporter.exports());
+        self
+    }
+
     /// Builds the runtime. This reserves its address space, but not its memory.
     /// It starts two threads, which are parked while nothing runs and no
     /// instance is kept, and one more for a usage ledger.
@@ -245,19 +273,24 @@ impl RuntimeBuilder {
         });
         let ledger = ledger.transpose().map_err(BuildError::Usage)?;
         let (root, end) = Context::background().with_cancel();
+        let (draining, drain) = Context::background().with_cancel();
         Ok(Runtime(Arc::new(Shared {
             engine,
             linkers,
             functions: Registry::new(),
+            versions: Versions::new(self.retained_versions),
             provided: Catalogue::default(),
             admission: Admission::new(sizing.in_flight, self.call_share),
             listing: Listing::new(),
             max_depth: self.max_depth,
             tasks: RwLock::default(),
+            queue: QueueSlot::default(),
             evictor,
-            telemetry: Telemetry::new(ledger),
+            telemetry: Telemetry::new(ledger, self.exports),
             root,
             end,
+            draining,
+            drain,
             capacity: Capacity {
                 in_flight: sizing.in_flight,
                 allowed: sizing.allowed,

@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tracing::Instrument as _;
 
 #[cfg(feature = "server")]
 use super::Runtime;
 use super::Shared;
 use super::host_functions::Provided;
 use super::invoke::CallInfo;
-use crate::body::Request;
+use crate::body::{Request, Response};
 use crate::context::{Cause, Context};
 use crate::error::InvokeError;
 use crate::function::Entry;
@@ -19,6 +20,7 @@ use crate::guest::{CallerInfo, Dispatcher, HeldFailure, HeldResponse, StartedCal
 use crate::log::{self, Rate};
 use crate::outcome::Outcome;
 use crate::propagation::trace::TRACE;
+use crate::telemetry::{Start, spans};
 
 impl Dispatcher for Shared {
     fn call(
@@ -29,13 +31,19 @@ impl Dispatcher for Shared {
         mut request: Request,
     ) -> Result<StartedCall, InvokeError> {
         let CallerInfo { id, depth, trace, tree, spans, budget, head } = caller;
-        let refused = |outcome| self.refuse(name, outcome);
+        let refused = |outcome| {
+            let (name, call) = (&name.into(), trace.child());
+            let start = Start::unknown(name, ctx, (id, Some(call)), None);
+            let called = (Some(call.child()), spans.clone());
+            self.refuse_start(start, Duration::ZERO, called, outcome)
+        };
         if depth >= self.max_depth {
             return Err(refused(Outcome::DepthExceeded { limit: self.max_depth }));
         }
-        let callee = self.callee(name)?;
+        let callee = self.callee(name).ok_or_else(|| refused(Outcome::NotFound))?;
         let begun = self.admission.begin_call(&tree).map_err(refused)?;
-        let step = trace.child();
+        let call = trace.child();
+        let step = call.child();
         let guarded = match &callee {
             Callee::Function(_) => ctx.with_timeout(callee.timeout()),
             Callee::Provided(_) => {
@@ -48,10 +56,12 @@ impl Dispatcher for Shared {
         };
         let (ctx, cancel) = guarded;
         let (called, callee_ctx) = (callee.name().clone(), ctx.clone());
-        let run = Box::pin(async move {
+        let span = spans::call(name, call);
+        let run = async move {
             let _held = (head, begun);
             let (depth, tree) = (depth + 1, Some(tree));
-            let info = CallInfo { parent: id, depth, trace: Some(step), tree, spans };
+            let (trace, call) = (Some(step), Some(call));
+            let info = CallInfo { parent: id, depth, trace, call, tree, request: None, spans };
             let ended = match &callee {
                 Callee::Function(function) => self.run(function, &ctx, request, info, None).await,
                 // Boxed, so that it does not enlarge the future of every other
@@ -72,8 +82,42 @@ impl Dispatcher for Shared {
                 log::failure(&error, &ctx, Some(step), None, Some(callee.failures()));
                 HeldFailure::new(&budget, &error)
             })
-        });
+        };
+        let run = Box::pin(run.instrument(span));
         Ok(StartedCall { callee: called, run, ctx: callee_ctx })
+    }
+
+    fn enqueue(
+        self: Arc<Self>,
+        caller: CallerInfo,
+        ctx: &Context,
+        name: &Arc<str>,
+        request: Request,
+    ) -> Result<StartedCall, InvokeError> {
+        let CallerInfo { trace, budget, head, .. } = caller;
+        let Some(queue) = self.queue.get() else {
+            let text = "the host has no queue of jobs; start it with `--jobs DIR`";
+            return Err(self.refuse(name.clone(), Outcome::BadRequest(text.to_owned())));
+        };
+        // The attempts of the job are children of the caller's span.
+        let (ctx, cancel) = ctx.with_value(&TRACE, trace).with_cancel();
+        let (function, submitting_ctx) = (name.clone(), ctx.clone());
+        let run = Box::pin(async move {
+            let (_held, _cancel) = (head, cancel);
+            let submitted = tokio::select! {
+                biased;
+                submitted = queue.enqueue(submitting_ctx.clone(), function.clone(), request) => submitted,
+                done = submitting_ctx.done() => {
+                    Err(Outcome::Done(done, submitting_ctx.cause().unwrap_or(Cause::Canceled)))
+                }
+            };
+            let refused = |outcome| InvokeError::refused(function.clone(), outcome);
+            let held = submitted.and_then(|id| {
+                HeldResponse::new(&budget, Response::new(id.into()), Duration::ZERO)
+            });
+            held.map_err(|outcome| HeldFailure::new(&budget, &refused(outcome)))
+        });
+        Ok(StartedCall { callee: name.clone(), run, ctx })
     }
 
     fn refused(&self, outcome: &Outcome) {
@@ -105,10 +149,9 @@ enum Callee {
 }
 
 impl Shared {
-    fn callee(&self, name: &str) -> Result<Callee, InvokeError> {
+    fn callee(&self, name: &str) -> Option<Callee> {
         let deployed = self.functions.find(name).map(Callee::Function);
-        let callee = deployed.or_else(|| self.provided.find(name).map(Callee::Provided));
-        callee.ok_or_else(|| self.refuse(name, Outcome::NotFound))
+        deployed.or_else(|| self.provided.find(name).map(Callee::Provided))
     }
 }
 

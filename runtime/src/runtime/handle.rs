@@ -46,8 +46,10 @@ impl Runtime {
     /// As [`deploy`](Self::deploy).
     pub fn prepare(&self, function: Function) -> Result<FunctionHandle, DeployError> {
         let mut deployed = self.make_ready(&function)?;
-        deployed.counters = self.0.telemetry.unnamed();
-        let function = Arc::new(Entry::alone(deployed));
+        let telemetry = &self.0.telemetry;
+        deployed.counters = telemetry.unnamed();
+        deployed.usage_id = telemetry.usage_id("", Some(&deployed.version));
+        let function = Arc::new(Entry::alone(Arc::new(deployed)));
         Ok(FunctionHandle { runtime: self.clone(), function })
     }
 }

@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
+
 use super::invoke::CallInfo;
 use super::{Runtime, Shared};
 use crate::body::{Body, Request, Response};
@@ -20,7 +22,7 @@ use crate::limits::fixed;
 use crate::log::Rate;
 use crate::outcome::{Outcome, Usage};
 use crate::telemetry::recorder::{SpanKind, SpanRecorder};
-use crate::telemetry::{FunctionCounters, Start, Trail};
+use crate::telemetry::{FunctionCounters, NameId, Start, Trail, spans};
 
 /// The handler of a host function.
 type Handler = dyn Fn(Context, Request) -> Answering + Send + Sync;
@@ -34,6 +36,8 @@ pub(super) struct Provided {
     /// The rate of log records of its failures.
     pub(super) failures: Rate,
     counters: Arc<FunctionCounters>,
+    /// Its id in the usage ledger, if there is one.
+    usage_id: Option<NameId>,
     handler: Box<Handler>,
 }
 
@@ -90,12 +94,28 @@ impl Runtime {
             name: name.clone(),
             timeout,
             counters,
+            usage_id: self.0.telemetry.usage_id(&name, None),
             failures: Rate::of_failures(),
             handler,
         });
         let mut all = self.0.provided.0.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(name, provided);
         Ok(())
+    }
+}
+
+impl Runtime {
+    /// Removes a host function, and returns whether there was one. Calls in flight
+    /// run to their end.
+    pub fn withdraw(&self, name: &str) -> bool {
+        let Shared { functions, provided, telemetry, .. } = &*self.0;
+        let mut all = provided.0.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = all.remove(name).is_some();
+        // A deployed function of that name has the same counters.
+        if removed && functions.current(name).is_none() {
+            telemetry.remove(name);
+        }
+        removed
     }
 }
 
@@ -128,23 +148,40 @@ impl Shared {
         info: CallInfo,
     ) -> Result<(Response, Usage), InvokeError> {
         let Provided { name, handler, .. } = provided;
-        let refused = |outcome| self.refuse(name.clone(), outcome);
-        let _permit = self.admit(&info, ctx).await.map_err(refused)?;
-        let started = Instant::now();
-        let (id, parent, kind) = (self.listing.id(), info.parent, SpanKind::HostFunction);
-        let counters = &provided.counters;
-        let live = self.telemetry.begin(Start { counters, ctx, kind, id, parent, started });
+        let (admitted, waiting) = self.admit(&info, ctx).await;
+        let CallInfo { parent, trace, call, spans, .. } = info;
+        let (started, id, kind) = (Instant::now(), self.listing.id(), SpanKind::HostFunction);
+        let queue = waiting.map_or(Duration::ZERO, |since| started - since);
+        let start = Start {
+            name,
+            version: None,
+            usage_id: provided.usage_id.as_ref(),
+            ctx,
+            kind,
+            id,
+            parent,
+            call,
+            request: None,
+            started,
+        };
+        let _permit = match admitted {
+            Ok(permit) => permit,
+            Err(outcome) => return Err(self.refuse_start(start, queue, (trace, spans), outcome)),
+        };
+        let live = self.telemetry.begin(&provided.counters, start);
         let _listed = self.listing.enter(id, name, parent, ctx, started);
+        let span = spans::invocation(kind, name, id, ctx, trace);
         let answer = tokio::select! {
             biased;
-            answer = answer(handler, ctx, request) => answer,
+            answer = answer(handler, ctx, request).instrument(span.clone()) => answer,
             done = ctx.done() => Err(Outcome::Done(done, ctx.cause().unwrap_or(Cause::Canceled))),
         };
         // Processor time is counted for guests only.
-        let usage = Usage { wall: started.elapsed(), ..Usage::default() };
+        let usage = Usage { wall: started.elapsed(), queue, ..Usage::default() };
         let (failure, status) = (answer.as_ref().err(), answer.as_ref().ok().map(Response::status));
-        let (spans, status) = (SpanRecorder::within(info.spans), status.map(|s| s.as_u16()));
-        let trail = Trail::new(spans, info.trace, (failure.is_some(), usage.wall), || None);
+        let (spans, status) = (SpanRecorder::within(spans), status.map(|s| s.as_u16()));
+        let trail = Trail::new(spans, trace, (failure.is_some(), usage.wall), || None);
+        spans::ended(&span, failure.unwrap_or(&Outcome::Response), status);
         live.end(failure.unwrap_or(&Outcome::Response), status, &usage, trail);
         match answer {
             Ok(response) => Ok((response, usage)),

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
+use tracing::{Instrument as _, Span};
 
 use super::Runtime;
 use super::invoke::CallInfo;
@@ -37,6 +38,7 @@ use crate::log::{
 };
 use crate::outcome::{Outcome, Usage};
 use crate::spawn::Task;
+use crate::telemetry::recorder::RequestSpan;
 
 /// The result of an invocation.
 pub(super) type Ended = Result<Response, InvokeError>;
@@ -75,6 +77,10 @@ pub(crate) struct Call<'a> {
     pub(crate) request: Request,
     /// Whether the response may begin before the invocation ends.
     pub(crate) streams: bool,
+    /// The span of the request, if it is exported.
+    pub(crate) span: Option<Box<RequestSpan>>,
+    /// The same span for `tracing`.
+    pub(crate) traced: Span,
     /// The request's record in the access log.
     pub(crate) access: Option<Access>,
 }
@@ -127,7 +133,7 @@ impl Caller {
             });
             log::answered(&held, &function.name, ctx, &function.failures);
             if let (Some(log), Some(record)) = (&self.access_log, access) {
-                log.answered(record, &held, &function.name);
+                log.answered(record, &held, (&function.name, &function.version));
             }
             return held.map(|(response, _)| response);
         }
@@ -147,21 +153,23 @@ impl InFlight {
         call: Call<'_>,
         ends: Option<Ends>,
     ) -> Self {
-        let Call { ctx, timeout, request, streams, access } = call;
+        let Call { ctx, timeout, request, streams, span, traced, access } = call;
         let (limit, detach) = (function.limits.timeout, function.limits.detach);
         let (ctx, cancel) = ctx.with_timeout(timeout.map_or(limit, |timeout| timeout.min(limit)));
         let (sender, early) = streams.then(oneshot::channel).unzip();
         let (name, cancel) = (function.name.clone(), Some(cancel));
         let guard = CancelGuard { caller: caller.clone(), cancel, detach };
-        let run = Box::pin(async move {
+        let info = CallInfo { request: span, ..CallInfo::default() };
+        let run = async move {
             let shared = &caller.runtime.0;
-            let ended = shared.run(&function, &ctx, request, CallInfo::default(), sender).await;
+            let ended = shared.run(&function, &ctx, request, info, sender).await;
             if let Some(ends) = ends {
                 ends.tell(ended.as_ref().map_or_else(InvokeError::usage, |(_, usage)| *usage));
             }
             caller.take(ended, &function, &ctx, access)
-        });
-        Self { function: name, task: Task::New(run), early, guard }
+        };
+        let task = Task::New(Box::pin(run.instrument(traced)));
+        Self { function: name, task, early, guard }
     }
 
     /// The response that has begun before the invocation's end, if one has.

@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tracing::{Instrument as _, Span};
 
 use super::in_flight::{Call, Caller, InFlight};
 use super::usage::FinalUsage;
@@ -25,19 +26,22 @@ use crate::invocation::{Finished, Invocation};
 use crate::limits::fixed;
 use crate::outcome::{Outcome, Usage};
 use crate::propagation::trace::{TRACE, Trace};
-use crate::telemetry::Start;
-use crate::telemetry::recorder::{SpanBuffer, SpanKind, SpanRecorder};
+use crate::telemetry::recorder::{RequestSpan, SpanBuffer, SpanKind, SpanRecorder};
+use crate::telemetry::{Start, spans};
 
 /// The position of an invocation in the calls of one request. The default is
 /// that of a root.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct CallInfo {
     /// The id of the invocation that called it.
     pub(super) parent: Option<u64>,
     /// How many invocations are above it.
     pub(super) depth: u32,
-    /// Its span, if a function called it.
+    /// Its span, if a function called it, and the span of that call.
     pub(super) trace: Option<Trace>,
+    pub(super) call: Option<Trace>,
+    /// The span of the client's request, if it is exported.
+    pub(super) request: Option<Box<RequestSpan>>,
     /// Its call tree, if a function called it.
     pub(super) tree: Option<Arc<CallTree>>,
     /// Where its span is recorded, if a function called it and the request is
@@ -152,7 +156,7 @@ impl Runtime {
         request: Request,
         info: CallInfo,
     ) -> Result<Response, InvokeError> {
-        let (ctx, cancel) = child_span(ctx).with_timeout(function.limits.timeout);
+        let (ctx, cancel) = self.0.child_span(ctx).with_timeout(function.limits.timeout);
         let ended = self.0.run(function, &ctx, request, info, None).await;
         // Everything that the guest started ends with it.
         cancel.cancel_with(Cause::ParentDone);
@@ -178,8 +182,16 @@ impl Runtime {
             _end: None,
         };
         let (ends, usage) = FinalUsage::new();
-        let ctx = &child_span(ctx);
-        let call = Call { ctx, timeout: None, request, streams: true, access: None };
+        let ctx = &self.0.child_span(ctx);
+        let call = Call {
+            ctx,
+            timeout: None,
+            request,
+            streams: true,
+            span: None,
+            traced: Span::none(),
+            access: None,
+        };
         let in_flight = InFlight::start(Arc::new(caller), function, call, Some(ends));
         let mut response = in_flight.await?;
         response.extensions_mut().insert(usage);
@@ -200,17 +212,52 @@ impl Shared {
         InvokeError::refused(function.into(), outcome)
     }
 
+    /// Counts an invocation that is refused before its guest runs, and exports
+    /// it. It has waited for `queue`. `called` is its span and the buffer of its
+    /// request, if a function called it.
+    #[cold]
+    pub(super) fn refuse_start(
+        &self,
+        start: Start<'_>,
+        queue: Duration,
+        called: (Option<Trace>, Option<Arc<SpanBuffer>>),
+        outcome: Outcome,
+    ) -> InvokeError {
+        let function = start.name.clone();
+        self.telemetry.refuse(start, queue, &outcome, called);
+        InvokeError::refused(function, outcome)
+    }
+
+    /// The parent of an invocation's context. If it has a trace, or if traces are
+    /// exported, the invocation is another span.
+    fn child_span<'a>(&self, ctx: &'a Context) -> Cow<'a, Context> {
+        let exports = self.telemetry.exports.as_ref();
+        let trace = ctx.value(&TRACE).map(|trace| trace.child());
+        match trace.or_else(|| Some(exports?.root())) {
+            Some(trace) => Cow::Owned(ctx.with_value(&TRACE, trace)),
+            None => Cow::Borrowed(ctx),
+        }
+    }
+
     /// Admits an invocation. A root is admitted at once or not at all; a call may
-    /// have to wait.
+    /// have to wait. Also returns since when it has waited, if it has.
     pub(super) async fn admit(
         &self,
         info: &CallInfo,
         ctx: &Context,
-    ) -> Result<Admitted<'_>, Outcome> {
-        Ok(match &info.tree {
-            None => Admitted::Root(self.admission.admit()?),
-            Some(tree) => Admitted::Call(self.admission.admit_call(tree, info.depth, ctx).await?),
-        })
+    ) -> (Result<Admitted<'_>, Outcome>, Option<Instant>) {
+        let Some(tree) = &info.tree else {
+            return (self.admission.admit().map(Admitted::Root), None);
+        };
+        let mut admitting = pin!(self.admission.admit_call(tree, info.depth, ctx));
+        match poll_fn(|cx| Poll::Ready(admitting.as_mut().poll(cx))).await {
+            Poll::Ready(admitted) => (admitted.map(Admitted::Call), None),
+            Poll::Pending => {
+                let since = Instant::now();
+                let admitted = admitting.instrument(spans::queue()).await;
+                (admitted.map(Admitted::Call), Some(since))
+            }
+        }
     }
 
     /// Runs a function under a context of its own, which the caller cancels
@@ -227,16 +274,31 @@ impl Shared {
         info: CallInfo,
         sender: Option<ResponseSender>,
     ) -> Result<(Response, Usage), InvokeError> {
-        let refused = |outcome| self.refuse(function.name.clone(), outcome);
-        let asked = info.tree.is_some().then(Instant::now);
-        let _permit = self.admit(&info, ctx).await.map_err(refused)?;
-        check(function, ctx, &request).map_err(refused)?;
-        let (started, id) = (Instant::now(), self.listing.id());
-        let queue = asked.map_or(Duration::ZERO, |asked| started - asked);
-        let CallInfo { parent, depth, trace, tree, spans } = info;
-        let spans = match spans {
-            None if depth == 0 => self.telemetry.recorder.begin(),
-            spans => SpanRecorder::within(spans),
+        let (admitted, waiting) = self.admit(&info, ctx).await;
+        let admitted = admitted.and_then(|permit| check(function, ctx, &request).map(|()| permit));
+        let CallInfo { parent, depth, trace, call, tree, request: request_span, spans } = info;
+        let (started, id, kind) = (Instant::now(), self.listing.id(), SpanKind::Invocation);
+        let queue = waiting.map_or(Duration::ZERO, |since| started - since);
+        let start = Start {
+            name: &function.name,
+            version: Some(&function.version),
+            usage_id: function.usage_id.as_ref(),
+            ctx,
+            kind,
+            id,
+            parent,
+            call,
+            request: request_span,
+            started,
+        };
+        let _permit = match admitted {
+            Ok(permit) => permit,
+            Err(outcome) => return Err(self.refuse_start(start, queue, (trace, spans), outcome)),
+        };
+        let buffer = spans.clone();
+        let spans = match depth {
+            0 => self.telemetry.begin_request(ctx, spans),
+            _ => SpanRecorder::within(spans),
         };
         let inputs = Inputs {
             ctx: ctx.clone(),
@@ -250,25 +312,37 @@ impl Shared {
             spans,
             sender,
         };
-        let invocation = Invocation::start(&self.engine, function, ctx, inputs).map_err(refused)?;
-        let counters = &function.counters;
-        let kind = SpanKind::Invocation;
-        let live = self.telemetry.begin(Start { counters, ctx, kind, id, parent, started });
-        let mut finishing = pin!(invocation.finish());
-        let first = poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await;
-        let Finished { result, mut usage, trail } = match first {
-            Poll::Ready(ended) => ended,
-            Poll::Pending => {
-                let _listed = self.listing.enter(id, &function.name, parent, ctx, started);
-                finishing.await
-            }
+        let invocation = match Invocation::start(&self.engine, function, ctx, inputs) {
+            Ok(invocation) => invocation,
+            Err(outcome) => return Err(self.refuse_start(start, queue, (trace, buffer), outcome)),
         };
+        let live = self.telemetry.begin(&function.counters, start);
+        let span = spans::invocation(kind, &function.name, id, ctx, trace);
+        let list = || self.listing.enter(id, &function.name, parent, ctx, started);
+        let Finished { result, mut usage, trail } = finish(invocation, span.clone(), list).await;
         usage.queue = queue;
         let status = result.as_ref().ok().map(|response| response.status().as_u16());
-        live.end(result.as_ref().err().unwrap_or(&Outcome::Response), status, &usage, trail);
+        let outcome = result.as_ref().err().unwrap_or(&Outcome::Response);
+        spans::ended(&span, outcome, status);
+        live.end(outcome, status, &usage, trail);
         match result {
             Ok(response) => Ok((response, usage)),
             Err(outcome) => Err(InvokeError::new(function.name.clone(), outcome, usage)),
+        }
+    }
+}
+
+/// Runs an invocation to its end. It is listed unless it ends at its first poll.
+///
+/// # Cancel safety
+/// Dropping the future ends the guest at once, without grace.
+async fn finish<L>(invocation: Invocation<'_>, span: Span, list: impl FnOnce() -> L) -> Finished {
+    let mut finishing = pin!(invocation.finish().instrument(span));
+    match poll_fn(|cx| Poll::Ready(finishing.as_mut().poll(cx))).await {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => {
+            let _listed = list();
+            finishing.await
         }
     }
 }
@@ -282,14 +356,5 @@ fn check(function: &Entry, ctx: &Context, request: &Request) -> Result<(), Outco
     match request.body().len() {
         Some(len) if len > limit => Err(Outcome::BodyTooLarge { limit }),
         _ => Ok(()),
-    }
-}
-
-/// The parent of an invocation's context. If it has a trace, the invocation is
-/// another span of it.
-fn child_span(ctx: &Context) -> Cow<'_, Context> {
-    match ctx.value(&TRACE) {
-        Some(trace) => Cow::Owned(ctx.with_value(&TRACE, trace.child())),
-        None => Cow::Borrowed(ctx),
     }
 }

@@ -7,21 +7,29 @@
 //!   rest of a response that has begun; [`usage`]: what it used.
 //! - `response_budget`: whole responses that clients have not taken yet.
 //! - [`listing`]: the list of invocations in flight.
+//! - [`versions`]: deploys, and the versions that are retained; [`history`]: those
+//!   of one function.
 //! - [`calls`]: calls between functions; [`host_functions`]: the embedder's own
 //!   code, which functions call like a function.
 //! - [`handle`]: functions that are reached by a handle alone.
+//! - `jobs`: what the queue of jobs needs; `queue`: how functions reach it.
 
 pub(crate) mod builder;
 mod calls;
 mod handle;
+mod history;
 mod host_functions;
 mod in_flight;
 mod invoke;
+#[cfg(feature = "jobs")]
+mod jobs;
 pub(crate) mod listing;
+pub(crate) mod queue;
 #[cfg(feature = "server")]
 pub(crate) mod response_budget;
 mod streaming_body;
 mod usage;
+mod versions;
 
 use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -30,15 +38,24 @@ use tokio::runtime::Handle;
 
 pub use self::builder::RuntimeBuilder;
 pub use self::handle::FunctionHandle;
+#[cfg(feature = "server")]
+pub(crate) use self::history::ALL;
 use self::host_functions::Catalogue;
 #[cfg(feature = "server")]
 pub(crate) use self::in_flight::{Call, Caller, InFlight};
 use self::listing::{InvocationInfo, Listing};
+use self::queue::QueueSlot;
 pub use self::usage::FinalUsage;
+pub use self::versions::VersionInfo;
+use self::versions::Versions;
+#[cfg(feature = "cli")]
+pub(crate) use self::versions::{Leftovers, Ready};
 use crate::admission::Admission;
 use crate::context::{Cancel, Cause, Context};
 use crate::engine::Engine;
 use crate::error::DeployError;
+#[cfg(feature = "server")]
+use crate::error::InvokeError;
 #[cfg(feature = "server")]
 use crate::function::FunctionInfo;
 use crate::function::{
@@ -46,9 +63,9 @@ use crate::function::{
 };
 use crate::guest::{Dispatcher, Linkers};
 #[cfg(feature = "server")]
-use crate::telemetry::FrontCounters;
+use crate::telemetry::recorder::{Recorder, RequestSpan};
 #[cfg(feature = "server")]
-use crate::telemetry::recorder::Recorder;
+use crate::telemetry::{FrontCounters, Start, exports::Exports};
 use crate::telemetry::{Metrics, Telemetry};
 
 /// Runs functions. Cheap to clone; the clones are one runtime.
@@ -74,6 +91,7 @@ pub(crate) struct Shared {
     engine: Arc<Engine>,
     linkers: Linkers,
     functions: Registry,
+    versions: Versions,
     /// The host functions.
     provided: Catalogue,
     admission: Arc<Admission>,
@@ -82,11 +100,16 @@ pub(crate) struct Shared {
     max_depth: u32,
     /// The tokio runtime for calls that take longer, if one is configured.
     tasks: RwLock<Option<Handle>>,
+    /// The queue of jobs that functions may submit to.
+    queue: QueueSlot,
     evictor: Evictor,
     telemetry: Telemetry,
     /// The root of the contexts that [`Runtime::shutdown`] cancels.
     root: Context,
     end: Cancel,
+    /// Done once the shutdown is announced.
+    draining: Context,
+    drain: Cancel,
     capacity: Capacity,
 }
 
@@ -108,25 +131,6 @@ impl Runtime {
         RuntimeBuilder::new()
     }
 
-    /// Deploys a function under its name, and replaces the function that had
-    /// it. Invocations of the replaced function run to their end, and its idle
-    /// instances end with it. Returns how the function gets its fresh
-    /// instances.
-    ///
-    /// This compiles, which can take seconds of processor time on all cores:
-    /// call it from a thread that may block.
-    ///
-    /// # Errors
-    /// [`DeployError`] says why the module can't be deployed here. The replaced
-    /// function then stays.
-    pub fn deploy(&self, function: Function) -> Result<InstanceReuse, DeployError> {
-        let mut deployed = self.make_ready(&function)?;
-        deployed.counters = self.0.telemetry.list(&deployed.counters);
-        let reuse = deployed.reuse.clone();
-        self.0.functions.insert(deployed);
-        Ok(reuse)
-    }
-
     /// Checks whether a function would deploy, without deploying it, and
     /// returns how it would get its fresh instances. It compiles as
     /// [`deploy`](Self::deploy) does.
@@ -137,30 +141,21 @@ impl Runtime {
         Ok(self.make_ready(function)?.reuse)
     }
 
-    /// Removes the function of that name, and returns whether there was one.
-    /// Further invocations are [`Outcome::NotFound`](crate::Outcome::NotFound).
-    /// Invocations in flight run to their end; its idle instances end at once.
-    /// Its code is freed with the last of them, unless another function has the
-    /// same module.
-    pub fn remove(&self, name: &str) -> bool {
-        let Shared { functions, provided, telemetry, .. } = &*self.0;
-        let removed = functions.remove(name);
-        // A host function of that name has the same counters.
-        if removed && provided.find(name).is_none() {
-            telemetry.remove(name);
-        }
-        removed
-    }
-
     /// The names of the deployed functions, sorted.
     pub fn functions(&self) -> Vec<Arc<str>> {
         self.0.functions.names()
     }
 
+    /// Whether a function of that name is deployed.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_deployed(&self, name: &str) -> bool {
+        self.0.functions.current(name).is_some()
+    }
+
     /// How the function of that name gets its fresh instances; `None` if there
     /// is no such function.
     pub fn instance_reuse(&self, name: &str) -> Option<InstanceReuse> {
-        Some(self.0.functions.find(name)?.reuse.clone())
+        Some(self.0.functions.current(name)?.reuse.clone())
     }
 
     /// The invocations in flight, sorted by id. An invocation younger than
@@ -212,7 +207,7 @@ impl Runtime {
     /// What a deployed function is and may do.
     #[cfg(feature = "server")]
     pub(crate) fn function_info(&self, name: &str) -> Option<FunctionInfo> {
-        Some(self.0.functions.find(name)?.info.clone())
+        Some(self.0.functions.current(name)?.info.clone())
     }
 
     /// The host functions with their timeouts, sorted by name.
@@ -221,16 +216,50 @@ impl Runtime {
         self.0.provided.list()
     }
 
+    /// The way to the exporter of traces, if there is one.
+    #[cfg(feature = "server")]
+    pub(crate) fn exports(&self) -> Option<&Exports> {
+        self.0.telemetry.exports.as_deref()
+    }
+
+    /// Exports a request that led to no function.
+    #[cfg(feature = "server")]
+    pub(crate) fn export_refused(
+        &self,
+        ctx: &Context,
+        error: &InvokeError,
+        request: Option<Box<RequestSpan>>,
+    ) {
+        let name = &error.function().into();
+        let start = Start::unknown(name, ctx, (None, None), request);
+        self.0.telemetry.export_refused(start, error.outcome());
+    }
+
     /// The counters of the front.
     #[cfg(feature = "server")]
     pub(crate) fn front(&self) -> &FrontCounters {
         &self.0.telemetry.front
     }
 
-    /// Whether [`shutdown`](Self::shutdown) was called, so that no invocation
-    /// is accepted.
+    /// Announces that the runtime will shut down:
+    /// [`is_draining`](Self::is_draining) is true from now on. Invocations are
+    /// accepted as before.
+    pub fn announce_shutdown(&self) {
+        self.0.drain.cancel_with(Cause::Shutdown);
+    }
+
+    /// Whether a shutdown was [announced](Self::announce_shutdown), or
+    /// [`shutdown`](Self::shutdown) was called. `readyz` is then 503.
     pub fn is_draining(&self) -> bool {
-        self.0.admission.is_closed()
+        self.0.draining.err().is_some()
+    }
+
+    /// Waits until [`is_draining`](Self::is_draining) is true.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn draining(&self) {
+        self.0.draining.done().await;
     }
 
     /// The most invocations in flight at once, and the reason.
@@ -240,10 +269,11 @@ impl Runtime {
 
     /// Shuts the runtime down. From now on every invocation is
     /// [`Outcome::Draining`](crate::Outcome::Draining). Invocations in flight
-    /// have until `drain` is over. Then everything under
-    /// [`context`](Self::context) is canceled with [`Cause::Shutdown`]. Returns
-    /// the number of canceled invocations, once nothing is in flight and the
-    /// [usage ledger](RuntimeBuilder::usage_dir) is written.
+    /// have until `drain` is over, or until another call with a shorter drain
+    /// ends it. Then everything under [`context`](Self::context) is canceled with
+    /// [`Cause::Shutdown`]. Returns the number of canceled invocations, once
+    /// nothing is in flight and the [usage ledger](RuntimeBuilder::usage_dir) is
+    /// written.
     ///
     /// Invocations with a context that was not derived from
     /// [`context`](Self::context) are waited for, not canceled.
@@ -252,7 +282,8 @@ impl Runtime {
     /// Dropping the future leaves the runtime closed. Call it again to
     /// continue.
     pub async fn shutdown(&self, drain: Duration) -> usize {
-        let admission = &self.0.admission;
+        let Shared { admission, root, .. } = &*self.0;
+        self.announce_shutdown();
         admission.close();
         let until = Instant::now().checked_add(drain);
         let over = async {
@@ -265,6 +296,8 @@ impl Runtime {
             biased;
             () = admission.idle() => 0,
             () = over => admission.in_flight(),
+            // Another call has ended the drain.
+            _ = root.done() => admission.in_flight(),
         };
         self.0.end.cancel_with(Cause::Shutdown);
         admission.idle().await;

@@ -27,7 +27,7 @@ use crate::outcome::Outcome;
 const SMALL: u64 = 16 << 10;
 
 /// The budget of all connections. Clones are one budget.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct ResponseBudget(Arc<ByteBudget>);
 
 impl ResponseBudget {

@@ -22,7 +22,7 @@ pub(crate) use self::{
     setting::{Partial, Schema, Setting},
     unit::{
         Address, Choice, Count, FilePath, Form, Notation, Period, Share, Size, Switch, Unit,
-        UrlPath, ValueError,
+        UrlPath, ValueError, WebUrl,
     },
 };
 

@@ -10,20 +10,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::exemplars::Exemplars;
 use super::histogram::{AtomicHistogram, Histogram};
-use super::ledger::NameId;
 use super::snapshot::{FunctionMetrics, InstanceCounts, OutcomeMetrics};
 use crate::context::Cause;
 use crate::cores::PerCore;
 use crate::outcome::{Outcome, Usage};
+use crate::propagation::trace::TraceId;
 
 /// The counters of one function.
 #[derive(Debug)]
 pub(crate) struct FunctionCounters {
     pub(super) name: Arc<str>,
-    /// The function's id in the usage ledger, if there is one.
-    pub(super) usage_id: OnceLock<NameId>,
     cores: PerCore<CoreCounters>,
+    exemplars: Exemplars,
 }
 
 /// What one core counts.
@@ -66,7 +66,7 @@ pub(crate) enum InstanceSource {
 impl FunctionCounters {
     pub(crate) fn new(name: Arc<str>) -> Arc<Self> {
         let cores = PerCore::new(|_, _| CoreCounters::default());
-        Arc::new(Self { name, usage_id: OnceLock::new(), cores })
+        Arc::new(Self { name, cores, exemplars: Exemplars::default() })
     }
 
     /// Counts an invocation that has ended.
@@ -82,6 +82,12 @@ impl FunctionCounters {
         if let Some(counters) = core.outcomes.get(index) {
             counters.get_or_init(Box::default).add(usage);
         }
+    }
+
+    /// Keeps the trace of an invocation, which is exported, as an example.
+    #[cold]
+    pub(super) fn exported(&self, outcome: &Outcome, usage: &Usage, trace: TraceId) {
+        self.exemplars.add(outcome.name(), usage.run(), trace);
     }
 
     /// Counts an instance that was handed to an invocation.
@@ -120,6 +126,7 @@ impl FunctionCounters {
         }
         outcomes.iter_mut().for_each(OutcomeMetrics::complete);
         outcomes.retain(|outcome| outcome.invocations > 0);
+        outcomes.iter_mut().for_each(|of| of.exemplars = self.exemplars.of(of.outcome));
         cancellations.retain(|(_, count)| *count > 0);
         let [reset, none_idle, new_each_time] = instances;
         FunctionMetrics {

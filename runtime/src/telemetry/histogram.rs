@@ -107,6 +107,11 @@ impl AtomicHistogram {
     }
 }
 
+/// The index of the bucket of a duration.
+pub(super) fn bucket_of(duration: Duration) -> usize {
+    bucket(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// The index of the bucket of a duration in nanoseconds.
 fn bucket(nanos: u64) -> usize {
     let micros = nanos.div_ceil(1_000);

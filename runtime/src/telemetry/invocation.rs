@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Uri};
 
+use super::Telemetry;
 use super::counters::FunctionCounters;
-use super::ledger::Ledger;
+use super::ledger::NameId;
 use super::recorder::{
-    Recorded, Recorder, Recording, Span, SpanBuffer, SpanDone, SpanKind, SpanRecorder,
+    Kept, Recorded, Recording, RequestSpan, Span, SpanBuffer, SpanDone, SpanKind, SpanRecorder,
 };
 use crate::context::{Cause, Context, Done};
 use crate::limits::fixed;
@@ -19,12 +20,20 @@ use crate::propagation::trace::{TRACE, Trace};
 
 /// What is known of an invocation when it begins.
 pub(crate) struct Start<'a> {
-    pub(crate) counters: &'a FunctionCounters,
+    pub(crate) name: &'a Arc<str>,
+    /// The version of its module. A host function has none.
+    pub(crate) version: Option<&'a Arc<str>>,
+    /// The function's id in the usage ledger, if there is one.
+    pub(crate) usage_id: Option<&'a NameId>,
     pub(crate) ctx: &'a Context,
     pub(crate) kind: SpanKind,
     pub(crate) id: Option<u64>,
     /// The invocation that called it.
     pub(crate) parent: Option<u64>,
+    /// The span of that call.
+    pub(crate) call: Option<Trace>,
+    /// The span of the client's request that led to it, if it is exported.
+    pub(crate) request: Option<Box<RequestSpan>>,
     /// When it was admitted.
     pub(crate) started: Instant,
 }
@@ -32,7 +41,7 @@ pub(crate) struct Start<'a> {
 /// What is recorded of an invocation besides its outcome and its usage.
 #[derive(Debug)]
 pub(crate) struct Trail {
-    recorded: Recorded,
+    kept: Kept,
     /// What it started.
     buffer: Option<Arc<SpanBuffer>>,
     /// The request that led to it, unless a function called it.
@@ -43,9 +52,10 @@ pub(crate) struct Trail {
 
 /// An invocation in flight. If its future is dropped it counts as canceled.
 pub(crate) struct LiveInvocation<'a> {
-    recorder: &'a Recorder,
-    ledger: Option<&'a Ledger>,
+    telemetry: &'a Telemetry,
+    counters: &'a FunctionCounters,
     start: Start<'a>,
+    is_ended: bool,
 }
 
 impl Trail {
@@ -57,27 +67,27 @@ impl Trail {
         (is_failed, wall): (bool, Duration),
         request: impl FnOnce() -> Option<(Method, Uri)>,
     ) -> Option<Box<Self>> {
-        let recorded = spans.recorded();
+        let kept = spans.kept();
         let buffer = spans.into_buffer();
         // With a buffer, something else may have failed.
-        let is_kept = buffer.is_some() || recorded.keeps(is_failed, wall);
-        is_kept.then(|| Box::new(Self { recorded, buffer, request: request(), trace }))
+        let is_kept = buffer.is_some() || kept.keeps(is_failed, wall);
+        is_kept.then(|| Box::new(Self { kept, buffer, request: request(), trace }))
     }
 }
 
 impl<'a> LiveInvocation<'a> {
     pub(super) fn new(
-        recorder: &'a Recorder,
-        ledger: Option<&'a Ledger>,
+        telemetry: &'a Telemetry,
+        counters: &'a FunctionCounters,
         start: Start<'a>,
     ) -> Self {
-        Self { recorder, ledger, start }
+        Self { telemetry, counters, start, is_ended: false }
     }
 
     /// Counts and records its end. `status` is that of its response; that of a
     /// failure follows from its outcome.
     pub(crate) fn end(
-        self,
+        mut self,
         outcome: &Outcome,
         status: Option<u16>,
         usage: &Usage,
@@ -87,48 +97,81 @@ impl<'a> LiveInvocation<'a> {
         if let Some(trail) = trail {
             self.record(outcome, status, usage, *trail);
         }
-        std::mem::forget(self);
+        self.is_ended = true;
     }
 
     /// The ledger comes first: no reader of the counters sees an invocation that
     /// the ledger does not count.
     fn count(&self, outcome: &Outcome, usage: &Usage) {
-        let Start { counters, ctx, started, .. } = &self.start;
-        if let (Some(ledger), Some(function)) = (self.ledger, counters.usage_id.get()) {
+        let Start { ctx, started, usage_id, .. } = &self.start;
+        if let (Some(ledger), Some(function)) = (&self.telemetry.ledger, usage_id) {
             ledger.record(function, ctx, *started + usage.wall, outcome, usage);
         }
-        counters.ended(outcome, usage);
+        self.counters.ended(outcome, usage);
     }
 
     #[cold]
-    fn record(&self, outcome: &Outcome, status: Option<u16>, usage: &Usage, trail: Trail) {
-        let Trail { recorded, buffer, request, trace } = trail;
-        let span = self.span(outcome, status, usage, trace);
-        match buffer {
-            Some(buffer) if span.parent.is_some() => buffer.add_span(span),
+    fn record(&mut self, outcome: &Outcome, status: Option<u16>, usage: &Usage, trail: Trail) {
+        let Trail { kept, buffer, request, trace } = trail;
+        let span = self.start.span(outcome, status, usage, trace);
+        let trace = span.trace;
+        let is_exported = match buffer {
+            Some(buffer) if span.parent.is_some() => {
+                buffer.add_span(span);
+                // With its request.
+                self.telemetry.exports.is_some() && trace.is_some_and(|trace| trace.is_sampled())
+            }
             buffer => {
                 let recording = Recording::new(span, buffer).about(self.start.ctx, request);
-                if recorded.keeps(recording.is_failed(), usage.wall) {
-                    self.recorder.keep(recording);
-                }
+                self.telemetry.keep(recording.of_request(self.start.request.take()), kept)
             }
+        };
+        if let Some(trace) = trace
+            && is_exported
+        {
+            self.counters.exported(outcome, usage, trace.trace_id());
+        }
+    }
+}
+
+impl<'a> Start<'a> {
+    /// An invocation of no known function.
+    pub(crate) fn unknown(
+        name: &'a Arc<str>,
+        ctx: &'a Context,
+        (parent, call): (Option<u64>, Option<Trace>),
+        request: Option<Box<RequestSpan>>,
+    ) -> Self {
+        Self {
+            name,
+            version: None,
+            usage_id: None,
+            ctx,
+            kind: SpanKind::Invocation,
+            id: None,
+            parent,
+            call,
+            request,
+            started: Instant::now(),
         }
     }
 
-    fn span(
+    /// Its span, once it has ended.
+    pub(super) fn span(
         &self,
         outcome: &Outcome,
         status: Option<u16>,
         usage: &Usage,
         trace: Option<Trace>,
     ) -> Span {
-        let Start { counters, ctx, kind, id, parent, started } = self.start;
+        let Self { name, version, ctx, kind, id, parent, call, started, .. } = *self;
         let is_response = matches!(outcome, Outcome::Response);
         Span {
             id,
             parent,
             kind,
-            name: counters.name.clone(),
+            name: name.clone(),
+            version: version.cloned(),
             started: started.checked_sub(usage.queue).unwrap_or(started),
             ended: started + usage.wall,
             deadline: ctx.deadline(),
@@ -138,14 +181,26 @@ impl<'a> LiveInvocation<'a> {
             status: Some(status.unwrap_or_else(|| outcome.status().as_u16())),
             usage: *usage,
             trace: trace.or_else(|| ctx.value(&TRACE)),
+            call,
         }
     }
 }
 
 impl Drop for LiveInvocation<'_> {
     fn drop(&mut self) {
+        if self.is_ended {
+            return;
+        }
         let outcome = Outcome::Done(Done::Canceled, Cause::Canceled);
         let usage = Usage { wall: self.start.started.elapsed(), ..Usage::default() };
         self.count(&outcome, &usage);
+        if self.start.parent.is_none() {
+            let kept = Kept {
+                recorded: Recorded::Nothing,
+                exported: self.telemetry.exported(self.start.ctx),
+            };
+            let trail = Trail { kept, buffer: None, request: None, trace: None };
+            self.record(&outcome, None, &usage, trail);
+        }
     }
 }

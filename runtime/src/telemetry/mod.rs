@@ -6,12 +6,19 @@
 //! - [`Telemetry`]: the counters and recordings of a runtime.
 //! - [`invocation`]: an invocation in flight, until its end is counted.
 //! - [`counters`]: those of one function; [`front`]: those of the HTTP front;
-//!   [`histogram`]: durations.
+//!   [`histogram`]: durations; [`exemplars`]: traces with such a duration.
 //! - [`snapshot`]: what a reader of the counters gets.
-//! - [`recorder`]: recent requests, with the spans of everything they started.
+//! - [`recorder`]: recent requests, with the spans of everything they started;
+//!   [`exports`]: those that are exported; [`export_queue`]: their way.
+//! - [`spans`]: the steps of a request, for an embedder's `tracing` subscriber.
 //! - [`ledger`]: a record of each invocation, in files.
 
 mod counters;
+mod exemplars;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "without it nothing is exported"))]
+pub(crate) mod export_queue;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "without it nothing is exported"))]
+pub(crate) mod exports;
 mod front;
 mod histogram;
 mod invocation;
@@ -21,8 +28,13 @@ pub(crate) mod ledger;
     not(feature = "server"),
     expect(dead_code, unused_imports, reason = "only a server's operators read recordings")
 )]
+#[cfg_attr(
+    all(feature = "server", not(feature = "otlp")),
+    allow(dead_code, reason = "only an exporter reads some of it")
+)]
 pub(crate) mod recorder;
 mod snapshot;
+pub(crate) mod spans;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -31,15 +43,22 @@ use std::time::Duration;
 
 pub(crate) use self::counters::{FunctionCounters, InstanceSource};
 use self::counters::{increment, index};
+pub use self::exemplars::Exemplar;
+use self::exports::Exports;
 pub(crate) use self::front::FrontCounters;
 pub use self::histogram::Histogram;
 use self::invocation::LiveInvocation;
 pub(crate) use self::invocation::{Start, Trail};
 use self::ledger::Ledger;
-use self::recorder::Recorder;
-pub use self::snapshot::{FunctionMetrics, InstanceCounts, Metrics, OutcomeMetrics, UsageMetrics};
+pub(crate) use self::ledger::NameId;
+use self::recorder::{Kept, Recorded, Recorder, Recording, SpanBuffer, SpanRecorder};
+pub use self::snapshot::{
+    ExportMetrics, FunctionMetrics, InstanceCounts, Metrics, OutcomeMetrics, UsageMetrics,
+};
+use crate::context::Context;
 use crate::cores::PerCore;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Usage};
+use crate::propagation::trace::{TRACE, Trace};
 use crate::sync::lock;
 
 /// The counters and recordings of a runtime.
@@ -52,6 +71,7 @@ pub(crate) struct Telemetry {
     rejections: PerCore<[AtomicU64; Outcome::NAMES.len()]>,
     pub(crate) front: FrontCounters,
     pub(crate) recorder: Recorder,
+    pub(crate) exports: Option<Arc<Exports>>,
     ledger: Option<Ledger>,
 }
 
@@ -64,16 +84,16 @@ pub(crate) struct CompileCounters {
 }
 
 impl Telemetry {
-    pub(crate) fn new(ledger: Option<Ledger>) -> Self {
+    pub(crate) fn new(ledger: Option<Ledger>, exports: Option<Arc<Exports>>) -> Self {
         let zeros = |_, _| [const { AtomicU64::new(0) }; Outcome::NAMES.len()];
         let unnamed = FunctionCounters::new("".into());
-        register(ledger.as_ref(), &unnamed);
         Self {
             functions: Mutex::default(),
             unnamed,
             rejections: PerCore::new(zeros),
             front: FrontCounters::new(),
             recorder: Recorder::default(),
+            exports,
             ledger,
         }
     }
@@ -82,11 +102,12 @@ impl Telemetry {
     /// already. Returns the listed ones.
     pub(crate) fn list(&self, counters: &Arc<FunctionCounters>) -> Arc<FunctionCounters> {
         let mut functions = lock(&self.functions);
-        let list = || {
-            register(self.ledger.as_ref(), counters);
-            counters.clone()
-        };
-        functions.entry(counters.name.clone()).or_insert_with(list).clone()
+        functions.entry(counters.name.clone()).or_insert_with(|| counters.clone()).clone()
+    }
+
+    /// An id for the records of a function in the usage ledger, if there is one.
+    pub(crate) fn usage_id(&self, name: &str, version: Option<&str>) -> Option<NameId> {
+        self.ledger.as_ref().map(|ledger| ledger.register(name, version))
     }
 
     /// The counters of all functions without a name of their own.
@@ -100,8 +121,80 @@ impl Telemetry {
     }
 
     /// Follows an invocation that was admitted.
-    pub(crate) fn begin<'a>(&'a self, start: Start<'a>) -> LiveInvocation<'a> {
-        LiveInvocation::new(&self.recorder, self.ledger.as_ref(), start)
+    pub(crate) fn begin<'a>(
+        &'a self,
+        counters: &'a FunctionCounters,
+        start: Start<'a>,
+    ) -> LiveInvocation<'a> {
+        LiveInvocation::new(self, counters, start)
+    }
+
+    /// Begins to record a request. With a buffer, it is kept by the recorder.
+    pub(crate) fn begin_request(
+        &self,
+        ctx: &Context,
+        buffer: Option<Arc<SpanBuffer>>,
+    ) -> SpanRecorder {
+        let recorded = if buffer.is_some() { Recorded::All } else { self.recorder.decide() };
+        SpanRecorder::new(Kept { recorded, exported: self.exported(ctx) }, buffer)
+    }
+
+    /// What is exported of a request under this context.
+    fn exported(&self, ctx: &Context) -> Recorded {
+        let decide = |exports: &Arc<Exports>| exports.decide(ctx.value(&TRACE));
+        self.exports.as_ref().map_or(Recorded::Nothing, decide)
+    }
+
+    /// Keeps a request that has ended, if anything wants it. Returns whether it
+    /// is exported.
+    fn keep(&self, recording: Recording, kept: Kept) -> bool {
+        let (is_failed, wall) = (recording.is_failed(), recording.root.usage.wall);
+        let recording = Arc::new(recording);
+        if kept.recorded.keeps(is_failed, wall) {
+            self.recorder.keep(recording.clone());
+        }
+        if let Some(exports) = &self.exports
+            && kept.exported.keeps(is_failed, wall)
+            && exports.admits(kept.exported == Recorded::All)
+        {
+            exports.send(recording);
+            return true;
+        }
+        false
+    }
+
+    /// Counts an invocation that is refused before its guest runs, and exports
+    /// it. It has waited for `queue`. A call has a span and the buffer of its
+    /// request, if that is recorded.
+    #[cold]
+    pub(crate) fn refuse(
+        &self,
+        start: Start<'_>,
+        queue: Duration,
+        outcome: &Outcome,
+        (trace, buffer): (Option<Trace>, Option<Arc<SpanBuffer>>),
+    ) {
+        self.refused(outcome);
+        let usage = Usage { queue, ..Usage::default() };
+        if start.parent.is_none() {
+            self.export_refused(start, outcome);
+        } else if let Some(buffer) = buffer {
+            buffer.add_span(start.span(outcome, None, &usage, trace));
+        }
+    }
+
+    /// Exports a request that was refused. A client's error, such as a path that
+    /// leads nowhere, is not a failure of the host.
+    #[cold]
+    pub(crate) fn export_refused(&self, start: Start<'_>, outcome: &Outcome) {
+        let Some(exports) = &self.exports else { return };
+        let exported = self.exported(start.ctx);
+        let is_failed = outcome.status().is_server_error();
+        if exported.keeps(is_failed, Duration::ZERO) && exports.admits(exported == Recorded::All) {
+            let span = start.span(outcome, None, &Usage::default(), None);
+            let recording = Recording::new(span, None).about(start.ctx, None);
+            exports.send(recording.of_request(start.request).into());
+        }
     }
 
     /// Completes the usage ledger, once nothing is in flight and nothing is
@@ -142,14 +235,8 @@ impl Telemetry {
             compile_time: Duration::from_nanos(compiler.nanos.load(Relaxed)),
             cache_hits: compiler.cache_hits.load(Relaxed),
             usage: self.ledger.as_ref().map(Ledger::metrics),
+            export: self.exports.as_ref().map(|exports| exports.metrics()),
         }
-    }
-}
-
-/// Gives the records of a function an id.
-fn register(ledger: Option<&Ledger>, counters: &FunctionCounters) {
-    if let Some(ledger) = ledger {
-        counters.usage_id.get_or_init(|| ledger.register(&counters.name));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exemplars::Exemplar;
 use super::histogram::Histogram;
 
 /// The metrics of a runtime since it was built, from
@@ -41,6 +42,21 @@ pub struct Metrics {
     pub cache_hits: u64,
     /// The [usage ledger](crate::RuntimeBuilder::usage_dir), if there is one.
     pub usage: Option<UsageMetrics>,
+    /// The exporter of traces and logs, if there is one. It may serve several
+    /// runtimes.
+    pub export: Option<ExportMetrics>,
+}
+
+/// The metrics of an exporter, by result: `sent` to the collector, `failed`
+/// because the collector did not take them, or `dropped` because they exceeded a
+/// bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportMetrics {
+    /// Spans. A request that is dropped counts as one.
+    pub spans: [(&'static str, u64); 3],
+    /// Log records.
+    pub logs: [(&'static str, u64); 3],
 }
 
 /// The metrics of a usage ledger.
@@ -89,6 +105,10 @@ pub struct OutcomeMetrics {
     pub checkout: Histogram,
     /// The time from then until the end, without the grace period.
     pub run: Histogram,
+    /// Exported traces with invocations of different [`run`](Self::run) times,
+    /// the shortest first: the latest of each bucket. It is empty
+    /// without an exporter.
+    pub exemplars: Vec<Exemplar>,
     /// The time from when the context was done until the end.
     pub grace: Histogram,
     /// Processor time.
@@ -126,6 +146,7 @@ impl OutcomeMetrics {
             queue: Histogram::default(),
             checkout: Histogram::default(),
             run: Histogram::default(),
+            exemplars: Vec::new(),
             grace: Histogram::default(),
             cpu: Duration::ZERO,
             peak_memory: 0,

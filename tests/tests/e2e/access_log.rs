@@ -113,6 +113,8 @@ async fn a_record_has_what_the_request_did() -> Result<()> {
     ] {
         assert_eq!(echoed[name], value, "{name}: {echoed}");
     }
+    let hash = blake3::hash(&fs::read(module("echo"))?).to_hex();
+    assert_eq!(echoed["version"], hash[..12], "{echoed}");
     let micros = |record: &Value, name: &str| record[name].as_f64().context(name.to_owned());
     let parts = micros(echoed, "checkout_us")? + micros(echoed, "run_us")?;
     assert!(parts > 0.0 && parts <= micros(echoed, "wall_us")?, "{echoed}");

@@ -138,6 +138,13 @@ fn only_five_modules_name_wasmtime() {
 }
 
 #[test]
+fn only_jobs_names_the_database_and_the_calendar() {
+    for library in ["redb", "croner", "jiff"] {
+        only(&["jobs"], library);
+    }
+}
+
+#[test]
 fn only_outcome_maps_failures_to_statuses() {
     let mut known = Vec::new();
     for source in sources() {
@@ -148,7 +155,13 @@ fn only_outcome_maps_failures_to_statuses() {
     }
     // The others read a status that a guest or another host returns.
     known.sort();
-    let read = ["guest/wire.rs", "outbound/fetch.rs", "outbound/request.rs", "outcome.rs"];
+    let read = [
+        "guest/wire.rs",
+        "jobs/message.rs",
+        "outbound/fetch.rs",
+        "outbound/request.rs",
+        "outcome.rs",
+    ];
     assert_eq!(known, read);
 }
 

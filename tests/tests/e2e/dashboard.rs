@@ -250,6 +250,8 @@ async fn functions_are_shown_with_their_limits_and_what_they_may_do() -> Result<
         (&echo["calls"], &echo["routes"]),
         (&json!(["d-host"]), &json!(["/echoes/{*path}"]))
     );
+    let version = echo["version"].as_str().context("it has a version")?;
+    assert!(version.len() == 12 && host["version"].is_null(), "{list}");
     let limits = &echo["limits"];
     assert_eq!((&limits["timeout"], &limits["memory"]), (&json!("3s"), &json!("128MiB")));
     assert!(echo["instances"].as_str().unwrap().contains("reset in place"), "{echo}");

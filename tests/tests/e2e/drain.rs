@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use hourglass::http::Server;
 use hourglass::{Context, Outcome};
 use hourglass_tests::client;
 use hourglass_tests::guests::function;
@@ -44,6 +45,109 @@ async fn an_idle_server_stops_at_once() -> Result<()> {
     let started = Instant::now();
     assert_eq!(host.stop().await?.canceled, 0);
     assert!(started.elapsed() < Duration::from_secs(60));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_delay_announces_the_end_and_changes_nothing_else() -> Result<()> {
+    let runtime = host::runtime([function("hello", "hello")]);
+    let settings = |server: Server| server.drain_delay(LONG).drain(LONG).health("/-");
+    let host = Host::start(runtime.clone(), settings).await?;
+    let (address, mut before) = (host.address, host.client().await?);
+    assert_eq!(before.get("/-/readyz").await?.status(), 200);
+
+    let ended = host.stop();
+    runtime.draining().await;
+    let mut since = client::Client::connect(address).await?;
+    for client in [&mut before, &mut since] {
+        assert_eq!(client.get("/-/readyz").await?.status(), 503);
+        assert_eq!(client.get("/-/livez").await?.status(), 200);
+        let answer = client.get("/hello").await?;
+        assert_eq!(answer.status(), 200);
+        assert!(!answer.headers().contains_key("connection"), "{answer:?}");
+    }
+    let invoked = runtime.invoke(&Context::background(), "hello", Request::new("")).await;
+    assert_eq!(invoked?.status(), 200);
+
+    // Ends the delay.
+    assert_eq!(runtime.shutdown(Duration::ZERO).await, 0);
+    assert_eq!(ended.await?.canceled, 0);
+    client::refused(address).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_wait_to_be_accepted_are_served() -> Result<()> {
+    let server = Server::bind("127.0.0.1:0", host::runtime([function("hello", "hello")])).await?;
+    let address = server.local_addr()?;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut client = client::Client::connect(address).await?;
+        client.send("GET /hello HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+        clients.push(client);
+    }
+    let mut silent = client::Client::connect(address).await?;
+    let ended = tokio::spawn(server.drain(LONG).run(async {}));
+    for mut client in clients {
+        let answer = client.answer(&Method::GET).await?;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["connection"], "close");
+        client.closed().await?;
+    }
+    silent.closed().await?;
+    drop(silent);
+    assert_eq!(ended.await?.canceled, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_has_begun_to_arrive_is_answered() -> Result<()> {
+    let runtime = host::runtime([function("hello", "hello")]);
+    let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
+    let mut client = host.client().await?;
+    client.send("GET /hello HTTP/1.1\r\n").await?;
+    let mut busy = host.client().await?;
+    let busy = tokio::spawn(async move {
+        // It sends requests until a response says to close, and loses none.
+        loop {
+            let answer = busy.get("/hello").await?;
+            assert_eq!(answer.status(), 200);
+            if answer.headers().get("connection").is_some_and(|value| value == "close") {
+                return busy.closed().await;
+            }
+        }
+    });
+    let ended = host.stop();
+    busy.await??;
+    assert!(!ended.is_finished());
+    client.send("host: x\r\n\r\n").await?;
+    let answer = client.answer(&Method::GET).await?;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["connection"], "close");
+    client.closed().await?;
+    drop(client);
+    assert_eq!(ended.await?.canceled, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_shutdown_ends_the_drain_and_requests_are_answered() -> Result<()> {
+    let runtime = host::runtime([function("hurried", "stuck").timeout(LONG).grace(LONG)]);
+    let host = Host::start(runtime.clone(), |server| server.drain(LONG)).await?;
+    let (mut client, mut late) = (host.client().await?, host.client().await?);
+    client.send("GET /hurried/answer HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    late.send("GET /hurried/answer HTTP/1.1\r\n").await?;
+    lines::told("hurried", "begun").await;
+    let ended = host.stop();
+    runtime.draining().await;
+    assert_eq!(runtime.shutdown(Duration::ZERO).await, 1);
+    let answer = client.answer(&Method::GET).await?;
+    assert_eq!((answer.status().as_u16(), &**answer.body()), (200, &b"shutdown"[..]));
+    late.send("host: x\r\n\r\n").await?;
+    let answer = late.answer(&Method::GET).await?;
+    assert_eq!(answer.status(), 503);
+    assert_eq!(serde_json::from_slice::<Value>(answer.body())?["outcome"], "draining");
+    ended.await?;
     Ok(())
 }
 

@@ -325,7 +325,7 @@ async fn the_admin_listener_validates_the_same_way() -> Result<()> {
         let answer = say(address, format!("{lines}\r\n")).await?;
         assert_eq!(answer.status(), expected, "{lines}");
         if expected == 405 {
-            assert_eq!(answer.headers()["allow"], "GET, POST, DELETE");
+            assert_eq!(answer.headers()["allow"], "GET, POST, PUT, DELETE");
         }
     }
     Ok(())

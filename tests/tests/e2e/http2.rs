@@ -271,9 +271,10 @@ async fn streams_in_flight_may_finish_when_the_server_stops() -> Result<()> {
 
     let ended = host.stop();
     idle.closed().await?;
-    // The client gets a GOAWAY, and its open streams continue.
+    // The client gets a GOAWAY, and its open streams continue. What it sends before it knows is
+    // answered.
     while let Ok(answer) = client.get("/finishes").await {
-        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.status(), 200);
     }
     assert!(!ended.is_finished());
     feed.give("last");

@@ -1,8 +1,10 @@
 //! Signals to the program.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 use hourglass_tests::client::{self, Client};
@@ -16,7 +18,7 @@ use super::command::{hourglass, path};
 
 #[tokio::test]
 async fn the_program_serves_and_drains_on_a_signal() -> Result<()> {
-    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+    for signal in [Signal::TERM, Signal::INT] {
         let files = [path(module("hello")), path(module("echo"))];
         let mut command = hourglass(&["serve", files[0], files[1], "--listen", "127.0.0.1:0"]);
         let serving = Serving::start(&mut command)?;
@@ -50,6 +52,66 @@ async fn invocations_beyond_the_drain_period_are_canceled() -> Result<()> {
     assert_eq!(answer.status(), 503);
     let problem: Value = serde_json::from_slice(answer.body())?;
     assert_eq!(problem["cause"], "shutdown");
+    assert_eq!(serving.ended()?.code(), Some(0));
+    Ok(())
+}
+
+/// The program with a function that only an end of its context ends, and a client of it.
+async fn stuck(way: &str) -> Result<(Serving, Client)> {
+    let stuck = path(module("stuck"));
+    let mut command = hourglass(&["serve", stuck, "--listen", "127.0.0.1:0"]);
+    command.args(["--timeout", "10m", "--grace", "10m", "--drain", "10m"]);
+    let serving = Serving::start(&mut command)?;
+    let mut client = Client::connect(serving.address).await?;
+    client.send(format!("GET /stuck/{way} HTTP/1.1\r\nhost: x\r\n\r\n")).await?;
+    serving.told("begun");
+    Ok((serving, client))
+}
+
+#[tokio::test]
+async fn a_second_signal_cancels_what_is_in_flight() -> Result<()> {
+    let (serving, mut client) = stuck("answer").await?;
+    serving.signal(Signal::TERM);
+    serving.told("a second signal cancels what is in flight");
+    serving.signal(Signal::INT);
+    let answer = client.answer(&Method::GET).await?;
+    assert_eq!((answer.status().as_u16(), &**answer.body()), (200, &b"shutdown"[..]));
+    assert_eq!(answer.headers()["connection"], "close");
+    assert_eq!(serving.ended()?.code(), Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_third_signal_ends_the_program() -> Result<()> {
+    let (serving, _client) = stuck("spin").await?;
+    serving.signal(Signal::INT);
+    serving.told("a second signal cancels what is in flight");
+    serving.signal(Signal::INT);
+    serving.told("the next signal ends the program");
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.ended()?.code(), Some(143));
+    Ok(())
+}
+
+#[test]
+fn systemd_learns_when_the_program_serves_and_stops() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&socket)?;
+    systemd.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let told = || {
+        let mut buffer = [0; 1_024];
+        let len = systemd.recv(&mut buffer)?;
+        anyhow::Ok(String::from_utf8(buffer[..len].to_vec())?)
+    };
+    let mut command = hourglass(&["serve", path(module("hello")), "--listen", "127.0.0.1:0"]);
+    command.args(["--drain-delay", "2s", "--drain", "30s", "--grace", "500ms"]);
+    let serving = Serving::start(command.env("NOTIFY_SOCKET", &socket))?;
+    assert_eq!(told()?.trim_end(), "READY=1");
+    serving.signal(Signal::TERM);
+    // The delay, the drain, the grace, a second for clients, and reserve.
+    assert_eq!(told()?.trim_end(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=43500000");
+    serving.signal(Signal::TERM);
     assert_eq!(serving.ended()?.code(), Some(0));
     Ok(())
 }

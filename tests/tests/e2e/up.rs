@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Result;
 use hourglass_tests::client::Client;
@@ -46,6 +47,56 @@ async fn up_builds_and_serves_functions() -> Result<()> {
     let mut client = Client::connect(serving.address).await?;
     assert_eq!(client.get("/good").await?.body(), b"built");
     assert_eq!(client.get("/bad").await?.status(), 404);
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.ended()?.code(), Some(0));
+    Ok(())
+}
+
+/// `up` builds and deploys again when a source changes. One that does not build leaves the old
+/// version.
+#[tokio::test]
+async fn up_serves_edits() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let main = |response: &str| {
+        format!(
+            "mod part;\nfn main() {{ hourglass_sdk::serve(|_: &hourglass_sdk::Context, _| {response}) }}"
+        )
+    };
+    new_crate(folder.path(), "edited", &main("part::TEXT"))?;
+    let source = |name: &str| folder.path().join("edited/src").join(name);
+    let part = "pub const TEXT: &str = include_str!(\"../text\");";
+    fs::write(source("part.rs"), part)?;
+    fs::write(folder.path().join("edited/text"), "first")?;
+    let release = module("hello").parent().unwrap();
+    let target = release.ancestors().nth(2).unwrap();
+    let mut command = hourglass(&["up", path(folder.path()), "--listen", "127.0.0.1:0"]);
+    command.env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true");
+    let serving = Serving::start(&mut command)?;
+    let mut client = Client::connect(serving.address).await?;
+    assert_eq!(client.get("/edited").await?.body(), b"first");
+
+    // A file that is no source by its name, and one that is.
+    fs::write(folder.path().join("edited/text"), "second")?;
+    serving.told("reload: deployed edited");
+    assert_eq!(client.get("/edited").await?.body(), b"second");
+    fs::write(source("main.rs"), main("\"third\""))?;
+    serving.told("reload: deployed edited");
+    assert_eq!(client.get("/edited").await?.body(), b"third");
+
+    fs::write(source("main.rs"), main("no_such_name"))?;
+    serving.told("cannot find value `no_such_name`");
+    assert_eq!(client.get("/edited").await?.body(), b"third");
+    fs::write(source("main.rs"), main("\"fourth\""))?;
+    serving.told("reload: deployed edited");
+    let deployed = SystemTime::now();
+    assert_eq!(client.get("/edited").await?.body(), b"fourth");
+    let built = release.join("edited.wasm").metadata()?.modified()?;
+    println!("served {:?} after the module was written", deployed.duration_since(built)?);
+
+    // The limits of a new hourglass.toml apply, and what it says of others is checked.
+    fs::write(folder.path().join("hourglass.toml"), "[function.edited]\nroutes = [\"/x\"]\n")?;
+    serving.told("reload: changed the routes of edited");
+    assert_eq!(client.get("/x").await?.body(), b"fourth");
     serving.signal(Signal::TERM);
     assert_eq!(serving.ended()?.code(), Some(0));
     Ok(())

@@ -161,6 +161,14 @@ async fn the_sums_are_those_of_the_metrics() -> Result<()> {
     let run = &runs(&usage)[0];
     assert_eq!((&run["state"], lost(run)), (&"complete".into(), 0));
 
+    // A version is that of the module, whatever the function is called.
+    let usage = setup.usage(&["--by", "function,version"])?;
+    for group in usage["groups"].as_array().context("there are groups")? {
+        let function = group["key"]["function"].as_str().context("it has a name")?;
+        let hash = blake3::hash(&fs::read(module(function))?).to_hex();
+        assert_eq!(group["key"]["version"], hash[..12], "{group}");
+    }
+
     // A call has the principal of the request that led to it.
     let usage = setup.usage(&["--by", "principal,cause"])?;
     let counts: Vec<_> = usage["groups"]
@@ -330,7 +338,7 @@ fn wrong_input_has_a_clear_error() -> Result<()> {
         assert!(error.contains(part), "{error}");
     }
     for (arguments, part) in [
-        (["usage", "x", "--by", "tenant"], "possible values: function, principal"),
+        (["usage", "x", "--by", "tenant"], "possible values: function, version, principal"),
         (["usage", "x", "--since", "monday"], "write a time ago such as `90m`"),
     ] {
         let output = run(&mut hourglass(&arguments))?;

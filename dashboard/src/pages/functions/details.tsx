@@ -6,12 +6,16 @@ import { overview, SPARK_SECONDS } from "../../state/overview";
 import { href } from "../../state/route";
 import { OutcomeIcon } from "../../ui/icons";
 import { Sparkline } from "../../ui/sparkline";
+import { Version } from "../../ui/version";
 
 export function FunctionDetails({ info }: { info: FunctionInfo }) {
   return (
     <section class="panel function-details" aria-labelledby="function-name">
       <div class="panel-head">
-        <h2 id="function-name">{named(info.name)}</h2>
+        <div class="function-title">
+          <h2 id="function-name" class="wrap">{named(info.name)}</h2>
+          {info.version && <p><span class="muted">Version</span> <Version version={info.version} /></p>}
+        </div>
         <a href={href("requests", "", { function: info.name })}>requests</a>
       </div>
       <Figures name={info.name} />

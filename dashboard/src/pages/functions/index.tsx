@@ -17,7 +17,8 @@ export function FunctionsPage({ name, query }: { name: string; query: URLSearchP
   const [error, setError] = useState<unknown>(null);
   const isLive = connection.value.state === "live";
   const isOut = tokenNeeded.value !== "no";
-  // A function that is deployed or removed changes the names in the overview.
+  // A function that is deployed or removed changes the names in the overview. A new version does
+  // not, so that each view of a function reads the list again.
   const names = overview.value?.functions.map((row) => row.figures.name).join("\n");
 
   useEffect(() => {
@@ -32,7 +33,7 @@ export function FunctionsPage({ name, query }: { name: string; query: URLSearchP
       },
     );
     return () => abort.abort();
-  }, [isLive, isOut, names]);
+  }, [isLive, isOut, names, name]);
 
   if (list === null || list.length === 0) {
     return (

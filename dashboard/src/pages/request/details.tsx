@@ -4,6 +4,7 @@ import { bytes, duration, named, percent, words } from "../../format";
 import { href } from "../../state/route";
 import { segments } from "../../state/timeline";
 import { OutcomeBadge, StatusCode } from "../../ui/outcome";
+import { Version } from "../../ui/version";
 
 const KINDS: Record<Span["kind"], string> = {
   invocation: "Invocation",
@@ -56,6 +57,7 @@ export function Details({ span, recording }: { span: Span; recording: Recording 
         </>}
         <Pair name="Request body">{bytes(span.request_bytes)}</Pair>
         <Pair name="Response body">{bytes(span.response_bytes)}</Pair>
+        {span.version && <Pair name="Version"><Version version={span.version} /></Pair>}
         {span.span_id && <Pair name="Span id"><span class="mono">{span.span_id}</span></Pair>}
       </dl>
     </aside>

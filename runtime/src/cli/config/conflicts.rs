@@ -19,12 +19,14 @@ pub(super) fn with_url(
     let file = function.file.as_ref().map(Spanned::span);
     let route = function.routes.first().map(Spanned::span);
     let host = function.allow_hosts.first().map(Spanned::span);
+    let schedule = function.schedule.as_ref().map(|schedule| schedule.pattern.span());
     let mount = function.mounts.first().map(|(path, _)| path.span());
     for (key, reason) in [
         (file, "a function has a `file` or a `url`, not both"),
         (route, "a function with a `url` has no routes: only functions call it"),
         (function.environment.first(), "a function with a `url` has its settings where it runs"),
         (host, "a function with a `url` reaches other hosts from where it runs"),
+        (schedule, "a function with a `url` has its schedule where it runs"),
         (mount, "a function with a `url` has its directories where it runs"),
         (public.map(Spanned::span), "only functions call a function with a `url`; remove `public`"),
     ] {
@@ -47,6 +49,10 @@ fn only_here(function: &FunctionConfig) -> Option<&'static str> {
     let mut keys = options.limits.names().filter(|key| *key != "timeout");
     keys.next()
         .or_else(|| options.instances.names().next())
+        .or_else(|| options.jobs.names().next())
+        .or_else(|| function.batch.is_some().then_some("batch"))
+        .or_else(|| function.is_async.is_some().then_some("async"))
+        .or_else(|| function.retry_after.is_some().then_some("job_retry_after"))
         .or_else(|| (!function.calls.is_empty()).then_some("calls"))
 }
 

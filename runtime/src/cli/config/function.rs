@@ -9,12 +9,14 @@ use toml::de::DeValue;
 
 use super::Source;
 use super::environment::EnvironmentTable;
+use super::schedule::ScheduleEntry;
 use super::table::{Table, wrong_type};
 use crate::cli::settings::FunctionOptions;
 use crate::function::Function;
 use crate::http::Route;
 use crate::mounts::Mounts;
 use crate::schema::FilePath;
+use crate::tasks::Retry;
 
 /// How the names of baggage are written.
 pub(super) const NAMES: &str = "[\"tenant\"]";
@@ -32,6 +34,14 @@ pub(crate) struct FunctionConfig {
     pub(super) file: Option<Spanned<PathBuf>>,
     pub(super) url: Option<Spanned<String>>,
     pub(super) public: Option<Spanned<bool>>,
+    /// Whether clients may send batches to it.
+    pub(super) batch: Option<Spanned<bool>>,
+    /// Whether clients may submit jobs of it.
+    pub(super) is_async: Option<Spanned<bool>>,
+    /// When it runs.
+    pub(super) schedule: Option<ScheduleEntry>,
+    /// The failures after which its jobs are retried.
+    pub(super) retry_after: Option<Spanned<Vec<String>>>,
     pub(super) routes: Vec<Spanned<RouteEntry>>,
     pub(super) environment: EnvironmentTable,
     /// The directories that it may read, by the path at which it finds them.
@@ -50,7 +60,15 @@ pub(super) struct RouteEntry {
 impl FunctionConfig {
     pub(super) fn take(table: &mut Table<'_>) -> anyhow::Result<Self> {
         Ok(Self {
-            options: FunctionOptions { limits: table.settings()?, instances: table.settings()? },
+            options: FunctionOptions {
+                limits: table.settings()?,
+                instances: table.settings()?,
+                jobs: table.settings()?,
+            },
+            batch: table.take("batch", "true")?,
+            is_async: table.take("async", "true")?,
+            schedule: ScheduleEntry::take(table)?,
+            retry_after: table.take("job_retry_after", "[\"server-error\"]")?,
             file: table.unit("file", &FilePath("FILE"))?,
             url: table.take("url", "\"https://host:port/function\"")?,
             baggage: table.take("baggage", NAMES)?,
@@ -72,6 +90,18 @@ impl FunctionConfig {
     /// The names of the baggage that other hosts receive.
     pub(super) fn baggage(&self) -> impl Iterator<Item = &str> {
         self.baggage.iter().flat_map(|names| names.get_ref()).map(String::as_str)
+    }
+
+    /// Whether clients may submit jobs of it.
+    pub(crate) fn is_async(&self) -> bool {
+        self.is_async.as_ref().is_some_and(|is_async| *is_async.get_ref())
+    }
+
+    /// Restricts retries to the failures that it names, if it does.
+    pub(crate) fn retry_after(&self, retry: Retry) -> Retry {
+        let Some(names) = &self.retry_after else { return retry };
+        // The names were checked when the file was read.
+        retry.after(names.get_ref().iter().map(String::as_str)).unwrap_or(retry)
     }
 
     /// Configures a function. `flags` take precedence over the file.

@@ -4,6 +4,7 @@
 //! # Layout
 //! - [`Config`]: the whole file, with names and routes checked.
 //! - `function`: a function, of this host or of another.
+//! - `schedule`: when a function runs.
 //! - `environment`: the variables and secrets of a function.
 //! - `conflicts`: keys that have no effect in combination with others.
 //! - `table`: reads the keys of a table.
@@ -12,6 +13,7 @@
 mod conflicts;
 mod environment;
 mod function;
+mod schedule;
 mod source;
 mod table;
 #[cfg(test)]
@@ -29,15 +31,17 @@ pub(crate) use self::function::FunctionConfig;
 use self::source::Source;
 use self::table::Table;
 use super::settings::{
-    ClientSettings, CodeCacheSettings, CompilerSettings, FunctionOptions, ServerSettings,
-    UsageSettings,
+    ClientSettings, CodeCacheSettings, CompilerSettings, FunctionOptions, JobsSettings,
+    ServerSettings, UsageSettings,
 };
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::http::{AdminToken, Remote, Routes};
+use crate::jobs::Schedule;
 use crate::mounts::Mounts;
 use crate::outbound::Hosts;
 use crate::schema::{FilePath, Partial, Schema as _};
+use crate::tasks::Retry;
 
 /// The name of the file, unless another is given.
 pub(crate) const FILE_NAME: &str = "hourglass.toml";
@@ -55,6 +59,7 @@ pub(crate) struct Config {
     pub(crate) server: Partial<ServerSettings>,
     pub(crate) clients: Partial<ClientSettings>,
     pub(crate) usage: Partial<UsageSettings>,
+    pub(crate) jobs: Partial<JobsSettings>,
     pub(crate) compiler: Partial<CompilerSettings>,
     /// The header in which a proxy names the principal of a request.
     pub(crate) principal_header: Option<HeaderName>,
@@ -62,6 +67,8 @@ pub(crate) struct Config {
     /// The functions on other hosts. Of their settings only the timeout may be set.
     pub(crate) remotes: BTreeMap<String, (Remote, FunctionOptions)>,
     pub(crate) routes: Routes,
+    /// When functions run.
+    pub(crate) schedules: Vec<Schedule>,
     /// The place of `cache`.
     cache: Option<Range<usize>>,
     /// The file with the token, and the place of its name.
@@ -113,6 +120,11 @@ impl Config {
                 *path = folder.join(&*path);
             }
         });
+        self.jobs = table.settings::<JobsSettings>()?.map(|jobs| {
+            if let Some(path) = &mut jobs.jobs {
+                *path = folder.join(&*path);
+            }
+        });
         self.compiler = table.settings()?;
         self.cache = table.remove("cache").map(|cache| cache.span());
         if let Some(names) = table.take::<Spanned<Vec<String>>>("baggage", function::NAMES)? {
@@ -155,6 +167,13 @@ impl Config {
             return Ok(());
         }
         conflicts::without_hosts(source, &function)?;
+        if let Some(entry) = &function.schedule {
+            self.schedules.push(entry.schedule(source, name.get_ref())?);
+        }
+        if let Some(names) = &function.retry_after {
+            let known = Retry::NEVER.after(names.get_ref().iter().map(String::as_str));
+            known.map_err(|error| source.error(names.span(), error))?;
+        }
         conflicts::with_limits(source, &function, self.server.values().max_depth)?;
         for host in &function.allow_hosts {
             Hosts::new([host.get_ref()]).map_err(|error| source.error(host.span(), error))?;
@@ -169,6 +188,9 @@ impl Config {
         for route in &function.routes {
             let added = self.routes.route(route.get_ref().to(name));
             added.map_err(|error| source.error(route.span(), error))?;
+        }
+        if function.batch.as_ref().is_some_and(|batch| *batch.get_ref()) {
+            self.routes.batch(name);
         }
         let Some(public) = &function.public else { return Ok(()) };
         let set = match public.get_ref() {
@@ -217,6 +239,19 @@ impl Config {
         Some(self.source.error(span, reason))
     }
 
+    /// Fails if a function accepts jobs, and there is no place to store them.
+    pub(crate) fn check_jobs(&self, settings: &JobsSettings) -> anyhow::Result<()> {
+        let mut functions = self.functions.values().filter_map(|one| one.is_async.as_ref());
+        match functions.find(|is_async| *is_async.get_ref()) {
+            Some(is_async) if settings.jobs.is_none() => {
+                let reason = "`async` needs a directory for jobs; write `jobs = \"DIR\"` at the top \
+                              of the file, or use `--jobs DIR`";
+                Err(self.source.error(is_async.span(), reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the token from its file. Only the listener for operators and its
     /// clients need it.
     pub(crate) fn admin_token(&self) -> anyhow::Result<Option<AdminToken>> {
@@ -250,6 +285,11 @@ impl Config {
         function: &FunctionConfig,
     ) -> anyhow::Result<(Environment, Mounts)> {
         Ok((function.environment.read(&self.source)?, function.mounts(&self.source)?))
+    }
+
+    /// Whether the files of two configurations are the same.
+    pub(crate) fn has_text_of(&self, other: &Self) -> bool {
+        self.source.text == other.source.text
     }
 
     /// The path of the file. Empty if there is no file.

@@ -25,10 +25,13 @@ fn rows(name: &str) -> String {
         "server" => rows_of::<ServerSettings>(),
         "clients" => rows_of::<ClientSettings>(),
         "function" => rows_of::<Limits>() + &rows_of::<InstanceSettings>(),
+        "jobs" => rows_of::<JobsSettings>(),
+        "function jobs" => rows_of::<JobSettings>(),
         "usage" => rows_of::<UsageSettings>(),
         "compiler" => rows_of::<CompilerSettings>(),
         "cache" => rows_of::<CodeCacheSettings>(),
         "access log" => rows_of::<AccessLogSettings>(),
+        "otlp" => rows_of::<OtlpSettings>(),
         other => panic!("no table is called `{other}`"),
     }
 }
@@ -83,7 +86,18 @@ fn the_tables_of_the_page_are_up_to_date() {
 #[test]
 fn the_page_has_every_setting_key_and_variable() {
     let page = generated(&page());
-    for table in ["server", "clients", "usage", "function", "compiler", "cache", "access log"] {
+    for table in [
+        "server",
+        "clients",
+        "usage",
+        "jobs",
+        "function",
+        "function jobs",
+        "compiler",
+        "cache",
+        "access log",
+        "otlp",
+    ] {
         assert!(page.contains(&format!("{BEGIN}{table} -->")), "{table}");
     }
     for key in config::keys().concat() {

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &TopArgs, signals: Signals) -> anyhow::Result<()> {
     let ended = super::block_on(async {
         // Like the other commands, it fails if there is no server.
         let stream = client.events().await?;
-        let signal = signals.first();
+        let signal = signals.next();
         let screen = Screen::enter()?;
         App::new(client, screen).run(stream, signal).await
     })?;

@@ -14,6 +14,7 @@ const GROUPS: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Dimension {
     Function,
+    Version,
     Principal,
     Outcome,
     Cause,
@@ -38,6 +39,7 @@ impl Dimension {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Function => "function",
+            Self::Version => "version",
             Self::Principal => "principal",
             Self::Outcome => "outcome",
             Self::Cause => "cause",
@@ -48,6 +50,7 @@ impl Dimension {
     fn of(self, invocation: &Invocation<'_>) -> Option<String> {
         match self {
             Self::Function => Some(invocation.function.to_owned()),
+            Self::Version => invocation.version.map(str::to_owned),
             Self::Principal => invocation.principal.map(str::to_owned),
             Self::Outcome => Some(invocation.outcome.to_owned()),
             Self::Cause => invocation.cause.map(str::to_owned),
@@ -94,6 +97,7 @@ mod tests {
     fn invocation<'a>(function: &'a str, principal: Option<&'a str>) -> Invocation<'a> {
         Invocation {
             function,
+            version: None,
             principal,
             outcome: "response",
             cause: None,

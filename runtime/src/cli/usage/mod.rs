@@ -32,8 +32,8 @@ pub(crate) struct UsageArgs {
     /// directory]
     #[arg(value_name = "DIR", env = "HOURGLASS_USAGE")]
     usage: Option<PathBuf>,
-    /// What to sum by: function, principal, outcome, cause and hour, separated
-    /// by commas
+    /// What to sum by: function, version, principal, outcome, cause and hour,
+    /// separated by commas
     #[arg(long, value_delimiter = ',', default_value = "function")]
     by: Vec<Dimension>,
     /// Only invocations that ended at or after this: a time ago such as 1h, or

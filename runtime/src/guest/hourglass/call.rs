@@ -38,7 +38,7 @@ type CallArgs = (u32, u32, u32, u32, u32, u32, u32, u32, u32);
 pub(super) async fn call(mut call: Call<'_>, args: CallArgs) -> Result<i64> {
     let (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len, ptr, cap) = args;
     let args = (ctx, name_ptr, name_len, head_ptr, head_len, body_ptr, body_len);
-    let Some(mut pending) = begin(&mut call, args).await? else {
+    let Some(mut pending) = begin(&mut call, args, Target::Function).await? else {
         return Ok(code::INVALID.into());
     };
     if let Some(mut written) = answer_at_once(&mut call, &mut pending, ptr, cap)? {
@@ -70,10 +70,31 @@ fn answer_at_once(
 }
 
 pub(super) async fn call_start(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
-    let Some(mut pending) = begin(&mut call, args).await? else { return Ok(code::INVALID) };
+    let Some(mut pending) = begin(&mut call, args, Target::Function).await? else {
+        return Ok(code::INVALID);
+    };
     let state = call.data_mut();
     pending.spawn(&state.capabilities);
     Ok(state.run.calls.open.add(pending)?)
+}
+
+/// Submits a job. Its handle is that of a call whose response is the job's id.
+pub(super) async fn enqueue(mut call: Call<'_>, args: StartArgs) -> Result<i32> {
+    let Some(mut pending) = begin(&mut call, args, Target::Queue).await? else {
+        return Ok(code::INVALID);
+    };
+    let state = call.data_mut();
+    pending.spawn(&state.capabilities);
+    Ok(state.run.calls.open.add(pending)?)
+}
+
+/// What answers a call.
+#[derive(Clone, Copy)]
+enum Target {
+    /// The function.
+    Function,
+    /// The queue, which runs the function later.
+    Queue,
 }
 
 /// A call that starts once its body is copied.
@@ -87,14 +108,14 @@ struct Admitted {
 
 /// Starts or refuses a call; `None` if its arguments are invalid, or if its
 /// name or its head is too long to be read.
-async fn begin(call: &mut Call<'_>, args: StartArgs) -> Result<Option<Pending>> {
+async fn begin(call: &mut Call<'_>, args: StartArgs, target: Target) -> Result<Option<Pending>> {
     let (ctx, .., body_ptr, body_len) = args;
     let (admitted, reservation) = match admit(call, args)? {
         Ok(admitted) => admitted,
         Err(refused) => return Ok(refused),
     };
     let body = memory::copy(call, body_ptr, body_len, Some(reservation)).await?;
-    dispatch(call, ctx, admitted, body).map(Some)
+    dispatch(call, (ctx, target), admitted, body).map(Some)
 }
 
 /// Admits a call, and reserves the bytes of its body.
@@ -133,7 +154,12 @@ fn admit(
 }
 
 /// Hands an admitted call to the dispatcher.
-fn dispatch(call: &mut Call<'_>, ctx: u32, admitted: Admitted, body: Bytes) -> Result<Pending> {
+fn dispatch(
+    call: &mut Call<'_>,
+    (ctx, target): (u32, Target),
+    admitted: Admitted,
+    body: Bytes,
+) -> Result<Pending> {
     let Admitted { callee, request, budget, head } = admitted;
     let Capabilities { dispatcher, .. } = &*call.data().capabilities;
     let Some(dispatcher) = dispatcher.upgrade() else {
@@ -146,7 +172,12 @@ fn dispatch(call: &mut Call<'_>, ctx: u32, admitted: Admitted, body: Bytes) -> R
     let (id, depth) = (run.id, run.depth);
     let caller = CallerInfo { id, depth, trace, tree, spans, budget: held, head };
     let (free, request) = (run.is_free(ctx), request.map(|()| Body::from(body)));
-    Ok(match dispatcher.call(caller, run.context(ctx)?, &callee, request) {
+    let ctx = run.context(ctx)?;
+    let started = match target {
+        Target::Function => dispatcher.call(caller, ctx, &callee, request),
+        Target::Queue => dispatcher.enqueue(caller, ctx, &callee, request),
+    };
+    Ok(match started {
         Ok(called) => Pending::new(called, budget, free),
         Err(error) => Pending::refused(callee, budget, &error),
     })

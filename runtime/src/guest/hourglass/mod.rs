@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`exchange`]: the request and the response.
 //! - [`context`]: the context, and contexts derived from it.
-//! - [`call`]: calls of other functions; `fetch`: requests to other hosts.
+//! - [`call`]: calls of other functions, and jobs; `fetch`: requests to other hosts.
 //! - Here: log records and digests.
 
 mod call;
@@ -47,7 +47,7 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> Result<()> {
             context_derive, context_with_value, context_without_cancel, context_cancel,
             context_drop
         } { context_sleep },
-        call { call_drop, call_detach } { call, call_start, call_wait, call_result },
+        call { call_drop, call_detach } { call, call_start, call_wait, call_result, enqueue },
         self { log, sha256 } {},
     );
     linker.func_wrap_async(MODULE, "respond", exchange::respond)?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::connections::ConnectionState;
 use super::dashboard::events::Streams;
 use super::dashboard::{functions, invoke, recordings};
+use super::deploys::Deploys;
 use super::guard::{AdminGuard, Denial};
 use super::listing::{Canceled, Listed};
 use super::{metrics, page};
@@ -19,16 +20,23 @@ use crate::http::header_limits::HeaderLimits;
 use crate::http::health;
 use crate::http::problem;
 use crate::http::refusal::Refusal;
-use crate::http::routes::Routes;
+use crate::http::route_table::RouteTable;
+#[cfg(feature = "jobs")]
+use crate::jobs::{Jobs, Schedules};
 use crate::runtime::Runtime;
 
 /// All endpoints, behind the guard.
 pub(super) struct Endpoints {
     pub(super) runtime: Runtime,
-    pub(super) routes: Routes,
+    pub(super) routes: RouteTable,
+    pub(super) deploys: Deploys,
     pub(super) guard: AdminGuard,
     pub(super) headers: HeaderLimits,
     pub(super) streams: Streams,
+    #[cfg(feature = "jobs")]
+    pub(super) jobs: Option<Jobs>,
+    #[cfg(feature = "jobs")]
+    pub(super) schedules: Option<Schedules>,
 }
 
 impl Endpoints {
@@ -76,7 +84,17 @@ impl Endpoints {
         let is = |method| request.method() == method;
         match segments.as_slice() {
             ["metrics"] if is(Method::GET) => {
-                let (kind, body) = metrics::exposition(runtime, request.headers());
+                #[cfg(feature = "jobs")]
+                let jobs = match &self.jobs {
+                    Some(jobs) => jobs.counts().await.ok(),
+                    None => None,
+                };
+                let (kind, body) = metrics::exposition(
+                    runtime,
+                    request.headers(),
+                    #[cfg(feature = "jobs")]
+                    jobs,
+                );
                 with(Response::new(body.into()), CONTENT_TYPE, kind)
             }
             ["invocations"] if is(Method::GET) => self.list(),
@@ -84,20 +102,41 @@ impl Endpoints {
             ["events"] if is(Method::GET) => self.streams.open(runtime, connection.busy()),
             ["requests"] if is(Method::GET) => recordings::list(runtime, &uri),
             ["requests", id] if is(Method::GET) => recordings::show(runtime, id),
-            ["functions"] if is(Method::GET) => functions::list(runtime, &self.routes),
+            ["functions"] if is(Method::GET) => functions::list(runtime, &self.routes.read()),
             ["functions", name, "invoke"] if is(Method::POST) => {
                 let _busy = connection.busy();
                 invoke::run(runtime, name, request).await
+            }
+            #[cfg(feature = "jobs")]
+            ["schedules"] if is(Method::GET) => super::schedules::list(self.schedules.as_ref()),
+            #[cfg(feature = "jobs")]
+            ["schedules"] => only("GET"),
+            #[cfg(feature = "jobs")]
+            ["jobs", rest @ ..] => match &self.jobs {
+                Some(queue) => jobs(queue, request.method(), &uri, rest).await,
+                None => super::jobs::none(),
+            },
+            ["functions", name] => {
+                let _busy = connection.busy();
+                self.deploys.answer(runtime, name, None, request).await
+            }
+            ["functions", name, action @ ("versions" | "rollback" | "canary")] => {
+                let action = Some(*action);
+                self.deploys.answer(runtime, name, action, request).await
+            }
+            ["reload"] if is(Method::POST) => {
+                let _busy = connection.busy();
+                self.deploys.reload().await
             }
             ["metrics" | "invocations" | "events" | "requests" | "functions"] | ["requests", _] => {
                 only("GET")
             }
             ["invocations", _] => only("DELETE"),
-            ["functions", _, "invoke"] => only("POST"),
+            ["functions", _, "invoke"] | ["reload"] => only("POST"),
             _ => problem::refusal(
                 StatusCode::NOT_FOUND,
-                "there are /, /events, /requests, /functions, /invocations, /metrics, /livez and \
-                 /readyz",
+                "there are /, /events, /requests, /functions, /invocations, /jobs, /schedules, \
+                 /metrics, /reload, /livez and /readyz",
             ),
         }
     }
@@ -118,6 +157,20 @@ impl Endpoints {
     }
 }
 
+/// The response to a request for jobs.
+#[cfg(feature = "jobs")]
+async fn jobs(queue: &Jobs, method: &Method, uri: &http::Uri, rest: &[&str]) -> Response {
+    match (method, rest) {
+        (&Method::GET, []) => super::jobs::list(queue, uri).await,
+        (&Method::GET, [id]) => super::jobs::show(queue, id).await,
+        (&Method::DELETE, [id]) => super::jobs::remove(queue, id).await,
+        (&Method::POST, [id, "retry"]) => super::jobs::retry(queue, id).await,
+        (_, []) => only("GET"),
+        (_, [_]) => only("GET, DELETE"),
+        _ => only("POST"),
+    }
+}
+
 pub(super) fn json(value: &impl Serialize) -> Response {
     // Serializing texts, lists and numbers to JSON can't fail.
     let mut body = serde_json::to_vec(value).unwrap_or_default();
@@ -135,7 +188,7 @@ fn malformed(refusal: Refusal) -> Response {
     tracing::debug!(%refusal, "a request to the admin listener was refused");
     let mut response = refusal.response();
     if let Some(allowed) = response.headers_mut().get_mut(ALLOW) {
-        *allowed = HeaderValue::from_static("GET, POST, DELETE");
+        *allowed = HeaderValue::from_static("GET, POST, PUT, DELETE");
     }
     response
 }

@@ -16,8 +16,11 @@ use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::exemplars;
 use super::process::Process;
 use crate::function::IdleStats;
+#[cfg(feature = "jobs")]
+use crate::jobs::{JobCounts, JobState};
 use crate::runtime::{Capacity, Runtime};
 use crate::telemetry::{FunctionMetrics, Histogram, Metrics, OutcomeMetrics};
 
@@ -34,18 +37,27 @@ struct Exposition {
     draining: bool,
     idle: IdleStats,
     process: Option<Process>,
+    /// The jobs of the queue, if there is one.
+    #[cfg(feature = "jobs")]
+    jobs: Option<JobCounts>,
 }
 
 /// The metrics of a runtime and of this process: the media type, and the text.
-pub(super) fn exposition(runtime: &Runtime, headers: &HeaderMap) -> (&'static str, String) {
-    let mut registry = Registry::default();
+pub(super) fn exposition(
+    runtime: &Runtime,
+    headers: &HeaderMap,
+    #[cfg(feature = "jobs")] jobs: Option<JobCounts>,
+) -> (&'static str, String) {
+    let (mut registry, metrics) = (Registry::default(), runtime.metrics());
     registry.register_collector(Box::new(Exposition {
-        metrics: runtime.metrics(),
+        metrics: metrics.clone(),
         in_flight: runtime.in_flight(),
         capacity: runtime.capacity(),
         draining: runtime.is_draining(),
         idle: runtime.idle_stats(),
         process: Process::read(),
+        #[cfg(feature = "jobs")]
+        jobs,
     }));
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let open = accepted.any(|value| value.contains("application/openmetrics-text"));
@@ -55,6 +67,9 @@ pub(super) fn exposition(runtime: &Runtime, headers: &HeaderMap) -> (&'static st
         true => (OPEN_METRICS, text::encode(&mut body, &registry)),
         false => (PROMETHEUS, prometheus_text::encode(&mut body, &registry)),
     };
+    if open {
+        body = exemplars::add(body, &metrics.functions);
+    }
     (kind, body)
 }
 
@@ -65,6 +80,9 @@ impl Collector for Exposition {
         self.functions(encoder)?;
         self.host(encoder)?;
         self.usage(encoder)?;
+        self.export(encoder)?;
+        #[cfg(feature = "jobs")]
+        self.jobs(encoder)?;
         self.process.as_ref().map_or(Ok(()), |process| process.encode(encoder))
     }
 }
@@ -225,6 +243,20 @@ impl Exposition {
         Ok(())
     }
 
+    /// The queue of jobs, if there is one.
+    #[cfg(feature = "jobs")]
+    fn jobs(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family =
+            encoder.encode_descriptor("hourglass_jobs", "Stored jobs", None, MetricType::Gauge)?;
+        for (state, jobs) in
+            JobState::ALL.iter().zip(self.jobs.iter().flat_map(|jobs| jobs.by_state))
+        {
+            family.encode_family(&[("state", state.name())])?.encode_gauge(&gauge(jobs))?;
+        }
+        let bytes = self.jobs.as_ref().map_or(0, |jobs| jobs.bytes);
+        gauge_family(encoder, "hourglass_jobs_bytes", "Bytes of stored jobs", bytes)
+    }
+
     /// The usage ledger, if there is one.
     fn usage(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let usage = self.metrics.usage.as_ref();
@@ -245,6 +277,23 @@ impl Exposition {
         let (name, help) = ("hourglass_usage_file_bytes", "Size of the usage ledger");
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         usage.map_or(Ok(()), |usage| metric.encode_gauge(&gauge(usage.file_bytes)))
+    }
+
+    /// The exporter of traces and logs, if there is one.
+    fn export(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let export = self.metrics.export.as_ref();
+        let spans = export.map(|export| export.spans);
+        let logs = export.map(|export| export.logs);
+        for (name, help, counts) in [
+            ("hourglass_export_spans", "Spans by what became of their export", spans),
+            ("hourglass_export_logs", "Log records by what became of their export", logs),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (result, value) in counts.into_iter().flatten() {
+                count(&mut family, &[("result", result)], value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes a family with a value for each function and outcome.

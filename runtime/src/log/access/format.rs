@@ -88,7 +88,7 @@ fn text(
         humantime::format_rfc3339_micros(now),
         OneLine(&record.method),
         OneLine(&path),
-        record.version,
+        record.protocol,
     );
     let mut field = |name, value: Option<&dyn Display>| {
         if let Some(value) = value {
@@ -97,6 +97,7 @@ fn text(
     };
     let dynamic = |value: &Option<_>| value.as_ref().map(|value: &&'static str| *value);
     field("function", record.function.as_ref().map(|name| name as _));
+    field("version", record.version.as_ref().map(|version| version as _));
     field("route", record.route.as_ref().map(|route| route as _));
     field("outcome", dynamic(&record.outcome).as_ref().map(|name| name as _));
     field("cause", dynamic(&record.cause).as_ref().map(|name| name as _));
@@ -128,8 +129,9 @@ fn json(
     member(line, "level", "INFO");
     member(line, "method", record.method.as_str());
     member(line, "path", fixed::cut(record.path(), PATH));
-    let _ = write!(line, ",\"protocol\":\"{:?}\",\"status\":{status}", record.version);
+    let _ = write!(line, ",\"protocol\":\"{:?}\",\"status\":{status}", record.protocol);
     member(line, "function", record.function.as_deref());
+    member(line, "version", record.version.as_deref());
     member(line, "route", record.route.as_deref());
     member(line, "outcome", record.outcome);
     member(line, "cause", record.cause);
@@ -218,7 +220,8 @@ mod tests {
         let request = Request::get(path).body(()).expect("a request");
         let id = HeaderValue::from_static("the-id");
         let mut record = AccessRecord::new(&request, &Context::background(), &id);
-        record.set_outcome(Some(&"hello".into()), &outcome);
+        record.set_function(&"hello".into(), &"0123456789ab".into());
+        record.set_outcome(&outcome);
         record
     }
 
@@ -245,6 +248,10 @@ mod tests {
             (&"canceled".into(), &"client-disconnected".into())
         );
         assert_eq!((&value["checkout_us"], &value["run_us"]), (&60.into(), &40.into()));
+        assert_eq!(
+            (&value["function"], &value["version"]),
+            (&"hello".into(), &"0123456789ab".into())
+        );
         assert_eq!((&value["response_bytes"], &value["trace_id"]), (&5.into(), &Value::Null));
         assert_eq!(
             (&value["request_id"], &value["protocol"]),
@@ -259,7 +266,8 @@ mod tests {
         assert!(time.ends_with('Z') && time.len() == 27, "{time}");
         assert!(
             rest.starts_with(
-                "hourglass::access: GET /a HTTP/1.1 200 function=hello outcome=response wall="
+                "hourglass::access: GET /a HTTP/1.1 200 function=hello \
+                 version=0123456789ab outcome=response wall="
             ),
             "{rest}"
         );

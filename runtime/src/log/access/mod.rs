@@ -27,8 +27,8 @@ use crate::propagation::trace;
 /// A log with one record for each request that a [`Server`](crate::http::Server)
 /// has answered. Cheap to clone; the clones are one log.
 ///
-/// A record has the method, the path with its query, the route, the function,
-/// the status, the outcome and cause, the bytes of both bodies, the time that
+/// A record has the method, the path with its query, the route, the function and
+/// its version, the status, the outcome and cause, the bytes of both bodies, the time that
 /// the client waited (`wall`) and the parts of it (`queue`, `checkout`, `run`,
 /// `grace`), processor time, and the ids of request, trace and span, the
 /// principal, and the client's address. It is written when the invocation has
@@ -106,13 +106,14 @@ impl AccessLog {
         &self,
         mut record: Box<AccessRecord>,
         result: &Result<(Response, Usage), InvokeError>,
-        function: &Arc<str>,
+        (function, version): (&Arc<str>, &Arc<str>),
     ) {
         let (outcome, status, usage) = match result {
             Ok((response, usage)) => (&Outcome::Response, response.status(), *usage),
             Err(error) => (error.outcome(), error.outcome().status(), error.usage()),
         };
-        record.set_outcome(Some(function), outcome);
+        record.set_function(function, version);
+        record.set_outcome(outcome);
         self.write(&record, status.as_u16(), Some(&usage));
     }
 

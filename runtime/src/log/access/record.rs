@@ -17,13 +17,15 @@ use crate::propagation::trace::{TRACE, Trace};
 pub(crate) struct AccessRecord {
     pub(super) method: Method,
     pub(super) uri: Uri,
-    pub(super) version: Version,
+    pub(super) protocol: Version,
     started: Instant,
     pub(super) request_id: HeaderValue,
     /// The pattern of the route.
     pub(super) route: Option<Arc<str>>,
     /// The function that the request led to.
     pub(super) function: Option<Arc<str>>,
+    /// The version of that function.
+    pub(super) version: Option<Arc<str>>,
     /// The outcome's name.
     pub(super) outcome: Option<&'static str>,
     pub(super) cause: Option<&'static str>,
@@ -39,11 +41,12 @@ impl AccessRecord {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
-            version: request.version(),
+            protocol: request.version(),
             started: Instant::now(),
             request_id: id.clone(),
             route: None,
             function: None,
+            version: None,
             outcome: None,
             cause: None,
             document: None,
@@ -63,9 +66,13 @@ impl AccessRecord {
         }
     }
 
+    /// Sets the function that the request led to.
+    pub(super) fn set_function(&mut self, name: &Arc<str>, version: &Arc<str>) {
+        (self.function, self.version) = (Some(name.clone()), Some(version.clone()));
+    }
+
     /// Sets how the request ended.
-    pub(crate) fn set_outcome(&mut self, function: Option<&Arc<str>>, outcome: &Outcome) {
-        self.function = function.cloned();
+    pub(crate) fn set_outcome(&mut self, outcome: &Outcome) {
         self.outcome = Some(outcome.name());
         self.cause = outcome.cause().map(Cause::name);
     }

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 pub(crate) use self::number::{Count, Share};
 pub(crate) use self::period::Period;
 pub(crate) use self::size::Size;
-pub(crate) use self::text::{Address, Choice, FilePath, Switch, UrlPath};
+pub(crate) use self::text::{Address, Choice, FilePath, Switch, UrlPath, WebUrl};
 
 /// A unit and a range: it parses values, checks them, and shows them.
 pub(crate) trait Unit {

@@ -47,29 +47,42 @@ impl Unit for Count {
     }
 }
 
-/// A part of a whole: above 0, at most 1.
-pub(crate) struct Share;
+/// A part of a whole: at most 1.
+pub(crate) struct Share {
+    has_zero: bool,
+}
+
+impl Share {
+    /// Above 0.
+    pub(crate) const POSITIVE: Self = Self { has_zero: false };
+    /// At least 0.
+    pub(crate) const ANY: Self = Self { has_zero: true };
+
+    /// A valid number, in words.
+    fn expected(&self) -> &'static str {
+        if self.has_zero {
+            "a number from 0 to 1, such as 0.5"
+        } else {
+            "a number above 0 and at most 1, such as 0.5"
+        }
+    }
+}
 
 impl Unit for Share {
     type Value = f64;
 
     fn form(&self) -> Form {
-        Form::new(
-            "SHARE",
-            Notation::Number,
-            "a number above 0 and at most 1, such as 0.5, without quotes",
-        )
+        Form::new("SHARE", Notation::Number, format!("{}, without quotes", self.expected()))
     }
 
     fn range(&self) -> String {
-        "above 0, at most 1".to_owned()
+        if self.has_zero { "0 to 1" } else { "above 0, at most 1" }.to_owned()
     }
 
     fn parse(&self, text: &str) -> Result<f64, ValueError> {
-        let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-        share.ok_or_else(|| {
-            ValueError::new(text, "not a share", "a number above 0 and at most 1, such as 0.5")
-        })
+        let fits = |share: &f64| (0.0..=1.0).contains(share) && (self.has_zero || *share > 0.0);
+        let share = text.parse().ok().filter(fits);
+        share.ok_or_else(|| ValueError::new(text, "not a share", self.expected()))
     }
 
     fn show(&self, value: &f64) -> String {
@@ -100,13 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_above_zero_and_at_most_one() {
+    fn a_share_is_at_most_one() {
         for (text, expected) in [("0.5", 0.5), ("1", 1.0), (".25", 0.25)] {
-            assert_eq!(Share.parse(text), Ok(expected), "{text}");
+            assert_eq!(Share::POSITIVE.parse(text), Ok(expected), "{text}");
+            assert_eq!(Share::ANY.parse(text), Ok(expected), "{text}");
         }
-        for bad in ["0", "-1", "1.01", "50%", "NaN", "inf", ""] {
-            let error = Share.parse(bad).expect_err(bad).to_string();
-            assert!(error.contains("such as 0.5"), "{error}");
+        assert_eq!(Share::ANY.parse("0"), Ok(0.0));
+        assert!(Share::POSITIVE.parse("0").is_err());
+        for bad in ["-1", "1.01", "50%", "NaN", "inf", ""] {
+            for share in [Share::POSITIVE, Share::ANY] {
+                let error = share.parse(bad).expect_err(bad).to_string();
+                assert!(error.contains("such as 0.5"), "{error}");
+            }
         }
     }
 }

@@ -33,6 +33,28 @@ impl Unit for Address {
     }
 }
 
+/// The URL of a server.
+pub(crate) struct WebUrl;
+
+impl Unit for WebUrl {
+    type Value = String;
+
+    fn form(&self) -> Form {
+        Form::new("URL", Notation::String, r#"a URL in quotes, such as "http://127.0.0.1:4317""#)
+    }
+
+    fn parse(&self, text: &str) -> Result<String, ValueError> {
+        let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        host.filter(|host| !host.is_empty()).map(|_| text.to_owned()).ok_or_else(|| {
+            ValueError::new(text, "not a URL", "one such as `http://127.0.0.1:4317`")
+        })
+    }
+
+    fn show(&self, value: &String) -> String {
+        value.clone()
+    }
+}
+
 /// A path of a URL, without parameters.
 pub(crate) struct UrlPath;
 
@@ -173,6 +195,17 @@ mod tests {
         for text in ["", "-", "a/b", "//", "/a//b", "/a?b", "/a#b", "/{a}", "/a b", "/%2e", "/ä"] {
             let error = UrlPath.parse(text).expect_err(text).to_string();
             assert!(error.contains("starts with `/`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_one_of_a_web_server() {
+        for text in ["http://127.0.0.1:4317", "https://host/path"] {
+            assert!(WebUrl.parse(text).is_ok(), "{text}");
+        }
+        for text in ["", "127.0.0.1:4317", "http://", "grpc://host"] {
+            let error = WebUrl.parse(text).expect_err(text).to_string();
+            assert!(error.contains("`http://127.0.0.1:4317`"), "{error}");
         }
     }
 

@@ -5,20 +5,16 @@
 //! A block begins with 16 bytes: [`MAGIC`], the length of its content and a
 //! CRC-32 of length and content, both in little endian. The content is in the
 //! encoding of postcard: a [`Head`], and after that of records the names that
-//! they use and the records.
+//! they use and the records. The name of a function ends with [`VERSION`] and its
+//! version, if it has one.
 //!
 //! A reader that meets damage looks for the next block by its first bytes. They
 //! are no UTF-8, so no name in a damaged block imitates them.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::names::Table;
-use super::record::{Entry, Invocation, Record};
+use super::record::{Entry, Invocation, VERSION};
 use super::totals::{Losses, Totals};
-use crate::context::Cause;
-use crate::outcome::Outcome;
 
 /// The first bytes of each block. The last one but one is the format's version.
 const MAGIC: [u8; 8] = *b"\xffHGUSE\x01\xfe";
@@ -29,12 +25,8 @@ pub(super) const PREFIX: usize = 16;
 /// The longest content that a reader accepts.
 pub(super) const LONGEST: usize = 64 << 10;
 
-/// A block of records is complete once it has this many bytes.
-const COMPLETE: usize = 48 << 10;
-
-/// The longest encoded head, and the longest encoded entry.
+/// The longest encoded head.
 const HEAD: usize = 256;
-const ENTRY: usize = 160;
 
 /// What a block is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +61,7 @@ pub(super) struct RecordsHead {
     pub(super) first: u64,
     /// The time that those of the records are relative to.
     pub(super) at: i64,
-    names: u32,
+    pub(super) names: u32,
     pub(super) records: u32,
 }
 
@@ -119,7 +111,7 @@ pub(super) fn encode(head: &Head) -> Vec<u8> {
 }
 
 /// A block from its parts.
-fn sealed(head: &Head, names: &[u8], entries: &[u8]) -> Vec<u8> {
+pub(super) fn sealed(head: &Head, names: &[u8], entries: &[u8]) -> Vec<u8> {
     let mut buffer = [0; HEAD];
     // It fits, which a test checks with the largest values.
     let head = postcard::to_slice(head, &mut buffer).map_or(&[][..], |head| head);
@@ -191,8 +183,11 @@ impl<'a> Block<'a> {
         let name = |index: u32| names.get((index as usize).checked_sub(1)?).copied();
         for _ in 0..head.records {
             let Ok((entry, after)) = postcard::take_from_bytes::<Entry>(rest) else { return read };
+            let named = name(entry.function).unwrap_or_default();
+            let (function, version) = named.split_once(VERSION).unzip();
             visit(&Invocation {
-                function: name(entry.function).unwrap_or_default(),
+                function: function.unwrap_or(named),
+                version,
                 principal: name(entry.principal),
                 outcome: name(entry.outcome).unwrap_or_default(),
                 cause: name(entry.cause),
@@ -205,95 +200,44 @@ impl<'a> Block<'a> {
     }
 }
 
-/// A block of records that is not complete. Each name is written once.
-#[derive(Debug, Default)]
-pub(super) struct Building {
-    names: Vec<u8>,
-    count: u32,
-    functions: HashMap<u32, u32>,
-    outcomes: [u32; Outcome::NAMES.len()],
-    causes: [u32; Cause::NAMES.len()],
-    principals: HashMap<Box<str>, u32>,
-    entries: Vec<u8>,
-    pub(super) records: u32,
-    pub(super) totals: Totals,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-impl Building {
-    /// Adds a record that ended at `ended`, in microseconds from the time of the
-    /// block.
-    pub(super) fn push(&mut self, record: Record, ended: i64, table: &Table) {
-        let Self { names, count, functions, outcomes, causes, principals, entries, .. } = self;
-        let mut intern = |place: &mut u32, name: &str| {
-            if *place == 0 {
-                append(names, name);
-                *count += 1;
-                *place = *count;
-            }
-            *place
-        };
-        let id = record.function;
-        let function = table.names.get(id as usize).map_or("", |name| name);
-        let function = intern(functions.entry(id).or_default(), function);
-        let principal = match record.principal {
-            Some(name) => {
-                let place = principals.entry(name.clone()).or_default();
-                intern(place, &name)
-            }
-            None => 0,
-        };
-        let outcome = usize::from(record.outcome);
-        let outcome = match (outcomes.get_mut(outcome), Outcome::NAMES.get(outcome)) {
-            (Some(place), Some(name)) => intern(place, name),
-            _ => 0,
-        };
-        let cause = record.cause.map_or(usize::MAX, usize::from);
-        let cause = match (causes.get_mut(cause), Cause::NAMES.get(cause)) {
-            (Some(place), Some(name)) => intern(place, name),
-            _ => 0,
-        };
-        let amounts = record.amounts;
-        let entry = Entry { function, principal, outcome, cause, ended, amounts };
-        let mut buffer = [0; ENTRY];
-        // It fits, which a test checks with the largest values.
-        if let Ok(entry) = postcard::to_slice(&entry, &mut buffer) {
-            entries.extend_from_slice(entry);
-            self.records += 1;
-            self.totals.add(&amounts, record.outcome != 0);
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_else_is_a_block(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Block::decode(&bytes).is_none());
+            prop_assert!(find(&bytes) <= bytes.len());
         }
     }
 
-    pub(super) fn is_complete(&self) -> bool {
-        self.names.len() + self.entries.len() >= COMPLETE
-    }
-
-    /// The block, as the one of a run after `first` records.
-    pub(super) fn finish(&self, run: u64, first: u64, at: i64) -> Vec<u8> {
-        let head = RecordsHead { run, first, at, names: self.count, records: self.records };
-        sealed(&Head::Records(head), &self.names, &self.entries)
-    }
-
-    /// Empties it, and keeps its memory.
-    pub(super) fn clear(&mut self) {
-        let Self { names, functions, principals, entries, .. } = self;
-        names.clear();
-        functions.clear();
-        principals.clear();
-        entries.clear();
-        let (names, functions) = (std::mem::take(names), std::mem::take(functions));
-        let (principals, entries) = (std::mem::take(principals), std::mem::take(entries));
-        *self = Self { names, functions, principals, entries, ..Self::default() };
-    }
-}
-
-/// Appends a name in postcard's encoding: its length as a varint, its bytes.
-fn append(names: &mut Vec<u8>, name: &str) {
-    let mut buffer = [0; 10];
-    if let Ok(len) = postcard::to_slice(&(name.len() as u64), &mut buffer) {
-        names.extend_from_slice(len);
-        names.extend_from_slice(name.as_bytes());
+    #[test]
+    fn the_largest_values_fit() {
+        let (max, duration) = (u64::MAX, std::time::Duration::MAX);
+        let totals = Totals {
+            invocations: max,
+            failures: max,
+            wall: duration,
+            cpu: duration,
+            byte_nanos: u128::MAX,
+            request_bytes: max,
+            response_bytes: max,
+            calls: max,
+            fetches: max,
+        };
+        let losses = Losses { buffer_full: max, write_failed: max, killed: max };
+        let (at, run) = (i64::MIN, max);
+        let ended = Ended::Uncertain;
+        for head in [
+            Head::Carry(Carry { at, totals, losses, run, written: max, settled: max }),
+            Head::End(RunEnd { run, started: at, at, written: max, losses, ended }),
+            Head::Run(RunStart { run, started: at, boot: u128::MAX, pid: u32::MAX }),
+        ] {
+            let block = encode(&head);
+            assert_eq!(Block::decode(&block).expect("a valid block").head, head);
+        }
     }
 }
-
-#[cfg(test)]
-mod tests;

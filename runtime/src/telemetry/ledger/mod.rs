@@ -43,14 +43,18 @@
 //!
 //! # Layout
 //! - [`Ledger`]: the buffers, and what an invocation does.
-//! - [`record`]: a record; [`names`]: functions by id; [`totals`]: sums.
+//! - [`record`]: a record; [`buffer`]: those of a core.
+//! - [`names`]: functions by id; [`totals`]: sums.
 //! - [`counts`]: the counts of a run.
 //! - [`writer`]: the thread; [`log`]: the files it appends to.
-//! - [`block`]: the format of files; [`scan`]: reads one; [`account`]: reads all.
+//! - [`block`]: the format of files; [`building`]: a block of records.
+//! - [`scan`]: reads a file; [`account`]: reads all.
 //! - [`directory`]: their names, and the lock.
 
 pub(crate) mod account;
 pub(crate) mod block;
+mod buffer;
+mod building;
 mod counts;
 mod directory;
 mod log;
@@ -68,10 +72,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
+use self::buffer::Buffer;
 use self::counts::Counts;
 use self::log::Log;
 pub(crate) use self::names::NameId;
 use self::names::Names;
+use self::record::VERSION;
 use self::record::{Amounts, Record};
 use self::writer::Writer;
 use super::counters::index;
@@ -83,8 +89,8 @@ use crate::error::LedgerError;
 use crate::outcome::{Outcome, Usage};
 use crate::sync::lock;
 
-/// The most records of a core that wait: about a second of its full load, and 3
-/// MiB.
+/// The most records of a core that wait: about a second of its full load, and
+/// 2 MiB. Their principals are half a MiB more, and the text.
 const BUFFERED: usize = 32 << 10;
 
 /// The longest wait for the last records to be written. A disk that hangs must
@@ -111,6 +117,7 @@ pub(crate) struct Ledger {
 /// What the writer's thread shares.
 #[derive(Debug)]
 struct LedgerState {
+    opened: Instant,
     cores: PerCore<Core>,
     counts: Counts,
     names: Arc<Names>,
@@ -120,12 +127,12 @@ struct LedgerState {
     file_bytes: AtomicU64,
 }
 
-/// The buffer of a core.
+/// What a core writes to.
 #[derive(Debug)]
 struct Core {
     /// The number of its counts.
     slot: usize,
-    records: Mutex<Vec<Record>>,
+    buffer: Mutex<Buffer>,
 }
 
 impl Ledger {
@@ -137,11 +144,12 @@ impl Ledger {
     fn with_buffers(settings: &LedgerSettings, buffered: usize) -> Result<Self, LedgerError> {
         let log = Log::open(settings)?;
         let failed = |source| LedgerError::Io { path: settings.dir.clone(), source };
-        let buffer = |slot, _| Core { slot, records: Mutex::new(Vec::with_capacity(buffered)) };
-        let cores = PerCore::new(buffer);
+        let buffer = || Buffer::with_capacity(buffered);
+        let cores = PerCore::new(|slot, _| Core { slot, buffer: Mutex::new(buffer()) });
         let counts =
             Counts::create(&settings.dir, &log.start, cores.iter().count()).map_err(failed)?;
         let state = Arc::new(LedgerState {
+            opened: Instant::now(),
             cores,
             counts,
             names: Arc::default(),
@@ -150,15 +158,18 @@ impl Ledger {
             file_bytes: AtomicU64::new(log.bytes()),
         });
         let (done, ended) = watch::channel(false);
-        let writer = Writer::new(state.clone(), log, Vec::with_capacity(buffered), done);
+        let writer = Writer::new(state.clone(), log, buffer(), done);
         let builder = thread::Builder::new().name("hourglass-usage".into());
         let writer = builder.spawn(|| writer.run()).map_err(failed)?;
         Ok(Self { state, thread: writer.thread().clone(), writer: Some(writer), done: ended })
     }
 
-    /// An id for the records of a function.
-    pub(crate) fn register(&self, name: &str) -> NameId {
-        self.state.names.register(name)
+    /// An id for the records of a function with a version, if it has one.
+    pub(crate) fn register(&self, name: &str, version: Option<&str>) -> NameId {
+        match version {
+            Some(version) => self.state.names.register(&format!("{name}{VERSION}{version}")),
+            None => self.state.names.register(name),
+        }
     }
 
     /// Records an invocation that has ended.
@@ -174,29 +185,29 @@ impl Ledger {
             Outcome::Response => 0,
             _ => position(&Outcome::NAMES, outcome.name()),
         };
-        self.push(Record {
+        let record = Record {
             function: function.id,
             outcome: outcome_at,
             cause: outcome.cause().map(|cause| position(&Cause::NAMES, cause.name())),
-            principal: ctx.value(&PRINCIPAL).map(record::principal),
-            ended,
+            has_principal: false,
+            ended: self.state.since_opened(ended),
             amounts: Amounts::new(usage),
-        });
+        };
+        self.push(record, ctx.value(&PRINCIPAL).map(record::principal));
     }
 
-    fn push(&self, record: Record) {
+    fn push(&self, record: Record, principal: Option<Box<str>>) {
         let Some(core) = self.state.cores.own() else { return };
         let Some(slot) = self.state.counts.slot(core.slot) else { return };
-        let mut records = lock(&core.records);
-        // A full buffer never grows.
-        if records.len() == records.capacity() {
+        let mut buffer = lock(&core.buffer);
+        if buffer.len() == buffer.capacity() {
             slot.refuse();
             return;
         }
         slot.accept();
-        records.push(record);
-        let is_half_full = records.len() == records.capacity() / 2;
-        drop(records);
+        buffer.push(record, principal);
+        let is_half_full = buffer.len() == buffer.capacity() / 2;
+        drop(buffer);
         if is_half_full || self.state.parked.load(Ordering::Relaxed) {
             self.wake();
         }
@@ -235,6 +246,14 @@ impl Ledger {
             ],
             file_bytes: self.state.file_bytes.load(Ordering::Relaxed),
         }
+    }
+}
+
+impl LedgerState {
+    /// Nanoseconds from when the ledger was opened.
+    fn since_opened(&self, at: Instant) -> i64 {
+        let passed = at.saturating_duration_since(self.opened);
+        i64::try_from(passed.as_nanos()).unwrap_or(i64::MAX)
     }
 }
 

@@ -36,17 +36,17 @@ pub(crate) struct Losses {
 impl Totals {
     /// Adds a record.
     pub(crate) fn add(&mut self, amounts: &Amounts, is_failure: bool) {
-        *self = self.plus(&Self {
-            invocations: 1,
-            failures: is_failure.into(),
-            wall: Duration::from_nanos(amounts.wall),
-            cpu: Duration::from_nanos(amounts.cpu),
-            byte_nanos: u128::from(amounts.peak_memory) * u128::from(amounts.wall),
-            request_bytes: amounts.request_bytes,
-            response_bytes: amounts.response_bytes,
-            calls: amounts.calls.into(),
-            fetches: amounts.fetches.into(),
-        });
+        let add = |sum: &mut u64, more| *sum = sum.saturating_add(more);
+        add(&mut self.invocations, 1);
+        add(&mut self.failures, is_failure.into());
+        self.wall = self.wall.saturating_add(Duration::from_nanos(amounts.wall));
+        self.cpu = self.cpu.saturating_add(Duration::from_nanos(amounts.cpu));
+        let byte_nanos = u128::from(amounts.peak_memory) * u128::from(amounts.wall);
+        self.byte_nanos = self.byte_nanos.saturating_add(byte_nanos);
+        add(&mut self.request_bytes, amounts.request_bytes);
+        add(&mut self.response_bytes, amounts.response_bytes);
+        add(&mut self.calls, amounts.calls.into());
+        add(&mut self.fetches, amounts.fetches.into());
     }
 
     pub(crate) fn plus(&self, other: &Self) -> Self {

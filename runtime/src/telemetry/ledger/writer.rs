@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::block::Building;
+use super::buffer::Buffer;
+use super::building::Building;
 use super::log::Log;
 use super::record::Record;
 use super::totals::Losses;
@@ -35,7 +36,7 @@ pub(super) struct Writer {
     state: Arc<LedgerState>,
     log: Log,
     /// An empty buffer, which is exchanged for a full one.
-    spare: Vec<Record>,
+    spare: Buffer,
     building: Building,
     maintained: Instant,
     failures: Failures,
@@ -53,7 +54,7 @@ impl Writer {
     pub(super) fn new(
         state: Arc<LedgerState>,
         log: Log,
-        spare: Vec<Record>,
+        spare: Buffer,
         done: watch::Sender<bool>,
     ) -> Self {
         Self {
@@ -103,19 +104,19 @@ impl Writer {
     /// Writes what the buffers hold, and returns whether there was anything.
     fn sweep(&mut self) -> bool {
         let retired = self.state.names.table().take_retired();
-        let (instant, at) = (Instant::now(), now());
+        let (base, at) = (self.state.since_opened(Instant::now()), now());
         let state = self.state.clone();
         let mut has_any = false;
         for core in state.cores.iter() {
-            std::mem::swap(&mut *lock(&core.records), &mut self.spare);
-            let mut records = std::mem::take(&mut self.spare);
-            has_any |= !records.is_empty();
-            let mut left = records.drain(..);
-            while self.build(&mut left, instant) {
+            std::mem::swap(&mut *lock(&core.buffer), &mut self.spare);
+            let mut buffer = std::mem::take(&mut self.spare);
+            has_any |= !buffer.is_empty();
+            let mut left = buffer.drain();
+            while self.build(&mut left, base) {
                 self.write(at);
             }
             drop(left);
-            self.spare = records;
+            self.spare = buffer;
         }
         self.write(at);
         state.names.table().free(retired);
@@ -123,13 +124,18 @@ impl Writer {
     }
 
     /// Adds records to the block until it is complete, and returns whether it
-    /// is. The names are locked meanwhile, and not while the block is written.
-    fn build(&mut self, records: &mut impl Iterator<Item = Record>, now: Instant) -> bool {
+    /// is. The time of the block is `base`. The names are locked meanwhile, and
+    /// not while the block is written.
+    fn build(
+        &mut self,
+        records: &mut impl Iterator<Item = (Record, Option<Box<str>>)>,
+        base: i64,
+    ) -> bool {
         let table = self.state.names.table();
         while !self.building.is_complete() {
-            let Some(record) = records.next() else { return false };
-            let ended = microseconds(record.ended, now);
-            self.building.push(record, ended, &table);
+            let Some((record, principal)) = records.next() else { return false };
+            let ended = record.ended.saturating_sub(base) / 1_000;
+            self.building.push(&record, principal, ended, &table);
         }
         true
     }
@@ -165,7 +171,7 @@ impl Writer {
     /// the writer is parked.
     fn park(&self) {
         self.state.parked.store(true, SeqCst);
-        let is_empty = self.state.cores.iter().all(|core| lock(&core.records).is_empty());
+        let is_empty = self.state.cores.iter().all(|core| lock(&core.buffer).is_empty());
         if is_empty && !self.state.closed.load(SeqCst) {
             thread::park_timeout(PARKED);
         }
@@ -183,14 +189,5 @@ impl Failures {
         let lost = std::mem::take(&mut self.records);
         tracing::error!(%error, lost, "the usage ledger can't be written");
         self.logged = Some(Instant::now());
-    }
-}
-
-/// The microseconds from `base` to `at`, which may be earlier.
-fn microseconds(at: Instant, base: Instant) -> i64 {
-    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    match at.checked_duration_since(base) {
-        Some(later) => micros(later),
-        None => -micros(base.duration_since(at)),
     }
 }

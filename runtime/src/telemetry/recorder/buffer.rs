@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::span::{LogLine, Span};
 use crate::sync::lock;
+use crate::telemetry::exports::Exports;
 
 /// The most spans and log lines of a request, and the most bytes of their
 /// texts.
@@ -21,7 +22,11 @@ const TEXT: usize = 64 << 10;
 
 /// Collects what one request starts.
 #[derive(Debug, Default)]
-pub(crate) struct SpanBuffer(Mutex<Buffered>);
+pub(crate) struct SpanBuffer {
+    buffered: Mutex<Buffered>,
+    /// The way of spans that come after the request was exported.
+    exported: OnceLock<Arc<Exports>>,
+}
 
 /// What was collected.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +44,7 @@ pub(crate) struct Buffered {
 /// An invocation's access to the buffer of its request.
 #[derive(Debug)]
 pub(crate) struct SpanRecorder {
-    recorded: Recorded,
+    kept: Kept,
     buffer: OnceLock<Arc<SpanBuffer>>,
 }
 
@@ -51,7 +56,16 @@ pub(crate) struct SpanParent {
     pub(crate) id: Option<u64>,
 }
 
-/// What is kept of a request.
+/// What is kept of a request, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// By the recorder.
+    pub(crate) recorded: Recorded,
+    /// By the exporter.
+    pub(crate) exported: Recorded,
+}
+
+/// Which requests are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recorded {
     Nothing,
@@ -74,36 +88,44 @@ impl Recorded {
     }
 }
 
+impl Kept {
+    const NOTHING: Self = Self { recorded: Recorded::Nothing, exported: Recorded::Nothing };
+
+    /// Whether a request is kept anywhere.
+    pub(crate) fn keeps(self, is_failed: bool, duration: Duration) -> bool {
+        self.recorded.keeps(is_failed, duration) || self.exported.keeps(is_failed, duration)
+    }
+}
+
 impl SpanRecorder {
     /// Records nothing.
     pub(crate) const fn off() -> Self {
-        Self { recorded: Recorded::Nothing, buffer: OnceLock::new() }
+        Self { kept: Kept::NOTHING, buffer: OnceLock::new() }
     }
 
-    pub(super) fn new(recorded: Recorded) -> Self {
-        Self { recorded, ..Self::off() }
+    /// Records into a buffer, or into one of its own.
+    pub(crate) fn new(kept: Kept, buffer: Option<Arc<SpanBuffer>>) -> Self {
+        Self { kept, buffer: buffer.map_or_else(OnceLock::new, OnceLock::from) }
     }
 
     /// Records everything into a buffer, if there is one.
     pub(crate) fn within(buffer: Option<Arc<SpanBuffer>>) -> Self {
         match buffer {
-            Some(buffer) => Self { recorded: Recorded::All, buffer: buffer.into() },
+            Some(buffer) => {
+                let kept = Kept { recorded: Recorded::All, ..Kept::NOTHING };
+                Self { kept, buffer: buffer.into() }
+            }
             None => Self::off(),
         }
     }
 
-    pub(crate) fn recorded(&self) -> Recorded {
-        self.recorded
+    pub(crate) fn kept(&self) -> Kept {
+        self.kept
     }
 
     /// The request's buffer, if it is recorded.
     pub(crate) fn buffer(&self) -> Option<&Arc<SpanBuffer>> {
-        match self.recorded {
-            Recorded::Nothing => None,
-            Recorded::Failures | Recorded::Slow(_) | Recorded::All => {
-                Some(self.buffer.get_or_init(Arc::default))
-            }
-        }
+        (self.kept != Kept::NOTHING).then(|| self.buffer.get_or_init(Arc::default))
     }
 
     /// The request's buffer, if anything was recorded.
@@ -114,16 +136,23 @@ impl SpanRecorder {
 
 impl SpanBuffer {
     pub(crate) fn add_span(&self, span: Span) {
-        let mut buffered = lock(&self.0);
+        let mut buffered = lock(&self.buffered);
+        // With the lock held, so that each span is either exported with the
+        // others or late.
+        if let Some(exports) = self.exported.get() {
+            exports.send_late(span.clone());
+        }
         buffered.has_failed |= span.is_failed();
         let fits = buffered.spans.len() < SPANS;
         if buffered.takes(fits, span.len()) {
             buffered.spans.push(span);
+        } else if span.is_failed() {
+            buffered.replace_a_success(span);
         }
     }
 
     pub(crate) fn add_line(&self, line: LogLine) {
-        let mut buffered = lock(&self.0);
+        let mut buffered = lock(&self.buffered);
         let fits = buffered.lines.len() < LINES;
         if buffered.takes(fits, line.source.len() + line.text.len()) {
             buffered.lines.push(line);
@@ -132,22 +161,47 @@ impl SpanBuffer {
 
     /// Whether a span has failed.
     pub(crate) fn has_failed(&self) -> bool {
-        lock(&self.0).has_failed
+        lock(&self.buffered).has_failed
     }
 
     /// The number of spans that were collected.
     pub(crate) fn span_count(&self) -> usize {
-        lock(&self.0).spans.len()
+        lock(&self.buffered).spans.len()
     }
 
     /// What has been collected so far. A callee may still add to it after its
     /// caller has ended.
     pub(crate) fn read(&self) -> Buffered {
-        lock(&self.0).clone()
+        lock(&self.buffered).clone()
+    }
+
+    /// What has been collected so far, to be exported. What is added from now on
+    /// is exported by itself.
+    pub(crate) fn export(&self, exports: &Arc<Exports>) -> Buffered {
+        let buffered = lock(&self.buffered);
+        self.exported.get_or_init(|| exports.clone());
+        buffered.clone()
+    }
+
+    /// About the bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        let buffered = lock(&self.buffered);
+        let spans = buffered.spans.len() * size_of::<Span>();
+        spans + buffered.lines.len() * size_of::<LogLine>() + buffered.text
     }
 }
 
 impl Buffered {
+    /// Puts a failed span in the place of the latest one that has not failed.
+    fn replace_a_success(&mut self, failed: Span) {
+        let last = self.spans.iter_mut().rev().find(|span| !span.is_failed());
+        let Some(last) = last else { return };
+        let text = self.text - last.len() + failed.len();
+        if text <= TEXT {
+            (self.text, *last) = (text, failed);
+        }
+    }
+
     /// Whether an entry with this many bytes of text is taken.
     fn takes(&mut self, fits: bool, text: usize) -> bool {
         let is_taken = fits && self.text + text <= TEXT;
@@ -184,9 +238,11 @@ mod tests {
         assert_eq!((read.spans.len(), read.lines.len()), (SPANS, LINES));
         assert_eq!(read.left_out as usize, 2_000 - SPANS - LINES);
         assert!(!buffer.has_failed());
-        // A failure is noticed even if the span does not fit.
+        // A failure takes the place of a success.
         buffer.add_span(Span::example(0, now, now, "trap"));
         assert!(buffer.has_failed());
+        let spans = buffer.read().spans;
+        assert_eq!((spans.len(), spans[SPANS - 1].outcome), (SPANS, "trap"));
 
         let buffer = SpanBuffer::default();
         (0..100).for_each(|_| buffer.add_line(line(&"x".repeat(8 << 10))));
@@ -195,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_callee_records_into_its_callers_buffer() {
-        let caller = SpanRecorder::new(Recorded::Failures);
+        let kept = Kept { recorded: Recorded::Failures, ..Kept::NOTHING };
+        let caller = SpanRecorder::new(kept, None);
         let callee = SpanRecorder::within(caller.buffer().cloned());
         let now = Instant::now();
         callee.buffer().expect("one").add_span(Span::example(2, now, now, "response"));

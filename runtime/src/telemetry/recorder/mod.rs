@@ -25,8 +25,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub(crate) use self::buffer::{Recorded, SpanBuffer, SpanParent, SpanRecorder};
-pub(crate) use self::recording::Recording;
+pub(crate) use self::buffer::{Kept, Recorded, SpanBuffer, SpanParent, SpanRecorder};
+pub(crate) use self::recording::{Recording, RequestSpan};
 pub(crate) use self::span::{LogLine, Span, SpanDone, SpanKind};
 use crate::sync::lock;
 
@@ -49,11 +49,11 @@ pub(crate) struct Recorder {
     /// The shortest duration of the slowest requests, in nanoseconds, once their
     /// list is full.
     slow: AtomicU64,
-    kept: Mutex<Kept>,
+    lists: Mutex<Lists>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Lists {
     /// The number of the next recording.
     next: u64,
     /// The newest last.
@@ -95,28 +95,27 @@ impl Recorder {
         Watch(self)
     }
 
-    /// Begins to record a request.
-    pub(crate) fn begin(&self) -> SpanRecorder {
+    /// Decides what is kept of a request that begins.
+    pub(super) fn decide(&self) -> Recorded {
         if !self.is_on.load(Relaxed) {
-            return SpanRecorder::off();
+            return Recorded::Nothing;
         }
         if self.watchers.load(Relaxed) == 0 {
-            return SpanRecorder::new(Recorded::Failures);
+            return Recorded::Failures;
         }
         // Once it is used up, nothing is written to the shared line.
         let is_left = self.budget.load(Relaxed) > 0
             && self.budget.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
-        SpanRecorder::new(if is_left {
+        if is_left {
             Recorded::All
         } else {
             Recorded::Slow(Duration::from_nanos(self.slow.load(Relaxed)))
-        })
+        }
     }
 
     /// Keeps a request that has ended.
-    pub(crate) fn keep(&self, recording: Recording) {
-        let recording = Arc::new(recording);
-        let mut kept = lock(&self.kept);
+    pub(crate) fn keep(&self, recording: Arc<Recording>) {
+        let mut kept = lock(&self.lists);
         let number = kept.next;
         kept.next += 1;
         let numbered = (number, recording);
@@ -144,7 +143,7 @@ impl Recorder {
         most: usize,
         fits: impl Fn(&Recording) -> bool,
     ) -> Vec<Arc<Recording>> {
-        let kept = lock(&self.kept);
+        let kept = lock(&self.lists);
         let all: &mut dyn Iterator<Item = &Numbered> = match list {
             List::Recent => &mut kept.recent.iter().rev(),
             List::Failed => &mut kept.failed.iter().rev(),
@@ -158,7 +157,7 @@ impl Recorder {
     /// oldest first; and the number after the last. Renews the budget.
     pub(crate) fn since(&self, number: u64, most: usize) -> (Vec<Arc<Recording>>, u64) {
         self.budget.store(BUDGET, Relaxed);
-        let kept = lock(&self.kept);
+        let kept = lock(&self.lists);
         let newer = kept.recent.iter().rev().take_while(|(own, _)| *own >= number);
         let mut newer: Vec<_> = newer.take(most).map(|(_, recording)| recording.clone()).collect();
         newer.reverse();
@@ -167,7 +166,7 @@ impl Recorder {
 
     /// The recording of the request whose root has this id.
     pub(crate) fn find(&self, id: u64) -> Option<Arc<Recording>> {
-        let kept = lock(&self.kept);
+        let kept = lock(&self.lists);
         let mut all = kept.recent.iter().chain(&kept.failed).chain(&kept.slowest);
         all.find(|(_, recording)| recording.root.id == Some(id)).map(|(_, kept)| kept.clone())
     }
@@ -192,10 +191,10 @@ mod tests {
 
     use super::*;
 
-    fn recording(id: u64, millis: u64, outcome: &'static str) -> Recording {
+    fn recording(id: u64, millis: u64, outcome: &'static str) -> Arc<Recording> {
         let started = Instant::now();
         let ended = started + Duration::from_millis(millis);
-        Recording::new(Span::example(id, started, ended, outcome), None)
+        Recording::new(Span::example(id, started, ended, outcome), None).into()
     }
 
     fn ids(recordings: &[Arc<Recording>]) -> Vec<u64> {
@@ -236,20 +235,20 @@ mod tests {
     #[test]
     fn unwatched_requests_are_recorded_only_if_it_is_on() {
         let recorder = Recorder::default();
-        assert_eq!(recorder.begin().recorded(), Recorded::Nothing);
+        assert_eq!(recorder.decide(), Recorded::Nothing);
         recorder.turn_on();
-        assert_eq!(recorder.begin().recorded(), Recorded::Failures);
+        assert_eq!(recorder.decide(), Recorded::Failures);
         let watch = recorder.watch();
-        assert_eq!(recorder.begin().recorded(), Recorded::All);
-        (1..BUDGET).for_each(|_| assert_eq!(recorder.begin().recorded(), Recorded::All));
+        assert_eq!(recorder.decide(), Recorded::All);
+        (1..BUDGET).for_each(|_| assert_eq!(recorder.decide(), Recorded::All));
         // The list of the slowest is not full, so all are slow.
-        assert_eq!(recorder.begin().recorded(), Recorded::Slow(Duration::ZERO));
+        assert_eq!(recorder.decide(), Recorded::Slow(Duration::ZERO));
         (0..SLOWEST as u64).for_each(|id| recorder.keep(recording(id, 5 + id, "response")));
         let slow = Recorded::Slow(Duration::from_millis(5));
-        assert_eq!(recorder.begin().recorded(), slow);
+        assert_eq!(recorder.decide(), slow);
         recorder.since(u64::MAX, 0);
-        assert_eq!(recorder.begin().recorded(), Recorded::All);
+        assert_eq!(recorder.decide(), Recorded::All);
         drop(watch);
-        assert_eq!(recorder.begin().recorded(), Recorded::Failures);
+        assert_eq!(recorder.decide(), Recorded::Failures);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Span {
     pub(crate) kind: SpanKind,
     /// The function, or the method and the host of a fetch.
     pub(crate) name: Arc<str>,
+    /// The version of an invocation's function.
+    pub(crate) version: Option<Arc<str>>,
     /// When it was started, before it waited for its admission.
     pub(crate) started: Instant,
     pub(crate) ended: Instant,
@@ -31,6 +33,8 @@ pub(crate) struct Span {
     pub(crate) status: Option<u16>,
     pub(crate) usage: Usage,
     pub(crate) trace: Option<Trace>,
+    /// The call that led to it.
+    pub(crate) call: Option<Trace>,
 }
 
 /// What a span is.
@@ -89,6 +93,11 @@ impl Span {
         self.outcome != Outcome::Response.name() || self.status.is_some_and(|status| status >= 500)
     }
 
+    /// About the bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.len()
+    }
+
     /// The bytes of its texts.
     pub(super) fn len(&self) -> usize {
         self.name.len() + self.message.as_ref().map_or(0, |message| message.len())
@@ -109,6 +118,7 @@ impl Span {
             parent: None,
             kind: SpanKind::Invocation,
             name: "f".into(),
+            version: None,
             started,
             ended,
             deadline: None,
@@ -118,6 +128,7 @@ impl Span {
             status: Some(200),
             usage: Usage::default(),
             trace: None,
+            call: None,
         }
     }
 }

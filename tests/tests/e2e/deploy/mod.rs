@@ -13,13 +13,13 @@
 //! - `references`: names by which manifests refer to each other.
 //! - `start`: the program starts with the configurations.
 
-use std::io::Write;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use hourglass_tests::guests::repository;
+use hourglass_tests::tools::tool;
 
 mod dashboards;
 mod live;
@@ -53,20 +53,6 @@ fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
     rests
         .filter_map(|rest| Some(rest.split([',', '}', '\n']).next()?.trim().trim_matches('"')))
         .collect()
-}
-
-/// A program of `.ci/deploy-tools`, or of the system. `None` is also printed.
-fn tool(name: &str) -> Option<PathBuf> {
-    let own = ["python/bin", "prometheus/usr/bin"];
-    let own = own.map(|folder| repository().join("target/deploy-tools").join(folder));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut files = own.into_iter().chain(env::split_paths(&path)).map(|folder| folder.join(name));
-    let found = files.find(|file| file.is_file());
-    if found.is_none() {
-        // `stderr` directly, which the test harness does not capture.
-        let _ = writeln!(std::io::stderr(), "skipped: there is no `{name}`; run .ci/deploy-tools");
-    }
-    found
 }
 
 /// Runs a command that must succeed, and returns its output.

@@ -27,8 +27,7 @@ fn seconds(value: &Value) -> Result<f64> {
 fn configurations() -> Result<[(Table, f64); 2]> {
     let unit = number(&text("systemd/hourglass.service")?, "\nTimeoutStopSec=")?;
     let deployment = text("kubernetes/deployment.yaml")?;
-    let before = number(&deployment, "sleep: { seconds: ")?;
-    let pod = number(&deployment, "terminationGracePeriodSeconds: ")? - before;
+    let pod = number(&deployment, "terminationGracePeriodSeconds: ")?;
     Ok([(text("systemd/hourglass.toml")?.parse()?, unit), (kubernetes_config()?.parse()?, pod)])
 }
 
@@ -56,7 +55,8 @@ fn a_server_that_is_stopped_can_finish() -> Result<()> {
                 "{function:?} may take longer than the drain of {drain} s"
             );
         }
-        let needed = drain + longest + FAREWELL;
+        let delay = config.get("drain_delay").map_or(Ok(0.0), seconds)?;
+        let needed = delay + drain + longest + FAREWELL;
         assert!(needed + 5.0 <= stop, "it may take {needed} s to stop, of {stop} s");
     }
     Ok(())

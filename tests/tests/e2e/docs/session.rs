@@ -68,7 +68,8 @@ impl Session {
         Ok(fs::write(&file, self.localized(text))?)
     }
 
-    /// Runs a script, which must succeed. A server goes on in the background.
+    /// Runs a script, which must succeed. A server goes on in the background. A crate that it
+    /// creates gets the lock file too.
     pub(crate) fn run(&mut self, script: &str) -> Result<()> {
         if ["hourglass up ", "hourglass serve "].iter().any(|server| script.starts_with(server)) {
             self.stop_server()?;
@@ -78,6 +79,10 @@ impl Session {
         }
         let (succeeded, output) = self.output(script)?;
         ensure!(succeeded, "the command failed:\n{script}\n{output}");
+        if let Some(name) = script.trim().strip_prefix("hourglass new ") {
+            let folder = self.directory.path().join(name);
+            fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+        }
         Ok(())
     }
 

@@ -20,7 +20,15 @@ fn groups() -> Groups {
     for (function, principal, outcome) in
         [("hello", None, "response"), ("hello", Some("\u{1b}[2J"), "response"), ("", None, "trap")]
     {
-        groups.add(&Invocation { function, principal, outcome, cause: None, ended: 0, amounts });
+        groups.add(&Invocation {
+            function,
+            version: None,
+            principal,
+            outcome,
+            cause: None,
+            ended: 0,
+            amounts,
+        });
     }
     groups
 }

@@ -157,3 +157,62 @@ pub(crate) struct FunctionDetails {
     pub(crate) environment: Vec<Text>,
     pub(crate) routes: Vec<Text>,
 }
+
+/// A part of a list of jobs, which are as the server sends them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct JobList {
+    pub(crate) jobs: Vec<serde_json::Value>,
+    /// Where the next part begins.
+    pub(crate) next: Option<String>,
+}
+
+/// A job.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct JobDetails {
+    pub(crate) id: Text,
+    pub(crate) function: Text,
+    pub(crate) state: Text,
+    pub(crate) attempts: u32,
+    pub(crate) interruptions: u32,
+    pub(crate) submitted: Text,
+    pub(crate) due: Option<Text>,
+    pub(crate) deadline: Text,
+    pub(crate) ended: Option<Text>,
+    pub(crate) expires: Option<Text>,
+    pub(crate) outcome: Option<Text>,
+    pub(crate) cause: Option<Text>,
+    pub(crate) message: Option<Text>,
+    pub(crate) callback: Option<JobCallback>,
+    pub(crate) principal: Option<Text>,
+    pub(crate) request_id: Option<Text>,
+    pub(crate) trace_id: Option<Text>,
+    pub(crate) response: Option<JobResponse>,
+}
+
+/// The callback of a job.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct JobCallback {
+    pub(crate) url: Text,
+    pub(crate) state: Text,
+}
+
+/// The response of a job. Its body may have several lines.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct JobResponse {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(Text, Text)>,
+    pub(crate) body: String,
+    pub(crate) is_base64: bool,
+    pub(crate) is_body_dropped: bool,
+}
+
+/// A schedule.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct ScheduleDetails {
+    pub(crate) function: Text,
+    pub(crate) schedule: Text,
+    pub(crate) zone: Text,
+    pub(crate) next: Option<Text>,
+    pub(crate) last: Option<Text>,
+    pub(crate) skipped: u64,
+}

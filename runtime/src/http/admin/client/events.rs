@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::answers::{Changes, Overview, Requests, Summary};
-use super::{Client, ClientError, MAX_BYTES};
+use super::{Client, ClientError, MAX_BYTES, TIMEOUT};
 
 /// Something that has happened on the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ impl EventStream {
                 None => Ok(None),
             }
         };
-        self.client.in_time(frame).await
+        self.client.in_time(TIMEOUT, frame).await
     }
 }
 

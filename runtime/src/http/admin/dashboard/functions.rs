@@ -19,6 +19,8 @@ struct Functions {
 struct Listed {
     name: String,
     kind: &'static str,
+    /// The first digits of the hash of its module.
+    version: Option<String>,
     instances: Option<String>,
     limits: Pairs,
     calls: Vec<String>,
@@ -51,6 +53,7 @@ impl Listed {
         Self {
             name: name.to_owned(),
             kind: "function",
+            version: None,
             instances: None,
             limits: Pairs(Vec::new()),
             calls: Vec::new(),
@@ -63,6 +66,7 @@ impl Listed {
 
     fn function(info: FunctionInfo, instances: String, routes: &Routes) -> Self {
         Self {
+            version: Some(info.version.to_string()),
             instances: Some(instances),
             limits: Pairs(limits(&info.limits)),
             calls: info.calls.iter().map(ToString::to_string).collect(),

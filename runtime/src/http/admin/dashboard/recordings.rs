@@ -76,6 +76,8 @@ struct SpanDetails {
     response_bytes: u64,
     trace_id: Option<String>,
     span_id: Option<String>,
+    /// The version of an invocation's function.
+    version: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -224,6 +226,7 @@ impl SpanDetails {
             trace_id: span.trace.map(|trace| trace.trace_id().to_string()),
             span_id: span.trace.map(|trace| trace.span_id().to_string()),
             name: span.name.to_string(),
+            version: span.version.as_deref().map(str::to_owned),
             message: span.message,
         }
     }

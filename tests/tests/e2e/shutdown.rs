@@ -1,0 +1,205 @@
+//! The program is stopped at random moments under full load, and no request is lost.
+//!
+//! Each client goes on until connections are refused. Until then every request that it sends gets
+//! a complete response. The only others are requests of HTTP/2 that a GOAWAY says were not
+//! processed.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use hourglass_tests::client::Client;
+use hourglass_tests::guests::module;
+use hourglass_tests::http2::{self, get};
+use hourglass_tests::program::Serving;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use rustix::process::Signal;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::command::{hourglass, path};
+
+/// The number of rounds; this variable sets another one.
+const ROUNDS: u64 = 3;
+const VARIABLE: &str = "HOURGLASS_TESTS_SHUTDOWNS";
+
+/// The most responses before the signal.
+const MOST: u64 = 4_000;
+
+/// Concurrent requests of an HTTP/2 connection.
+const STREAMS: usize = 8;
+
+/// A round, as its clients share it.
+struct Round {
+    address: SocketAddr,
+    answered: AtomicUsize,
+    /// Requests that a GOAWAY refused.
+    refused: AtomicUsize,
+    /// After this many responses the signal is sent.
+    moment: usize,
+    reached: Notify,
+}
+
+impl Round {
+    fn answered(&self) {
+        if self.answered.fetch_add(1, Ordering::Relaxed) + 1 == self.moment {
+            self.reached.notify_one();
+        }
+    }
+
+    /// A new connection; `None` if it is refused.
+    async fn connect(&self) -> io::Result<Option<Client>> {
+        match Client::connect(self.address).await {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(None),
+            connected => connected.map(Some),
+        }
+    }
+
+    fn check(&self, answer: &Response<Vec<u8>>, expected: &[u8]) -> Result<bool> {
+        ensure!(answer.status() == 200 && answer.body().starts_with(expected), "{answer:?}");
+        self.answered();
+        Ok(answer.headers().get("connection").is_some_and(|value| value == "close"))
+    }
+
+    /// One request for each connection.
+    async fn hasty(&self) -> Result<()> {
+        while let Some(mut client) = self.connect().await? {
+            self.check(&client.get("/hello").await?, b"hello")?;
+        }
+        Ok(())
+    }
+
+    /// Requests on one connection until the server closes it.
+    async fn patient(&self) -> Result<()> {
+        while let Some(mut client) = self.connect().await? {
+            while !self.check(&client.get("/hello").await?, b"hello")? {}
+            client.closed().await.context("the end")?;
+        }
+        Ok(())
+    }
+
+    /// Bodies that do not fit into one packet.
+    async fn bulky(&self) -> Result<()> {
+        let request = Request::post("/echo").body(vec![b'x'; 200 << 10])?;
+        while let Some(mut client) = self.connect().await? {
+            while !self.check(&client.request(&request).await?, request.body())? {}
+        }
+        Ok(())
+    }
+
+    /// Responses in pieces.
+    async fn streaming(&self) -> Result<()> {
+        while let Some(mut client) = self.connect().await? {
+            while !self.check(&client.get("/stream/pieces/100").await?, b"piece 0\n")? {}
+        }
+        Ok(())
+    }
+
+    /// Requests in pieces, so that the server stops in the middle of one.
+    async fn dribbling(&self) -> Result<()> {
+        while let Some(mut client) = self.connect().await? {
+            for part in
+                ["POST /echo HT", "TP/1.1\r\nhost: x\r\ncontent-length: 8\r\n", "\r\n", "1234"]
+            {
+                client.send(part).await?;
+                tokio::task::yield_now().await;
+            }
+            client.send("5678").await?;
+            self.check(&client.answer(&Method::POST).await?, b"12345678")?;
+        }
+        Ok(())
+    }
+
+    /// Concurrent requests on connections of HTTP/2.
+    async fn concurrent(&self) -> Result<()> {
+        loop {
+            let mut client = match http2::Client::connect(self.address).await {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(()),
+                client => client?,
+            };
+            let mut is_open = true;
+            while is_open {
+                let path = |stream| if stream == 0 { "/stream/pieces/10" } else { "/hello" };
+                let started: Vec<_> = (0..STREAMS).map(|n| client.start(get(path(n)))).collect();
+                for answer in started {
+                    let (head, body) = match answer.await {
+                        Ok(answer) => answer.into_parts(),
+                        // The end of the connection says whether that is so.
+                        Err(_not_processed) => {
+                            self.refused.fetch_add(1, Ordering::Relaxed);
+                            is_open = false;
+                            continue;
+                        }
+                    };
+                    let body = body.collect().await?.to_bytes();
+                    self.check(&Response::from_parts(head, body.to_vec()), b"")?;
+                    ensure!(!body.is_empty(), "a body is missing");
+                }
+            }
+            client.closed().await.context("the connection ends without an error")?;
+        }
+    }
+}
+
+/// Runs clients of every kind, and stops the server at a moment.
+async fn stop_under_load(moment: usize) -> Result<(usize, usize)> {
+    let files = ["hello", "echo", "stream"].map(|name| path(module(name)));
+    let mut command = hourglass(&[&["serve"], &files[..]].concat());
+    command.args(["--drain", "1m", "--timeout", "1m", "--access-log", "off"]);
+    let serving = Serving::start(&mut command)?;
+    let (address, counts) = (serving.address, AtomicUsize::default);
+    let (answered, refused, reached) = (counts(), counts(), Notify::new());
+    let round = Arc::new(Round { address, answered, refused, moment, reached });
+    let mut clients = JoinSet::new();
+    for number in 0..16 {
+        let round = round.clone();
+        clients.spawn(async move {
+            match number {
+                0..4 => round.hasty().await.context("hasty"),
+                4..8 => round.patient().await.context("patient"),
+                8..10 => round.bulky().await.context("bulky"),
+                10..12 => round.streaming().await.context("streaming"),
+                12..14 => round.dribbling().await.context("dribbling"),
+                _ => round.concurrent().await.context("concurrent"),
+            }
+        });
+    }
+    tokio::select! {
+        () = round.reached.notified() => {}
+        Some(early) = clients.join_next() => bail!("a client has ended: {early:?}"),
+    }
+    serving.signal(Signal::TERM);
+    while let Some(client) = clients.join_next().await {
+        client??;
+    }
+    ensure!(serving.ended()?.code() == Some(0), "the exit code");
+    Ok((round.answered.load(Ordering::Relaxed), round.refused.load(Ordering::Relaxed)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_is_lost_when_the_program_stops() -> Result<()> {
+    let rounds = match std::env::var(VARIABLE) {
+        Ok(rounds) => rounds.parse()?,
+        Err(_) => ROUNDS,
+    };
+    let mut random = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64 | 1;
+    let (mut answered, mut refused) = (0, 0);
+    for round in 0..rounds {
+        // xorshift
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let moment = (1 + random % MOST) as usize;
+        let stopped = tokio::time::timeout(Duration::from_secs(120), stop_under_load(moment));
+        let (more, without) =
+            stopped.await?.with_context(|| format!("round {round}, after {moment} responses"))?;
+        answered += more;
+        refused += without;
+    }
+    println!("{rounds} rounds: {answered} responses, {refused} requests refused by a GOAWAY");
+    Ok(())
+}
