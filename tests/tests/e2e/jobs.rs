@@ -80,12 +80,12 @@ async fn a_job_that_fails_for_good_is_kept_and_can_be_run_again() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_returns_jobs_to_the_queue_and_the_next_process_continues() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let deployed = || function("job-resumes", "job").timeout(LONG);
+    let deployed = || function("job-resumes", "job").timeout(LONG).grace(LONG);
     let runtime = host::runtime([deployed()]);
     let queue = jobs(&runtime, dir.path())?;
     let request = Request::post("/job-resumes/wait").body("")?;
     let id = queue.submit(&Context::background(), "job-resumes", request).await?.id;
-    host::in_flight(&runtime, 1).await;
+    lines::told("job-resumes", "waits in attempt 1").await;
     queue.stop();
     assert_eq!(runtime.shutdown(Duration::ZERO).await, 1);
     queue.close().await?;
@@ -93,7 +93,7 @@ async fn a_shutdown_returns_jobs_to_the_queue_and_the_next_process_continues() -
 
     let runtime = host::runtime([deployed()]);
     let queue = jobs(&runtime, dir.path())?;
-    host::in_flight(&runtime, 1).await;
+    lines::told("job-resumes", "waits in attempt 2").await;
     let job = queue.get(id).await?.context("it is kept")?.job;
     assert_eq!((job.attempts, job.failures, job.interruptions), (2, 0, 1));
     let (job, _) = queue.cancel(id, Cause::Operator).await?.context("it is kept")?;
@@ -207,10 +207,11 @@ async fn a_key_makes_a_submission_repeatable() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_cancels_a_job() -> Result<()> {
-    let setup = Setup::new([function("job-cancel", "job").timeout(LONG)]).await?;
+    let function = function("job-cancel", "job").timeout(LONG).grace(LONG);
+    let setup = Setup::new([function]).await?;
     let (_, job) = setup.json(Request::post("/-/async/job-cancel/wait"), "").await?;
     let path = format!("/-/async/job-cancel/{}", job["id"].as_str().context("it has an id")?);
-    host::in_flight(&setup.host.runtime, 1).await;
+    lines::told("job-cancel", "waits in attempt 1").await;
     let (status, job) = setup.json(Request::delete(&path), "").await?;
     assert_eq!((status, &job["state"]), (200, &"canceled".into()));
     host::in_flight(&setup.host.runtime, 0).await;
