@@ -446,19 +446,20 @@ async fn kill_often(kills: u64) -> Result<()> {
         }
     }
     let (host, admin) = files.start()?;
-    let waiting = ["list", "--limit", "1"];
     let start = Instant::now();
-    while ["queued", "running"].iter().any(|state| {
-        let left = files.jobs(admin, &[&waiting[..], &["--state", state]].concat());
-        left.is_ok_and(|left| left != serde_json::json!([]))
-    }) {
+    // One look at all of them: between two looks, a job may change from one state to the other.
+    let all = loop {
+        let all = files.jobs(admin, &["list", "--limit", "1000000"])?;
+        let mut states = all.as_array().context("it is a list")?.iter().map(|job| &job["state"]);
+        if states.all(|state| state != "queued" && state != "running") {
+            break all;
+        }
         ensure!(start.elapsed() < LONG, "some jobs do not end");
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    };
     while let Some(head) = files.upstream.asked_already() {
         record(&head, &mut runs)?;
     }
-    let all = files.jobs(admin, &["list", "--limit", "1000000"])?;
     let all: HashMap<_, _> = all
         .as_array()
         .context("it is a list")?
