@@ -290,11 +290,12 @@ async fn the_commands_deploy_list_roll_back_and_remove() -> Result<()> {
         std::fs::write(&file, module(number))?;
         Ok(path(&file).to_owned())
     };
-    let mut client = host.client().await?;
+    // Each request has its own connection: an idle one would be closed while commands run.
+    let served = async || -> Result<usize> { number(&mut host.client().await?, "/f").await };
 
     let (code, said) = say(&["deploy", "f", &file(2)?], &access).await?;
     assert!(code == Some(0) && said.starts_with("deployed f, version "), "{said}");
-    assert_eq!(number(&mut client, "/f").await?, 2);
+    assert_eq!(served().await?, 2);
     let (code, said) = say(&["versions", "f"], &access).await?;
     let states: Vec<_> = said.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert_eq!((code, &states[..]), (Some(0), &["STATE", "serving", "retained"][..]), "{said}");
@@ -309,7 +310,7 @@ async fn the_commands_deploy_list_roll_back_and_remove() -> Result<()> {
     assert!(code == Some(0) && said.contains("for 10% of the invocations"), "{said}");
     let (code, said) = say(&["deploy", "f", "--weight", "100"], &access).await?;
     assert!(code == Some(0) && said.contains("100%"), "{said}");
-    assert_eq!(number(&mut client, "/f").await?, 3);
+    assert_eq!(served().await?, 3);
 
     // Errors say what is wrong, and change nothing.
     let text = folder.path().join("text.wasm");
@@ -327,10 +328,10 @@ async fn the_commands_deploy_list_roll_back_and_remove() -> Result<()> {
     }
     let (code, said) = say(&["deploy", "f", &file(4)?], &access[..2]).await?;
     assert!(code == Some(1) && said.contains("asks for its token"), "{said}");
-    assert_eq!(number(&mut client, "/f").await?, 3);
+    assert_eq!(served().await?, 3);
 
     let (code, said) = say(&["remove", "f"], &access).await?;
     assert_eq!((code, said), (Some(0), "removed f with 3 versions\n".to_owned()));
-    assert_eq!(client.get("/f").await?.status(), 404);
+    assert_eq!(host.get("/f").await?.status(), 404);
     Ok(())
 }

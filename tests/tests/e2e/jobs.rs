@@ -524,9 +524,10 @@ async fn two_hundred_kills_lose_no_job() -> Result<()> {
 async fn an_operator_manages_jobs() -> Result<()> {
     let files = Files::new().await?;
     let (host, admin) = files.start()?;
-    let mut client = Client::connect(host.address).await?;
+    // Each request has its own connection: an idle one would be closed while commands run.
+    let client = || Client::connect(host.address);
     let request = Request::post("/-/async/fails/flaky/1").header("prefer", "wait=60").body("")?;
-    let job: Value = serde_json::from_slice(client.request(&request).await?.body())?;
+    let job: Value = serde_json::from_slice(client().await?.request(&request).await?.body())?;
     let id = job["id"].as_str().context("it has an id")?.to_owned();
     assert_eq!((&job["state"], &job["message"]), (&"failed".into(), &Value::Null));
 
@@ -544,7 +545,7 @@ async fn an_operator_manages_jobs() -> Result<()> {
     assert_eq!(retried.out, "queued 1 jobs again\n", "{}", retried.err);
     let path = format!("/-/async/fails/{id}");
     let request = Request::get(&path).header("prefer", "wait=60").body("")?;
-    let job: Value = serde_json::from_slice(client.request(&request).await?.body())?;
+    let job: Value = serde_json::from_slice(client().await?.request(&request).await?.body())?;
     assert_eq!((&job["state"], &job["attempts"]), (&"succeeded".into(), &2.into()));
     let again = act(&["retry", &id])?;
     assert!(!again.status.success() && again.err.contains("the job is succeeded"), "{}", again.err);
@@ -554,7 +555,7 @@ async fn an_operator_manages_jobs() -> Result<()> {
     assert!(shown.out.contains("attempts:     2\n") && shown.out.contains(&format!("2 {id}")));
     assert_eq!(act(&["drop", &id])?.out, format!("dropped job {id}\n"));
     assert!(act(&["show", &id])?.err.contains("is stored"));
-    assert_eq!(client.get(&path).await?.status(), 404);
+    assert_eq!(client().await?.get(&path).await?.status(), 404);
     Ok(())
 }
 
