@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 /// A host that accepts batches for these functions.
 async fn host(names: &[(&str, &str)]) -> Result<Host> {
-    let functions = names.iter().map(|(name, guest)| function(name, guest).timeout(LONG));
+    let functions =
+        names.iter().map(|(name, guest)| function(name, guest).timeout(LONG).grace(LONG));
     let runtime = host::runtime(functions);
     let mut routes = Routes::new();
     names.iter().for_each(|(name, _)| routes.batch(*name));
@@ -70,7 +71,7 @@ async fn a_client_that_disconnects_ends_its_jobs() -> Result<()> {
     let mut client = host.client().await?;
     client.send(format!("POST /-/batch/batch-left?concurrency=5 HTTP/1.1\r\n{CHUNKED}")).await?;
     chunk(&mut client, &"{\"path\":\"/batch-left/print\"}\n".repeat(20)).await?;
-    host::in_flight(&host.runtime, 5).await;
+    lines::told_times("batch-left", "begun", 5).await;
     drop(client);
     lines::told("batch-left", "cause: client-disconnected").await;
     host::nothing_left(&host.runtime).await;
@@ -83,9 +84,10 @@ async fn the_deadline_of_the_request_ends_its_jobs() -> Result<()> {
     let host = host(&[("batch-late", "stuck")]).await?;
     let mut client = host.client().await?;
     let job = "{\"path\":\"/batch-late/sleep\"}\n";
-    let head = format!("content-length: {}\r\ngrpc-timeout: 50m\r\nhost: x\r\n\r\n", 4 * job.len());
-    client.send(format!("POST /-/batch/batch-late?concurrency=2 HTTP/1.1\r\n{head}")).await?;
-    client.send(job.repeat(4)).await?;
+    // Long enough for the jobs to arrive before it.
+    let head = format!("content-length: {}\r\ngrpc-timeout: 2S\r\nhost: x\r\n\r\n", 4 * job.len());
+    let jobs = job.repeat(4);
+    client.send(format!("POST /-/batch/batch-late?concurrency=2 HTTP/1.1\r\n{head}{jobs}")).await?;
     let answer = client.answer(&Method::POST).await?;
     let results = results(answer.body())?;
     assert!((2..=4).contains(&results.len()), "{results:?}");
