@@ -11,7 +11,7 @@ use hourglass::{
 };
 use hourglass_tests::guests::function;
 use hourglass_tests::process::{Holdings, delegated};
-use hourglass_tests::{LONG, host};
+use hourglass_tests::{LONG, host, poll};
 use http::Request;
 
 /// A runtime with `hello`, and with functions that get stuck or fail in the way that a path names.
@@ -135,9 +135,16 @@ async fn the_first_failure_ends_the_others() -> Result<()> {
 async fn enough_successes_end_the_others() -> Result<()> {
     let runtime = runtime();
     let group = group().policy(Policy::First(2));
-    for path in ["/group-stuck/sleep", "/group-hello", "/group-fails/1", "/group-hello"] {
+    for path in ["/group-stuck/sleep", "/group-hello", "/group-fails/1"] {
         group.submit(task(&runtime, path)).await?;
     }
+    // Only the first goes on, so that no success ends the one that fails.
+    poll::until(|| match group.unfinished() {
+        1 => Ok(()),
+        unfinished => Err(unfinished),
+    })
+    .await;
+    group.submit(task(&runtime, "/group-hello")).await?;
     let results = group.wait().await;
     let outcomes: Vec<_> = results.iter().map(outcome).collect();
     assert_eq!(outcomes, ["canceled", "response", "exit", "response"]);
