@@ -37,7 +37,9 @@ async fn a_run_is_a_job_with_its_time() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let runtime = host::runtime([function("schedule-job", "job")]);
     let jobs = open(&runtime, dir.path())?;
-    let schedules = Schedules::start(&runtime, Some(&jobs), [every_second("schedule-job")?]);
+    // A run that is left out has no job.
+    let schedule = every_second("schedule-job")?.overlap(Overlap::Queue);
+    let schedules = Schedules::start(&runtime, Some(&jobs), [schedule]);
     let first = until(&schedules, |one| one.last_job.is_some()).await;
     let last = first.last.context("it has run")?;
     let later = until(&schedules, |one| one.last > Some(last)).await;
