@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use hourglass::Function;
 use hourglass::otlp::Exporter;
+use hourglass_tests::LONG;
 use hourglass_tests::collector::{Collector, Span};
 use hourglass_tests::host::{self, Host};
 use http::Request;
@@ -47,7 +48,8 @@ impl Traced {
 
     async fn sampled(share: f64, functions: impl IntoIterator<Item = Function>) -> Result<Self> {
         let collector = Collector::start().await?;
-        let exporter = Exporter::builder(&collector.grpc).sample(share).start()?;
+        // What is slow is exported too, and a machine may be.
+        let exporter = Exporter::builder(&collector.grpc).sample(share).slow(LONG).start()?;
         let host = serve(&exporter, functions).await?;
         Ok(Self { host, exporter, collector })
     }

@@ -49,13 +49,13 @@ async fn a_share_of_the_traces_is_exported_whole() -> Result<()> {
 async fn what_fails_or_is_slow_is_exported_although_it_is_not_sampled() -> Result<()> {
     let collector = Collector::start().await?;
     let exporter = Exporter::builder(&collector.grpc).sample(0.0);
-    let exporter = exporter.slow(Duration::from_millis(150)).start()?;
+    // The fast ones end long before.
+    let slow = Duration::from_secs(2);
+    let exporter = exporter.slow(slow).start()?;
     let functions = [
         function("s-fail", "fail"),
         function("s-parent", "caller").calls(["s-fail"]),
-        function("s-slow", "stuck")
-            .timeout(Duration::from_millis(150))
-            .grace(Duration::from_secs(60)),
+        function("s-slow", "stuck").timeout(slow).grace(Duration::from_secs(60)),
         function("s-fast", "echo"),
     ];
     let host = serve(&exporter, functions).await?;
