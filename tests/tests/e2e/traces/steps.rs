@@ -6,7 +6,7 @@ use anyhow::Result;
 use hourglass::{Context, Runtime, TRACE, Trace};
 use hourglass_tests::collector::Span;
 use hourglass_tests::guests::function;
-use hourglass_tests::{lines, poll};
+use hourglass_tests::{LONG, lines, poll};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::{Traced, tree};
@@ -49,9 +49,9 @@ async fn a_request_has_the_attributes_of_the_conventions() -> Result<()> {
     }
     assert_eq!(invocation.attributes["faas.version"].len(), 12);
     let remaining = number(invocation, "hourglass.deadline.remaining");
-    assert!((9.0..=10.0).contains(&remaining), "{remaining}");
+    assert!((5.0..=10.0).contains(&remaining), "{remaining}");
     for name in ["hourglass.checkout", "hourglass.run", "hourglass.cpu"] {
-        assert!((1e-9..1.0).contains(&number(invocation, name)), "{name}");
+        assert!((1e-9..10.0).contains(&number(invocation, name)), "{name}");
     }
     assert!(number(invocation, "hourglass.peak_memory") >= 65_536.0);
     Ok(())
@@ -59,7 +59,7 @@ async fn a_request_has_the_attributes_of_the_conventions() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_is_an_event_with_its_cause_and_an_error() -> Result<()> {
-    let stuck = function("t-late", "stuck").timeout(Duration::from_millis(50));
+    let stuck = function("t-late", "stuck").timeout(Duration::from_secs(2));
     let traced = Traced::start([stuck.grace(Duration::from_millis(30))]).await?;
     assert_eq!(traced.get("/t-late/spin", &[]).await?, 504);
     let spans = traced.spans().await;
@@ -68,7 +68,7 @@ async fn a_deadline_is_an_event_with_its_cause_and_an_error() -> Result<()> {
     assert_eq!(late.attributes["hourglass.outcome"], "deadline-exceeded");
     assert_eq!(late.attributes["hourglass.cause"], "deadline-exceeded");
     assert_eq!(late.attributes["error.type"], "deadline-exceeded");
-    assert!((0.04..=0.05).contains(&number(late, "hourglass.deadline.remaining")));
+    assert!((1.0..=2.0).contains(&number(late, "hourglass.deadline.remaining")));
     assert!(number(late, "hourglass.grace") >= 0.03);
     let [(name, at, attributes)] = &*late.events else { panic!("{:?}", late.events) };
     assert_eq!(
@@ -76,7 +76,7 @@ async fn a_deadline_is_an_event_with_its_cause_and_an_error() -> Result<()> {
         ("deadline-exceeded", "deadline-exceeded")
     );
     let done = Duration::from_nanos(at - late.times.0);
-    assert!((Duration::from_millis(40)..Duration::from_secs(30)).contains(&done), "{done:?}");
+    assert!((Duration::from_secs(1)..Duration::from_secs(30)).contains(&done), "{done:?}");
     assert!(late.error.as_ref().unwrap().contains("deadline"), "{late:?}");
     let request = &tree["GET"];
     assert_eq!(request.attributes["http.response.status_code"], "504");
@@ -87,10 +87,14 @@ async fn a_deadline_is_an_event_with_its_cause_and_an_error() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_lies_within_its_span() -> Result<()> {
-    let traced = Traced::start([function("t-none", "caller").calls(["t-none"])]).await?;
+    let functions =
+        [function("t-none", "caller").calls(["t-none"]), function("t-some", "stuck").grace(LONG)];
+    let traced = Traced::start(functions).await?;
     for timeout in ["0u", "1u", "50u", "400u"] {
         traced.get("/t-none/call/t-none/derive/apart", &[("grpc-timeout", timeout)]).await?;
     }
+    // The others may all be over before they begin.
+    traced.get("/t-some/sleep", &[("grpc-timeout", "1S")]).await?;
     let spans = traced.spans().await;
     assert!(spans.iter().any(|span| !span.events.is_empty()));
     for span in spans {
@@ -151,7 +155,7 @@ async fn a_call_that_waits_for_its_admission_has_a_span_of_the_wait() -> Result<
 async fn what_ends_after_its_request_is_exported_too() -> Result<()> {
     let functions = [
         function("t-leaver", "caller").calls(["t-left"]).detach(Duration::from_secs(60)),
-        function("t-left", "stuck").timeout(Duration::from_secs(2)),
+        function("t-left", "stuck").timeout(Duration::from_secs(5)),
     ];
     let traced = Traced::start(functions).await?;
     assert_eq!(traced.get("/t-leaver/detach/t-left/answer", &[]).await?, 200);
