@@ -102,8 +102,10 @@ async fn what_waits_for_a_collector_that_hangs_is_bounded() -> Result<()> {
         client.get("/o-many").await?;
     }
     let [sent, failed, dropped] = counts(&host);
-    assert_eq!((sent, failed), (0, 0));
-    assert!((1_000..2_000).contains(&dropped), "{dropped}");
+    assert_eq!(sent, 0);
+    // A batch that the collector leaves unanswered for long fails, and makes room for others.
+    let lost = failed + dropped;
+    assert!((1_000..2_000).contains(&lost), "{failed} {dropped}");
     Ok(())
 }
 
@@ -135,16 +137,15 @@ async fn a_host_starts_and_serves_without_its_collector() -> Result<()> {
         &file,
         format!("listen = \"127.0.0.1:0\"\n[function.echo]\nfile = {:?}\n", module("echo")),
     )?;
-    // A port that was free a moment ago.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let url = format!("http://{gone}");
+    // No server has this port, and no test gets it.
+    let url = "http://127.0.0.1:1";
     for protocol in ["grpc", "http"] {
         let arguments =
-            ["serve", file.to_str().unwrap(), "--otlp", &*url, "--otlp-protocol", protocol];
+            ["serve", file.to_str().unwrap(), "--otlp", url, "--otlp-protocol", protocol];
         let host = Serving::start(&mut hourglass(&arguments))?;
         assert_eq!(Client::connect(host.address).await?.get("/echo").await?.status(), 200);
         let line = host.told("the collector does not take spans");
-        assert!(line.contains(&url) && line.contains("refused"), "{line}");
+        assert!(line.contains(url) && line.contains("refused"), "{line}");
     }
     Ok(())
 }
@@ -177,6 +178,8 @@ fn the_thread_ends_with_the_exporter_and_its_runtimes() -> Result<()> {
         return Ok(());
     }
     let exporter = Exporter::builder("http://127.0.0.1:1").start()?;
+    // A thread gets its name once it runs.
+    poll::until_blocking(|| if threads() == 1 { Ok(()) } else { Err("it does not run yet") });
     let runtime = Runtime::builder().max_in_flight(4).exporter(&exporter).build()?;
     let layer = exporter.layer();
     drop(exporter);
