@@ -153,7 +153,8 @@ async fn idle_connections_do_not_delay_operators() -> Result<()> {
         for _ in 0..5 {
             let asked = Instant::now();
             assert_eq!(ask_plainly(admin, "GET /invocations").await?.0, 200);
-            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+            // Less than an idle connection may last.
+            assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
         }
     }
     Ok(())
@@ -217,9 +218,10 @@ async fn the_commands_list_and_cancel_invocations() -> Result<()> {
 async fn an_unreachable_listener_is_an_error_with_a_remedy() -> Result<()> {
     let host = Host::serve([]).await?;
     let admin = admin(host.runtime.clone(), Some(TOKEN)).await?.to_string();
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string();
+    // No server has this port, and no test gets it.
+    let free = "127.0.0.1:1";
     for (address, about, typed) in [
-        (&*free, "nothing listens on", "--admin"),
+        (free, "nothing listens on", "--admin"),
         (&*admin, "asks for its token", "--token"),
         (&*host.address.to_string(), "404 Not Found", "--admin"),
     ] {
