@@ -60,7 +60,12 @@ fn rust(directory: &Path) -> Result<Serving> {
 }
 
 async fn get(serving: &Serving, target: &str) -> Result<String> {
-    let request = Request::get(target).header("grpc-timeout", "500m").body("")?;
+    get_within(serving, target, "1M").await
+}
+
+/// As [`get`], with this deadline.
+async fn get_within(serving: &Serving, target: &str, time: &str) -> Result<String> {
+    let request = Request::get(target).header("grpc-timeout", time).body("")?;
     let answer = Client::connect(serving.address).await?.request(&request).await?;
     ensure!(answer.status() == 200, "{answer:?}");
     Ok(String::from_utf8(answer.into_body())?)
@@ -86,7 +91,7 @@ async fn functions_in_rust_are_tested_and_served() -> Result<()> {
     end(serving)?;
 
     let serving = rust(&new(folder.path(), "new-stream", "stream")?)?;
-    let answer = get(&serving, "/new-stream").await?;
+    let answer = get_within(&serving, "/new-stream", "2S").await?;
     assert!(answer.starts_with("event: tick\ndata: 1, "), "{answer}");
     assert!(answer.ends_with("event: end\ndata: deadline-exceeded\n\n"), "{answer}");
     end(serving)?;
