@@ -93,7 +93,8 @@ async fn silent() -> Result<Upstream> {
 
 #[tokio::test]
 async fn a_fetch_ends_with_its_context() -> Result<()> {
-    let short = fetcher("short").timeout(Duration::from_secs(1));
+    // Long enough to connect.
+    let short = fetcher("short").timeout(Duration::from_secs(3));
     let host = Host::serve([fetcher("ends"), short]).await?;
     // A context with a shorter timeout.
     let upstream = silent().await?;

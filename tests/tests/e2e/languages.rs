@@ -104,7 +104,7 @@ async fn c_streams_its_response() -> Result<()> {
 #[tokio::test]
 async fn c_reports_why_it_stopped() -> Result<()> {
     let Some(function) = built("c-upper")? else { return Ok(()) };
-    let runtime = host::runtime([function.timeout(Duration::from_millis(100)).grace(MINUTE)]);
+    let runtime = host::runtime([function.timeout(Duration::from_secs(2)).grace(MINUTE)]);
     let (feed, body) = input::fed();
     feed.give("half");
     let request = Request::post("/c-upper").body(body)?;
