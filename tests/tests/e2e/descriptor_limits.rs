@@ -47,7 +47,7 @@ async fn a_server_without_descriptors_logs_once_a_second_and_recovers() -> Resul
     let freed = Instant::now();
     drop(held);
     assert_eq!(waiting.get("/hello").await?.status(), 200);
-    assert!(freed.elapsed() < Duration::from_secs(5), "{:?}", freed.elapsed());
+    assert!(freed.elapsed() < Duration::from_secs(20), "{:?}", freed.elapsed());
     Ok(())
 }
 

@@ -77,7 +77,8 @@ async fn budgets_shrink_along_a_chain_and_a_cancel_reaches_its_end() -> Result<(
         slowest = slowest.max(gone.elapsed());
     }
     println!("the last guest was canceled at the latest after {slowest:?}");
-    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    // Before the deadline, which would end it, too.
+    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
     Ok(())
 }
 
