@@ -68,7 +68,8 @@ async fn a_guest_derives_contexts() {
 
 #[tokio::test]
 async fn a_cancel_reaches_the_callee_with_its_cause() {
-    let runtime = host::runtime([caller(&["called"]), function("called", "stuck").timeout(LONG)]);
+    let called = function("called", "stuck").timeout(LONG).grace(LONG);
+    let runtime = host::runtime([caller(&["called"]).grace(LONG), called]);
     let (ctx, cancel) = Context::background().with_cancel();
     let asking = tokio::spawn({
         let runtime = runtime.clone();

@@ -23,7 +23,8 @@ fn serve(folder: &Path, name: &str, config: &str) -> Result<Serving> {
 
 /// The configuration of a function with additional settings.
 fn function(name: &str, guest: &str, more: &str) -> String {
-    format!("[function.{name}]\nfile = {:?}\ntimeout = \"50s\"\n{more}\n", module(guest))
+    let limits = "timeout = \"50s\"\ngrace = \"50s\"";
+    format!("[function.{name}]\nfile = {:?}\n{limits}\n{more}\n", module(guest))
 }
 
 /// The configuration of a function on another host, which the call's path selects there.
