@@ -190,7 +190,8 @@ fn detached_calls_end_without_an_executor() -> Result<()> {
 async fn detached_calls_run_for_the_detach_period() {
     for (test, detach, cause) in [
         ("detached", LONG, None),
-        ("briefly", SHORT, Some("cause: parent-done")),
+        // Long enough for the call to begin.
+        ("briefly", Duration::from_secs(1), Some("cause: parent-done")),
         ("not-at-all", Duration::ZERO, None),
     ] {
         let [parent, callee] = family(test);
