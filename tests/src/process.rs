@@ -1,7 +1,8 @@
 //! Resources of processes, and tests that run in a process of their own.
 
+use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
@@ -31,6 +32,27 @@ pub fn delegated(test: &str) -> bool {
     assert!(passed, "`{test}` in a process of its own: {}\n{out}\n{err}", output.status);
     print!("{out}");
     true
+}
+
+/// Copies a file to another place, and makes it executable. Another process does it: one that a
+/// test starts at the same moment would inherit the open file from this process, and the system
+/// runs no file that is open for writing.
+///
+/// # Errors
+/// Those of the process.
+pub fn executable(from: &Path, to: &Path) -> io::Result<()> {
+    let status = Command::new("install").args(["-m", "755"]).args([from, to]).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
+}
+
+/// Writes an executable script.
+///
+/// # Errors
+/// Those of the file, and of [`executable`].
+pub fn script(path: &Path, text: &str) -> io::Result<()> {
+    let plain = path.with_extension("text");
+    fs::write(&plain, text)?;
+    executable(&plain, path)
 }
 
 /// Resources that grow with a leak.

@@ -1,7 +1,6 @@
 //! Compiler processes: their results, their failures, and their end.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,8 +24,7 @@ impl Script {
     fn new(text: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("compiler");
-        fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
-        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        process::script(&path, &format!("#!/bin/sh\n{text}\n"))?;
         Ok(Self { path, _folder: folder })
     }
 

@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use hourglass_tests::guests;
+use hourglass_tests::{guests, process};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hourglass-under-test");
@@ -19,7 +20,7 @@ const USER: &str = "61234";
 
 /// Runs the program with this many threads until it ends or serves, and returns its output and exit
 /// code.
-fn said(threads: usize, folder: &std::path::Path) -> Result<(String, Option<i32>)> {
+fn said(threads: usize, folder: &Path) -> Result<(String, Option<i32>)> {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", USER, "--regid", USER, "--clear-groups", "prlimit"]);
     command.arg(format!("--nproc={threads}"));
@@ -51,7 +52,7 @@ fn too_few_threads_are_an_error_with_a_remedy() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-    fs::copy(PROGRAM, folder.path().join("hourglass"))?;
+    process::executable(Path::new(PROGRAM), &folder.path().join("hourglass"))?;
     fs::copy(guests::module("hello"), folder.path().join("hello.wasm"))?;
     let mut refused = 0;
     for threads in 1.. {

@@ -118,8 +118,7 @@ fn a_signal_ends_the_builds() -> Result<()> {
         ids.to_str().unwrap()
     );
     let script = script.replace('"', "");
-    fs::write(&cargo, script)?;
-    fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    process::script(&cargo, &script)?;
     let mut command = hourglass(&["up", path(folder.path())]);
     let started = Started::new(command.env("CARGO", &cargo))?;
     let both = poll::until_blocking(|| {
