@@ -229,7 +229,8 @@ async fn a_hung_file_system_does_not_delay_others() -> Result<()> {
     let folder = folder()?;
     let hangs = function("hangs", "reader").mount("/data", hung.path()).grace(LONG);
     let host = Host::serve([
-        hangs.timeout(Duration::from_secs(1)),
+        // Long enough for all of them to begin to read.
+        hangs.timeout(Duration::from_secs(3)),
         reader("beside", folder.path()).timeout(LONG),
     ])
     .await?;

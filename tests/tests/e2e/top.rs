@@ -171,8 +171,8 @@ async fn a_host_that_stops_is_reported_and_found_again() -> Result<()> {
 async fn errors_name_the_remedy() -> Result<()> {
     let said = tokio::task::spawn_blocking(|| fails(&["top"])).await??;
     assert!(said.contains("needs a terminal") && said.contains("hourglass ps --json"), "{said}");
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string();
-    let mut terminal = Terminal::start(top(&free), SIZE)?;
+    // No server has this port, and no test gets it.
+    let mut terminal = Terminal::start(top("127.0.0.1:1"), SIZE)?;
     terminal.shows("nothing listens on");
     assert_eq!(terminal.ended()?.code(), Some(1));
     assert_restored(&terminal)

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::output;
 
 /// How long a command is repeated until its output is as shown.
-const REPEATED: Duration = Duration::from_secs(5);
+const REPEATED: Duration = Duration::from_secs(60);
 
 pub(crate) struct Session {
     directory: TempDir,
