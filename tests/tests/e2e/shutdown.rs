@@ -2,20 +2,21 @@
 //!
 //! Each client goes on until connections are refused. Until then every request that it sends gets
 //! a complete response. The only others are requests of HTTP/2 that a GOAWAY says were not
-//! processed.
+//! processed, and those of a client that has sent nothing for half a second before: the server may
+//! have closed its connection.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use hourglass_tests::client::Client;
 use hourglass_tests::guests::module;
 use hourglass_tests::http2::{self, get};
 use hourglass_tests::program::Serving;
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use http_body_util::BodyExt as _;
 use rustix::process::Signal;
 use tokio::sync::Notify;
@@ -32,6 +33,47 @@ const MOST: u64 = 4_000;
 
 /// Concurrent requests of an HTTP/2 connection.
 const STREAMS: usize = 8;
+
+/// A server that stops closes a connection whose client has sent nothing for this time.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// A connection of HTTP/1.1.
+struct Connection {
+    client: Client,
+    /// When the client began to send its last request, or to connect.
+    sent: Instant,
+}
+
+impl Connection {
+    /// Sends a request in parts, and waits for its response. `None` if the client was too late, as
+    /// on a machine that did not run it for long, and there is no response.
+    async fn ask(
+        &mut self,
+        method: &Method,
+        parts: &[&[u8]],
+    ) -> io::Result<Option<Response<Vec<u8>>>> {
+        let before = std::mem::replace(&mut self.sent, Instant::now());
+        let mut is_late = None;
+        let answer = async {
+            for part in parts {
+                self.client.send(part).await?;
+                is_late.get_or_insert_with(|| before.elapsed() >= LAST_CALL);
+                tokio::task::yield_now().await;
+            }
+            self.client.answer(method).await
+        };
+        match answer.await {
+            Err(_) if is_late.unwrap_or_else(|| before.elapsed() >= LAST_CALL) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// As [`ask`](Self::ask), for a GET.
+    async fn get(&mut self, target: &str) -> io::Result<Option<Response<Vec<u8>>>> {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n");
+        self.ask(&Method::GET, &[request.as_bytes()]).await
+    }
+}
 
 /// A round, as its clients share it.
 struct Round {
@@ -52,10 +94,11 @@ impl Round {
     }
 
     /// A new connection; `None` if it is refused.
-    async fn connect(&self) -> io::Result<Option<Client>> {
+    async fn connect(&self) -> io::Result<Option<Connection>> {
+        let sent = Instant::now();
         match Client::connect(self.address).await {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(None),
-            connected => connected.map(Some),
+            connected => Ok(Some(Connection { client: connected?, sent })),
         }
     }
 
@@ -67,49 +110,63 @@ impl Round {
 
     /// One request for each connection.
     async fn hasty(&self) -> Result<()> {
-        while let Some(mut client) = self.connect().await? {
-            self.check(&client.get("/hello").await?, b"hello")?;
+        while let Some(mut connection) = self.connect().await? {
+            if let Some(answer) = connection.get("/hello").await? {
+                self.check(&answer, b"hello")?;
+            }
         }
         Ok(())
     }
 
     /// Requests on one connection until the server closes it.
     async fn patient(&self) -> Result<()> {
-        while let Some(mut client) = self.connect().await? {
-            while !self.check(&client.get("/hello").await?, b"hello")? {}
-            client.closed().await.context("the end")?;
+        while let Some(mut connection) = self.connect().await? {
+            while let Some(answer) = connection.get("/hello").await? {
+                if self.check(&answer, b"hello")? {
+                    connection.client.closed().await.context("the end")?;
+                    break;
+                }
+            }
         }
         Ok(())
     }
 
     /// Bodies that do not fit into one packet.
     async fn bulky(&self) -> Result<()> {
-        let request = Request::post("/echo").body(vec![b'x'; 200 << 10])?;
-        while let Some(mut client) = self.connect().await? {
-            while !self.check(&client.request(&request).await?, request.body())? {}
+        let body = vec![b'x'; 200 << 10];
+        let head =
+            format!("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        let request = [head.as_bytes(), &body].concat();
+        while let Some(mut connection) = self.connect().await? {
+            while let Some(answer) = connection.ask(&Method::POST, &[&request]).await? {
+                if self.check(&answer, &body)? {
+                    break;
+                }
+            }
         }
         Ok(())
     }
 
     /// Responses in pieces.
     async fn streaming(&self) -> Result<()> {
-        while let Some(mut client) = self.connect().await? {
-            while !self.check(&client.get("/stream/pieces/100").await?, b"piece 0\n")? {}
+        while let Some(mut connection) = self.connect().await? {
+            while let Some(answer) = connection.get("/stream/pieces/100").await? {
+                if self.check(&answer, b"piece 0\n")? {
+                    break;
+                }
+            }
         }
         Ok(())
     }
 
     /// Requests in pieces, so that the server stops in the middle of one.
     async fn dribbling(&self) -> Result<()> {
-        while let Some(mut client) = self.connect().await? {
-            for part in
-                ["POST /echo HT", "TP/1.1\r\nhost: x\r\ncontent-length: 8\r\n", "\r\n", "1234"]
-            {
-                client.send(part).await?;
-                tokio::task::yield_now().await;
+        let rest = "TP/1.1\r\nhost: x\r\ncontent-length: 8\r\n";
+        let parts = ["POST /echo HT", rest, "\r\n", "1234", "5678"].map(str::as_bytes);
+        while let Some(mut connection) = self.connect().await? {
+            if let Some(answer) = connection.ask(&Method::POST, &parts).await? {
+                self.check(&answer, b"12345678")?;
             }
-            client.send("5678").await?;
-            self.check(&client.answer(&Method::POST).await?, b"12345678")?;
         }
         Ok(())
     }
