@@ -56,7 +56,8 @@ fn rust(directory: &Path) -> Result<Serving> {
     let tested = run(&mut tool(env!("CARGO"), &["test"], directory)?)?;
     ensure!(tested.status.success() && tested.out.contains("test result: ok"), tested.err);
     ensure!(!tested.err.contains("warning: unused"), tested.err);
-    Ok(Serving::start(&mut tool(PROGRAM, &["up"], directory)?)?)
+    // A function that says why it ends has the time to say it.
+    Ok(Serving::start(tool(PROGRAM, &["up"], directory)?.env("HOURGLASS_GRACE", "1m"))?)
 }
 
 async fn get(serving: &Serving, target: &str) -> Result<String> {
