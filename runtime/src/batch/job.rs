@@ -1,6 +1,6 @@
 //! A job: a line of the input as a request.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 /// A line of the input: an object with keys of a job, or else the body itself.
@@ -19,8 +20,7 @@ pub(crate) struct Job {
 }
 
 /// The name of a job: its own, or the number of its line.
-#[derive(Debug, Default, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Default)]
 pub(crate) enum Id {
     #[default]
     Line,
@@ -109,7 +109,7 @@ fn request(fields: Fields, path: &PathAndQuery) -> Result<http::Request<Bytes>, 
         Some(method) => method.parse().map_err(|_| format!("`{method}` is not a method"))?,
         None => usual,
     };
-    let target = own.map(|own| target(&own)).transpose()?;
+    let target = own.map(target).transpose()?;
     *request.uri_mut() = target.unwrap_or_else(|| path.clone()).into();
     let map = request.headers_mut();
     for (name, value) in headers {
@@ -121,9 +121,14 @@ fn request(fields: Fields, path: &PathAndQuery) -> Result<http::Request<Bytes>, 
     Ok(request)
 }
 
-fn target(path: &str) -> Result<PathAndQuery, String> {
-    let parsed = path.parse().ok().filter(|_| path.starts_with('/'));
-    parsed.ok_or_else(|| format!("`{path}` is not a path; write one such as `/hello/world?a=b`"))
+fn target(path: String) -> Result<PathAndQuery, String> {
+    let unusable = |path| format!("`{path}` is not a path; write one such as `/hello/world?a=b`");
+    if !path.starts_with('/') {
+        return Err(unusable(path));
+    }
+    let path = Bytes::from(path);
+    let parsed = PathAndQuery::from_maybe_shared(path.clone());
+    parsed.map_err(|_| unusable(String::from_utf8_lossy(&path).into_owned()))
 }
 
 /// Appends a header with one value, or with a list of values.
@@ -143,16 +148,57 @@ fn append(map: &mut HeaderMap, name: &str, value: Value) -> Result<(), String> {
 }
 
 impl Id {
+    /// Appends the id of a job as JSON.
+    pub(crate) fn write(&self, line: u64, to: &mut Vec<u8>) {
+        // Serializing texts and numbers to memory can't fail.
+        let _ = match self {
+            Self::Line => serde_json::to_writer(to, &line),
+            Self::Number(number) => serde_json::to_writer(to, number),
+            Self::Text(text) => serde_json::to_writer(to, text),
+        };
+    }
+
     /// The text that comes back with the result: the number of the line, and the
     /// id as JSON.
     pub(crate) fn label(&self, line: u64) -> Box<str> {
-        let mut label = String::with_capacity(24);
-        let _ = match self {
-            Self::Line => write!(label, "{line} {line}"),
-            Self::Number(number) => write!(label, "{line} {number}"),
-            Self::Text(text) => write!(label, "{line} {}", Value::from(text.as_str())),
-        };
-        label.into()
+        let mut label = format!("{line} ").into_bytes();
+        self.write(line, &mut label);
+        String::from_utf8(label).unwrap_or_default().into()
+    }
+}
+
+/// Written out: the derived code for alternatives formats an error for each one that
+/// does not fit.
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct IdVisitor;
+
+        impl Visitor<'_> for IdVisitor {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a whole number")
+            }
+
+            fn visit_unit<E>(self) -> Result<Id, E> {
+                Ok(Id::Line)
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
+                Ok(Id::Number(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Id, E> {
+                let number = i64::try_from(number);
+                number.map(Id::Number).map_err(|_| E::custom("an `id` is at most 2^63 - 1"))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+                Ok(Id::Text(text.to_owned()))
+            }
+        }
+
+        from.deserialize_any(IdVisitor)
     }
 }
 

@@ -7,30 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::job::Id;
+use crate::body::Response;
+use crate::error::InvokeError;
 use crate::outcome::{Outcome, Usage};
 use crate::tasks::TaskResult;
-
-/// The object behind the `id`. A key without a value is left out.
-#[derive(Serialize)]
-struct Record<'a> {
-    line: u64,
-    outcome: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    attempts: u32,
-    waited_ms: f64,
-    took_ms: f64,
-    cpu_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<&'a str>,
-    /// Only `base64`, if the body is not UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_encoding: Option<&'a str>,
-}
 
 /// A line that is no usable job.
 #[derive(Debug)]
@@ -40,80 +20,124 @@ pub(crate) struct Rejected {
     pub(crate) outcome: Outcome,
 }
 
+/// How a job ended.
+pub(crate) struct Ended {
+    pub(crate) result: Result<Response, InvokeError>,
+    /// Its attempts, with those of an earlier batch.
+    pub(crate) attempts: u32,
+    pub(crate) waited: Duration,
+    pub(crate) took: Duration,
+}
+
+impl Ended {
+    /// How it failed, if it did: its outcome, or a status from 400 on.
+    #[cfg(feature = "cli")]
+    pub(crate) fn failure(&self) -> Option<String> {
+        match &self.result {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                (status >= 400).then(|| format!("status-{status}"))
+            }
+            Err(error) => Some(error.outcome().name().to_owned()),
+        }
+    }
+}
+
+/// Appends the line of a job's result.
+#[cfg(feature = "cli")]
+pub(crate) fn write(to: &mut Vec<u8>, line: u64, id: &Id, ended: Ended) {
+    append(to, |to| id.write(line, to), line, ended);
+}
+
 /// Appends the line of a task's result. Its label is that of
 /// [`Id::label`](super::job::Id::label).
-pub(crate) fn write(to: &mut Vec<u8>, ended: TaskResult) {
-    let (line, id) = ended.label.split_once(' ').unwrap_or(("0", "null"));
-    let (mut encoded, bytes);
-    let (mut body, mut body_encoding, mut status) = (None, None, None);
-    let (outcome, usage) = match ended.result {
-        Ok(response) => {
-            status = Some(response.status().as_u16());
-            let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-            bytes = response.into_body().whole().unwrap_or_default();
-            body = std::str::from_utf8(&bytes).ok();
-            if body.is_none() {
-                encoded = String::new();
-                STANDARD.encode_string(&bytes, &mut encoded);
-                (body, body_encoding) = (Some(&*encoded), Some("base64"));
-            }
-            (Outcome::Response, usage)
-        }
-        Err(error) => (error.outcome().clone(), error.usage()),
-    };
-    let record = Record {
-        line: line.parse().unwrap_or_default(),
-        outcome: outcome.name(),
-        cause: outcome.cause().map(ToString::to_string),
-        error: failure(&outcome),
-        status,
-        attempts: ended.attempts.saturating_add(ended.earlier_attempts),
-        waited_ms: millis(ended.waited),
-        took_ms: millis(ended.took),
-        cpu_ms: millis(usage.cpu),
-        body,
-        body_encoding,
-    };
-    append(to, id, &record);
+pub(crate) fn write_task(to: &mut Vec<u8>, ended: TaskResult) {
+    let TaskResult { label, result, attempts, earlier_attempts, waited, took, .. } = ended;
+    let (line, id) = label.split_once(' ').unwrap_or(("0", "null"));
+    let attempts = attempts.saturating_add(earlier_attempts);
+    let (line, ended) =
+        (line.parse().unwrap_or_default(), Ended { result, attempts, waited, took });
+    append(to, |to| to.extend_from_slice(id.as_bytes()), line, ended);
 }
 
 /// Appends the line of a job that can't be run.
 pub(crate) fn write_rejected(to: &mut Vec<u8>, rejected: &Rejected) {
     let Rejected { id, line, outcome } = rejected;
-    let label = id.label(*line);
-    let record = Record {
-        line: *line,
-        outcome: outcome.name(),
-        cause: None,
-        error: failure(outcome),
-        status: None,
-        attempts: 0,
-        waited_ms: 0.0,
-        took_ms: 0.0,
-        cpu_ms: 0.0,
-        body: None,
-        body_encoding: None,
-    };
-    append(to, label.split_once(' ').map_or("null", |(_, id)| id), &record);
-}
-
-/// Appends a record behind its id, which is JSON already.
-fn append(to: &mut Vec<u8>, id: &str, record: &Record<'_>) {
-    to.extend_from_slice(b"{\"id\":");
-    to.extend_from_slice(id.as_bytes());
-    let brace = to.len();
-    // Serializing texts and numbers to memory can't fail.
-    let _ = serde_json::to_writer(&mut *to, record);
-    if let Some(brace) = to.get_mut(brace) {
-        *brace = b',';
+    let mut fields = Fields::begin(to, |to| id.write(*line, to));
+    fields.add("line", line);
+    fields.add_outcome(outcome);
+    fields.add("attempts", &0);
+    for time in ["waited_ms", "took_ms", "cpu_ms"] {
+        fields.add(time, &0.0);
     }
-    to.push(b'\n');
+    fields.end();
 }
 
-fn failure(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Response => None,
-        failure => Some(failure.to_string()),
+fn append(to: &mut Vec<u8>, id: impl FnOnce(&mut Vec<u8>), line: u64, ended: Ended) {
+    let Ended { result, attempts, waited, took } = ended;
+    let mut fields = Fields::begin(to, id);
+    fields.add("line", &line);
+    let usage = match &result {
+        Ok(response) => {
+            fields.add_outcome(&Outcome::Response);
+            fields.add("status", &response.status().as_u16());
+            response.extensions().get::<Usage>().copied().unwrap_or_default()
+        }
+        Err(error) => {
+            fields.add_outcome(error.outcome());
+            error.usage()
+        }
+    };
+    fields.add("attempts", &attempts);
+    fields.add("waited_ms", &millis(waited));
+    fields.add("took_ms", &millis(took));
+    fields.add("cpu_ms", &millis(usage.cpu));
+    if let Ok(response) = result {
+        let bytes = response.into_body().whole().unwrap_or_default();
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => fields.add("body", text),
+            Err(_) => {
+                fields.add("body", &STANDARD.encode(&bytes));
+                fields.add("body_encoding", "base64");
+            }
+        }
+    }
+    fields.end();
+}
+
+/// The fields of a line. They are written one by one, without a search for
+/// characters in their names that would have to be escaped.
+struct Fields<'a>(&'a mut Vec<u8>);
+
+impl<'a> Fields<'a> {
+    /// Begins a line. `id` appends the id of the job as JSON.
+    fn begin(to: &'a mut Vec<u8>, id: impl FnOnce(&mut Vec<u8>)) -> Self {
+        to.extend_from_slice(b"{\"id\":");
+        id(to);
+        Self(to)
+    }
+
+    fn add(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+        // Serializing texts and numbers to memory can't fail.
+        let _ = serde_json::to_writer(&mut *self.0, value);
+    }
+
+    /// Adds how a job ended, with the cause and the error if there are any.
+    fn add_outcome(&mut self, outcome: &Outcome) {
+        self.add("outcome", outcome.name());
+        if let Some(cause) = outcome.cause() {
+            self.add("cause", &cause.to_string());
+        }
+        if !matches!(outcome, Outcome::Response) {
+            self.add("error", &outcome.to_string());
+        }
+    }
+
+    fn end(self) {
+        self.0.extend_from_slice(b"}\n");
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::problem;
 use super::reserved::Exchange;
-use crate::batch::{self, Entry, Reader, Rejected};
+use crate::batch::{self, Entry, Parser, Reader, Rejected};
 use crate::body::{Body, BodyError, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::propagation::headers;
@@ -135,7 +135,7 @@ impl Run {
 
     /// Submits the jobs of a request, until it ends or the context does.
     async fn read(&self, mut body: Body, group: TaskGroup, rejected: mpsc::Sender<Rejected>) {
-        let mut reader = Reader::new(&self.function, self.body);
+        let mut reader = Reader::new(Parser::new(&self.function, self.body));
         loop {
             let piece = tokio::select! {
                 biased;
@@ -146,12 +146,12 @@ impl Run {
             // Without its end, the last line of a body that broke off is no job.
             let Some(Ok(piece)) = piece else {
                 if piece.is_none() {
-                    reader.finish(|_| false, |entry| entries.push(entry));
+                    reader.finish(|entry| entries.push(entry));
                     self.submit(entries, &group, &rejected).await;
                 }
                 return;
             };
-            reader.push(&piece, |_| false, |entry| entries.push(entry));
+            reader.push(&piece, |entry| entries.push(entry));
             if !self.submit(entries, &group, &rejected).await {
                 return;
             }
@@ -197,7 +197,7 @@ async fn write(
             ended = results.next_many(TAKEN), if running => {
                 running = !ended.is_empty();
                 for ended in ended {
-                    batch::write(&mut text, ended);
+                    batch::write_task(&mut text, ended);
                     if text.len() >= PIECE && !send(&mut text, &mut sender).await {
                         return;
                     }

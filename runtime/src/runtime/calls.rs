@@ -61,7 +61,8 @@ impl Dispatcher for Shared {
             let _held = (head, begun);
             let (depth, tree) = (depth + 1, Some(tree));
             let (trace, call) = (Some(step), Some(call));
-            let info = CallInfo { parent: id, depth, trace, call, tree, request: None, spans };
+            let info =
+                CallInfo { parent: id, depth, trace, call, tree, spans, ..CallInfo::default() };
             let ended = match &callee {
                 Callee::Function(function) => self.run(function, &ctx, request, info, None).await,
                 // Boxed, so that it does not enlarge the future of every other

@@ -60,6 +60,11 @@ impl FunctionHandle {
         &self.function.name
     }
 
+    /// Its runtime and the function.
+    pub(crate) fn parts(&self) -> (&Runtime, &Arc<Entry>) {
+        (&self.runtime, &self.function)
+    }
+
     /// How it gets its fresh instances.
     pub fn instance_reuse(&self) -> &InstanceReuse {
         &self.function.reuse

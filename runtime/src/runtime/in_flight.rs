@@ -108,7 +108,7 @@ impl Caller {
     /// [`Outcome::NotFound`].
     #[cfg(feature = "server")]
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
-        self.runtime.0.find(name)
+        self.runtime.find(name)
     }
 
     /// Starts an invocation of a function.

@@ -32,7 +32,9 @@ use crate::telemetry::{Start, spans};
 /// The position of an invocation in the calls of one request. The default is
 /// that of a root.
 #[derive(Debug, Default)]
-pub(super) struct CallInfo {
+pub(crate) struct CallInfo {
+    /// The caller's timeout. The function's own applies if it is earlier.
+    pub(super) timeout: Option<Duration>,
     /// The id of the invocation that called it.
     pub(super) parent: Option<u64>,
     /// How many invocations are above it.
@@ -47,6 +49,13 @@ pub(super) struct CallInfo {
     /// Where its span is recorded, if a function called it and the request is
     /// recorded.
     pub(super) spans: Option<Arc<SpanBuffer>>,
+}
+
+impl CallInfo {
+    /// That of a root whose caller has a timeout.
+    pub(crate) fn within(timeout: Option<Duration>) -> Self {
+        Self { timeout, ..Self::default() }
+    }
 }
 
 /// The permit of an invocation, held until its end.
@@ -84,7 +93,7 @@ impl Runtime {
         name: &str,
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
-        let function = self.0.find(name)?;
+        let function = self.find(name)?;
         self.invoke_entry(&function, ctx, request.map(Into::into), CallInfo::default()).await
     }
 
@@ -97,7 +106,7 @@ impl Runtime {
         name: &str,
         request: Request,
     ) -> Result<Response, InvokeError> {
-        let function = self.0.find(name)?;
+        let function = self.find(name)?;
         let info = CallInfo { spans: Some(Arc::default()), ..CallInfo::default() };
         self.invoke_entry(&function, ctx, request, info).await
     }
@@ -145,18 +154,29 @@ impl Runtime {
         name: &str,
         request: http::Request<B>,
     ) -> Result<Response, InvokeError> {
-        let function = self.0.find(name)?;
+        let function = self.find(name)?;
         self.stream_entry(function, ctx, request.map(Into::into)).await
     }
 
-    pub(super) async fn invoke_entry(
+    /// The function of a name, for one invocation.
+    ///
+    /// # Errors
+    /// [`Outcome::NotFound`].
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Entry>, InvokeError> {
+        self.0.find(name)
+    }
+
+    /// Runs a function once as [`invoke`](Self::invoke) does.
+    pub(crate) async fn invoke_entry(
         &self,
         function: &Entry,
         ctx: &Context,
         request: Request,
         info: CallInfo,
     ) -> Result<Response, InvokeError> {
-        let (ctx, cancel) = self.0.child_span(ctx).with_timeout(function.limits.timeout);
+        let limit = function.limits.timeout;
+        let timeout = info.timeout.map_or(limit, |timeout| timeout.min(limit));
+        let (ctx, cancel) = self.0.child_span(ctx).with_timeout(timeout);
         let ended = self.0.run(function, &ctx, request, info, None).await;
         // Everything that the guest started ends with it.
         cancel.cancel_with(Cause::ParentDone);
@@ -276,7 +296,7 @@ impl Shared {
     ) -> Result<(Response, Usage), InvokeError> {
         let (admitted, waiting) = self.admit(&info, ctx).await;
         let admitted = admitted.and_then(|permit| check(function, ctx, &request).map(|()| permit));
-        let CallInfo { parent, depth, trace, call, tree, request: request_span, spans } = info;
+        let CallInfo { parent, depth, trace, call, tree, request: request_span, spans, .. } = info;
         let (started, id, kind) = (Instant::now(), self.listing.id(), SpanKind::Invocation);
         let queue = waiting.map_or(Duration::ZERO, |since| started - since);
         let start = Start {

@@ -24,7 +24,7 @@ impl Runtime {
         name: &str,
         request: Request,
     ) -> Result<Response, InvokeError> {
-        let function = self.0.find(name)?;
+        let function = self.find(name)?;
         let result = self.invoke_entry(&function, ctx, request, CallInfo::default()).await;
         match &result {
             Ok(response) => {

@@ -43,6 +43,7 @@ pub(crate) use self::history::ALL;
 use self::host_functions::Catalogue;
 #[cfg(feature = "server")]
 pub(crate) use self::in_flight::{Call, Caller, InFlight};
+pub(crate) use self::invoke::CallInfo;
 use self::listing::{InvocationInfo, Listing};
 use self::queue::QueueSlot;
 pub use self::usage::FinalUsage;

@@ -1,20 +1,24 @@
 //! A task: what to invoke, and how it ended.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
 
 use super::retry::Retry;
-use crate::body::{Body, Response};
+use crate::body::{Body, Request, Response};
 use crate::context::Context;
 use crate::error::InvokeError;
+use crate::function::Entry;
+use crate::outcome::Outcome;
 #[cfg(feature = "server")]
 use crate::outcome::Usage;
 #[cfg(feature = "server")]
 use crate::runtime::response_budget::ResponseBudget;
-use crate::runtime::{FunctionHandle, Runtime};
+use crate::runtime::{CallInfo, FunctionHandle, Runtime};
 
 /// An invocation to run in a [`TaskGroup`](super::TaskGroup).
 #[derive(Clone, Debug)]
@@ -23,9 +27,11 @@ pub struct Task {
     request: http::Request<Bytes>,
     label: Box<str>,
     timeout: Option<Duration>,
-    pub(super) retry: Retry,
+    retry: Retry,
     /// The number of attempts before the first one here.
     earlier: u32,
+    /// The number of attempts here.
+    attempts: u32,
     /// The budget that holds the response until it is taken.
     #[cfg(feature = "server")]
     responses: Option<ResponseBudget>,
@@ -68,6 +74,7 @@ impl Task {
             timeout: None,
             retry,
             earlier: 0,
+            attempts: 0,
             #[cfg(feature = "server")]
             responses: None,
         }
@@ -122,44 +129,89 @@ impl Task {
         }
     }
 
-    /// Makes attempt number `number`, from 1. `is_last` says that none follows, so
-    /// that the request is moved, not copied.
-    pub(super) async fn attempt(
-        &mut self,
-        ctx: &Context,
-        number: u32,
-        is_last: bool,
-    ) -> Result<Response, InvokeError> {
+    /// Replaces the request by that of another task, which had `earlier` attempts
+    /// elsewhere.
+    #[cfg(feature = "cli")]
+    pub(crate) fn renew(&mut self, request: http::Request<Bytes>, earlier: u32) {
+        (self.request, self.earlier, self.attempts) = (request, earlier, 0);
+    }
+
+    /// Makes attempts until one is the last. The first one is not made if `ctx` is done.
+    ///
+    /// It awaits the invocation directly: each async function in between would move
+    /// the whole future of the invocation once more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the guest at once. The task then has lost its request.
+    pub(crate) async fn run(&mut self, ctx: &Context) -> Result<Response, InvokeError> {
+        if let (Some(done), Some(cause)) = (ctx.err(), ctx.cause()) {
+            let outcome = Outcome::Done(done, cause);
+            return Err(InvokeError::refused(self.function().into(), outcome));
+        }
+        loop {
+            let request = self.next_request();
+            let result = match self.target() {
+                Ok((runtime, function)) => {
+                    let info = CallInfo::within(self.timeout);
+                    runtime.invoke_entry(&function, ctx, request, info).await
+                }
+                Err(error) => Err(error),
+            };
+            let result = self.hold(result);
+            let Some(delay) = self.retry.next(self.attempts, &result) else { return result };
+            tokio::select! {
+                biased;
+                // The failure of the last attempt stays the result.
+                _ = ctx.done() => return result,
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+    }
+
+    /// Counts another attempt, and returns its request.
+    fn next_request(&mut self) -> Request {
+        let is_last = self.attempts >= self.retry.retries();
+        self.attempts += 1;
         let request =
             if is_last { std::mem::take(&mut self.request) } else { self.request.clone() };
         let mut request = request.map(Body::from);
-        let number = number.saturating_add(self.earlier);
+        let number = self.attempts.saturating_add(self.earlier);
         if number > 1 {
             request.headers_mut().insert(ATTEMPT, number.into());
         }
-        let Some(timeout) = self.timeout else { return self.invoke(ctx, request).await };
-        let (ctx, _cancel) = ctx.with_timeout(timeout);
-        self.invoke(&ctx, request).await
+        request
     }
 
-    async fn invoke(
-        &self,
-        ctx: &Context,
-        request: http::Request<Body>,
-    ) -> Result<Response, InvokeError> {
-        let ended = match &self.function {
-            Target::Named(runtime, name) => runtime.invoke(ctx, name, request).await,
-            Target::Prepared(function) => function.invoke(ctx, request).await,
-        };
-        #[cfg(feature = "server")]
-        if let Some(budget) = &self.responses {
-            let response = ended?;
-            let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
-            let held = budget.hold(response);
-            return held
-                .map_err(|outcome| InvokeError::new(self.function().into(), outcome, usage));
+    /// The function as it is deployed now, and its runtime.
+    fn target(&self) -> Result<(&Runtime, Cow<'_, Arc<Entry>>), InvokeError> {
+        match &self.function {
+            Target::Named(runtime, name) => Ok((runtime, Cow::Owned(runtime.find(name)?))),
+            Target::Prepared(handle) => {
+                let (runtime, function) = handle.parts();
+                Ok((runtime, Cow::Borrowed(function)))
+            }
         }
+    }
+
+    /// Holds the response of an attempt in the task's budget, if it has one.
+    #[cfg(feature = "server")]
+    fn hold(&self, ended: Result<Response, InvokeError>) -> Result<Response, InvokeError> {
+        let Some(budget) = &self.responses else { return ended };
+        let response = ended?;
+        let usage = response.extensions().get::<Usage>().copied().unwrap_or_default();
+        let held = budget.hold(response);
+        held.map_err(|outcome| InvokeError::new(self.function().into(), outcome, usage))
+    }
+
+    /// Without a server no task has a budget.
+    #[cfg(not(feature = "server"))]
+    fn hold(&self, ended: Result<Response, InvokeError>) -> Result<Response, InvokeError> {
         ended
+    }
+
+    /// The number of attempts so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// The number of attempts before the first one here.

@@ -7,7 +7,6 @@ use super::group::Shared;
 use super::queue::Submitted;
 use super::task::TaskResult;
 use crate::body::Response;
-use crate::context::Context;
 use crate::error::InvokeError;
 use crate::outcome::Outcome;
 
@@ -23,7 +22,6 @@ pub(super) struct Worker {
 struct Current {
     submitted: Submitted,
     started: Instant,
-    attempts: u32,
 }
 
 impl Worker {
@@ -33,13 +31,16 @@ impl Worker {
         tokio::spawn(worker.run());
     }
 
+    /// Runs tasks until there are no more.
     async fn run(mut self) {
-        let mut result = None;
-        while self.next(result.take()) {
+        let mut ended = None;
+        while self.next(ended.take()) {
             // An invocation that ends at once never yields; other tasks of the
             // thread run as well.
             tokio::task::consume_budget().await;
-            result = self.execute().await;
+            let Some(current) = &mut self.current else { return };
+            let result = current.submitted.task.run(&self.group.ctx).await;
+            ended = self.current.take().map(|current| current.into_result(result));
         }
     }
 
@@ -48,47 +49,20 @@ impl Worker {
     fn next(&mut self, result: Option<TaskResult>) -> bool {
         let next = self.group.turn(result);
         self.has_ended = next.is_none();
-        let current = |submitted| Current { submitted, started: Instant::now(), attempts: 0 };
+        let current = |submitted| Current { submitted, started: Instant::now() };
         self.current = next.map(current);
         !self.has_ended
-    }
-
-    /// Runs the current task with its retries.
-    async fn execute(&mut self) -> Option<TaskResult> {
-        let ctx = &self.group.ctx;
-        let current = self.current.as_mut()?;
-        let result = match ended(ctx, current.submitted.task.function()) {
-            Some(error) => Err(error),
-            None => current.attempts(ctx).await,
-        };
-        Some(self.current.take()?.into_result(result))
     }
 }
 
 impl Current {
-    async fn attempts(&mut self, ctx: &Context) -> Result<Response, InvokeError> {
-        let task = &mut self.submitted.task;
-        loop {
-            let is_last = self.attempts >= task.retry.retries();
-            self.attempts += 1;
-            let result = task.attempt(ctx, self.attempts, is_last).await;
-            let Some(delay) = task.retry.next(self.attempts, &result) else { return result };
-            tokio::select! {
-                biased;
-                // The failure of the last attempt stays the result.
-                _ = ctx.done() => return result,
-                () = tokio::time::sleep(delay) => {}
-            }
-        }
-    }
-
     fn into_result(self, result: Result<Response, InvokeError>) -> TaskResult {
-        let Self { submitted: Submitted { id, mut task, at }, started, attempts } = self;
+        let Self { submitted: Submitted { id, mut task, at }, started } = self;
         TaskResult {
             id,
             label: task.take_label(),
             result,
-            attempts,
+            attempts: task.attempts(),
             earlier_attempts: task.earlier(),
             waited: started - at,
             took: started.elapsed(),
@@ -111,10 +85,4 @@ impl Drop for Worker {
             self.next(result);
         }
     }
-}
-
-/// The result of a task that does not begin, because its group has ended.
-fn ended(ctx: &Context, function: &str) -> Option<InvokeError> {
-    let (done, cause) = (ctx.err()?, ctx.cause()?);
-    Some(InvokeError::refused(function.into(), Outcome::Done(done, cause)))
 }

@@ -72,11 +72,6 @@ impl Control {
         self.current
     }
 
-    /// The most that it can become.
-    pub(super) fn most(&self) -> usize {
-        if self.is_settled { self.current } else { self.most }
-    }
-
     /// Takes the jobs that have ended in an interval, and the share of all cores
     /// that this process has used. Returns the concurrency from now on, if it
     /// changes.

@@ -1,4 +1,4 @@
-//! Reads jobs on a thread, ahead of those that run, by a bounded amount.
+//! Reads the lines of the input on a thread.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,29 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::Context as _;
-use tokio::sync::mpsc;
 
 use super::resume::Resume;
-use crate::batch::{Entry, Reader};
+use super::source::{Piece, Source};
+use crate::batch::{Line, Lines};
 
 /// The bytes that are read at once.
-const PIECE: usize = 256 << 10;
-
-/// The pieces that are read ahead.
-const AHEAD: usize = 2;
+const PIECE: usize = 64 << 10;
 
 /// The input, opened.
 pub(super) struct Input {
     source: Box<dyn Read + Send>,
     /// Its length in bytes, if it is a file.
     pub(super) length: Option<u64>,
-}
-
-/// The entries of the input, piece by piece.
-pub(super) struct Entries {
-    receiver: mpsc::Receiver<io::Result<Vec<Entry>>>,
-    /// The bytes read so far.
-    pub(super) read: Arc<AtomicU64>,
 }
 
 impl Input {
@@ -44,61 +34,51 @@ impl Input {
         Ok(Self { source: Box::new(file), length: meta.is_file().then_some(meta.len()) })
     }
 
-    /// Starts to read. `body` is the longest body of a request. Lines that `resume`
-    /// knows are left out.
-    pub(super) fn start(self, function: &str, body: u64, resume: Resume) -> io::Result<Entries> {
-        let reader = Reader::new(function, body);
-        let (sender, receiver) = mpsc::channel(AHEAD);
-        let read = Arc::new(AtomicU64::new(0));
-        let (mut source, counter) = (self.source, read.clone());
-        thread::Builder::new().name("batch input".to_owned()).spawn(move || {
-            if let Err(error) = read_all(reader, &resume, &mut *source, &sender, &counter) {
-                // Sending fails if the batch has ended.
-                drop(sender.blocking_send(Err(error)));
-            }
-        })?;
-        Ok(Entries { receiver, read })
+    /// Starts the thread. It adds the lines to `to`, without those that `resume` knows,
+    /// and counts the bytes in `read`.
+    pub(super) fn start(
+        mut self,
+        lines: Lines,
+        resume: Arc<Resume>,
+        to: Arc<Source>,
+        read: Arc<AtomicU64>,
+    ) -> io::Result<()> {
+        let body = move || to.close(read_all(&mut *self.source, lines, &resume, &to, &read));
+        thread::Builder::new().name("batch input".to_owned()).spawn(body)?;
+        Ok(())
     }
 }
 
-impl Entries {
-    /// The entries of the next piece; `None` at the end of the input.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub(super) async fn next(&mut self) -> Option<io::Result<Vec<Entry>>> {
-        self.receiver.recv().await
-    }
-}
-
-/// Reads the source to its end, or until the batch has ended.
+/// Reads the source to its end, or until no more lines are needed: then it returns
+/// false.
 fn read_all(
-    mut reader: Reader,
-    resume: &Resume,
     source: &mut dyn Read,
-    sender: &mpsc::Sender<io::Result<Vec<Entry>>>,
+    mut lines: Lines,
+    resume: &Resume,
+    to: &Source,
     read: &AtomicU64,
-) -> io::Result<()> {
-    let skip = |line| resume.is_done(line);
+) -> anyhow::Result<bool> {
+    let add = |piece: &mut Piece, line: &Line<'_>| {
+        if !resume.is_done(line.number) {
+            piece.add(line);
+        }
+    };
     let mut buffer = vec![0; PIECE];
     loop {
-        let mut entries = Vec::new();
         let count = match source.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error).context("the input can't be read"),
         };
-        let piece = buffer.get(..count).unwrap_or_default();
-        reader.push(piece, skip, |entry| entries.push(entry));
+        let mut piece = Piece::default();
+        lines.push(buffer.get(..count).unwrap_or_default(), |line| add(&mut piece, &line));
         read.fetch_add(count as u64, Ordering::Relaxed);
-        if !entries.is_empty() && sender.blocking_send(Ok(entries)).is_err() {
-            return Ok(());
+        if !to.add(piece) {
+            return Ok(false);
         }
     }
-    let mut entries = Vec::new();
-    reader.finish(skip, |entry| entries.push(entry));
-    // Sending fails if the batch has ended.
-    drop(sender.blocking_send(Ok(entries)));
-    Ok(())
+    let mut piece = Piece::default();
+    lines.finish(|line| add(&mut piece, &line));
+    Ok(to.add(piece))
 }

@@ -67,8 +67,8 @@ impl Journal {
     }
 
     /// Removes the journal: nothing is left to resume.
-    pub(super) fn remove(self) {
-        if let Some(open) = self.0 {
+    pub(super) fn remove(&mut self) {
+        if let Some(open) = self.0.take() {
             // It only costs a warning-free file if this fails.
             let _ = std::fs::remove_file(open.path);
         }

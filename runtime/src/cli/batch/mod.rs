@@ -2,11 +2,13 @@
 //!
 //! # Layout
 //! - [`BatchArgs`]: the command.
-//! - `input`: reads jobs on a thread; `output`: writes results on a thread.
+//! - `run`: starts the batch, shows progress, and obeys signals.
+//! - `input`: reads lines on a thread; `source`: the lines that wait.
+//! - `worker`: takes lines, runs their jobs, and adds the results; `concurrency`: how
+//!   many jobs run at once.
+//! - `output`: writes results on a thread.
 //! - `journal`: what a batch leaves for the one that resumes it; `resume`: what a
 //!   resumed batch need not repeat.
-//! - `run`: jobs in, results out, and what a signal changes.
-//! - `concurrency`: how many jobs run at once.
 //! - `progress`: the report on standard error; `tally`, `times`: its
 //!   numbers.
 
@@ -17,8 +19,10 @@ mod output;
 mod progress;
 mod resume;
 mod run;
+mod source;
 mod tally;
 mod times;
+mod worker;
 
 use std::env;
 use std::path::PathBuf;

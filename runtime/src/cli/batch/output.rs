@@ -3,33 +3,44 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, oneshot};
 
-use crate::batch::{self, Rejected};
-use crate::tasks::TaskResult;
+use super::tally::Tally;
+use crate::sync::lock;
 
-/// The bytes that are written at once.
-const PIECE: usize = 64 << 10;
+/// Results wait for room while those that are not written have as many bytes.
+const HELD: usize = 1 << 20;
 
-/// The lists of results that wait to be written.
-const WAITING: usize = 4;
+/// The time in which results gather before they are written: to wake the thread costs
+/// as much as several short jobs.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The output, opened.
 pub(super) struct Output(Box<dyn Write + Send>);
 
-/// Results to write.
-pub(super) enum Written {
-    Results(Vec<TaskResult>),
-    Rejected(Rejected),
+/// The result of the thread that writes.
+pub(super) type Written = io::Result<()>;
+
+/// The results that are not written yet, and the numbers of all.
+#[derive(Default)]
+pub(super) struct Sink {
+    state: Mutex<State>,
+    /// Wakes the thread when there is something to write.
+    more: Condvar,
+    /// Wakes workers when there is room.
+    room: Notify,
 }
 
-/// The thread that writes.
-pub(super) struct Writer {
-    pub(super) sender: mpsc::Sender<Written>,
-    thread: JoinHandle<io::Result<()>>,
+#[derive(Default)]
+struct State {
+    text: Vec<u8>,
+    tally: Tally,
+    is_closed: bool,
+    has_failed: bool,
 }
 
 impl Output {
@@ -50,10 +61,16 @@ impl Output {
         Ok(Self(Box::new(file)))
     }
 
-    pub(super) fn start(self) -> io::Result<Writer> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let thread = thread::Builder::new().name("batch output".to_owned());
-        Ok(Writer { sender, thread: thread.spawn(move || write(self.0, receiver))? })
+    /// Starts the thread that writes what `from` holds, until it is closed.
+    pub(super) fn start(mut self, from: Arc<Sink>) -> io::Result<oneshot::Receiver<Written>> {
+        let (sender, written) = oneshot::channel();
+        let body = move || {
+            let ended = from.drain(&mut *self.0);
+            // Sending fails if the batch has ended.
+            drop(sender.send(ended));
+        };
+        thread::Builder::new().name("batch output".to_owned()).spawn(body)?;
+        Ok(written)
     }
 }
 
@@ -63,38 +80,82 @@ pub(super) fn is_kept(path: &Path) -> bool {
     path != Path::new("-") && path.metadata().map_or(true, |meta| meta.is_file())
 }
 
-impl Writer {
-    /// Waits until everything is written.
-    pub(super) async fn finish(self) -> anyhow::Result<()> {
-        drop(self.sender);
-        let thread = self.thread;
-        let ended = tokio::task::spawn_blocking(move || thread.join()).await?;
-        let written = ended.map_err(|_| anyhow::anyhow!("the writer of results panicked"))?;
-        written.context("the results can't be written")
-    }
-}
-
-/// Writes what arrives. It flushes whenever nothing waits.
-fn write(mut to: Box<dyn Write + Send>, mut from: mpsc::Receiver<Written>) -> io::Result<()> {
-    let mut text = Vec::with_capacity(2 * PIECE);
-    while let Some(first) = from.blocking_recv() {
-        let mut next = Some(first);
-        while let Some(written) = next.take() {
-            match written {
-                Written::Results(results) => {
-                    results.into_iter().for_each(|ended| batch::write(&mut text, ended));
-                }
-                Written::Rejected(rejected) => batch::write_rejected(&mut text, &rejected),
+impl Sink {
+    /// Adds the line of a result and counts it, once there is room. False means that
+    /// results can't be written any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the result out.
+    pub(super) async fn add(&self, line: &[u8], count: impl FnOnce(&mut Tally)) -> bool {
+        let mut count = Some(count);
+        loop {
+            if let Some(is_added) = self.try_add(line, &mut count) {
+                return is_added;
             }
-            if text.len() >= PIECE {
-                break;
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            if let Some(is_added) = self.try_add(line, &mut count) {
+                return is_added;
             }
-            // An error means that nothing waits.
-            next = from.try_recv().ok();
+            room.await;
         }
-        to.write_all(&text)?;
-        to.flush()?;
-        text.clear();
     }
-    Ok(())
+
+    fn try_add(&self, line: &[u8], count: &mut Option<impl FnOnce(&mut Tally)>) -> Option<bool> {
+        let mut state = lock(&self.state);
+        if state.has_failed {
+            return Some(false);
+        }
+        if state.text.len() >= HELD {
+            return None;
+        }
+        let was_empty = state.text.is_empty();
+        state.text.extend_from_slice(line);
+        if let Some(count) = count.take() {
+            count(&mut state.tally);
+        }
+        drop(state);
+        if was_empty {
+            self.more.notify_one();
+        }
+        Some(true)
+    }
+
+    /// The numbers so far.
+    pub(super) fn tally(&self) -> Tally {
+        lock(&self.state).tally.clone()
+    }
+
+    /// Ends the thread that writes, once everything is written.
+    pub(super) fn close(&self) {
+        lock(&self.state).is_closed = true;
+        self.more.notify_one();
+    }
+
+    /// Writes all lines until the end.
+    fn drain(&self, to: &mut dyn Write) -> Written {
+        let mut text = Vec::new();
+        loop {
+            let is_idle = |state: &mut State| state.text.is_empty() && !state.is_closed;
+            let state = self.more.wait_while(lock(&self.state), is_idle);
+            let state = state.unwrap_or_else(PoisonError::into_inner);
+            if state.text.is_empty() {
+                return Ok(());
+            }
+            let is_closed = state.is_closed;
+            drop(state);
+            if !is_closed {
+                thread::sleep(PAUSE);
+            }
+            std::mem::swap(&mut lock(&self.state).text, &mut text);
+            self.room.notify_waiters();
+            if let Err(error) = to.write_all(&text).and_then(|()| to.flush()) {
+                lock(&self.state).has_failed = true;
+                self.room.notify_waiters();
+                return Err(error);
+            }
+            text.clear();
+        }
+    }
 }

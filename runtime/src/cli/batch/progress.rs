@@ -41,7 +41,7 @@ pub(super) struct State {
     pub(super) tally: Tally,
     /// The bytes of the input that were read.
     pub(super) read: u64,
-    pub(super) unfinished: usize,
+    pub(super) in_flight: usize,
 }
 
 pub(super) struct Progress {
@@ -98,11 +98,11 @@ impl Progress {
         let eta = self.eta(state);
         match self.style {
             Style::Terminal => {
-                self.bar.set_message(self.line(&state.tally, state.unfinished, eta));
+                self.bar.set_message(self.line(&state.tally, state.in_flight, eta));
                 self.bar.tick();
             }
-            Style::Lines => terminal::message(&self.line(&state.tally, state.unfinished, eta)),
-            Style::Json => self.json("progress", &state.tally, state.unfinished, eta),
+            Style::Lines => terminal::message(&self.line(&state.tally, state.in_flight, eta)),
+            Style::Json => self.json("progress", &state.tally, state.in_flight, eta),
         }
     }
 
@@ -133,9 +133,9 @@ impl Progress {
         terminal::message(&text);
     }
 
-    fn line(&self, tally: &Tally, unfinished: usize, eta: Option<Duration>) -> String {
+    fn line(&self, tally: &Tally, in_flight: usize, eta: Option<Duration>) -> String {
         let mut text = format!(
-            "{} done, {} failed, {unfinished} in flight, {}/s, {}",
+            "{} done, {} failed, {in_flight} in flight, {}/s, {}",
             tally.done(),
             failures(tally),
             self.rate(tally) as u64,

@@ -101,13 +101,6 @@ impl Resume {
         let canceled = self.canceled.get(&line).copied();
         canceled.unwrap_or_else(|| u32::from(line <= self.started))
     }
-
-    /// Splits off what the reader of the input needs.
-    pub(super) fn split(self) -> (Self, Self) {
-        let Self { done, canceled, started, function } = self;
-        let known = Self { done, ..Self::default() };
-        (known, Self { canceled, started, function, ..Self::default() })
-    }
 }
 
 impl LineSet {

@@ -1,32 +1,37 @@
 //! The run of a batch: jobs in, results out, and what a signal changes.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use anyhow::Context as _;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::super::signals::{Kind, Signals};
 use super::concurrency::{Control, processor_time};
-use super::input::{Entries, Input};
+use super::input::Input;
 use super::journal::Journal;
-use super::output::{Output, Written};
+use super::output::{Output, Sink, Written};
 use super::progress::{Progress, State, Style};
 use super::resume::Resume;
+use super::source::Source;
 use super::tally::Tally;
-use crate::batch::Entry;
+use super::worker::{Shared, Worker};
+use crate::batch::Parser;
 use crate::context::{Cause, Context};
 use crate::cores;
 use crate::runtime::Runtime;
-use crate::sync::lock;
-use crate::tasks::{GroupEnd, Policy, Results, Retry, Task, TaskGroup};
-
-/// The results that are taken at once.
-const TAKEN: usize = 256;
+use crate::tasks::{Retry, Task};
 
 /// The interval in which the concurrency is adjusted and a terminal is updated.
 const TICK: Duration = Duration::from_millis(100);
+
+/// What a first signal does.
+const STOPPING: &str = "stopping when the jobs that run have ended; a second signal cancels them";
 
 /// A batch that is ready to run.
 pub(super) struct Batch {
@@ -57,171 +62,118 @@ impl Batch {
         resume: Resume,
         signals: &Signals,
     ) -> anyhow::Result<(Tally, Ending)> {
-        let (first, second) = (signals.next(), signals.next());
+        let signals = (signals.next(), signals.next());
         let ctx = Context::background();
-        let (ctx, _cancel) = match self.timeout {
+        let (ctx, cancel) = match self.timeout {
             Some(timeout) => ctx.with_timeout(timeout),
             None => ctx.with_cancel(),
         };
-        let group = self.group(&ctx);
-        let mut progress = Progress::new(self.style, input.length);
-        let (known, resume) = resume.split();
+        let (source, sink) = (Arc::new(Source::new(journal)), Arc::<Sink>::default());
+        let stopped = source.clone();
+        ctx.after_func(move || stopped.stop());
         let limits = self.runtime.function_info(&self.function).map(|info| info.limits);
-        let body = limits.unwrap_or_default().request_body;
-        let entries = input.start(&self.function, body, known)?;
-        let read = entries.read.clone();
-        let writer = output.start()?;
-        let tally = Arc::<Mutex<Tally>>::default();
-        let submitter = Submitter {
-            retry: Retry::times(self.retries),
-            fail_fast: self.fail_fast,
-            runtime: self.runtime,
-            function: self.function,
-            group: group.clone(),
-            sender: writer.sender.clone(),
-            tally: tally.clone(),
-            resume,
-            journal,
-        };
-        let mut submitting = tokio::spawn(submitter.run(entries));
-        let collector = collect(group.results(), writer.sender.clone(), tally.clone());
-        let mut collecting = tokio::spawn(collector);
-        let (mut first, mut second) = (Box::pin(first), Box::pin(second));
-        let (mut signal, mut submitted, mut canceled) = (None, None, false);
-        let (mut ticks, mut control) = (Ticks::new(), self.concurrency);
-        ticks.interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let not_begun = loop {
+        let parser = Parser::new(&self.function, limits.unwrap_or_default().request_body);
+        let (resume, read) = (Arc::new(resume), Arc::<AtomicU64>::default());
+        let progress = Progress::new(self.style, input.length);
+        let written = output.start(sink.clone())?;
+        input.start(parser.lines(), resume.clone(), source.clone(), read.clone())?;
+        let (runtime, request) = (self.runtime, http::Request::new(Bytes::new()));
+        let task = Task::new(&runtime, self.function, request).retry(Retry::times(self.retries));
+        let (fail_fast, concurrency) = (self.fail_fast, AtomicUsize::new(0));
+        let shared =
+            Shared { ctx, cancel, source, sink, parser, resume, task, fail_fast, concurrency };
+        let (shared, workers) = (Arc::new(shared), JoinSet::new());
+        let mut running =
+            Running { shared, workers, runtime, control: self.concurrency, progress, read };
+        running.set_concurrency(running.control.current());
+        running.end(written, signals).await
+    }
+}
+
+/// A batch that runs.
+struct Running {
+    shared: Arc<Shared>,
+    workers: JoinSet<()>,
+    runtime: Runtime,
+    control: Control,
+    progress: Progress,
+    /// The bytes of the input that were read.
+    read: Arc<AtomicU64>,
+}
+
+impl Running {
+    /// Waits for its end.
+    async fn end(
+        mut self,
+        mut written: oneshot::Receiver<Written>,
+        (first, second): (impl Future<Output = Kind>, impl Future<Output = Kind>),
+    ) -> anyhow::Result<(Tally, Ending)> {
+        let (mut first, mut second) = (pin!(first), pin!(second));
+        let (mut signal, mut is_canceled, mut ticks) = (None, false, Ticks::new());
+        loop {
             tokio::select! {
                 biased;
-                ended = &mut collecting => break ended?,
-                ended = &mut submitting, if submitted.is_none() => submitted = Some(ended?),
+                // Before it is closed it only ends if it can't write.
+                failed = &mut written => return Err(unwritten(failed)),
+                ended = self.workers.join_next() => match ended {
+                    Some(ended) => ended.context("a job has failed in the host")?,
+                    None => break,
+                },
                 kind = &mut first, if signal.is_none() => {
                     signal = Some(kind);
-                    submitting.abort();
-                    submitted = Some(Ok(None));
-                    group.withdraw();
-                    progress.note("stopping when the jobs that run have ended; a second signal cancels them");
+                    self.shared.source.stop();
+                    self.progress.note(STOPPING);
                 }
-                _ = &mut second, if signal.is_some() && !canceled => {
-                    canceled = true;
-                    group.cancel_with(Cause::Operator);
+                _ = &mut second, if signal.is_some() && !is_canceled => {
+                    is_canceled = true;
+                    self.shared.cancel.cancel_with(Cause::Operator);
                 }
-                _ = ticks.interval.tick() => {
-                    let tally = lock(&tally).clone();
-                    let (done, passed, load) = ticks.pass(tally.done());
-                    if let Some(tasks) = control.observe(done, passed, load) {
-                        group.set_parallelism(tasks);
-                    }
-                    let read = read.load(Ordering::Relaxed);
-                    progress.update(&State { tally, read, unfinished: group.unfinished() });
-                }
+                _ = ticks.interval.tick() => self.tick(&mut ticks),
             }
-        };
-        // If the results can't be written, jobs still run and wait.
-        group.cancel_with(Cause::ParentDone);
-        drop(group);
-        let submitted = match submitted {
-            Some(submitted) => submitted,
-            None => submitting.await?,
-        };
-        writer.finish().await?;
-        let journal = submitted?;
-        let tally = lock(&tally).clone();
-        progress.finish(&tally);
-        let ending = match (signal, journal) {
-            (Some(kind), _) => Ending::Signal(kind),
-            (None, Some(journal)) if not_begun == 0 => {
-                journal.remove();
+        }
+        self.shared.sink.close();
+        match written.await {
+            Ok(Ok(())) => {}
+            failed => return Err(unwritten(failed)),
+        }
+        let tally = self.shared.sink.tally();
+        self.progress.finish(&tally);
+        let is_complete = self.shared.source.finish()?;
+        let ending = match signal {
+            Some(kind) => Ending::Signal(kind),
+            None if is_complete => {
+                self.shared.source.remove_journal();
                 Ending::Complete
             }
-            (None, _) => Ending::Early,
+            None => Ending::Early,
         };
         Ok((tally, ending))
     }
 
-    fn group(&self, ctx: &Context) -> TaskGroup {
-        let policy = if self.fail_fast { Policy::FailFast } else { Policy::Collect };
-        let unread = self.concurrency.most().saturating_mul(2).saturating_add(TAKEN);
-        TaskGroup::new(ctx).parallelism(self.concurrency.current()).policy(policy).unread(unread)
+    /// Adjusts the concurrency and shows the progress.
+    fn tick(&mut self, ticks: &mut Ticks) {
+        let (tally, read) = (self.shared.sink.tally(), self.read.load(Ordering::Relaxed));
+        let (done, passed, load) = ticks.pass(tally.done());
+        if let Some(jobs) = self.control.observe(done, passed, load) {
+            self.set_concurrency(jobs);
+        }
+        self.progress.update(&State { tally, read, in_flight: self.runtime.in_flight() });
+    }
+
+    /// Starts the workers that are missing. If there are too many, some end.
+    fn set_concurrency(&mut self, jobs: usize) {
+        let before = self.shared.concurrency.swap(jobs, Ordering::Relaxed);
+        for index in before..jobs {
+            self.workers.spawn(Worker::run(self.shared.clone(), index));
+        }
     }
 }
 
-/// Submits the jobs of the input.
-struct Submitter {
-    runtime: Runtime,
-    function: String,
-    retry: Retry,
-    fail_fast: bool,
-    group: TaskGroup,
-    sender: mpsc::Sender<Written>,
-    tally: Arc<Mutex<Tally>>,
-    resume: Resume,
-    journal: Journal,
-}
-
-impl Submitter {
-    /// Returns the journal if the whole input was submitted.
-    async fn run(mut self, mut entries: Entries) -> anyhow::Result<Option<Journal>> {
-        let is_whole = self.submit_all(&mut entries).await;
-        self.group.close();
-        Ok(is_whole?.then_some(self.journal))
-    }
-
-    async fn submit_all(&mut self, entries: &mut Entries) -> anyhow::Result<bool> {
-        while let Some(piece) = entries.next().await {
-            for entry in piece? {
-                if !self.submit(entry).await? {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Submits an entry. False means that no more are accepted.
-    async fn submit(&mut self, entry: Entry) -> anyhow::Result<bool> {
-        let (line, job) = match entry {
-            Entry::Job { line, job } => (line, job),
-            Entry::Rejected(rejected) => {
-                lock(&self.tally).add_failure(rejected.outcome.name().to_owned());
-                // It fails if the results can't be written, which is reported.
-                let sent = self.sender.send(Written::Rejected(rejected)).await;
-                if self.fail_fast {
-                    self.group.cancel_with(Cause::custom(GroupEnd::Failed));
-                }
-                return Ok(sent.is_ok() && !self.fail_fast);
-            }
-        };
-        self.journal.start(line)?;
-        let task = Task::new(&self.runtime, &*self.function, job.request)
-            .label(job.id.label(line))
-            .retry(self.retry)
-            .earlier_attempts(self.resume.earlier_attempts(line));
-        Ok(self.group.submit(task).await.is_ok())
-    }
-}
-
-/// Passes results on to be written. Returns the number of jobs that have not
-/// begun: a resumed batch runs them.
-async fn collect(
-    mut results: Results,
-    sender: mpsc::Sender<Written>,
-    tally: Arc<Mutex<Tally>>,
-) -> u64 {
-    let mut not_begun = 0;
-    loop {
-        let mut ended = results.next_many(TAKEN).await;
-        if ended.is_empty() {
-            return not_begun;
-        }
-        let all = ended.len();
-        ended.retain(|ended| ended.attempts > 0);
-        not_begun += (all - ended.len()) as u64;
-        lock(&tally).add_all(&ended);
-        if sender.send(Written::Results(ended)).await.is_err() {
-            // The results can't be written. Without its results the group ends.
-            return not_begun;
-        }
+/// Why the results are not written.
+fn unwritten(ended: Result<Written, oneshot::error::RecvError>) -> anyhow::Error {
+    match ended {
+        Ok(Err(error)) => anyhow::Error::new(error).context("the results can't be written"),
+        Ok(Ok(())) | Err(_) => anyhow::anyhow!("the thread that writes results has failed"),
     }
 }
 
@@ -235,7 +187,8 @@ struct Ticks {
 
 impl Ticks {
     fn new() -> Self {
-        let (interval, at) = (interval(TICK), Instant::now());
+        let (mut interval, at) = (interval(TICK), Instant::now());
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self { interval, at, processor: processor_time(), done: 0 }
     }
 

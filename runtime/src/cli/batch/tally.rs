@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::times::Times;
-use crate::tasks::TaskResult;
 
 /// The results so far.
 #[derive(Clone, Debug, Default)]
@@ -18,23 +17,18 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add_all(&mut self, results: &[TaskResult]) {
-        results.iter().for_each(|ended| self.add(ended));
-    }
-
-    fn add(&mut self, ended: &TaskResult) {
-        self.took.record(ended.took);
-        self.retried += u64::from(ended.attempts + ended.earlier_attempts > 1);
-        if !ended.is_failure() {
-            self.succeeded += 1;
-            return;
-        }
-        match &ended.result {
-            Ok(response) => self.add_failure(format!("status-{}", response.status().as_u16())),
-            Err(error) => self.add_failure(error.outcome().name().to_owned()),
+    /// Counts a job that has run, with its number of attempts. `failure` says how it
+    /// failed, if it did.
+    pub(super) fn add(&mut self, took: Duration, attempts: u32, failure: Option<String>) {
+        self.took.record(took);
+        self.retried += u64::from(attempts > 1);
+        match failure {
+            Some(name) => self.add_failure(name),
+            None => self.succeeded += 1,
         }
     }
 
+    /// Counts a failure, also of a line that is no job.
     pub(super) fn add_failure(&mut self, name: String) {
         *self.failures.entry(name).or_default() += 1;
     }
