@@ -5,6 +5,8 @@
 //! ([`Body::stream`]). A front can therefore forward a body while the client
 //! still sends it, and the guest waits for input under its own deadline.
 
+mod pieces;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -20,6 +22,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
+pub(crate) use self::pieces::Pieces;
 use crate::context::Key;
 
 /// A request to a function.

@@ -6,6 +6,7 @@
 //! canceled. A client that does not take results holds up the jobs, and these hold
 //! up the request's body, so neither side of a batch has to fit into memory.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context as TaskContext, Poll};
@@ -14,13 +15,12 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame};
-use http_body_util::channel::{Channel, Sender};
 use tokio::sync::mpsc;
 
 use super::problem;
 use super::reserved::Exchange;
 use crate::batch::{self, Entry, Parser, Reader, Rejected};
-use crate::body::{Body, BodyError, Response};
+use crate::body::{Body, Pieces, Response};
 use crate::context::{Cancel, Cause, Context};
 use crate::propagation::headers;
 use crate::runtime::Runtime;
@@ -78,11 +78,11 @@ pub(super) fn answer(exchange: Exchange, function: &str, rest: &str) -> Response
         Some(timeout) => ctx.with_timeout(timeout),
         None => ctx.with_cancel(),
     };
-    let (sender, channel) = Channel::new(PIECES);
+    let (sender, pieces) = Pieces::new(PIECES);
     let (responses, body) = (state.responses.clone(), limits.request_body);
     let run = Run { runtime, responses, function: function.into(), body, options };
     state.tasks.spawn(run.run(ctx, request.into_body(), sender));
-    let mut response = Response::new(Body::stream(ResultsBody { channel, cancel }));
+    let mut response = Response::new(Body::stream(ResultsBody { pieces, cancel }));
     let kind = HeaderValue::from_static("application/x-ndjson");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
@@ -125,7 +125,7 @@ struct Run {
 }
 
 impl Run {
-    async fn run(self, ctx: Context, body: Body, sender: Sender<Bytes, BodyError>) {
+    async fn run(self, ctx: Context, body: Body, sender: mpsc::Sender<Bytes>) {
         let concurrency = self.options.concurrency;
         let group = TaskGroup::new(&ctx).parallelism(concurrency).unread(2 * concurrency);
         let (rejected, rejections) = mpsc::channel(TAKEN);
@@ -188,7 +188,7 @@ impl Run {
 async fn write(
     mut results: Results,
     mut rejections: mpsc::Receiver<Rejected>,
-    mut sender: Sender<Bytes, BodyError>,
+    sender: mpsc::Sender<Bytes>,
 ) {
     let (mut running, mut reading) = (true, true);
     while running || reading {
@@ -198,7 +198,7 @@ async fn write(
                 running = !ended.is_empty();
                 for ended in ended {
                     batch::write_task(&mut text, ended);
-                    if text.len() >= PIECE && !send(&mut text, &mut sender).await {
+                    if text.len() >= PIECE && !send(&mut text, &sender).await {
                         return;
                     }
                 }
@@ -208,32 +208,32 @@ async fn write(
                 None => reading = false,
             },
         }
-        if !text.is_empty() && !send(&mut text, &mut sender).await {
+        if !text.is_empty() && !send(&mut text, &sender).await {
             return;
         }
     }
 }
 
 /// Sends a piece of the response. False means that the client has disconnected.
-async fn send(text: &mut Vec<u8>, sender: &mut Sender<Bytes, BodyError>) -> bool {
-    sender.send_data(std::mem::take(text).into()).await.is_ok()
+async fn send(text: &mut Vec<u8>, sender: &mpsc::Sender<Bytes>) -> bool {
+    sender.send(std::mem::take(text).into()).await.is_ok()
 }
 
 /// The body of the response. The batch ends with it.
 struct ResultsBody {
-    channel: Channel<Bytes, BodyError>,
+    pieces: Pieces,
     cancel: Cancel,
 }
 
 impl HttpBody for ResultsBody {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.channel).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.pieces).poll_frame(cx)
     }
 }
 

@@ -7,10 +7,9 @@
 //! collected.
 
 use bytes::Bytes;
-use http_body_util::channel::{Channel, Sender};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::body::{Body, Response};
+use crate::body::{Body, Pieces, Response};
 use crate::context::Context;
 use crate::guest::code;
 use crate::limits::bytes::Bulk;
@@ -38,7 +37,7 @@ pub(crate) enum Outgoing {
     #[default]
     None,
     /// Forwarded piece by piece.
-    Sent(Sender<Bytes>, Allowance),
+    Sent(mpsc::Sender<Bytes>, Allowance),
     /// Collected until the guest has ended.
     Collected(Bulk, Allowance),
 }
@@ -79,7 +78,7 @@ impl Outgoing {
         let Some(sender) = sender else {
             return Self::Collected(Bulk::default(), Allowance::new(most.min(held)));
         };
-        let (pieces, body) = Channel::new(AHEAD);
+        let (pieces, body) = Pieces::new(AHEAD);
         let mut response = Response::new(Body::stream(body));
         *response.status_mut() = head.status();
         *response.headers_mut() = head.headers().clone();
@@ -118,7 +117,7 @@ impl Outgoing {
             }
             Self::Sent(pieces, _) => tokio::select! {
                 biased;
-                sent = pieces.send_data(piece) => sent.map_err(|_| code::BODY_FAILED),
+                sent = pieces.send(piece) => sent.map_err(|_| code::BODY_FAILED),
                 done = ctx.done() => Err(code::done(done)),
             },
         }

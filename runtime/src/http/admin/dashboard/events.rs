@@ -11,14 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http_body_util::channel::{Channel, Sender};
 use serde::Serialize;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::live::LiveReader;
 use super::overview::Sampler;
 use super::recordings::Summary;
-use crate::body::{Body, BodyError, Response};
+use crate::body::{Body, Pieces, Response};
 use crate::http::admin::connections::Busy;
 use crate::http::problem;
 use crate::runtime::Runtime;
@@ -61,13 +61,13 @@ impl Streams {
             let detail = "16 streams of events are open, which is the most";
             return problem::refusal(StatusCode::SERVICE_UNAVAILABLE, detail);
         }
-        let (sender, channel) = Channel::<Bytes, BodyError>::new(2);
+        let (sender, pieces) = Pieces::new(2);
         let runtime = runtime.clone();
         tokio::spawn(async move {
             send(&runtime, sender).await;
             drop(stream);
         });
-        let mut response = Response::new(Body::stream(channel));
+        let mut response = Response::new(Body::stream(pieces));
         let kind = HeaderValue::from_static("text/event-stream");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
@@ -81,7 +81,7 @@ impl Drop for OpenStream {
 }
 
 /// Sends events until the reader has left.
-async fn send(runtime: &Runtime, mut sender: Sender<Bytes, BodyError>) {
+async fn send(runtime: &Runtime, sender: mpsc::Sender<Bytes>) {
     let recorder = runtime.recorder();
     let _watch = recorder.watch();
     let (mut sampler, mut live) = (Sampler::default(), LiveReader::default());
@@ -104,7 +104,7 @@ async fn send(runtime: &Runtime, mut sender: Sender<Bytes, BodyError>) {
             add(&mut events, "recorded", &RecordedRequests { requests });
         }
         if !events.is_empty()
-            && !matches!(timeout(STALL, sender.send_data(events.into())).await, Ok(Ok(())))
+            && !matches!(timeout(STALL, sender.send(events.into())).await, Ok(Ok(())))
         {
             return;
         }
