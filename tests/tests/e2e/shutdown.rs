@@ -5,10 +5,12 @@
 //! processed, and those of a client that has sent nothing for half a second before: the server may
 //! have closed its connection.
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -16,9 +18,11 @@ use hourglass_tests::client::Client;
 use hourglass_tests::guests::module;
 use hourglass_tests::http2::{self, get};
 use hourglass_tests::program::Serving;
-use http::{Method, Response};
+use http::header::LOCATION;
+use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use rustix::process::Signal;
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -75,12 +79,18 @@ impl Connection {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A round, as its clients share it.
 struct Round {
     address: SocketAddr,
     answered: AtomicUsize,
     /// Requests that a GOAWAY refused.
     refused: AtomicUsize,
+    /// The paths of the jobs that were accepted.
+    jobs: Mutex<Vec<String>>,
     /// After this many responses the signal is sent.
     moment: usize,
     reached: Notify,
@@ -171,6 +181,23 @@ impl Round {
         Ok(())
     }
 
+    /// Jobs, which run later. Each one that was accepted has to run.
+    async fn submitting(&self) -> Result<()> {
+        while let Some(mut connection) = self.connect().await? {
+            let submit = b"POST /-/async/hello HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+            while let Some(answer) = connection.ask(&Method::POST, &[submit]).await? {
+                ensure!(answer.status() == 202, "{answer:?}");
+                self.answered();
+                let path = answer.headers().get(LOCATION).context("it has a location")?;
+                lock(&self.jobs).push(path.to_str()?.to_owned());
+                if answer.headers().get("connection").is_some_and(|value| value == "close") {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Concurrent requests on connections of HTTP/2.
     async fn concurrent(&self) -> Result<()> {
         loop {
@@ -202,17 +229,48 @@ impl Round {
     }
 }
 
+/// What became of the requests of a round.
+#[derive(Default)]
+struct Sums {
+    answered: usize,
+    refused: usize,
+    jobs: usize,
+}
+
+/// Starts a server with its configuration and its jobs in a folder.
+fn start(folder: &Path) -> Result<Serving> {
+    let config = folder.join("hourglass.toml");
+    let mut text = String::from("jobs = \"jobs\"\ndrain = \"1m\"\n");
+    for (name, more) in [("hello", "async = true\n"), ("echo", ""), ("stream", "")] {
+        text += &format!("[function.{name}]\nfile = {:?}\ntimeout = \"1m\"\n{more}", module(name));
+    }
+    fs::write(&config, text)?;
+    Ok(Serving::start(&mut hourglass(&["serve", path(&config), "--access-log", "off"]))?)
+}
+
+/// Waits until each job has succeeded, on another server with the same jobs.
+async fn all_succeed(folder: &Path, jobs: &[String]) -> Result<()> {
+    let server = start(folder)?;
+    let mut client = Client::connect(server.address).await?;
+    for path in jobs {
+        let request = Request::get(path).header("prefer", "wait=60").body("")?;
+        let answer = client.request(&request).await?;
+        let job: Value = serde_json::from_slice(answer.body())?;
+        ensure!(job["state"] == "succeeded", "{path}: {job}");
+    }
+    Ok(())
+}
+
 /// Runs clients of every kind, and stops the server at a moment.
-async fn stop_under_load(moment: usize) -> Result<(usize, usize)> {
-    let files = ["hello", "echo", "stream"].map(|name| path(module(name)));
-    let mut command = hourglass(&[&["serve"], &files[..]].concat());
-    command.args(["--drain", "1m", "--timeout", "1m", "--access-log", "off"]);
-    let serving = Serving::start(&mut command)?;
+async fn stop_under_load(moment: usize) -> Result<Sums> {
+    let folder = tempfile::tempdir()?;
+    let serving = start(folder.path())?;
     let (address, counts) = (serving.address, AtomicUsize::default);
     let (answered, refused, reached) = (counts(), counts(), Notify::new());
-    let round = Arc::new(Round { address, answered, refused, moment, reached });
+    let jobs = Mutex::default();
+    let round = Arc::new(Round { address, answered, refused, jobs, moment, reached });
     let mut clients = JoinSet::new();
-    for number in 0..16 {
+    for number in 0..18 {
         let round = round.clone();
         clients.spawn(async move {
             match number {
@@ -221,6 +279,7 @@ async fn stop_under_load(moment: usize) -> Result<(usize, usize)> {
                 8..10 => round.bulky().await.context("bulky"),
                 10..12 => round.streaming().await.context("streaming"),
                 12..14 => round.dribbling().await.context("dribbling"),
+                14..16 => round.submitting().await.context("submitting"),
                 _ => round.concurrent().await.context("concurrent"),
             }
         });
@@ -234,7 +293,11 @@ async fn stop_under_load(moment: usize) -> Result<(usize, usize)> {
         client??;
     }
     ensure!(serving.ended()?.code() == Some(0), "the exit code");
-    Ok((round.answered.load(Ordering::Relaxed), round.refused.load(Ordering::Relaxed)))
+    let jobs = std::mem::take(&mut *lock(&round.jobs));
+    all_succeed(folder.path(), &jobs).await?;
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    let (answered, refused) = (count(&round.answered), count(&round.refused));
+    Ok(Sums { answered, refused, jobs: jobs.len() })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,7 +307,7 @@ async fn no_request_is_lost_when_the_program_stops() -> Result<()> {
         Err(_) => ROUNDS,
     };
     let mut random = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64 | 1;
-    let (mut answered, mut refused) = (0, 0);
+    let mut sums = Sums::default();
     for round in 0..rounds {
         // xorshift
         random ^= random << 13;
@@ -252,11 +315,15 @@ async fn no_request_is_lost_when_the_program_stops() -> Result<()> {
         random ^= random << 17;
         let moment = (1 + random % MOST) as usize;
         let stopped = tokio::time::timeout(Duration::from_secs(120), stop_under_load(moment));
-        let (more, without) =
+        let more =
             stopped.await?.with_context(|| format!("round {round}, after {moment} responses"))?;
-        answered += more;
-        refused += without;
+        sums.answered += more.answered;
+        sums.refused += more.refused;
+        sums.jobs += more.jobs;
     }
-    println!("{rounds} rounds: {answered} responses, {refused} requests refused by a GOAWAY");
+    let Sums { answered, refused, jobs } = sums;
+    println!(
+        "{rounds} rounds: {answered} responses, {refused} requests refused by a GOAWAY, {jobs} jobs"
+    );
     Ok(())
 }
