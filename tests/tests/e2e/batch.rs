@@ -231,7 +231,7 @@ async fn a_second_signal_cancels_what_runs_and_its_jobs_run_again() -> Result<()
 
 #[test]
 fn a_killed_batch_loses_no_job_and_marks_those_that_may_run_twice() -> Result<()> {
-    const JOBS: usize = 3_000;
+    const JOBS: usize = 50_000;
     let rounds = std::env::var("HOURGLASS_KILLS").ok().and_then(|kills| kills.parse().ok());
     let files = Files::new(&lines(JOBS, |number| format!("job {number}")))?;
     let mut kills = 0;

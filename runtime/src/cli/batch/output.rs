@@ -159,3 +159,56 @@ impl Sink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Fails once the test says so.
+    struct Failing(Receiver<()>);
+
+    impl Write for Failing {
+        fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn results_wait_for_room_and_are_all_written() {
+        let (sink, line) = (Arc::new(Sink::default()), [b'x'; HELD / 8]);
+        for _ in 0..8 {
+            assert!(sink.add(&line, |tally| tally.add_failure("trap".into())).await);
+        }
+        let mut waiting = pin!(sink.add(&line, |tally| tally.add_failure("trap".into())));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(sink.tally().done(), 8);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let output = Output::open(file.path(), true).expect("it opens");
+        let written = output.start(sink.clone()).expect("a thread");
+        assert!(waiting.await);
+        sink.close();
+        written.await.expect("it ends").expect("it is written");
+        assert_eq!(sink.tally().done(), 9);
+        assert_eq!(file.path().metadata().expect("a file").len(), 9 * HELD as u64 / 8);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_added_once_writing_has_failed() {
+        let (fail, failing) = channel();
+        let sink = Arc::new(Sink::default());
+        let written = Output(Box::new(Failing(failing))).start(sink.clone()).expect("a thread");
+        assert!(sink.add(&[b'x'; HELD], |_| ()).await);
+        drop(fail);
+        written.await.expect("it ends").expect_err("it can't be written");
+        assert!(!sink.add(b"x", |_| ()).await);
+    }
+}

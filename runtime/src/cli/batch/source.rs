@@ -197,3 +197,76 @@ impl Source {
         lock(&self.state).journal.remove();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::super::resume::Resume;
+    use super::*;
+
+    fn source() -> Source {
+        let journal = Journal::open("-".as_ref(), "f", &Resume::default());
+        Source::new(journal.expect("there is none"))
+    }
+
+    /// A piece with those lines. The third line of an input is too long.
+    fn piece(numbers: impl Iterator<Item = u64>) -> Piece {
+        let mut piece = Piece::default();
+        for number in numbers {
+            let text = number.to_string();
+            piece.add(&Line { number, text: (number != 3).then_some(text.as_bytes()) });
+        }
+        piece
+    }
+
+    #[tokio::test]
+    async fn lines_are_taken_in_order_and_read_ahead_by_a_bounded_amount() {
+        let (source, mut line) = (Arc::new(source()), Taken::default());
+        assert!(source.add(piece(1..3)) && source.add(piece(3..5)));
+        let adding = thread::spawn({
+            let source = source.clone();
+            move || {
+                assert!(source.add(piece(5..6)));
+                source.close(Ok(true));
+            }
+        });
+        for number in 1..=5 {
+            // Without room the thread waits, however long it had time to add.
+            assert!(lock(&source.state).pieces.len() <= AHEAD);
+            assert!(source.next(&mut line).await);
+            let text = number.to_string();
+            let expected = (number != 3).then_some(text.as_bytes());
+            assert_eq!(line.line(), Line { number, text: expected });
+        }
+        assert!(!source.next(&mut line).await);
+        assert!(source.finish().expect("it was read"));
+        adding.join().expect("it does not panic");
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_stopped_gives_out_nothing_and_takes_nothing() {
+        let (source, mut line) = (Arc::new(source()), Taken::default());
+        assert!(source.add(piece(1..3)) && source.next(&mut line).await);
+        assert!(source.add(piece(3..5)));
+        let adding = thread::spawn({
+            let source = source.clone();
+            move || source.add(piece(5..6))
+        });
+        source.stop();
+        assert!(!adding.join().expect("it does not panic"));
+        assert!(!source.next(&mut line).await);
+        source.close(Ok(false));
+        assert!(!source.finish().expect("it was read"));
+    }
+
+    #[tokio::test]
+    async fn lines_before_an_error_are_given_out() {
+        let (source, mut line) = (source(), Taken::default());
+        assert!(source.add(piece(1..2)));
+        source.close(Err(anyhow::anyhow!("the disk is gone")));
+        assert!(source.next(&mut line).await && !source.next(&mut line).await);
+        source.finish().expect_err("it was not read");
+    }
+}
