@@ -208,7 +208,7 @@ mod tests {
 
     fn source() -> Source {
         let journal = Journal::open("-".as_ref(), "f", &Resume::default());
-        Source::new(journal.expect("there is none"))
+        Source::new(journal.expect("standard output needs no journal"))
     }
 
     /// A piece with those lines. The third line of an input is too long.
